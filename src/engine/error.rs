@@ -1,0 +1,59 @@
+//! What can go wrong between combu and an engine.
+
+use crate::model::name::EngineName;
+
+/// What can go wrong between combu and an engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Nothing answers where the engine should be.
+    #[error("no {engine} engine answers at {address}")]
+    Unreachable {
+        /// The engine.
+        engine: EngineName,
+        /// Where it was looked for.
+        address: String,
+        /// What the connection said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An image could not be had.
+    #[error("no image `{image}`: {message}")]
+    Image {
+        /// The image.
+        image: String,
+        /// Why.
+        message: String,
+    },
+    /// The engine refused this launch and would refuse it again.
+    #[error("{message}")]
+    Refused {
+        /// What it said.
+        message: String,
+    },
+    /// A call failed that may succeed another time.
+    #[error("failed to {action}")]
+    Call {
+        /// What was tried, as a verb and its object: "create container `a`".
+        action: String,
+        /// What the engine said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl EngineError {
+    /// The message and those of its causes in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let message = error.to_string();
+            if !text.contains(&message) {
+                text.push_str(": ");
+                text.push_str(&message);
+            }
+            cause = error.source();
+        }
+        text
+    }
+}

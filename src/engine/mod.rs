@@ -1,0 +1,164 @@
+//! The engine seam: how ONE trial is run. Never order, retries, limits of concurrency, or events.
+//!
+//! Nothing above this folder knows which engine runs a trial; `tests/it/contract.rs` holds every engine to the same
+//! behaviour.
+
+pub mod docker;
+mod error;
+pub mod fake;
+pub mod local;
+mod output;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::model::capability::Capabilities;
+use crate::model::handle::Handle;
+use crate::model::name::{EngineName, Name, RunId};
+use crate::model::outcome::Exit;
+use crate::model::trial::{Healthcheck, Pull, Trial};
+
+pub use error::EngineError;
+pub use output::Output;
+
+/// Runs one trial at a time; never decides which, when, or how often.
+#[async_trait]
+pub trait Engine: fmt::Debug + Send + Sync {
+    /// What the engine can do; known since it was connected.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Looks, without changing anything, at what stands in the way of these launches and what would be made for them.
+    async fn survey(&self, launches: &[Launch]) -> Result<Survey, EngineError>;
+
+    /// Makes what the launch needs: images, networks. Idempotent; the same need of many launches is met once.
+    async fn prepare(&self, launch: &Launch, progress: &Progress<'_>) -> Result<(), EngineError>;
+
+    /// Starts an attempt; when this returns an error, nothing runs. Replaces a finished attempt of the same experiment
+    /// and trial; never touches anything else of the same name.
+    async fn start(&self, launch: &Launch) -> Result<Handle, EngineError>;
+
+    /// Waits until the healthcheck decided: true is healthy; false is unhealthy, or ended before it was healthy.
+    async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<bool, EngineError>;
+
+    /// Waits for the end and copies what the attempt writes, complete and in order, to `output`.
+    /// Returns when both the exit is known and the output is complete. May be dropped and called again.
+    async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError>;
+
+    /// Asks the attempt to end (SIGTERM, or the image's stop signal) and kills it after `grace`; zero kills at once.
+    /// Idempotent: an attempt that has ended, or is unknown, is stopped. `wait` then returns its exit.
+    async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError>;
+
+    /// Removes what is left of an ended attempt (the container); of a running one, kills it first. Idempotent.
+    async fn remove(&self, handle: &Handle) -> Result<(), EngineError>;
+
+    /// Attempts of ours that carry all the labels, running or ended: found on the engine, not in a database.
+    async fn find(&self, selector: &Selector) -> Result<Vec<Found>, EngineError>;
+
+    /// Removes what was made for those attempts beside containers: networks that carry all the labels.
+    /// Returns one line of text for each removed thing, and keeps what is in use.
+    async fn clean(&self, selector: &Selector) -> Result<Vec<String>, EngineError>;
+}
+
+/// Takes what `prepare` is doing: the object (`image busybox`) and its state (`pulling, 3 of 7 layers`).
+pub type Progress<'a> = dyn Fn(&str, &str) + Send + Sync + 'a;
+
+/// Everything an engine is told of one attempt.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The run it belongs to.
+    pub run: RunId,
+    /// The trial, with the run's options already applied.
+    pub trial: Arc<Trial>,
+    /// From 1.
+    pub attempt: u32,
+    /// combu's own variables (`COMBU_*`); the trial's `env` wins over them.
+    pub env: Vec<(String, String)>,
+    /// combu's own labels; see [`crate::model::label`].
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Launch {
+    /// The pull policy in force: Docker's default where nobody said one.
+    pub fn pull(&self) -> Pull {
+        self.trial.pull.unwrap_or(Pull::Missing)
+    }
+}
+
+/// Selects attempts and networks by labels; all must match.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// Label -> value, from [`crate::model::label`].
+    pub labels: BTreeMap<String, String>,
+}
+
+/// An attempt of ours that was found on an engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The engine's name for it.
+    pub handle: Handle,
+    /// Its trial.
+    pub trial: Name,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it still runs.
+    pub running: bool,
+}
+
+/// What a look at the engine says of launches to come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// What will be made, as lines for people: `pull image busybox:1.36`, `create network irl`.
+    pub makes: Vec<String>,
+    /// What will be reused, as lines for people: `image busybox:1.36`, `network irl (not combu's: joined, never removed)`.
+    pub uses: Vec<String>,
+    /// What stands in the way; with any of these, nothing may be started.
+    pub obstacles: Vec<Obstacle>,
+}
+
+/// Something that stands in the way of a launch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The experiment's own trial still runs, from that run.
+    Running {
+        /// The trial.
+        trial: Name,
+        /// The run that started it.
+        run: String,
+    },
+    /// Something that is not this experiment's has the trial's name.
+    Foreign {
+        /// The trial.
+        trial: Name,
+        /// What has the name, for people: `a container of image postgres`, `a container of the experiment at /x/a.jsonnet`.
+        holder: String,
+    },
+    /// An image is not there and may not be pulled.
+    MissingImage {
+        /// The image.
+        image: String,
+    },
+}
+
+/// How to reach engines; what the command line and the environment say.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The program started (with `__watch`) to end local trials when combu dies; absent: none is started.
+    pub watch: Option<PathBuf>,
+}
+
+/// Connects to an engine.
+///
+/// # Errors
+/// [`EngineError::Unreachable`] when nothing answers.
+pub async fn connect(name: EngineName, settings: &Settings) -> Result<Arc<dyn Engine>, EngineError> {
+    Ok(match name {
+        EngineName::Docker => Arc::new(docker::Docker::connect(settings).await?),
+        EngineName::Local => Arc::new(fake::Fake::default()),
+        EngineName::Fake => Arc::new(fake::Fake::default()),
+    })
+}

@@ -1,0 +1,21 @@
+//! combu turns one container image into a thousand experiments.
+//!
+//! ```text
+//! main -> cli -> { script, report, store } -> { run, spec, plan } -> engine -> model
+//!
+//! spec text -load-> Trial[] -(script)-> Experiment -build-> Plan -start-> Run
+//!    Run: dispatcher <-> executor <-> Engine
+//!           '-- Event -> observer: store -> report -> script hooks -> Summary
+//! ```
+//!
+//! Facts go down; the only way up is a [`model::command::Command`]. `tests/it/tidy.rs` holds the arrows.
+
+pub mod cli;
+pub mod engine;
+pub mod model;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod script;
+pub mod spec;
+pub mod store;

@@ -1,0 +1,2 @@
+//! combu
+fn main() {}

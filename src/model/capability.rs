@@ -1,0 +1,24 @@
+//! What an engine can do, and how large its host is.
+
+use serde::Serialize;
+
+use crate::model::name::EngineName;
+
+/// What an engine can do, and how large its host is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Capabilities {
+    /// The engine.
+    pub engine: EngineName,
+    /// One line for people: `Docker 20.10.24 at unix:///var/run/docker.sock`.
+    pub description: String,
+    /// CPUs of the engine's host.
+    pub cpus: f64,
+    /// Memory of the engine's host in bytes.
+    pub memory: u64,
+    /// Most starts in flight: beyond it the engine only gets slower.
+    pub starts: usize,
+    /// Whether trials are images (then `image` is required).
+    pub images: bool,
+    /// The trial fields of the spec that this engine acts on; the plan warns of the others.
+    pub acts_on: &'static [&'static str],
+}

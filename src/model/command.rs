@@ -1,0 +1,61 @@
+//! Commands: the only way up, from the command line, a signal or a hook to the dispatcher.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::model::name::Name;
+use crate::model::options::Parallel;
+use crate::model::trial::Trial;
+
+/// What a run can be asked to do. Every command taken becomes an event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "command")]
+pub enum Command {
+    /// Start nothing more and stop what runs, with its grace period. A second one kills at once.
+    Cancel {
+        /// Who asks, as a noun: `SIGINT`, `the script`.
+        by: String,
+    },
+    /// Start nothing more; what runs may end.
+    Drain {
+        /// Who asks.
+        by: String,
+    },
+    /// Stop one trial, or keep it from starting.
+    Kill {
+        /// The trial.
+        trial: Name,
+    },
+    /// Run an ended trial again, in the form given.
+    Retry {
+        /// The trial, perhaps changed; its name says which one.
+        trial: Box<Trial>,
+    },
+    /// Add a trial to the run.
+    Submit {
+        /// The trial; its name is new and its prerequisites are in the run.
+        trial: Box<Trial>,
+    },
+    /// Change how many trials run at once.
+    Parallel {
+        /// The new number.
+        parallel: Parallel,
+    },
+    /// Nobody will ask for more: the run may end once its work is done.
+    Close,
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancel { by } => write!(f, "stop (by {by})"),
+            Self::Drain { by } => write!(f, "drain (by {by})"),
+            Self::Kill { trial } => write!(f, "kill {trial}"),
+            Self::Retry { trial } => write!(f, "retry {}", trial.name),
+            Self::Submit { trial } => write!(f, "submit {}", trial.name),
+            Self::Parallel { parallel } => write!(f, "parallel {parallel}"),
+            Self::Close => write!(f, "close"),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The vocabulary: plain data and pure functions, nothing that touches a clock, a file or a terminal.
+//!
+//! May name `std`, `serde` and `serde_json` only.
+
+pub mod capability;
+pub mod command;
+pub mod event;
+pub mod experiment;
+pub mod handle;
+pub mod label;
+pub mod name;
+pub mod options;
+pub mod outcome;
+pub mod retry;
+pub mod summary;
+pub mod trial;

@@ -1,0 +1,163 @@
+//! Names: of trials, engines and runs. Checked once, here, and never again.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a trial, which is also the name of its container.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(Arc<str>);
+
+/// Why a text cannot be a trial's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadName {
+    /// The name is shorter than Docker's two characters.
+    TooShort,
+    /// The name holds a character outside Docker's set, or starts with one that may not start a name.
+    Character(char),
+}
+
+impl Name {
+    /// Checks `text` against Docker's rule for container names.
+    ///
+    /// The rule is moby's `RestrictedNamePattern`: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`.
+    ///
+    /// # Errors
+    /// [`BadName`] says which part of the rule the text breaks.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        for (index, c) in text.chars().enumerate() {
+            let inner = index > 0 && matches!(c, '_' | '.' | '-');
+            if !c.is_ascii_alphanumeric() && !inner {
+                return Err(BadName::Character(c));
+            }
+        }
+        if text.len() < 2 {
+            return Err(BadName::TooShort);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = BadName;
+
+    fn try_from(text: String) -> Result<Self, BadName> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0.to_string()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &self.0)
+    }
+}
+
+impl fmt::Display for BadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort => write!(f, "a name needs at least two characters"),
+            Self::Character(c) => write!(
+                f,
+                "`{c}` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule)"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BadName {}
+
+/// Which kind of engine runs a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineName {
+    /// Containers of a Docker daemon.
+    #[default]
+    Docker,
+    /// Processes of this machine.
+    Local,
+    /// Nothing real: scripted trials for tests, benches and rehearsals.
+    Fake,
+}
+
+impl EngineName {
+    /// Every engine, in the order of the manual.
+    pub const ALL: [Self; 3] = [Self::Docker, Self::Local, Self::Fake];
+
+    /// The word in specs, options and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Local => "local",
+            Self::Fake => "fake",
+        }
+    }
+
+    /// The engine a word names, if any.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.as_str() == word)
+    }
+}
+
+impl fmt::Display for EngineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Identifies one run: 12 characters `[a-z0-9]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub Arc<str>);
+
+impl RunId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for RunId {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BadName, Name};
+
+    #[test]
+    fn a_name_follows_dockers_rule() {
+        assert!(Name::parse("solver-1_a.b").is_ok());
+        assert_eq!(Name::parse("a"), Err(BadName::TooShort));
+        assert_eq!(Name::parse(""), Err(BadName::TooShort));
+        assert_eq!(Name::parse("-a"), Err(BadName::Character('-')));
+        assert_eq!(Name::parse("a b"), Err(BadName::Character(' ')));
+        assert_eq!(Name::parse("実験"), Err(BadName::Character('実')));
+    }
+}

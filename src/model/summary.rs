@@ -1,0 +1,189 @@
+//! The summary: a fold over a run's events. The final table, the exit code and a script's result are made from it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::event::{Early, Event, Fact, Logs};
+use crate::model::name::{Name, RunId};
+use crate::model::outcome::Outcome;
+use crate::model::trial::{Trial, optional_seconds, seconds};
+
+/// What is known of a run after some of its events.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// The run; absent before its first event.
+    pub run: Option<RunId>,
+    /// The experiment's name.
+    pub experiment: String,
+    /// One per trial, in the order of the plan.
+    pub results: Vec<TrialResult>,
+    /// Why the run ended early, if it did.
+    pub early: Option<Early>,
+    /// Seconds the run took; absent while it runs.
+    #[serde(serialize_with = "optional_seconds")]
+    pub elapsed: Option<Duration>,
+    /// Warnings, in order.
+    pub warnings: Vec<String>,
+    #[serde(skip)]
+    places: HashMap<Name, usize>,
+}
+
+/// What is known of one trial.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrialResult {
+    /// The trial as it was last started.
+    pub trial: Arc<Trial>,
+    /// Whether it is a service.
+    pub service: bool,
+    /// What it is doing, or how it ended.
+    pub state: State,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Seconds of its last attempt, once that ended.
+    #[serde(serialize_with = "seconds")]
+    pub elapsed: Duration,
+    /// Logs of its last attempt.
+    pub logs: Option<Logs>,
+}
+
+/// What a trial is doing, or how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It waits for prerequisites, room or a retry.
+    Waiting,
+    /// The engine is starting it.
+    Starting,
+    /// It runs, since that time (milliseconds since 1970-01-01 UTC).
+    Running(u64),
+    /// It ended so.
+    Ended(Outcome),
+}
+
+impl TrialResult {
+    /// How it ended, if it did.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.state {
+            State::Ended(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+}
+
+/// How many trials are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All of them.
+    pub total: usize,
+    /// Succeeded, or services that were stopped.
+    pub succeeded: usize,
+    /// Ended badly.
+    pub failed: usize,
+    /// Never started.
+    pub skipped: usize,
+    /// Stopped on request.
+    pub killed: usize,
+    /// Starting or running.
+    pub running: usize,
+    /// Still to come.
+    pub waiting: usize,
+}
+
+impl Summary {
+    /// Takes one more event into account.
+    pub fn add(&mut self, event: &Event) {
+        match &event.fact {
+            Fact::RunStarted { experiment, trials, services, .. } => {
+                self.run = Some(event.run.clone());
+                self.experiment.clone_from(experiment);
+                let services: HashSet<&Name> = services.iter().collect();
+                for trial in trials {
+                    self.enter(trial, services.contains(&trial.name));
+                }
+            }
+            Fact::TrialSubmitted { trial } => self.enter(trial, trial.service == Some(true)),
+            Fact::AttemptStarting { trial, attempt } => {
+                let attempt = *attempt;
+                self.change(trial, |result| {
+                    result.state = State::Starting;
+                    result.attempts = attempt;
+                });
+            }
+            Fact::AttemptStarted { trial, .. } => {
+                let at = event.at;
+                self.change(trial, |result| result.state = State::Running(at));
+            }
+            Fact::AttemptEnded { trial, elapsed, logs, .. } => self.change(trial, |result| {
+                result.state = State::Waiting;
+                result.elapsed = *elapsed;
+                result.logs.clone_from(logs);
+            }),
+            Fact::TrialEnded { trial, outcome, elapsed, attempts } => self.change(trial, |result| {
+                result.state = State::Ended(outcome.clone());
+                result.attempts = *attempts;
+                result.elapsed = *elapsed;
+            }),
+            Fact::CommandTaken { command: crate::model::command::Command::Retry { trial } } => {
+                let trial = Arc::new((**trial).clone());
+                self.change(&trial.name.clone(), |result| {
+                    result.trial = trial;
+                    result.state = State::Waiting;
+                });
+            }
+            Fact::Warned { message } => self.warnings.push(message.clone()),
+            Fact::RunEnded { early, elapsed } => {
+                self.early.clone_from(early);
+                self.elapsed = Some(*elapsed);
+            }
+            _ => {}
+        }
+    }
+
+    /// The result of the trial of that name.
+    pub fn get(&self, name: &Name) -> Option<&TrialResult> {
+        self.places.get(name).map(|&place| &self.results[place])
+    }
+
+    /// How many trials are in which state.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { total: self.results.len(), ..Counts::default() };
+        for result in &self.results {
+            *match &result.state {
+                State::Waiting => &mut counts.waiting,
+                State::Starting | State::Running(_) => &mut counts.running,
+                State::Ended(Outcome::Killed) => &mut counts.killed,
+                State::Ended(Outcome::Skipped { .. }) => &mut counts.skipped,
+                State::Ended(outcome) if outcome.is_success() => &mut counts.succeeded,
+                State::Ended(_) => &mut counts.failed,
+            } += 1;
+        }
+        counts
+    }
+
+    /// Whether every trial succeeded and the run was not ended early.
+    pub fn ok(&self) -> bool {
+        let counts = self.counts();
+        self.early.is_none() && counts.succeeded == counts.total
+    }
+
+    fn enter(&mut self, trial: &Arc<Trial>, service: bool) {
+        self.places.insert(trial.name.clone(), self.results.len());
+        self.results.push(TrialResult {
+            trial: trial.clone(),
+            service,
+            state: State::Waiting,
+            attempts: 0,
+            elapsed: Duration::ZERO,
+            logs: None,
+        });
+    }
+
+    fn change(&mut self, name: &Name, change: impl FnOnce(&mut TrialResult)) {
+        if let Some(&place) = self.places.get(name) {
+            change(&mut self.results[place]);
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! A trial: one container (or process) to run, with everything the spec can say of it.
+//!
+//! The JSON form written here is the *resolved* form of `docs/spec.md`: durations are seconds, sizes are bytes,
+//! and reading it back as a spec gives the same trial.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::model::name::{EngineName, Name};
+use crate::model::retry::Retries;
+
+/// One container (or process) to run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Trial {
+    /// Trial and container name, unique in its experiment.
+    pub name: Name,
+    /// Which engine runs it; absent: the run's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineName>,
+    /// The image; absent only for engines without images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The command, already split into words; absent: the image's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cmd: Option<Vec<String>>,
+    /// Overrides the image's entrypoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
+    /// Environment variables.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Working folder in the container (or of the process; absolute after loading).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<String>,
+    /// `name`, `uid`, `uid:gid`, or `host` for the caller's own uid and gid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Host name inside the container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// The user's labels; combu's own come on top.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Published ports.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Port>,
+    /// Bind mounts and named volumes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
+    /// Networks to join, each created when missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<String>,
+    /// What must have started, be healthy or have completed before this trial starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub depends: Vec<Dependency>,
+    /// Whether it is a service; absent: the plan decides (see `docs/spec.md`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<bool>,
+    /// How the engine finds out that the trial is ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Healthcheck>,
+    /// CPUs it needs, reserved and enforced; absent: one is reserved, none enforced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    /// Memory it needs, in bytes, reserved and enforced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// GPUs it needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<Gpus>,
+    /// Size of `/dev/shm` in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shm_size: Option<u64>,
+    /// Most processes and threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids_limit: Option<i64>,
+    /// Longest an attempt may run, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    pub timeout: Option<Duration>,
+    /// Seconds between the stop signal and the kill.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    pub stop_grace: Option<Duration>,
+    /// How often and when a failed attempt is repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
+    /// The trial's point in the parameter space.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub params: Map<String, Value>,
+    /// Paths in the container to collect after it ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
+    /// Higher starts earlier among the ready ones.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    /// When the image is pulled; absent: the run's policy, else when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull: Option<Pull>,
+    /// Run an init process as PID 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<bool>,
+    /// `os/arch[/variant]` of the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// Resource limits of the processes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ulimits: Vec<Ulimit>,
+    /// Path in the container -> mount options (may be empty).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tmpfs: BTreeMap<String, String>,
+    /// `host[:container[:rwm]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
+    /// Linux capabilities to add.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cap_add: Vec<String>,
+    /// `host:address` lines for `/etc/hosts`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extra_hosts: Vec<String>,
+}
+
+impl Trial {
+    /// A trial of that name with nothing else said.
+    pub fn new(name: Name) -> Self {
+        Self {
+            name,
+            engine: None,
+            image: None,
+            cmd: None,
+            entrypoint: None,
+            env: BTreeMap::new(),
+            workdir: None,
+            user: None,
+            hostname: None,
+            labels: BTreeMap::new(),
+            ports: Vec::new(),
+            volumes: Vec::new(),
+            networks: Vec::new(),
+            depends: Vec::new(),
+            service: None,
+            healthcheck: None,
+            cpus: None,
+            memory: None,
+            gpus: None,
+            shm_size: None,
+            pids_limit: None,
+            timeout: None,
+            stop_grace: None,
+            retries: None,
+            params: Map::new(),
+            outputs: Vec::new(),
+            priority: 0,
+            pull: None,
+            init: None,
+            platform: None,
+            ulimits: Vec::new(),
+            tmpfs: BTreeMap::new(),
+            devices: Vec::new(),
+            cap_add: Vec::new(),
+            extra_hosts: Vec::new(),
+        }
+    }
+
+    /// The trial in its resolved JSON form.
+    pub fn to_json(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(map)) => map,
+            other => unreachable!("a trial serializes to an object, not {other:?}"),
+        }
+    }
+}
+
+/// A published port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Port {
+    /// Address of the host to listen on; absent: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// Port of the host; absent: the engine chooses a free one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<u16>,
+    /// Port in the container.
+    pub container: u16,
+    /// Transport protocol.
+    pub protocol: Protocol,
+}
+
+/// Transport protocol of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl Protocol {
+    /// The word behind the slash in `80/tcp`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+}
+
+/// A mount: `host` is an absolute path (bind mount) or a bare name (named volume).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Volume {
+    /// Absolute path on the host, or name of a volume.
+    pub host: String,
+    /// Absolute path in the container.
+    pub container: String,
+    /// Mounted read-only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub readonly: bool,
+}
+
+impl Volume {
+    /// Whether the host side is a path and not the name of a volume.
+    pub fn is_bind(&self) -> bool {
+        self.host.starts_with('/')
+    }
+}
+
+/// One edge of the dependency graph, as written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dependency {
+    /// The prerequisite.
+    pub trial: Name,
+    /// What is awaited; absent: started, and healthy where the prerequisite has a healthcheck.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
+}
+
+/// What a dependant waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// The prerequisite's process has been started.
+    Started,
+    /// Its healthcheck passed.
+    Healthy,
+    /// It ended successfully.
+    Completed,
+}
+
+impl Condition {
+    /// The word in specs and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Healthy => "healthy",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+/// How readiness is probed, with compose's fields and Docker's defaults where absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Healthcheck {
+    /// `["CMD", word..]` or `["CMD-SHELL", line]`, as in Docker.
+    pub test: Vec<String>,
+    /// Seconds between probes (Docker: 30).
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    pub interval: Option<Duration>,
+    /// Seconds a probe may take (Docker: 30).
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    pub timeout: Option<Duration>,
+    /// Failures in a row that mean unhealthy (Docker: 3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// Seconds after the start in which failures do not count (Docker: 0).
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    pub start_period: Option<Duration>,
+}
+
+/// GPUs a trial needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Gpus {
+    /// That many, whichever are free.
+    Count(u32),
+    /// `"all"`, or one device id.
+    Word(String),
+    /// These device ids.
+    Ids(Vec<String>),
+}
+
+/// When an image is pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pull {
+    /// Once per run, even if it is there.
+    Always,
+    /// When it is not there.
+    Missing,
+    /// Never: it must be there.
+    Never,
+}
+
+impl Pull {
+    /// Every policy, in the order of the manual.
+    pub const ALL: [Self; 3] = [Self::Always, Self::Missing, Self::Never];
+
+    /// The word in specs and options.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Missing => "missing",
+            Self::Never => "never",
+        }
+    }
+
+    /// The policy a word names, if any.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|pull| pull.as_str() == word)
+    }
+}
+
+/// A resource limit as in `docker run --ulimit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ulimit {
+    /// Name without `RLIMIT_`, lower case: `nofile`.
+    pub name: String,
+    /// Soft limit; -1 is unlimited.
+    pub soft: i64,
+    /// Hard limit; -1 is unlimited.
+    pub hard: i64,
+}
+
+pub(crate) fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    if span.subsec_nanos() == 0 {
+        serializer.serialize_u64(span.as_secs())
+    } else {
+        serializer.serialize_f64(span.as_secs_f64())
+    }
+}
+
+pub(crate) fn optional_seconds<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match span {
+        Some(span) => seconds(span, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}

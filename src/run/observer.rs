@@ -1,0 +1,55 @@
+//! The observer: takes a run's events in order and passes each to the sinks, the summary and the hook.
+//!
+//! It runs on the thread that called it (a script's own), so a slow hook or terminal never slows the run.
+
+use crate::model::command::Command;
+use crate::model::event::{Event, Fact, Sink};
+use crate::model::summary::Summary;
+use crate::run::session::{Commands, Live, Notice};
+
+/// Follows a run to its end: stored before shown, shown before hooked.
+///
+/// `hook` sees every event with the summary so far, and may send commands; commands sent while it handles an event are
+/// taken before the run can end.
+///
+/// # Errors
+/// The hook's first error, after the run's trials were stopped and the run has ended.
+pub fn observe<E>(
+    live: &mut Live,
+    sinks: &mut Vec<Box<dyn Sink>>,
+    mut hook: impl FnMut(&Event, &Summary, &Commands) -> Result<(), E>,
+) -> Result<Summary, E> {
+    let mut summary = Summary::default();
+    let mut failure = None;
+    while let Some(notice) = live.next() {
+        match notice {
+            Notice::Event(event) => {
+                summary.add(&event);
+                feed(sinks, &event);
+                if failure.is_none()
+                    && let Err(error) = hook(&event, &summary, live.commands())
+                {
+                    live.commands().send(Command::Cancel { by: "an error in the script".to_owned() });
+                    failure = Some(error);
+                }
+            }
+            Notice::Drained => live.commands().send(Command::Close),
+        }
+    }
+    failure.map_or(Ok(summary), Err)
+}
+
+/// Passes an event to every sink; one that fails is dropped, and the others told.
+pub fn feed(sinks: &mut Vec<Box<dyn Sink>>, event: &Event) {
+    let mut warnings = Vec::new();
+    sinks.retain_mut(|sink| match sink.consume(event) {
+        Ok(()) => true,
+        Err(error) => {
+            warnings.push(format!("{} stopped: {error}", sink.name()));
+            false
+        }
+    });
+    for message in warnings {
+        feed(sinks, &Event { at: event.at, run: event.run.clone(), fact: Fact::Warned { message } });
+    }
+}
