@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::engine::{Engine, EngineError, Found, Launch, Obstacle, Output, Progress, Selector, Survey};
+use crate::engine::{Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Survey};
 use crate::model::capability::Capabilities;
 use crate::model::handle::Handle;
 use crate::model::label;
@@ -227,18 +227,18 @@ impl Engine for Fake {
         Ok(Handle { engine: EngineName::Fake, id })
     }
 
-    async fn healthy(&self, handle: &Handle, _check: &Healthcheck) -> Result<bool, EngineError> {
+    async fn healthy(&self, handle: &Handle, _check: &Healthcheck) -> Result<Health, EngineError> {
         let Some((scene, started, mut stopped)) =
             self.with(handle, |attempt| (attempt.scene.clone(), attempt.started, attempt.stopped.subscribe()))
         else {
-            return Ok(false);
+            return Ok(Health::Ended);
         };
         let healthy_at = scene.healthy_after.filter(|after| *after <= scene.run_for).map(|after| started + after);
         let decided_at = healthy_at.unwrap_or(started + scene.run_for);
         tokio::select! {
             biased;
-            () = tokio::time::sleep_until(decided_at) => Ok(healthy_at.is_some()),
-            _ = stopped.wait_for(Option::is_some) => Ok(false),
+            () = tokio::time::sleep_until(decided_at) => Ok(if healthy_at.is_some() { Health::Healthy } else { Health::Ended }),
+            _ = stopped.wait_for(Option::is_some) => Ok(Health::Ended),
         }
     }
 
@@ -252,10 +252,14 @@ impl Engine for Fake {
         output.stdout(scene.stdout.as_bytes());
         output.stderr(scene.stderr.as_bytes());
         let own_end = started + scene.run_for;
-        let ended = tokio::time::timeout_at(own_end, stopped.wait_for(Option::is_some)).await;
-        let asked = ended.ok().and_then(|asked| asked.ok().and_then(|asked| *asked));
-        let (exit, at) = asked.filter(|(_, at)| *at < own_end).unwrap_or((scene.exit, own_end));
-        tokio::time::sleep_until(at).await;
+        let exit = loop {
+            let asked = *stopped.borrow_and_update();
+            let (exit, at) = asked.filter(|(_, at)| *at < own_end).unwrap_or((scene.exit, own_end));
+            // A later stop may be a harder one.
+            if tokio::time::timeout_at(at, stopped.changed()).await.is_err() {
+                break exit;
+            }
+        };
         self.end(handle);
         Ok(exit)
     }

@@ -42,8 +42,8 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// and trial; never touches anything else of the same name.
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError>;
 
-    /// Waits until the healthcheck decided: true is healthy; false is unhealthy, or ended before it was healthy.
-    async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<bool, EngineError>;
+    /// Waits until the healthcheck decided. A check without a `test` means the image's own.
+    async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError>;
 
     /// Waits for the end and copies what the attempt writes, complete and in order, to `output`.
     /// Returns when both the exit is known and the output is complete. May be dropped and called again.
@@ -62,6 +62,17 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Removes what was made for those attempts beside containers: networks that carry all the labels.
     /// Returns one line of text for each removed thing, and keeps what is in use.
     async fn clean(&self, selector: &Selector) -> Result<Vec<String>, EngineError>;
+}
+
+/// What a healthcheck decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It passed.
+    Healthy,
+    /// It failed as often in a row as it may, while the attempt runs.
+    Unhealthy,
+    /// The attempt ended before the check decided.
+    Ended,
 }
 
 /// Takes what `prepare` is doing: the object (`image busybox`) and its state (`pulling, 3 of 7 layers`).
@@ -142,6 +153,16 @@ pub enum Obstacle {
         /// The image.
         image: String,
     },
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running { trial, run } => write!(f, "`{trial}` is still running (run {run})"),
+            Self::Foreign { trial, holder } => write!(f, "the name `{trial}` is taken by {holder}"),
+            Self::MissingImage { image } => write!(f, "the image `{image}` is not there, and `pull` is \"never\""),
+        }
+    }
 }
 
 /// How to reach engines; what the command line and the environment say.

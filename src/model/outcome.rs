@@ -80,6 +80,8 @@ pub enum Outcome {
     Oom,
     /// It ran longer than its timeout and was stopped.
     TimedOut,
+    /// Its healthcheck failed, others waited for it, and so it was stopped.
+    Unhealthy,
     /// The engine could not start it.
     NotStarted {
         /// What the engine said.
@@ -118,6 +120,7 @@ impl Outcome {
             Self::Failed { .. } => "failed",
             Self::Oom => "oom",
             Self::TimedOut => "timed-out",
+            Self::Unhealthy => "unhealthy",
             Self::NotStarted { .. } => "not-started",
             Self::Lost { .. } => "lost",
             Self::Stopped => "stopped",
@@ -144,6 +147,7 @@ impl fmt::Display for Outcome {
             Self::Failed { exit } => write!(f, "failed ({exit})"),
             Self::Oom => write!(f, "ran out of memory"),
             Self::TimedOut => write!(f, "timed out"),
+            Self::Unhealthy => write!(f, "was unhealthy"),
             Self::NotStarted { message } => write!(f, "could not be started: {message}"),
             Self::Lost { message } => write!(f, "was lost: {message}"),
             Self::Stopped => write!(f, "stopped, nothing needs it any more"),

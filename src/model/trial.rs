@@ -163,6 +163,46 @@ impl Trial {
         }
     }
 
+    /// Every field beside the name, and whether this trial says something in it.
+    pub fn fields(&self) -> [(&'static str, bool); 34] {
+        [
+            ("engine", self.engine.is_some()),
+            ("image", self.image.is_some()),
+            ("cmd", self.cmd.is_some()),
+            ("entrypoint", self.entrypoint.is_some()),
+            ("env", !self.env.is_empty()),
+            ("workdir", self.workdir.is_some()),
+            ("user", self.user.is_some()),
+            ("hostname", self.hostname.is_some()),
+            ("labels", !self.labels.is_empty()),
+            ("ports", !self.ports.is_empty()),
+            ("volumes", !self.volumes.is_empty()),
+            ("networks", !self.networks.is_empty()),
+            ("depends", !self.depends.is_empty()),
+            ("service", self.service.is_some()),
+            ("healthcheck", self.healthcheck.is_some()),
+            ("cpus", self.cpus.is_some()),
+            ("memory", self.memory.is_some()),
+            ("gpus", self.gpus.is_some()),
+            ("shm_size", self.shm_size.is_some()),
+            ("pids_limit", self.pids_limit.is_some()),
+            ("timeout", self.timeout.is_some()),
+            ("stop_grace", self.stop_grace.is_some()),
+            ("retries", self.retries.is_some()),
+            ("params", !self.params.is_empty()),
+            ("outputs", !self.outputs.is_empty()),
+            ("priority", self.priority != 0),
+            ("pull", self.pull.is_some()),
+            ("init", self.init.is_some()),
+            ("platform", self.platform.is_some()),
+            ("ulimits", !self.ulimits.is_empty()),
+            ("tmpfs", !self.tmpfs.is_empty()),
+            ("devices", !self.devices.is_empty()),
+            ("cap_add", !self.cap_add.is_empty()),
+            ("extra_hosts", !self.extra_hosts.is_empty()),
+        ]
+    }
+
     /// The trial in its resolved JSON form.
     pub fn to_json(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
@@ -241,7 +281,7 @@ pub struct Dependency {
 }
 
 /// What a dependant waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// The prerequisite's process has been started.

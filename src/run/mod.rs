@@ -1,5 +1,15 @@
 //! Executes plans: tokio lives here and in `engine/`. Knows no terminal, no database and no script.
 
+mod attempt;
+mod dispatcher;
+pub mod engines;
+mod executor;
 pub mod interrupt;
+mod message;
 pub mod observer;
+mod permits;
+mod schedule;
 pub mod session;
+
+#[cfg(test)]
+mod traces;

@@ -1,22 +1,43 @@
-//! A session: the engines of this process and the runs started on them.
+//! A session: the engines of this process and the runs started on them. Its methods block; its runs do not.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::engine::{Engine, EngineError, Selector, Settings, Survey};
+use futures_util::StreamExt;
+use tokio::runtime::{Handle as Tokio, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, Survey};
 use crate::model::command::Command;
 use crate::model::event::Event;
 use crate::model::experiment::Experiment;
 use crate::model::name::{EngineName, RunId};
 use crate::model::options::Options;
-use crate::plan::{Plan, PlanError};
+use crate::plan::{self, Plan, PlanError};
+use crate::run::dispatcher::Dispatcher;
+use crate::run::engines::Engines;
+use crate::run::executor::Executor;
 use crate::run::interrupt::Interrupt;
+use crate::run::permits::Permits;
 
-/// The engines of this process and the runs started on them. Clones share one state. Its methods block.
+/// How many containers `kill` stops at once: the daemon is no faster with more.
+const KILLS_AT_ONCE: usize = 16;
+
+/// The engines of this process and the runs started on them. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Session {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    runtime: Runtime,
+    engines: Engines,
     interrupt: Interrupt,
+    runs: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What keeps a run from starting.
@@ -29,14 +50,15 @@ pub enum RunError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// Something stands in the way on the engine; nothing was started.
-    #[error("something stands in the way")]
-    Obstacles(Vec<crate::engine::Obstacle>),
+    #[error("{}", obstacles(.0))]
+    Obstacles(Vec<Obstacle>),
 }
 
-/// A run that was started.
+/// A run that was started. Dropping it before its end stops its trials.
 #[derive(Debug)]
 pub struct Live {
-    notices: std::sync::mpsc::Receiver<Notice>,
+    tokio: Tokio,
+    notices: mpsc::UnboundedReceiver<Notice>,
     commands: Commands,
 }
 
@@ -52,36 +74,7 @@ pub enum Notice {
 /// The way up to a run. Clones lead to the same run.
 #[derive(Debug, Clone)]
 pub struct Commands {
-    sender: tokio::sync::mpsc::UnboundedSender<Command>,
-}
-
-impl Commands {
-    /// Sends a command; a run that has ended takes none, and that is no error.
-    pub fn send(&self, command: Command) {
-        let _gone = self.sender.send(command);
-    }
-
-    /// Whether the run has ended.
-    pub fn is_closed(&self) -> bool {
-        self.sender.is_closed()
-    }
-}
-
-impl Live {
-    /// The next notice; `None` after the last.
-    pub fn next(&mut self) -> Option<Notice> {
-        self.notices.recv().ok()
-    }
-
-    /// The next notice, unless none comes in that time.
-    pub fn next_within(&mut self, time: Duration) -> Option<Notice> {
-        self.notices.recv_timeout(time).ok()
-    }
-
-    /// The way up to this run.
-    pub fn commands(&self) -> &Commands {
-        &self.commands
-    }
+    sender: mpsc::UnboundedSender<Command>,
 }
 
 /// What `kill` did.
@@ -100,44 +93,193 @@ impl Session {
     ///
     /// # Errors
     /// When the runtime's threads cannot be started.
-    pub fn new(settings: Settings) -> std::io::Result<Self> {
-        let _ = settings;
-        Ok(Self { interrupt: Interrupt::default() })
+    pub fn new(engines: Engines) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("combu").build()?;
+        let shared = Shared { runtime, engines, interrupt: Interrupt::default(), runs: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// A session that connects engines as `settings` say.
+    ///
+    /// # Errors
+    /// When the runtime's threads cannot be started.
+    pub fn connecting(settings: Settings) -> std::io::Result<Self> {
+        Self::new(Engines::new(settings))
     }
 
     /// Interrupts of every run of this session.
     pub fn interrupt(&self) -> &Interrupt {
-        &self.interrupt
+        &self.shared.interrupt
+    }
+
+    /// The runtime the runs live on.
+    pub fn tokio(&self) -> &Tokio {
+        self.shared.runtime.handle()
     }
 
     /// The engine of that name, connected at its first use.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
     pub fn engine(&self, name: EngineName) -> Result<Arc<dyn Engine>, EngineError> {
-        let _ = name;
-        todo!()
+        self.tokio().block_on(self.shared.engines.get(name))
     }
 
     /// Checks and orders an experiment for the engines its trials name; `options` win over the experiment's own.
     /// Starts nothing.
+    ///
+    /// # Errors
+    /// When it cannot be planned, or an engine it needs cannot be reached.
     pub fn plan(&self, experiment: Experiment, options: Options) -> Result<Plan, RunError> {
-        let _ = (experiment, options);
-        todo!()
+        let mut engines = plan::Engines::new();
+        for trial in &experiment.trials {
+            let name = plan::engine_of(trial, &options, &experiment.options);
+            if !engines.contains_key(&name) {
+                engines.insert(name, self.engine(name)?.capabilities().clone());
+            }
+        }
+        Ok(plan::build(experiment, options, &engines)?)
     }
 
     /// What would be made, and what stands in the way. Starts nothing.
+    ///
+    /// # Errors
+    /// When an engine fails.
     pub fn survey(&self, plan: &Plan) -> Result<Survey, RunError> {
-        let _ = plan;
-        todo!()
+        let executor = self.executor(plan, &RunId::from("survey"), None);
+        let mut launches: BTreeMap<EngineName, Vec<Launch>> = BTreeMap::new();
+        for trial in &plan.trials {
+            launches.entry(trial.engine.unwrap_or_default()).or_default().push(executor.launch(trial, 1));
+        }
+        let mut survey = Survey::default();
+        for (name, launches) in launches {
+            let engine = self.engine(name)?;
+            let part = self.tokio().block_on(engine.survey(&launches))?;
+            survey.makes.extend(part.makes);
+            survey.uses.extend(part.uses);
+            survey.obstacles.extend(part.obstacles);
+        }
+        Ok(survey)
     }
 
-    /// Starts a run, unless something stands in the way. Logs go under `folder`.
+    /// Starts a run. Logs go under `folder`, if there is one.
+    ///
+    /// # Errors
+    /// When something stands in the way, or an engine fails; nothing was started then.
     pub fn start(&self, plan: Plan, run: RunId, folder: Option<PathBuf>) -> Result<Live, RunError> {
-        let _ = (plan, run, folder);
-        todo!()
+        let obstacles = self.survey(&plan)?.obstacles;
+        if !obstacles.is_empty() {
+            return Err(RunError::Obstacles(obstacles));
+        }
+        let mut engines = plan::Engines::new();
+        for name in plan.engines() {
+            engines.insert(name, self.engine(name)?.capabilities().clone());
+        }
+        let permits = Permits::new(&engines, plan.experiment.options.parallel);
+        let executor = self.executor(&plan, &run, folder);
+        let (live, dispatched) = start_on(self.tokio(), plan, permits, executor);
+        self.shared.interrupt.register(live.commands.clone());
+        let mut runs = self.shared.runs.lock().expect("no code panics while it holds the lock");
+        runs.retain(|run| !run.is_finished());
+        runs.push(dispatched);
+        Ok(live)
     }
 
-    /// Stops and removes what carries the labels, on those engines.
-    pub fn kill(&self, selector: &Selector, engines: &[EngineName], grace: Duration) -> Result<Killed, EngineError> {
-        let _ = (selector, engines, grace);
-        todo!()
+    /// Waits until every run of this session has ended and cleaned up.
+    pub fn join(&self) {
+        let runs = std::mem::take(&mut *self.shared.runs.lock().expect("no code panics while it holds the lock"));
+        for run in runs {
+            // A dispatcher that failed inside has told so already, as a panic.
+            let _failed = self.tokio().block_on(run);
+        }
     }
+
+    /// Stops and removes everything that carries the labels on that engine.
+    ///
+    /// # Errors
+    /// When the engine cannot be reached or asked. What could not be removed is listed in the value.
+    pub fn kill(&self, selector: &Selector, engine: EngineName, grace: Duration) -> Result<Killed, EngineError> {
+        let engine = self.engine(engine)?;
+        self.tokio().block_on(kill(engine.as_ref(), selector, grace))
+    }
+
+    fn executor(&self, plan: &Plan, run: &RunId, folder: Option<PathBuf>) -> Executor {
+        let seed = plan.experiment.options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+        Executor::new(&plan.experiment, run.clone(), seed, folder, self.shared.engines.clone())
+    }
+}
+
+/// Starts a run's dispatcher.
+pub(crate) fn start_on(tokio: &Tokio, plan: Plan, permits: Permits, executor: Executor) -> (Live, JoinHandle<()>) {
+    // Unbounded, both: a run never waits for a terminal or a script, and people send few commands.
+    let (notice_sender, notices) = mpsc::unbounded_channel();
+    let (sender, command_receiver) = mpsc::unbounded_channel();
+    let commands = Commands { sender };
+    let dispatched = {
+        let _inside = tokio.enter();
+        let dispatcher = Dispatcher::new(&plan, permits, executor, command_receiver, notice_sender);
+        tokio.spawn(dispatcher.run(plan))
+    };
+    (Live { tokio: tokio.clone(), notices, commands }, dispatched)
+}
+
+async fn kill(engine: &dyn Engine, selector: &Selector, grace: Duration) -> Result<Killed, EngineError> {
+    let mut killed = Killed::default();
+    let found = engine.find(selector).await?;
+    let ends = futures_util::stream::iter(found).map(|found| async move {
+        if found.running {
+            engine.stop(&found.handle, grace).await?;
+        }
+        engine.remove(&found.handle).await?;
+        Ok::<_, EngineError>(found.trial.to_string())
+    });
+    let mut ends = ends.buffer_unordered(KILLS_AT_ONCE);
+    while let Some(end) = ends.next().await {
+        match end {
+            Ok(trial) => killed.trials.push(trial),
+            Err(error) => killed.problems.push(error.chain()),
+        }
+    }
+    killed.trials.sort_unstable();
+    killed.others = engine.clean(selector).await?;
+    Ok(killed)
+}
+
+impl Commands {
+    /// Sends a command; a run that has ended takes none, and that is no error.
+    pub fn send(&self, command: Command) {
+        let _gone = self.sender.send(command);
+    }
+
+    /// Whether the run has ended.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+impl Live {
+    /// The next notice; `None` after the last. Blocks; not for use inside the runtime.
+    pub fn next(&mut self) -> Option<Notice> {
+        self.notices.blocking_recv()
+    }
+
+    /// The next notice, unless none comes in that time. Blocks; not for use inside the runtime.
+    pub fn next_within(&mut self, time: Duration) -> Option<Notice> {
+        let notices = &mut self.notices;
+        self.tokio.block_on(async { tokio::time::timeout(time, notices.recv()).await.ok().flatten() })
+    }
+
+    /// The next notice; `None` after the last.
+    pub async fn recv(&mut self) -> Option<Notice> {
+        self.notices.recv().await
+    }
+
+    /// The way up to this run.
+    pub fn commands(&self) -> &Commands {
+        &self.commands
+    }
+}
+
+fn obstacles(obstacles: &[Obstacle]) -> String {
+    obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -1,0 +1,326 @@
+//! Building a plan: every check, in one pass over the trials each, all problems together.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::model::experiment::Experiment;
+use crate::model::name::{EngineName, Name};
+use crate::model::options::Options;
+use crate::model::trial::{Condition, Dependency, Trial};
+use crate::plan::{Engines, Plan, PlanError, Problem, Wait, engine_of, graph, resolve};
+
+/// Fields that runs act on themselves, whatever the engine.
+const ACTED_ON_BY_RUNS: [&str; 8] =
+    ["engine", "depends", "service", "timeout", "stop_grace", "retries", "params", "priority"];
+
+/// Fields whose amounts runs reserve, whether or not the engine enforces them.
+const RESERVED_BY_RUNS: [&str; 2] = ["cpus", "memory"];
+
+pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engines) -> Result<Plan, PlanError> {
+    let mut problems = Vec::new();
+    if experiment.trials.is_empty() {
+        problems.push(Problem::NoTrials);
+    }
+    let places = places(&experiment.trials, &mut problems);
+    let waits = waits(&experiment.trials, &places, &mut problems);
+    let services = services(&experiment.trials, &waits);
+    let options = above.clone().over(experiment.options.clone());
+    let mut trials = Vec::with_capacity(experiment.trials.len());
+    for (trial, &service) in experiment.trials.iter().zip(&services) {
+        let engine = engine_of(trial, &above, &experiment.options);
+        trials.push(Arc::new(resolve(trial, engine, &options, service)));
+    }
+    experiment.options = options;
+    check_edges(&trials, &waits, &services, engines, &mut problems);
+    check_needs(&trials, engines, &mut problems);
+    let groups = match graph::groups(&waits) {
+        Ok(groups) => groups,
+        Err(circle) => {
+            problems.push(Problem::Cycle { names: circle.iter().map(|&trial| trials[trial].name.clone()).collect() });
+            Vec::new()
+        }
+    };
+    if !problems.is_empty() {
+        return Err(PlanError { experiment: experiment.name, problems });
+    }
+    let warnings = warnings(&trials, engines);
+    Ok(Plan { experiment, trials, waits, services, groups, warnings })
+}
+
+fn places<'a>(trials: &'a [Trial], problems: &mut Vec<Problem>) -> HashMap<&'a Name, usize> {
+    let mut places: HashMap<&Name, usize> = HashMap::with_capacity(trials.len());
+    let mut duplicates: BTreeMap<&Name, Vec<usize>> = BTreeMap::new();
+    for (place, trial) in trials.iter().enumerate() {
+        if let Some(&first) = places.get(&trial.name) {
+            duplicates.entry(&trial.name).or_insert_with(|| vec![first]).push(place);
+        } else {
+            places.insert(&trial.name, place);
+        }
+    }
+    problems.extend(duplicates.into_iter().map(|(name, places)| Problem::Duplicate { name: name.clone(), places }));
+    places
+}
+
+fn waits(trials: &[Trial], places: &HashMap<&Name, usize>, problems: &mut Vec<Problem>) -> Vec<Vec<Wait>> {
+    let mut all = Vec::with_capacity(trials.len());
+    for trial in trials {
+        let mut waits: Vec<Wait> = Vec::with_capacity(trial.depends.len());
+        let mut seen = HashSet::with_capacity(trial.depends.len());
+        for dependency in &trial.depends {
+            match places.get(&dependency.trial) {
+                Some(&on) => {
+                    let wait = Wait { on, condition: condition(dependency, &trials[on]) };
+                    if seen.insert((on, wait.condition)) {
+                        waits.push(wait);
+                    }
+                }
+                None => problems.push(Problem::UnknownDependency {
+                    trial: trial.name.clone(),
+                    on: dependency.trial.clone(),
+                    nearest: nearest(&dependency.trial, trials),
+                }),
+            }
+        }
+        all.push(waits);
+    }
+    all
+}
+
+fn condition(dependency: &Dependency, on: &Trial) -> Condition {
+    dependency.condition.unwrap_or(if on.healthcheck.is_some() { Condition::Healthy } else { Condition::Started })
+}
+
+fn nearest(name: &Name, trials: &[Trial]) -> Option<Name> {
+    let likeness = |trial: &Trial| strsim::jaro_winkler(name.as_str(), trial.name.as_str());
+    let best = trials.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) > 0.8).then(|| best.name.clone())
+}
+
+/// A trial is a service when it says so; else when it has no command of its own, and others depend on it without
+/// waiting for its end.
+fn services(trials: &[Trial], waits: &[Vec<Wait>]) -> Vec<bool> {
+    let mut needed = vec![false; trials.len()];
+    let mut awaited_end = vec![false; trials.len()];
+    for wait in waits.iter().flatten() {
+        match wait.condition {
+            Condition::Completed => awaited_end[wait.on] = true,
+            Condition::Started | Condition::Healthy => needed[wait.on] = true,
+        }
+    }
+    let by_default = |place: usize| needed[place] && !awaited_end[place] && trials[place].cmd.is_none();
+    trials.iter().enumerate().map(|(place, trial)| trial.service.unwrap_or_else(|| by_default(place))).collect()
+}
+
+fn check_edges(
+    trials: &[Arc<Trial>],
+    waits: &[Vec<Wait>],
+    services: &[bool],
+    engines: &Engines,
+    problems: &mut Vec<Problem>,
+) {
+    for (trial, waits) in trials.iter().zip(waits) {
+        for wait in waits {
+            let on = &trials[wait.on];
+            let engine = on.engine.unwrap_or_default();
+            let no_images = engines.get(&engine).is_some_and(|engine| !engine.images);
+            match wait.condition {
+                Condition::Completed if services[wait.on] => {
+                    problems.push(Problem::CompletedService { trial: trial.name.clone(), service: on.name.clone() });
+                }
+                Condition::Healthy if on.healthcheck.is_none() && no_images => {
+                    problems.push(Problem::NoHealthcheck { trial: trial.name.clone(), on: on.name.clone(), engine });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn check_needs(trials: &[Arc<Trial>], engines: &Engines, problems: &mut Vec<Problem>) {
+    for trial in trials {
+        let engine = trial.engine.unwrap_or_default();
+        if engine == EngineName::Docker && trial.image.is_none() {
+            problems.push(Problem::NoImage { trial: trial.name.clone(), engine });
+        }
+        let Some(host) = engines.get(&engine) else { continue };
+        if let Some(cpus) = trial.cpus.filter(|&cpus| cpus > host.cpus) {
+            let (asks, has) = (format!("{cpus} CPUs"), format!("{} CPUs", host.cpus));
+            problems.push(Problem::TooLarge { trial: trial.name.clone(), asks, has });
+        }
+        if let Some(memory) = trial.memory.filter(|&memory| memory > host.memory) {
+            let (asks, has) = (format!("{} MiB of memory", memory >> 20), format!("{} MiB", host.memory >> 20));
+            problems.push(Problem::TooLarge { trial: trial.name.clone(), asks, has });
+        }
+    }
+}
+
+fn warnings(trials: &[Arc<Trial>], engines: &Engines) -> Vec<String> {
+    let mut ignored: BTreeMap<(EngineName, &str), (usize, &Name)> = BTreeMap::new();
+    for trial in trials {
+        let Some(engine) = engines.get(&trial.engine.unwrap_or_default()) else { continue };
+        for (field, said) in trial.fields() {
+            if said && !ACTED_ON_BY_RUNS.contains(&field) && !engine.acts_on.contains(&field) {
+                ignored.entry((engine.engine, field)).or_insert((0, &trial.name)).0 += 1;
+            }
+        }
+    }
+    let warning = |((engine, field), (count, first)): ((EngineName, &str), (usize, &Name))| {
+        let whose = if count == 1 { format!("of `{first}`") } else { format!("of {count} trials, such as `{first}`,") };
+        let how = if RESERVED_BY_RUNS.contains(&field) { "is reserved but not enforced" } else { "is not acted on" };
+        format!("`{field}` {whose} {how} by the engine {engine}")
+    };
+    ignored.into_iter().map(warning).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use crate::model::capability::Capabilities;
+    use crate::model::experiment::Experiment;
+    use crate::model::name::{EngineName, Name};
+    use crate::model::options::Options;
+    use crate::model::retry::Retries;
+    use crate::model::trial::{Condition, Dependency, Gpus, Trial};
+    use crate::plan::{Engines, Plan, PlanError, build};
+
+    fn trial(name: &str, cmd: &str) -> Trial {
+        let cmd = (!cmd.is_empty()).then(|| cmd.split(' ').map(ToOwned::to_owned).collect());
+        Trial { image: Some("busybox".to_owned()), cmd, ..Trial::new(Name::parse(name).unwrap()) }
+    }
+
+    fn after(mut trial: Trial, on: &str, condition: Option<Condition>) -> Trial {
+        trial.depends.push(Dependency { trial: Name::parse(on).unwrap(), condition });
+        trial
+    }
+
+    fn docker() -> Engines {
+        let acts_on = &["image", "cmd", "networks", "cpus", "memory", "healthcheck"];
+        let docker = Capabilities {
+            engine: EngineName::Docker,
+            description: String::new(),
+            cpus: 2.0,
+            memory: 1 << 30,
+            starts: 4,
+            images: true,
+            acts_on,
+        };
+        let local = Capabilities { engine: EngineName::Local, images: false, acts_on: &["cmd"], ..docker.clone() };
+        [(EngineName::Docker, docker), (EngineName::Local, local)].into()
+    }
+
+    fn planned(trials: Vec<Trial>, options: Options) -> Result<Plan, PlanError> {
+        let spec = "/exp.jsonnet".into();
+        let experiment = Experiment { name: "exp".to_owned(), id: "id".to_owned(), spec, options, trials };
+        build(experiment, Options::default(), &docker())
+    }
+
+    fn refusal(trials: Vec<Trial>) -> String {
+        let problems = planned(trials, Options::default()).unwrap_err().problems;
+        let lines = problems.iter().map(|problem| match problem.hint() {
+            Some(hint) => format!("{problem}\n  {hint}\n"),
+            None => format!("{problem}\n"),
+        });
+        lines.collect()
+    }
+
+    #[test]
+    fn a_plan_prints_its_groups_services_and_what_each_trial_waits_for() {
+        let trials = vec![
+            after(trial("solver-a", "solve --mode a"), "loader", None),
+            after(after(trial("merge", "merge 'two words'"), "solver-a", Some(Condition::Completed)), "loader", None),
+            trial("loader", ""),
+        ];
+        assert_snapshot!(planned(trials, Options::default()).unwrap(), @r#"
+        experiment exp: 3 trials in 3 groups
+
+        group 1: 1 trial
+          loader (service)  busybox
+
+        group 2: 1 trial
+          solver-a  busybox: solve --mode a  after loader
+
+        group 3: 1 trial
+          merge  busybox: merge "'two" "words'"  after solver-a completed, loader
+        "#);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let trials = vec![
+            after(trial("solver-a", "x"), "laoder", None),
+            trial("loader", ""),
+            trial("loader", "again"),
+            after(trial("left", "x"), "right", None),
+            after(trial("right", "x"), "left", None),
+            after(trial("lonely", "x"), "lonely", None),
+            Trial { image: None, ..trial("bare", "x") },
+            Trial { cpus: Some(4.0), memory: Some(2 << 30), ..trial("huge", "x") },
+            Trial { service: Some(true), ..trial("server", "x") },
+            after(trial("waiter", "x"), "server", Some(Condition::Completed)),
+            Trial { engine: Some(EngineName::Local), ..trial("process", "x") },
+            after(trial("prober", "x"), "process", Some(Condition::Healthy)),
+        ];
+        assert_snapshot!(refusal(trials), @r#"
+        the name `loader` is used by 2 trials: [1], [2]
+        `solver-a` depends on `laoder`, which is not in the experiment
+          did you mean `loader`?
+        `waiter` waits for the service `server` to complete, but a service runs until nothing needs it
+          give `server` a `cmd` or `service: false`, or wait for "started"
+        `prober` waits until `process` is healthy, but `process` has no healthcheck (engine local)
+          give `process` a `healthcheck`, or wait for "started"
+        `bare` has no `image`, which the engine docker needs
+          give it an `image`, or `engine: "local"` to run it as a process
+        `huge` asks for 4 CPUs, but the engine's host has 2 CPUs
+          ask for less, or run it on a larger host
+        `huge` asks for 2048 MiB of memory, but the engine's host has 1024 MiB
+          ask for less, or run it on a larger host
+        trials depend on each other in a circle: `left` -> `right` -> `left`
+          remove one of these from `depends`
+        "#);
+    }
+
+    #[test]
+    fn a_circle_is_shown_without_the_trials_that_only_lead_into_it() {
+        let trials = vec![
+            after(trial("t0", "x"), "t1", None),
+            after(trial("t1", "x"), "t2", None),
+            after(trial("t2", "x"), "t3", None),
+            after(trial("t3", "x"), "t1", None),
+        ];
+        assert_snapshot!(refusal(trials), @"
+        trials depend on each other in a circle: `t1` -> `t2` -> `t3` -> `t1`
+          remove one of these from `depends`
+        ");
+    }
+
+    #[test]
+    fn an_experiment_without_trials_is_told_apart_from_a_wrong_one() {
+        assert!(planned(Vec::new(), Options::default()).unwrap_err().is_empty());
+        assert!(!planned(vec![after(trial("t1", "x"), "t1", None)], Options::default()).unwrap_err().is_empty());
+    }
+
+    #[test]
+    fn what_no_one_acts_on_is_warned_of_once_per_field() {
+        let gpu = Trial { gpus: Some(Gpus::Count(1)), priority: 3, ..trial("g1", "x") };
+        let local = Trial { engine: Some(EngineName::Local), image: None, cpus: Some(1.0), ..trial("process", "x") };
+        let plan =
+            planned(vec![gpu.clone(), Trial { name: Name::parse("g2").unwrap(), ..gpu }, local], Options::default());
+        assert_snapshot!(plan.unwrap().warnings.join("\n"), @"
+        `gpus` of 2 trials, such as `g1`, is not acted on by the engine docker
+        `cpus` of `process` is reserved but not enforced by the engine local
+        ");
+    }
+
+    #[test]
+    fn options_fill_what_trials_do_not_say_and_spare_services_the_timeout() {
+        let ten = std::time::Duration::from_secs(10);
+        let options = Options { timeout: Some(ten), retries: Some(Retries::count(2)), ..Options::default() };
+        let own = Trial { retries: Some(Retries::count(0)), ..trial("solver", "x") };
+        let plan = planned(vec![trial("loader", ""), after(own, "loader", None)], options).unwrap();
+        assert_eq!(plan.services, [true, false]);
+        assert_eq!((plan.trials[0].timeout, plan.trials[1].timeout), (None, Some(ten)));
+        assert_eq!(plan.trials[0].retries, Some(Retries::count(2)));
+        assert_eq!(plan.trials[1].retries, Some(Retries::count(0)));
+    }
+}

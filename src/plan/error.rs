@@ -1,0 +1,144 @@
+//! Why an experiment cannot be planned.
+
+use std::fmt;
+
+use crate::model::name::{EngineName, Name};
+
+/// Everything that keeps an experiment from being planned.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("the experiment `{experiment}` cannot run: {}", list(.problems))]
+pub struct PlanError {
+    /// The experiment.
+    pub experiment: String,
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl PlanError {
+    /// Whether nothing is wrong but that there is nothing to run.
+    pub fn is_empty(&self) -> bool {
+        self.problems == [Problem::NoTrials]
+    }
+}
+
+/// One thing that keeps an experiment from being planned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Problem {
+    /// There is nothing to run.
+    NoTrials,
+    /// Several trials have one name.
+    Duplicate {
+        /// The name.
+        name: Name,
+        /// Their places in the list, from 0.
+        places: Vec<usize>,
+    },
+    /// A prerequisite is not in the experiment.
+    UnknownDependency {
+        /// The dependant.
+        trial: Name,
+        /// What it depends on.
+        on: Name,
+        /// The trial with the nearest name.
+        nearest: Option<Name>,
+    },
+    /// Trials depend on each other in a circle.
+    Cycle {
+        /// The circle: each depends on the next, the last is the first.
+        names: Vec<Name>,
+    },
+    /// An engine of containers needs an image.
+    NoImage {
+        /// The trial.
+        trial: Name,
+        /// Its engine.
+        engine: EngineName,
+    },
+    /// A service ends only when nothing waits for it, and this trial waits for its end.
+    CompletedService {
+        /// The dependant.
+        trial: Name,
+        /// The service.
+        service: Name,
+    },
+    /// Health is awaited, and nothing probes it.
+    NoHealthcheck {
+        /// The dependant.
+        trial: Name,
+        /// The prerequisite without a healthcheck.
+        on: Name,
+        /// The prerequisite's engine, which has no images to bring one.
+        engine: EngineName,
+    },
+    /// A trial asks for more than the host has.
+    TooLarge {
+        /// The trial.
+        trial: Name,
+        /// What it asks for: `4 CPUs`.
+        asks: String,
+        /// What the host has: `2 CPUs`.
+        has: String,
+    },
+}
+
+impl Problem {
+    /// What to do about it, if that is not plain from the problem.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownDependency { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            Self::Cycle { .. } => Some("remove one of these from `depends`".to_owned()),
+            Self::NoImage { .. } => {
+                Some("give it an `image`, or `engine: \"local\"` to run it as a process".to_owned())
+            }
+            Self::CompletedService { service, .. } => {
+                Some(format!("give `{service}` a `cmd` or `service: false`, or wait for \"started\""))
+            }
+            Self::NoHealthcheck { on, .. } => Some(format!("give `{on}` a `healthcheck`, or wait for \"started\"")),
+            Self::TooLarge { .. } => Some("ask for less, or run it on a larger host".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTrials => write!(f, "it has no trials"),
+            Self::Duplicate { name, places } => {
+                let places: Vec<_> = places.iter().map(|place| format!("[{place}]")).collect();
+                write!(f, "the name `{name}` is used by {} trials: {}", places.len(), shortened(&places))
+            }
+            Self::UnknownDependency { trial, on, .. } => {
+                write!(f, "`{trial}` depends on `{on}`, which is not in the experiment")
+            }
+            Self::Cycle { names } => {
+                let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+                write!(f, "trials depend on each other in a circle: {}", names.join(" -> "))
+            }
+            Self::NoImage { trial, engine } => write!(f, "`{trial}` has no `image`, which the engine {engine} needs"),
+            Self::CompletedService { trial, service } => {
+                write!(
+                    f,
+                    "`{trial}` waits for the service `{service}` to complete, but a service runs until nothing needs it"
+                )
+            }
+            Self::NoHealthcheck { trial, on, engine } => {
+                write!(f, "`{trial}` waits until `{on}` is healthy, but `{on}` has no healthcheck (engine {engine})")
+            }
+            Self::TooLarge { trial, asks, has } => {
+                write!(f, "`{trial}` asks for {asks}, but the engine's host has {has}")
+            }
+        }
+    }
+}
+
+fn shortened(places: &[String]) -> String {
+    match places {
+        [first @ .., last] if places.len() > 6 => format!("{}, ... {last}", first[..4].join(", ")),
+        _ => places.join(", "),
+    }
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

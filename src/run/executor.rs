@@ -1,0 +1,159 @@
+//! The executor: what the attempts of one run share. It launches; the dispatcher decides.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::engine::{Engine, EngineError, Launch};
+use crate::model::capability::Capabilities;
+use crate::model::experiment::Experiment;
+use crate::model::label;
+use crate::model::name::{EngineName, RunId};
+use crate::model::options::Remove;
+use crate::model::outcome::Outcome;
+use crate::model::trial::Trial;
+use crate::run::engines::Engines;
+
+/// What the attempts of one run share.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    pub(crate) run: RunId,
+    pub(crate) experiment: String,
+    pub(crate) spec: PathBuf,
+    pub(crate) seed: u64,
+    pub(crate) folder: Option<PathBuf>,
+    remove: Remove,
+    engines: Engines,
+    windows: Mutex<HashMap<EngineName, Arc<Semaphore>>>,
+}
+
+impl Executor {
+    pub(crate) fn new(
+        experiment: &Experiment,
+        run: RunId,
+        seed: u64,
+        folder: Option<PathBuf>,
+        engines: Engines,
+    ) -> Self {
+        Self {
+            run,
+            experiment: experiment.name.clone(),
+            spec: experiment.spec.clone(),
+            seed,
+            folder,
+            remove: experiment.options.rm.unwrap_or_default(),
+            engines,
+            windows: Mutex::default(),
+        }
+    }
+
+    /// Everything the engine is told of an attempt.
+    pub(crate) fn launch(&self, trial: &Arc<Trial>, attempt: u32) -> Launch {
+        Launch {
+            run: self.run.clone(),
+            trial: trial.clone(),
+            attempt,
+            env: self.env(trial, attempt),
+            labels: self.labels(trial, attempt),
+        }
+    }
+
+    pub(crate) async fn engine(&self, name: EngineName) -> Result<Arc<dyn Engine>, EngineError> {
+        self.engines.get(name).await
+    }
+
+    /// A place among the starts in flight. Starting is serial inside a daemon: more at once only makes each slower
+    /// (moby/moby#42096).
+    pub(crate) async fn start_window(&self, engine: &Capabilities) -> OwnedSemaphorePermit {
+        let window = {
+            let mut windows = self.windows.lock().expect("no code panics while it holds the lock");
+            windows.entry(engine.engine).or_insert_with(|| Arc::new(Semaphore::new(engine.starts.max(1)))).clone()
+        };
+        window.acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// Where the attempt's logs go, if they are kept.
+    pub(crate) fn log_folder(&self, launch: &Launch) -> Option<PathBuf> {
+        let folder = self.folder.as_ref()?;
+        Some(folder.join(launch.trial.name.as_str()).join(launch.attempt.to_string()))
+    }
+
+    /// Whether what is left of an attempt is removed after it ended so.
+    pub(crate) fn removes(&self, outcome: &Outcome) -> bool {
+        match self.remove {
+            Remove::Always => true,
+            Remove::Success => outcome.is_success(),
+            Remove::Never => false,
+        }
+    }
+
+    /// Whether everything a successful run made goes with it.
+    pub(crate) fn cleans(&self) -> bool {
+        self.remove != Remove::Never
+    }
+
+    fn labels(&self, trial: &Trial, attempt: u32) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (label::RUN.to_owned(), self.run.to_string()),
+            (label::EXPERIMENT.to_owned(), self.experiment.clone()),
+            (label::TRIAL.to_owned(), trial.name.to_string()),
+            (label::ATTEMPT.to_owned(), attempt.to_string()),
+            (label::SPEC.to_owned(), self.spec.to_string_lossy().into_owned()),
+            (label::VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ])
+    }
+
+    fn env(&self, trial: &Trial, attempt: u32) -> Vec<(String, String)> {
+        let mut env = vec![
+            ("COMBU".to_owned(), "1".to_owned()),
+            ("COMBU_RUN_ID".to_owned(), self.run.to_string()),
+            ("COMBU_EXPERIMENT".to_owned(), self.experiment.clone()),
+            ("COMBU_TRIAL".to_owned(), trial.name.to_string()),
+            ("COMBU_ATTEMPT".to_owned(), attempt.to_string()),
+            ("COMBU_SEED".to_owned(), trial_seed(self.seed, trial.name.as_str()).to_string()),
+            ("COMBU_PARAMS".to_owned(), serde_json::Value::Object(trial.params.clone()).to_string()),
+        ];
+        for (name, value) in &trial.params {
+            let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            env.push((format!("COMBU_PARAM_{}", variable(name)), text));
+        }
+        if let Some(cpus) = trial.cpus {
+            env.push(("COMBU_CPUS".to_owned(), cpus.to_string()));
+            env.push(("OMP_NUM_THREADS".to_owned(), (cpus.floor().max(1.0) as u64).to_string()));
+        }
+        env
+    }
+}
+
+/// A parameter's name as the end of a variable's: upper case, `_` for what a variable cannot hold.
+fn variable(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+/// A trial's own seed, below 2^32 because numpy takes no larger one: FNV-1a over the run's seed and the trial's name.
+fn trial_seed(seed: u64, name: &str) -> u32 {
+    let bytes = seed.to_le_bytes().into_iter().chain(name.bytes());
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    (hash ^ (hash >> 32)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{trial_seed, variable};
+
+    #[test]
+    fn a_parameter_becomes_a_variable_a_shell_can_read() {
+        assert_eq!(variable("learning-rate.0"), "LEARNING_RATE_0");
+        assert_eq!(variable("学習率"), "___");
+    }
+
+    #[test]
+    fn a_trials_seed_depends_on_the_runs_seed_and_the_name_only() {
+        assert_eq!(trial_seed(1, "a1"), trial_seed(1, "a1"));
+        assert_ne!(trial_seed(1, "a1"), trial_seed(1, "a2"));
+        assert_ne!(trial_seed(1, "a1"), trial_seed(2, "a1"));
+    }
+}

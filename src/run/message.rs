@@ -1,0 +1,48 @@
+//! Messages: what executors tell the dispatcher.
+
+use std::time::Duration;
+
+use crate::model::event::Logs;
+use crate::model::handle::Handle;
+use crate::model::name::EngineName;
+use crate::model::outcome::Outcome;
+
+/// What an executor tells the dispatcher.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// About the attempt of the trial at that place.
+    Attempt(usize, Stage),
+    /// A retry's delay is over.
+    DelayOver(usize),
+    /// The engine is preparing something.
+    Preparing { engine: EngineName, object: String, state: String },
+    /// Something that users should know.
+    Warning(String),
+}
+
+/// How far an attempt is.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// The engine started it.
+    Started(Handle),
+    /// Its healthcheck passed.
+    Healthy,
+    /// Its healthcheck failed for good.
+    Unhealthy,
+    /// It is being stopped for its timeout.
+    TimedOut(Duration),
+    /// It ended.
+    Ended(End),
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) outcome: Outcome,
+    pub(crate) elapsed: Duration,
+    pub(crate) logs: Option<Logs>,
+    /// Whether another attempt could end otherwise.
+    pub(crate) may_retry: bool,
+    /// What the engine said, if it is out of reach.
+    pub(crate) unreachable: Option<String>,
+}
