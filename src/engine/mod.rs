@@ -179,7 +179,7 @@ pub struct Settings {
 pub async fn connect(name: EngineName, settings: &Settings) -> Result<Arc<dyn Engine>, EngineError> {
     Ok(match name {
         EngineName::Docker => Arc::new(docker::Docker::connect(settings).await?),
-        EngineName::Local => Arc::new(fake::Fake::default()),
+        EngineName::Local => Arc::new(local::Local::connect(settings)?),
         EngineName::Fake => Arc::new(fake::Fake::default()),
     })
 }

@@ -1,0 +1,338 @@
+//! One attempt we started: its process group, from the start to the last byte. Knows no other attempt.
+
+use std::future::pending;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe::Receiver;
+use tokio::time::Instant;
+
+use crate::engine::local::proc::Process;
+use crate::engine::local::{launch, proc};
+use crate::engine::{EngineError, Launch, Output};
+use crate::model::outcome::Exit;
+
+/// How long a pipe may be silent after the attempt's end before we stop listening: only a process that left the group
+/// can still hold it.
+const QUIET: Duration = Duration::from_secs(2);
+/// How long the kernel may take to end a killed process before that is an error.
+const KILL_TAKES: Duration = Duration::from_secs(10);
+/// A pipe's capacity on Linux: one read can empty it.
+const CHUNK: usize = 64 << 10;
+/// Longest pause between two looks at something that has no event.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// One attempt we started.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) process: Process,
+    /// Kept for its healthcheck.
+    pub(super) launch: Option<Launch>,
+    group: Pid,
+    ending: Ending,
+    state: Mutex<State>,
+    /// Held by whoever waits.
+    pipes: tokio::sync::Mutex<Pipes>,
+}
+
+#[derive(Debug)]
+struct State {
+    child: Child,
+    /// Until then a stopped group may end by itself.
+    grace_until: Option<Instant>,
+    /// Set when the group is gone or killed: its number may be another's from then on.
+    over: Option<Exit>,
+}
+
+/// How we hear of the leader's end without reaping it.
+#[derive(Debug)]
+enum Ending {
+    Pidfd(AsyncFd<OwnedFd>),
+    /// Linux before 5.3.
+    Polled,
+}
+
+#[derive(Debug)]
+struct Pipes {
+    stdout: Option<Receiver>,
+    stderr: Option<Receiver>,
+    chunk: Vec<u8>,
+}
+
+impl Attempt {
+    /// Starts a command made by [`launch::command`].
+    ///
+    /// # Errors
+    /// When the system cannot start it; nothing runs then.
+    pub(super) fn start(mut command: Command, launch: Option<Launch>) -> Result<Self, EngineError> {
+        let mut child = command.spawn().map_err(|error| launch::failed(&command, error))?;
+        let pid = child.id().cast_signed();
+        match Self::adopt(&mut child) {
+            Ok((process, ending, pipes)) => Ok(Self {
+                process,
+                launch,
+                group: Pid::from_raw(pid).expect("a child's number is not zero"),
+                ending,
+                state: Mutex::new(State { child, grace_until: None, over: None }),
+                pipes: tokio::sync::Mutex::new(pipes),
+            }),
+            Err(source) => {
+                let group = Pid::from_raw(pid).expect("a child's number is not zero");
+                send(group, Signal::KILL);
+                let _unasked = child.wait();
+                Err(EngineError::Call { action: format!("follow process {pid}"), source: source.into() })
+            }
+        }
+    }
+
+    fn adopt(child: &mut Child) -> io::Result<(Process, Ending, Pipes)> {
+        let pid = child.id().cast_signed();
+        let process = Process::of(pid).ok_or_else(|| io::Error::other("it is not in /proc"))?;
+        let (stdout, stderr) = (child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from));
+        let pipes = Pipes {
+            stdout: stdout.map(Receiver::from_owned_fd).transpose()?,
+            stderr: stderr.map(Receiver::from_owned_fd).transpose()?,
+            chunk: Vec::new(),
+        };
+        Ok((process, Ending::of(pid)?, pipes))
+    }
+
+    /// Waits for the end and copies the output. May be dropped and called again: what was copied is not copied twice.
+    ///
+    /// # Errors
+    /// When the system fails us; the attempt may run on.
+    pub(super) async fn wait(&self, output: &mut Output) -> Result<Exit, EngineError> {
+        let failed = |source: io::Error| EngineError::Call {
+            action: format!("read the output of process {}", self.process.pid),
+            source: source.into(),
+        };
+        let mut pipes = self.pipes.lock().await;
+        let mut ended = std::pin::pin!(self.ended());
+        let exit = loop {
+            tokio::select! {
+                more = pipes.step(output) => if !more.map_err(failed)? { break ended.await? },
+                exit = &mut ended => break exit?,
+            }
+        };
+        while let Ok(more) = tokio::time::timeout(QUIET, pipes.step(output)).await {
+            if !more.map_err(failed)? {
+                break;
+            }
+        }
+        Ok(exit)
+    }
+
+    /// Waits for the end of the group: as with a container, the leader's end is everybody's, unless a stop gave them
+    /// time.
+    ///
+    /// # Errors
+    /// When the system fails us; the attempt may run on.
+    pub(super) async fn ended(&self) -> Result<Exit, EngineError> {
+        let failed = |source: io::Error| EngineError::Call {
+            action: format!("wait for process {}", self.process.pid),
+            source: source.into(),
+        };
+        self.ending.come(self.group).await.map_err(failed)?;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let Some(until) = self.settle().map_err(failed)? else { break };
+            tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        Ok(self.state().over.expect("settled"))
+    }
+
+    /// Asks the group to end, and kills what is left of it after `grace`.
+    ///
+    /// # Errors
+    /// When even the kernel cannot end it.
+    pub(super) async fn stop(&self, grace: Duration) -> Result<(), EngineError> {
+        let now = Instant::now();
+        // A century is as good as for ever, and does not overflow the clock.
+        let until = now + grace.min(Duration::from_secs(3_000_000_000));
+        if !grace.is_zero() {
+            {
+                let mut state = self.state();
+                state.grace_until = Some(state.grace_until.map_or(until, |earlier| earlier.min(until)));
+                if state.over.is_none() {
+                    send(self.group, Signal::TERM);
+                    // A stopped process (SIGSTOP) has to go on to hear that it should end.
+                    send(self.group, Signal::CONT);
+                }
+            }
+            if let Ok(ended) = tokio::time::timeout_at(until, self.ended()).await {
+                return ended.map(drop);
+            }
+        }
+        {
+            let mut state = self.state();
+            state.grace_until = Some(now);
+            if state.over.is_none() {
+                send(self.group, Signal::KILL);
+            }
+        }
+        match tokio::time::timeout(KILL_TAKES, self.ended()).await {
+            Ok(ended) => ended.map(drop),
+            Err(_) => Err(unkillable(self.process)),
+        }
+    }
+
+    /// Reaps the ended leader; says until when others of its group may go on, or makes an end.
+    fn settle(&self) -> io::Result<Option<Instant>> {
+        let mut state = self.state();
+        if state.over.is_some() {
+            return Ok(None);
+        }
+        let grace = state.grace_until.filter(|until| *until > Instant::now());
+        if grace.is_none() {
+            // Before the leader is reaped (the first time round): until then the group's number is ours for certain.
+            send(self.group, Signal::KILL);
+        }
+        let exit = exit_of(state.child.wait()?);
+        if grace.is_some() && is_alive(self.group) {
+            return Ok(grace);
+        }
+        state.over = Some(exit);
+        Ok(None)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while it holds the lock")
+    }
+}
+
+impl Ending {
+    #[expect(deprecated, reason = "its successor is an unsafe function; an `OwnedFd` upholds what that one asks for")]
+    fn of(pid: i32) -> io::Result<Self> {
+        let pid = Pid::from_raw(pid).expect("a child's number is not zero");
+        match rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK) {
+            Ok(pidfd) => Ok(Self::Pidfd(AsyncFd::with_interest(pidfd, Interest::READABLE)?)),
+            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => Ok(Self::Polled),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn come(&self, pid: Pid) -> io::Result<()> {
+        match self {
+            // Readable for ever from the end on, so the readiness is never cleared.
+            Self::Pidfd(pidfd) => pidfd.readable().await.map(drop),
+            Self::Polled => {
+                let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+                // An error says that it was reaped already.
+                while let Ok(None) = rustix::process::waitid(WaitId::Pid(pid), look) {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Pipes {
+    /// Copies what one of the pipes holds; false at the end of both. Nothing is lost when it is dropped.
+    async fn step(&mut self, output: &mut Output) -> io::Result<bool> {
+        if self.stdout.is_none() && self.stderr.is_none() {
+            self.chunk = Vec::new();
+            return Ok(false);
+        }
+        tokio::select! {
+            ready = readable(self.stdout.as_ref()) => {
+                ready?;
+                if !read(&mut self.stdout, &mut self.chunk)? {
+                    self.stdout = None;
+                }
+                output.stdout(&self.chunk);
+            }
+            ready = readable(self.stderr.as_ref()) => {
+                ready?;
+                if !read(&mut self.stderr, &mut self.chunk)? {
+                    self.stderr = None;
+                }
+                output.stderr(&self.chunk);
+            }
+        }
+        Ok(true)
+    }
+}
+
+async fn readable(pipe: Option<&Receiver>) -> io::Result<()> {
+    match pipe {
+        Some(pipe) => pipe.readable().await,
+        None => pending().await,
+    }
+}
+
+/// Fills `chunk` with what is there, perhaps nothing; false at the pipe's end.
+fn read(pipe: &mut Option<Receiver>, chunk: &mut Vec<u8>) -> io::Result<bool> {
+    chunk.clear();
+    chunk.reserve(CHUNK);
+    match pipe.as_ref().map_or(Ok(0), |pipe| pipe.try_read_buf(chunk)) {
+        Ok(count) => Ok(count > 0),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Stops the group of a process that is not our child, and kills what is left of it after `grace`. A process that has
+/// ended is stopped, and a later one of its number is another.
+///
+/// # Errors
+/// When even the kernel cannot end it.
+pub(super) async fn stop_foreign(process: Process, grace: Duration) -> Result<(), EngineError> {
+    let Some(stat) = process.alive() else { return Ok(()) };
+    let Some(group) = Pid::from_raw(stat.group) else { return Ok(()) };
+    for (signals, patience) in [(&[Signal::TERM, Signal::CONT][..], grace), (&[Signal::KILL][..], KILL_TAKES)] {
+        if patience.is_zero() {
+            continue;
+        }
+        for signal in signals {
+            send(group, *signal);
+        }
+        let gone = async {
+            let mut pause = Duration::from_millis(1);
+            while process.alive().is_some() || is_alive(group) {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        };
+        if tokio::time::timeout(patience, gone).await.is_ok() {
+            return Ok(());
+        }
+    }
+    Err(unkillable(process))
+}
+
+/// Signals a group. Its end just before, or members of another user, are no error: there is nothing else to try.
+pub(super) fn send(group: Pid, signal: Signal) {
+    let _gone = rustix::process::kill_process_group(group, signal);
+}
+
+/// Whether a member of the group has not ended. The kernel counts zombies, so `/proc` has the last word.
+fn is_alive(group: Pid) -> bool {
+    rustix::process::test_kill_process_group(group) != Err(rustix::io::Errno::SRCH)
+        && proc::group_is_alive(group.as_raw_nonzero().get())
+}
+
+fn exit_of(status: std::process::ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(signal)) => Exit::Signal(signal),
+        (None, None) => unreachable!("an ended process has a code or a signal"),
+    }
+}
+
+fn unkillable(process: Process) -> EngineError {
+    EngineError::Call {
+        action: format!("end process {}", process.pid),
+        source:
+            "the kernel has not ended it 10 seconds after SIGKILL; it may hang on a device or a network file system"
+                .into(),
+    }
+}

@@ -1,0 +1,102 @@
+//! Healthchecks, which Docker's daemon runs for its containers and we run for ours. Never ends an attempt.
+
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tokio::time::Instant;
+
+use crate::engine::local::attempt::{self, Attempt};
+use crate::engine::local::launch;
+use crate::engine::{EngineError, Launch};
+use crate::model::trial::Healthcheck;
+
+/// Docker's defaults.
+const INTERVAL: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
+const RETRIES: u32 = 3;
+/// Pauses before the verdict grow from the first of these to the second, so that dependants of a trial that is ready
+/// at once do not wait for Docker's long interval.
+const QUICK: Duration = Duration::from_millis(100);
+const CALM: Duration = Duration::from_secs(1);
+
+/// Probes until the verdict: true at the first success; false when the attempt ended, or after the failures in a row
+/// that Docker would take.
+///
+/// We probe oftener than `interval`, but a failure counts once per interval only: the verdict is never harsher.
+///
+/// # Errors
+/// [`EngineError::Refused`] when the test cannot be run at all.
+pub(super) async fn verdict(attempt: &Attempt, check: &Healthcheck, token: Option<&str>) -> Result<bool, EngineError> {
+    let Some(launch) = &attempt.launch else {
+        return Err(EngineError::Refused { message: "was started without a healthcheck".to_owned() });
+    };
+    let words: Vec<&str> = check.test.iter().map(String::as_str).collect();
+    let words = match words.as_slice() {
+        ["NONE"] => return Ok(true),
+        ["CMD", words @ ..] if !words.is_empty() => words.to_vec(),
+        ["CMD-SHELL", line] => vec!["/bin/sh", "-c", line],
+        _ => {
+            let message = "a healthcheck's test is `[\"CMD\", word, ..]` or `[\"CMD-SHELL\", line]`".to_owned();
+            return Err(EngineError::Refused { message });
+        }
+    };
+    tokio::select! {
+        // An attempt that has ended is not healthy, whatever a probe says.
+        biased;
+        ended = attempt.ended() => ended.map(|_| false),
+        healthy = probe(launch, &words, check, token) => healthy,
+    }
+}
+
+async fn probe(launch: &Launch, words: &[&str], check: &Healthcheck, token: Option<&str>) -> Result<bool, EngineError> {
+    let or = |given: Option<Duration>, default| given.filter(|given| !given.is_zero()).unwrap_or(default);
+    let (interval, timeout) = (or(check.interval, INTERVAL), or(check.timeout, TIMEOUT));
+    let retries = check.retries.filter(|retries| *retries > 0).unwrap_or(RETRIES);
+    let (mut failures, mut pause) = (0, QUICK);
+    let mut counts_from = Instant::now() + check.start_period.unwrap_or_default() + interval;
+    loop {
+        let outcome = match launch::probe(launch, words, token) {
+            Ok(command) => passes(command, timeout).await,
+            Err(error) => Err(error),
+        };
+        if matches!(outcome, Ok(true)) {
+            return Ok(true);
+        }
+        let now = Instant::now();
+        if now >= counts_from {
+            failures += 1;
+            counts_from = now + interval;
+            if failures >= retries {
+                return outcome;
+            }
+        }
+        tokio::time::sleep(pause.min(interval)).await;
+        pause = (pause * 2).min(CALM);
+    }
+}
+
+/// Runs one probe; one that takes too long has failed.
+async fn passes(command: Command, timeout: Duration) -> Result<bool, EngineError> {
+    let mut command = tokio::process::Command::from(command);
+    let mut child = command.spawn().map_err(|error| launch::failed(command.as_std(), error))?;
+    let _end = End(child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())));
+    match tokio::time::timeout(timeout, child.wait()).await {
+        Ok(Ok(status)) => Ok(status.success()),
+        Ok(Err(source)) => {
+            Err(EngineError::Call { action: "wait for a healthcheck".to_owned(), source: source.into() })
+        }
+        Err(_) => Ok(false),
+    }
+}
+
+/// Ends a probe's group, also when nobody wants its answer any more.
+struct End(Option<Pid>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            attempt::send(group, Signal::KILL);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Turns a launch into the command of a process. Starts nothing.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::fs::Access;
+
+use crate::engine::local::proc;
+use crate::engine::local::watch;
+use crate::engine::{EngineError, Launch};
+use crate::model::label;
+
+/// The command of a launch, with its folder, environment, process group and pipes.
+///
+/// # Errors
+/// [`EngineError::Refused`] when the trial cannot be run here: no program, no folder, another user.
+pub(super) fn command(launch: &Launch, token: Option<&str>) -> Result<Command, EngineError> {
+    let trial = &launch.trial;
+    let words: Vec<&str> = trial.entrypoint.iter().chain(trial.cmd.iter()).flatten().map(String::as_str).collect();
+    if words.is_empty() {
+        return refused("needs a `cmd`: the local engine has no image to take one from".to_owned());
+    }
+    if let Some(user) = trial.user.as_deref().filter(|user| !is_own(user)) {
+        return refused(format!("cannot run as user `{user}`: local trials run as the caller (`user: \"host\"`)"));
+    }
+    let mut command = prepared(launch, &words)?;
+    let labels = serde_json::to_string(&launch.labels).expect("a map of strings is always JSON");
+    command.env(proc::LABELS, labels).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(token) = token {
+        command.env(watch::TOKEN, token);
+    }
+    Ok(command)
+}
+
+/// A healthcheck's command in the trial's own place. It carries no labels, or it would be found as an attempt.
+///
+/// # Errors
+/// As [`command`].
+pub(super) fn probe(launch: &Launch, words: &[&str], token: Option<&str>) -> Result<Command, EngineError> {
+    let mut command = prepared(launch, words)?;
+    command.env_remove(proc::LABELS).stdout(Stdio::null()).stderr(Stdio::null());
+    if let Some(token) = token {
+        command.env(watch::TOKEN, token);
+    }
+    Ok(command)
+}
+
+/// What the system said when it could not start that command: whose fault it is, in words.
+pub(super) fn failed(command: &Command, error: io::Error) -> EngineError {
+    let program = command.get_program().display();
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            EngineError::Refused { message: format!("cannot run `{program}`: its interpreter is missing") }
+        }
+        io::ErrorKind::PermissionDenied => {
+            let folder = command.get_current_dir().unwrap_or(Path::new(".")).display();
+            EngineError::Refused { message: format!("may not run `{program}` in `{folder}`: permission denied") }
+        }
+        io::ErrorKind::ArgumentListTooLong => EngineError::Refused {
+            message: format!("cannot run `{program}`: its arguments and environment are too long"),
+        },
+        _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
+            let hint = "not a program of this machine, nor a script that begins with `#!`";
+            EngineError::Refused { message: format!("cannot run `{program}`: {hint}") }
+        }
+        _ => EngineError::Call { action: format!("start `{program}`"), source: error.into() },
+    }
+}
+
+fn prepared(launch: &Launch, words: &[&str]) -> Result<Command, EngineError> {
+    let (program, arguments) = words.split_first().ok_or_else(|| refusal("needs a program to run".to_owned()))?;
+    let folder = folder(launch)?;
+    let path = find(program, &folder, search_path(launch))?;
+    // With an absolute path the standard library need not fork: `posix_spawn` does not copy combu's memory map.
+    let mut command = Command::new(path);
+    command.arg0(program).args(arguments).current_dir(folder);
+    command.envs(launch.env.iter().map(|(name, value)| (name, value))).envs(&launch.trial.env);
+    // A group of its own: it is killed as one, and the terminal's Ctrl-C reaches combu alone.
+    command.process_group(0).stdin(Stdio::null());
+    Ok(command)
+}
+
+fn folder(launch: &Launch) -> Result<PathBuf, EngineError> {
+    let home = launch.labels.get(label::SPEC).and_then(|spec| Path::new(spec).parent());
+    let home = home.filter(|home| home.is_absolute()).map_or_else(env::current_dir, |home| Ok(home.to_owned()));
+    let home = home.map_err(|error| refusal(format!("no folder to run in: {error}")))?;
+    let folder = launch.trial.workdir.as_ref().map_or(home.clone(), |workdir| home.join(workdir));
+    match folder.metadata() {
+        Ok(entry) if entry.is_dir() => Ok(folder),
+        Ok(_) => refused(format!("cannot run in `{}`: it is not a folder", folder.display())),
+        Err(error) => refused(format!("no folder `{}` to run in: {error}", folder.display())),
+    }
+}
+
+fn search_path(launch: &Launch) -> OsString {
+    let told = launch.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value);
+    let told = launch.trial.env.get("PATH").or(told).map(OsString::from);
+    told.or_else(|| env::var_os("PATH")).unwrap_or_else(|| "/bin:/usr/bin".into())
+}
+
+/// Finds a program as a shell does, but with relative paths in the trial's folder.
+fn find(program: &str, folder: &Path, search: OsString) -> Result<PathBuf, EngineError> {
+    let may_run = |path: &Path| path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
+    if program.contains('/') {
+        let path = folder.join(program);
+        return match path.metadata() {
+            Ok(_) if may_run(&path) => Ok(path),
+            Ok(_) => refused(format!("`{program}` is not executable (in `{}`)", folder.display())),
+            Err(error) => refused(format!("no program `{program}` in `{}`: {error}", folder.display())),
+        };
+    }
+    let mut candidates = env::split_paths(&search).map(|place| folder.join(place).join(program));
+    match candidates.find(|path| !program.is_empty() && may_run(path)) {
+        Some(path) => Ok(path),
+        None => refused(format!("no program `{program}` in PATH")),
+    }
+}
+
+fn is_own(user: &str) -> bool {
+    let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
+    user == "host" || user == uid.to_string() || user == format!("{uid}:{gid}")
+}
+
+fn refused<T>(message: String) -> Result<T, EngineError> {
+    Err(refusal(message))
+}
+
+fn refusal(message: String) -> EngineError {
+    EngineError::Refused { message }
+}

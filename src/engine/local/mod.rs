@@ -1,0 +1,240 @@
+//! The local engine: trials as process groups of this machine, with the manners of containers.
+//!
+//! It needs no daemon: `/proc` is its memory. What has ended leaves nothing behind, and what runs is found by the
+//! labels in its environment, by any combu of the same user. It never limits what a trial may use.
+
+mod attempt;
+mod health;
+mod launch;
+mod proc;
+mod watch;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::engine::local::attempt::Attempt;
+use crate::engine::local::proc::{Group, Process};
+use crate::engine::local::watch::Watch;
+use crate::engine::{Engine, EngineError, Found, Launch, Obstacle, Output, Progress, Selector, Settings, Survey};
+use crate::model::capability::Capabilities;
+use crate::model::handle::Handle;
+use crate::model::label;
+use crate::model::name::{EngineName, Name};
+use crate::model::outcome::Exit;
+use crate::model::trial::Healthcheck;
+
+pub use watch::watch;
+
+/// The local engine.
+#[derive(Debug)]
+pub struct Local {
+    capabilities: Capabilities,
+    /// The attempts this engine started and that were not removed, by handle.
+    attempts: Mutex<HashMap<String, Known>>,
+    watch: Option<Guard>,
+}
+
+/// An attempt of ours, as far as it is still needed.
+#[derive(Debug, Clone)]
+enum Known {
+    Started(Arc<Attempt>),
+    Ended(Exit),
+}
+
+/// What it takes to leave no orphans.
+#[derive(Debug)]
+struct Guard {
+    program: PathBuf,
+    token: String,
+    /// Absent before the first start, and after the watch was lost.
+    watch: Mutex<Option<Watch>>,
+}
+
+impl Local {
+    /// The engine of this machine. Starts nothing yet; the watch process comes with the first trial.
+    ///
+    /// # Errors
+    /// [`EngineError::Unreachable`] where there is no `/proc`, without which no process can be told from another.
+    pub fn connect(settings: &Settings) -> Result<Self, EngineError> {
+        if let Err(source) = Path::new("/proc/self/stat").metadata() {
+            let address = "/proc".to_owned();
+            return Err(EngineError::Unreachable { engine: EngineName::Local, address, source: source.into() });
+        }
+        let cpus = available_parallelism().map_or(1, usize::from);
+        let guard = |program: &PathBuf| Guard {
+            program: program.clone(),
+            token: format!("{:016x}", rand::random::<u64>()),
+            watch: Mutex::new(None),
+        };
+        Ok(Self {
+            capabilities: Capabilities {
+                engine: EngineName::Local,
+                description: "processes of this machine".to_owned(),
+                cpus: cpus as f64,
+                memory: proc::memory(),
+                starts: (4 * cpus).max(8),
+                images: false,
+                acts_on: &["cmd", "entrypoint", "env", "workdir", "user", "healthcheck"],
+            },
+            attempts: Mutex::default(),
+            watch: settings.watch.as_ref().map(guard),
+        })
+    }
+
+    fn token(&self) -> Option<&str> {
+        self.watch.as_ref().map(|guard| guard.token.as_str())
+    }
+
+    fn known(&self, handle: &Handle) -> Option<Known> {
+        self.lock().get(&handle.id).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.attempts.lock().expect("no code panics while it holds the lock")
+    }
+}
+
+#[async_trait]
+impl Engine for Local {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn survey(&self, launches: &[Launch]) -> Result<Survey, EngineError> {
+        let mut survey = Survey::default();
+        let running = running(BTreeMap::new()).await?;
+        for launch in launches {
+            let same = |group: &&Group| {
+                [label::SPEC, label::TRIAL].iter().all(|key| group.labels.get(*key) == launch.labels.get(*key))
+            };
+            if let Some(group) = running.iter().find(same) {
+                let run = group.labels.get(label::RUN).cloned().unwrap_or_default();
+                survey.obstacles.push(Obstacle::Running { trial: launch.trial.name.clone(), run });
+            }
+        }
+        Ok(survey)
+    }
+
+    async fn prepare(&self, _launch: &Launch, _progress: &Progress<'_>) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
+        let command = launch::command(launch, self.token())?;
+        if let Some(guard) = &self.watch {
+            guard.raise()?;
+        }
+        let kept = launch.trial.healthcheck.is_some().then(|| launch.clone());
+        let attempt = Attempt::start(command, kept)?;
+        if let Some(guard) = &self.watch {
+            guard.started(attempt.process);
+        }
+        let id = attempt.process.id();
+        self.lock().insert(id.clone(), Known::Started(Arc::new(attempt)));
+        Ok(Handle { engine: EngineName::Local, id })
+    }
+
+    async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<bool, EngineError> {
+        match self.known(handle) {
+            Some(Known::Started(attempt)) => health::verdict(&attempt, check, self.token()).await,
+            Some(Known::Ended(_)) => Ok(false),
+            None => Err(not_ours(handle)),
+        }
+    }
+
+    async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {
+        let attempt = match self.known(handle) {
+            Some(Known::Started(attempt)) => attempt,
+            Some(Known::Ended(exit)) => return Ok(exit),
+            None => return Err(not_ours(handle)),
+        };
+        let exit = attempt.wait(output).await?;
+        if let Some(guard) = &self.watch {
+            guard.ended(attempt.process);
+        }
+        // Its pipes and its pidfd are closed; the exit stays until it is removed.
+        if let Some(known) = self.lock().get_mut(&handle.id) {
+            *known = Known::Ended(exit);
+        }
+        Ok(exit)
+    }
+
+    async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
+        match self.known(handle) {
+            Some(Known::Started(attempt)) => attempt.stop(grace).await,
+            Some(Known::Ended(_)) => Ok(()),
+            None => match Process::parse(&handle.id) {
+                Some(process) => attempt::stop_foreign(process, grace).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {
+        self.stop(handle, Duration::ZERO).await?;
+        let known = self.lock().remove(&handle.id);
+        if let (Some(guard), Some(Known::Started(attempt))) = (&self.watch, known) {
+            guard.ended(attempt.process);
+        }
+        Ok(())
+    }
+
+    async fn find(&self, selector: &Selector) -> Result<Vec<Found>, EngineError> {
+        let found = running(selector.labels.clone()).await?.into_iter().filter_map(|group| {
+            let trial = Name::parse(group.labels.get(label::TRIAL)?).ok()?;
+            let handle = Handle { engine: EngineName::Local, id: group.first.id() };
+            Some(Found { handle, trial, labels: group.labels, running: true })
+        });
+        Ok(found.collect())
+    }
+
+    async fn clean(&self, _selector: &Selector) -> Result<Vec<String>, EngineError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Guard {
+    /// Makes sure that a watch process listens.
+    fn raise(&self) -> Result<(), EngineError> {
+        let mut watch = self.lock();
+        if watch.is_none() {
+            *watch = Some(Watch::start(&self.program, &self.token)?);
+        }
+        Ok(())
+    }
+
+    fn started(&self, process: Process) {
+        let mut watch = self.lock();
+        if watch.as_mut().is_some_and(|watch| !watch.started(process)) {
+            // Somebody ended it: the next start brings a new one, which finds this group by its token.
+            *watch = None;
+        }
+    }
+
+    fn ended(&self, process: Process) {
+        if let Some(watch) = self.lock().as_mut() {
+            watch.ended(process);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Watch>> {
+        self.watch.lock().expect("no code panics while it holds the lock")
+    }
+}
+
+/// Reads all of `/proc`, away from the threads that serve other trials.
+async fn running(labels: BTreeMap<String, String>) -> Result<Vec<Group>, EngineError> {
+    tokio::task::spawn_blocking(move || proc::groups(&labels))
+        .await
+        .map_err(|error| EngineError::Call { action: "read /proc".to_owned(), source: error.into() })
+}
+
+fn not_ours(handle: &Handle) -> EngineError {
+    let message = format!("process group `{}` was started by another combu: only that one can wait for it", handle.id);
+    EngineError::Refused { message }
+}

@@ -1,0 +1,155 @@
+//! What `/proc` says of this machine's processes. Never signals one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// Holds the labels of the attempt a process belongs to, as JSON.
+pub(super) const LABELS: &str = "COMBU_LABELS";
+
+/// A process, told apart from a later one of the same number by its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Process {
+    pub(super) pid: i32,
+    /// Clock ticks from boot to its start.
+    pub(super) start: u64,
+}
+
+/// A line of `/proc/PID/stat`, as far as we need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stat {
+    pub(super) process: Process,
+    /// Its process group.
+    pub(super) group: i32,
+    /// False for a zombie: it has ended, and nobody asked how.
+    pub(super) alive: bool,
+}
+
+/// Processes of one attempt that share a process group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Group {
+    /// The group's leader, or its oldest survivor.
+    pub(super) first: Process,
+    pub(super) labels: BTreeMap<String, String>,
+}
+
+impl Process {
+    /// The process that runs under this number now, or a zombie.
+    pub(super) fn of(pid: i32) -> Option<Self> {
+        Some(stat(pid)?.process)
+    }
+
+    /// Reads what [`Process::id`] wrote.
+    pub(super) fn parse(id: &str) -> Option<Self> {
+        let (pid, start) = id.split_once(':')?;
+        Some(Self { pid: pid.parse().ok()?, start: start.parse().ok()? })
+    }
+
+    /// `pid:start`.
+    pub(super) fn id(self) -> String {
+        format!("{}:{}", self.pid, self.start)
+    }
+
+    /// Its line, unless it has ended; a later process of the same number does not count.
+    pub(super) fn alive(self) -> Option<Stat> {
+        stat(self.pid).filter(|stat| stat.process == self && stat.alive)
+    }
+}
+
+/// What `/proc/PID/stat` says; absent when there is no such process.
+pub(super) fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The numbers of all processes.
+pub(super) fn pids() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The value of a variable in the environment a process was started with.
+///
+/// Absent also where it is another user's process, which may not be read.
+pub(super) fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
+    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let entries = environ.split(|byte| *byte == 0);
+    let mut values = entries.filter_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+    values.next().map(<[u8]>::to_vec)
+}
+
+/// Whether a process of the group has not ended; zombies do not count.
+pub(super) fn group_is_alive(group: i32) -> bool {
+    pids().filter_map(stat).any(|stat| stat.group == group && stat.alive)
+}
+
+/// The running attempts of ours that carry all those labels.
+pub(super) fn groups(labels: &BTreeMap<String, String>) -> Vec<Group> {
+    let mut found: BTreeMap<(i32, Vec<u8>), Vec<Process>> = BTreeMap::new();
+    for pid in pids() {
+        let Some(carried) = variable(pid, LABELS) else { continue };
+        let Some(stat) = stat(pid).filter(|stat| stat.alive) else { continue };
+        found.entry((stat.group, carried)).or_default().push(stat.process);
+    }
+    let groups = found.into_iter().filter_map(|((group, carried), members)| {
+        let leader = members.iter().find(|member| member.pid == group);
+        let first = *leader.or_else(|| members.iter().min_by_key(|member| member.start))?;
+        Some(Group { first, labels: serde_json::from_slice(&carried).ok()? })
+    });
+    groups.filter(|group| labels.iter().all(|(key, value)| group.labels.get(key) == Some(value))).collect()
+}
+
+/// Memory of this machine in bytes, or of the control group combu is confined to.
+pub(super) fn memory() -> u64 {
+    let total = fs::read_to_string("/proc/meminfo").ok().and_then(|text| parse_total(&text)).unwrap_or(0);
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = |path: &str| fs::read_to_string(Path::new(path)).ok()?.trim().parse::<u64>().ok();
+    limits.into_iter().filter_map(limit).fold(total, u64::min)
+}
+
+fn parse_total(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// Fields are counted from behind the program's name, which may hold spaces and brackets; see `man 5 proc`.
+fn parse_stat(pid: i32, line: &[u8]) -> Option<Stat> {
+    let behind = line.iter().rposition(|byte| *byte == b')')? + 1;
+    let mut fields = std::str::from_utf8(&line[behind..]).ok()?.split_ascii_whitespace();
+    let state = fields.next()?;
+    let group = fields.nth(1)?.parse().ok()?;
+    let start = fields.nth(16)?.parse().ok()?;
+    Some(Stat { process: Process { pid, start }, group, alive: !matches!(state, "Z" | "X" | "x") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Process, Stat, group_is_alive, memory, parse_stat, parse_total, stat, variable};
+
+    #[test]
+    fn a_programs_name_cannot_disturb_its_stat_line() {
+        let line =
+            b"42 (a) Z (b\xff) R 1 40 40 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 98765 5000 300 18446744073709551615";
+        let process = Process { pid: 42, start: 98765 };
+        assert_eq!(parse_stat(42, line), Some(Stat { process, group: 40, alive: true }));
+        assert_eq!(parse_stat(42, b"42 (a"), None);
+    }
+
+    #[test]
+    fn this_process_is_found_and_a_later_one_of_its_number_is_not_taken_for_it() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let me = Process::of(pid).unwrap();
+        assert_eq!(Process::parse(&me.id()), Some(me));
+        assert!(me.alive().is_some_and(|stat| group_is_alive(stat.group)));
+        assert_eq!(Process { start: me.start + 1, ..me }.alive(), None);
+        assert_eq!(stat(-5), None);
+        let path = std::env::var("PATH").unwrap();
+        assert_eq!(variable(pid, "PATH"), Some(path.into_bytes()));
+        assert_eq!(variable(pid, "PAT"), None);
+    }
+
+    #[test]
+    fn memory_is_read_in_kibibytes() {
+        assert_eq!(parse_total("MemTotal:       16384 kB\nMemFree: 1 kB\n"), Some(16 << 20));
+        assert!(memory() > 1 << 20);
+    }
+}
