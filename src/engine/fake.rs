@@ -1,8 +1,8 @@
 //! A fake engine: scripted trials in tokio's time, real in everything else. For tests, benches and rehearsals.
 //!
 //! A trial does what a [`Scene`] scripted for its name says, or what its own `cmd` says: steps separated by `;` out of
-//! `echo TEXT`, `warn TEXT` (to standard error), `sleep SECONDS`, `exit CODE`, `signal NUMBER`, `oom` and `refuse TEXT`
-//! (start fails). Anything else succeeds at once.
+//! `echo TEXT`, `warn TEXT` (to standard error), `sleep SECONDS`, `exit CODE`, `signal NUMBER`, `oom`, `refuse TEXT`
+//! (start fails), `stubborn` (has to be killed) and `sick` (is never healthy). Anything else succeeds at once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -76,6 +76,14 @@ struct Attempt {
     /// Set once by `stop`: the exit and the moment it takes effect.
     stopped: watch::Sender<Option<(Exit, Instant)>>,
     counted: bool,
+}
+
+impl Attempt {
+    fn runs(&self) -> bool {
+        let asked = self.stopped.borrow().map(|(_, at)| at);
+        let end = asked.into_iter().fold(self.started + self.scene.run_for, Instant::min);
+        self.counted && Instant::now() < end
+    }
 }
 
 impl Default for Fake {
@@ -170,6 +178,12 @@ impl Fake {
         self.attempts.lock().expect("no code panics while it holds the lock").get_mut(&handle.id).map(read)
     }
 
+    /// Forgets the ended attempts of the launch's trial: a new one takes their place, as a container's name does.
+    fn replace(&self, launch: &Launch) {
+        let mut attempts = self.attempts.lock().expect("no code panics while it holds the lock");
+        attempts.retain(|_, attempt| attempt.counted || !is_of(&attempt.labels, launch));
+    }
+
     fn end(&self, handle: &Handle) {
         let was_running = self.with(handle, |attempt| std::mem::take(&mut attempt.counted));
         if was_running == Some(true) {
@@ -188,11 +202,10 @@ impl Engine for Fake {
         let attempts = self.attempts.lock().expect("no code panics while it holds the lock");
         let mut survey = Survey::default();
         for launch in launches {
-            for attempt in attempts.values().filter(|attempt| attempt.counted) {
-                if attempt.labels.get(label::TRIAL).map(String::as_str) == Some(launch.trial.name.as_str()) {
-                    let run = attempt.labels.get(label::RUN).cloned().unwrap_or_default();
-                    survey.obstacles.push(Obstacle::Running { trial: launch.trial.name.clone(), run });
-                }
+            let running = |attempt: &&Attempt| attempt.runs() && is_of(&attempt.labels, launch);
+            if let Some(attempt) = attempts.values().find(running) {
+                let run = attempt.labels.get(label::RUN).cloned().unwrap_or_default();
+                survey.obstacles.push(Obstacle::Running { trial: launch.trial.name.clone(), run });
             }
         }
         Ok(survey)
@@ -213,6 +226,7 @@ impl Engine for Fake {
         if let Some(message) = scene.start_error {
             return Err(EngineError::Refused { message });
         }
+        self.replace(launch);
         let id = format!("fake-{}", self.serial.fetch_add(1, Ordering::SeqCst));
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.peak.fetch_max(running, Ordering::SeqCst);
@@ -227,17 +241,24 @@ impl Engine for Fake {
         Ok(Handle { engine: EngineName::Fake, id })
     }
 
-    async fn healthy(&self, handle: &Handle, _check: &Healthcheck) -> Result<Health, EngineError> {
+    async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError> {
         let Some((scene, started, mut stopped)) =
             self.with(handle, |attempt| (attempt.scene.clone(), attempt.started, attempt.stopped.subscribe()))
         else {
             return Ok(Health::Ended);
         };
         let healthy_at = scene.healthy_after.filter(|after| *after <= scene.run_for).map(|after| started + after);
-        let decided_at = healthy_at.unwrap_or(started + scene.run_for);
+        // Docker's defaults and arithmetic: so many failures, an interval apart.
+        let failures = check.interval.unwrap_or(Duration::from_secs(30)) * check.retries.unwrap_or(3);
+        let sick_at = started + scene.run_for.min(check.start_period.unwrap_or_default() + failures);
+        let decision = match healthy_at {
+            Some(_) => Health::Healthy,
+            None if sick_at < started + scene.run_for => Health::Unhealthy,
+            None => Health::Ended,
+        };
         tokio::select! {
             biased;
-            () = tokio::time::sleep_until(decided_at) => Ok(if healthy_at.is_some() { Health::Healthy } else { Health::Ended }),
+            () = tokio::time::sleep_until(healthy_at.unwrap_or(sick_at)) => Ok(decision),
             _ = stopped.wait_for(Option::is_some) => Ok(Health::Ended),
         }
     }
@@ -251,21 +272,13 @@ impl Engine for Fake {
         output.restart();
         output.stdout(scene.stdout.as_bytes());
         output.stderr(scene.stderr.as_bytes());
-        let own_end = started + scene.run_for;
-        let exit = loop {
-            let asked = *stopped.borrow_and_update();
-            let (exit, at) = asked.filter(|(_, at)| *at < own_end).unwrap_or((scene.exit, own_end));
-            // A later stop may be a harder one.
-            if tokio::time::timeout_at(at, stopped.changed()).await.is_err() {
-                break exit;
-            }
-        };
+        let exit = ended(&scene, started, &mut stopped).await;
         self.end(handle);
         Ok(exit)
     }
 
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
-        let until = self.with(handle, |attempt| {
+        let asked = self.with(handle, |attempt| {
             let now = Instant::now();
             let end = if attempt.scene.stubborn || grace.is_zero() {
                 (Exit::Signal(9), now + grace)
@@ -277,15 +290,16 @@ impl Engine for Fake {
                     *stopped = Some(end);
                 }
             });
-            end.1.min(attempt.started + attempt.scene.run_for)
+            (attempt.scene.clone(), attempt.started, attempt.stopped.subscribe())
         });
-        if let Some(until) = until {
-            tokio::time::sleep_until(until).await;
+        if let Some((scene, started, mut stopped)) = asked {
+            ended(&scene, started, &mut stopped).await;
         }
         Ok(())
     }
 
     async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {
+        self.stop(handle, Duration::ZERO).await?;
         self.end(handle);
         self.attempts.lock().expect("no code panics while it holds the lock").remove(&handle.id);
         Ok(())
@@ -303,7 +317,7 @@ impl Engine for Fake {
                     handle: Handle { engine: EngineName::Fake, id: id.clone() },
                     trial,
                     labels: attempt.labels.clone(),
-                    running: attempt.counted,
+                    running: attempt.runs(),
                 })
             })
             .collect())
@@ -312,6 +326,26 @@ impl Engine for Fake {
     async fn clean(&self, _selector: &Selector) -> Result<Vec<String>, EngineError> {
         Ok(Vec::new())
     }
+}
+
+/// Waits for the end of an attempt: its own, or the one it is asked for, however often that is brought forward.
+async fn ended(scene: &Scene, started: Instant, stopped: &mut watch::Receiver<Option<(Exit, Instant)>>) -> Exit {
+    let own_end = started + scene.run_for;
+    loop {
+        let asked = *stopped.borrow_and_update();
+        let (exit, at) = asked.filter(|(_, at)| *at < own_end).unwrap_or((scene.exit, own_end));
+        if let Ok(Ok(())) = tokio::time::timeout_at(at, stopped.changed()).await {
+            continue;
+        }
+        tokio::time::sleep_until(at).await;
+        return exit;
+    }
+}
+
+/// Whether these are the labels of an attempt of the launch's own trial.
+fn is_of(labels: &BTreeMap<String, String>, launch: &Launch) -> bool {
+    let own = launch.labels.get(label::SPEC);
+    labels.get(label::TRIAL).map(String::as_str) == Some(launch.trial.name.as_str()) && labels.get(label::SPEC) == own
 }
 
 /// Reads a command as the steps of the module's head.
@@ -329,6 +363,8 @@ fn scene_from(cmd: &[String]) -> Scene {
             "signal" => scene.exit = Exit::Signal(rest.parse().unwrap_or(15)),
             "oom" => scene.exit = Exit::Oom,
             "refuse" => scene.start_error = Some(rest.to_owned()),
+            "stubborn" => scene.stubborn = true,
+            "sick" => scene.healthy_after = None,
             _ => {}
         }
     }

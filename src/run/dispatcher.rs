@@ -5,12 +5,10 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use crate::engine::Selector;
 use crate::model::command::Command;
@@ -26,6 +24,7 @@ use crate::run::message::{End, Message, Stage};
 use crate::run::permits::Permits;
 use crate::run::schedule::{Effect, Schedule};
 use crate::run::session::Notice;
+use crate::run::tally::{Clock, Tally};
 
 /// One run in progress.
 pub(crate) struct Dispatcher {
@@ -43,53 +42,6 @@ pub(crate) struct Dispatcher {
     cancels: usize,
     drained: bool,
     abandoned: bool,
-}
-
-/// The run's time: the wall clock at its start, moved on by tokio's.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
-    /// Milliseconds since 1970-01-01 UTC at the start.
-    pub(crate) started_at: u64,
-    pub(crate) started: Instant,
-}
-
-impl Clock {
-    pub(crate) fn starting_now() -> Self {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Self { started_at: millis(since), started: Instant::now() }
-    }
-
-    fn now(&self) -> u64 {
-        self.started_at + millis(self.started.elapsed())
-    }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// How the trials that are no services ended.
-#[derive(Debug, Default)]
-struct Tally {
-    ends: HashMap<usize, bool>,
-    succeeded: usize,
-    failed: usize,
-}
-
-impl Tally {
-    fn take_back(&mut self, place: usize) {
-        match self.ends.remove(&place) {
-            Some(true) => self.succeeded -= 1,
-            Some(false) => self.failed -= 1,
-            None => {}
-        }
-    }
-
-    fn add(&mut self, place: usize, success: bool) {
-        self.take_back(place);
-        self.ends.insert(place, success);
-        *if success { &mut self.succeeded } else { &mut self.failed } += 1;
-    }
 }
 
 impl Dispatcher {

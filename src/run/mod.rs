@@ -10,6 +10,7 @@ pub mod observer;
 mod permits;
 mod schedule;
 pub mod session;
+mod tally;
 
 #[cfg(test)]
 mod traces;

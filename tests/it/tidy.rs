@@ -151,7 +151,8 @@ fn files_and_folders_stay_small() {
     let mut folders: BTreeMap<String, usize> = BTreeMap::new();
     for source in sources() {
         let folder = source.path.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
-        *folders.entry(folder).or_default() += 1;
+        // A `mod.rs` is the folder itself.
+        *folders.entry(folder).or_default() += usize::from(!source.path.ends_with("/mod.rs"));
         let lines = source.code().count();
         if lines > FILE_LINES && source.path != "src/run/traces.rs" {
             faults.push(format!("{}: {lines} lines above its tests, {FILE_LINES} are allowed", source.path));
@@ -201,7 +202,8 @@ fn nothing_speaks_of_a_machine_or_a_registry() {
     let mut faults = Vec::new();
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
-        faults.extend(marks.iter().filter(|mark| text.contains(*mark)).map(|mark| format!("{}: {mark}", path.display())));
+        faults
+            .extend(marks.iter().filter(|mark| text.contains(*mark)).map(|mark| format!("{}: {mark}", path.display())));
     }
     fail_on(&faults);
 }

@@ -1,11 +1,143 @@
-//! The Docker engine. The only folder that names bollard.
+//! The Docker engine: a trial is a container. The only folder that names bollard.
+//!
+//! An attempt costs the calls create, attach, start, wait, inspect and remove, and no other: whatever is shared by
+//! attempts is asked for once.
 
-use crate::engine::fake::Fake;
-/// Placeholder of the skeleton.
-pub type Docker = Fake;
+mod call;
+mod connect;
+mod convert;
+mod credentials;
+mod image;
+mod logs;
+mod network;
+mod once;
+mod start;
+mod survey;
+mod wait;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::query_parameters::{KillContainerOptions, StopContainerOptionsBuilder};
+
+use crate::engine::docker::connect::Connection;
+use crate::engine::docker::image::Images;
+use crate::engine::docker::logs::Pieces;
+use crate::engine::docker::network::Networks;
+use crate::engine::docker::start::Failure;
+use crate::engine::{Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Settings, Survey};
+use crate::model::capability::Capabilities;
+use crate::model::handle::Handle;
+use crate::model::name::EngineName;
+use crate::model::outcome::Exit;
+use crate::model::trial::Healthcheck;
+
+/// A Docker daemon, or one that speaks its language.
+#[derive(Debug)]
+pub struct Docker {
+    daemon: Connection,
+    capabilities: Capabilities,
+    /// The Docker CLI's configuration folder, for registry credentials.
+    config: Option<PathBuf>,
+    images: Images,
+    networks: Networks,
+    /// What started containers write, until `wait` takes it.
+    attached: Mutex<HashMap<String, Pieces>>,
+}
+
 impl Docker {
-    #[allow(missing_docs)]
-    pub async fn connect(_: &crate::engine::Settings) -> Result<Self, crate::engine::EngineError> {
-        Ok(Self::default())
+    /// Connects to the daemon that the environment names: `DOCKER_HOST`, `DOCKER_CONTEXT` and the Docker CLI's current
+    /// context, else the usual sockets.
+    ///
+    /// # Errors
+    /// [`EngineError::Unreachable`] when nothing answers there.
+    pub async fn connect(_settings: &Settings) -> Result<Self, EngineError> {
+        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let (daemon, capabilities) = connect::connect(&env).await?;
+        Ok(Self {
+            daemon,
+            capabilities,
+            config: connect::config_folder(&env),
+            images: Images::default(),
+            networks: Networks::default(),
+            attached: Mutex::default(),
+        })
+    }
+
+    fn take_attached(&self, handle: &Handle) -> Option<Pieces> {
+        self.attached.lock().expect("no code panics while it holds the lock").remove(&handle.id)
+    }
+}
+
+#[async_trait]
+impl Engine for Docker {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn survey(&self, launches: &[Launch]) -> Result<Survey, EngineError> {
+        survey::survey(&self.daemon, launches).await
+    }
+
+    async fn prepare(&self, launch: &Launch, progress: &Progress<'_>) -> Result<(), EngineError> {
+        self.images.prepare(&self.daemon, self.config.as_deref(), launch, progress).await?;
+        self.networks.prepare(&self.daemon, launch, progress).await
+    }
+
+    async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
+        let started = match start::start(&self.daemon, launch).await {
+            Err(Failure::Gone(_)) => {
+                self.images.forget(launch);
+                self.networks.forget(launch);
+                self.prepare(launch, &|_, _| {}).await?;
+                start::start(&self.daemon, launch).await
+            }
+            answer => answer,
+        };
+        let (id, pieces) = started?;
+        self.attached.lock().expect("no code panics while it holds the lock").insert(id.clone(), pieces);
+        Ok(Handle { engine: EngineName::Docker, id })
+    }
+
+    async fn healthy(&self, handle: &Handle, _check: &Healthcheck) -> Result<Health, EngineError> {
+        wait::healthy(&self.daemon, &handle.id).await
+    }
+
+    async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {
+        let attached = self.take_attached(handle);
+        wait::wait(&self.daemon, &handle.id, attached, output).await
+    }
+
+    async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
+        let id = &handle.id;
+        let answer = if grace.is_zero() {
+            call::steady(|| self.daemon.api.kill_container(id, None::<KillContainerOptions>)).await
+        } else {
+            let options = StopContainerOptionsBuilder::new().t(convert::whole_seconds(grace)).build();
+            let api = self.daemon.patient(grace);
+            call::steady(|| api.stop_container(id, Some(options.clone()))).await
+        };
+        match answer {
+            // Unknown, or not running: then it is stopped.
+            Err(error) if matches!(call::status(&error), Some(404 | 409)) => Ok(()),
+            Err(error) => Err(self.daemon.failure(format!("stop container `{id}`"), error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {
+        drop(self.take_attached(handle));
+        start::remove(&self.daemon, &handle.id, "has ended").await
+    }
+
+    async fn find(&self, selector: &Selector) -> Result<Vec<Found>, EngineError> {
+        survey::find(&self.daemon, selector).await
+    }
+
+    async fn clean(&self, selector: &Selector) -> Result<Vec<String>, EngineError> {
+        self.networks.clean(&self.daemon, selector).await
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::engine::local::attempt::{self, Attempt};
 use crate::engine::local::launch;
-use crate::engine::{EngineError, Launch};
+use crate::engine::{EngineError, Health, Launch};
 use crate::model::trial::Healthcheck;
 
 /// Docker's defaults.
@@ -20,20 +20,24 @@ const RETRIES: u32 = 3;
 const QUICK: Duration = Duration::from_millis(100);
 const CALM: Duration = Duration::from_secs(1);
 
-/// Probes until the verdict: true at the first success; false when the attempt ended, or after the failures in a row
-/// that Docker would take.
+/// Probes until the verdict: healthy at the first success, unhealthy after the failures in a row that
+/// Docker would take.
 ///
 /// We probe oftener than `interval`, but a failure counts once per interval only: the verdict is never harsher.
 ///
 /// # Errors
 /// [`EngineError::Refused`] when the test cannot be run at all.
-pub(super) async fn verdict(attempt: &Attempt, check: &Healthcheck, token: Option<&str>) -> Result<bool, EngineError> {
+pub(super) async fn verdict(
+    attempt: &Attempt,
+    check: &Healthcheck,
+    token: Option<&str>,
+) -> Result<Health, EngineError> {
     let Some(launch) = &attempt.launch else {
         return Err(EngineError::Refused { message: "was started without a healthcheck".to_owned() });
     };
     let words: Vec<&str> = check.test.iter().map(String::as_str).collect();
     let words = match words.as_slice() {
-        ["NONE"] => return Ok(true),
+        ["NONE"] => return Ok(Health::Healthy),
         ["CMD", words @ ..] if !words.is_empty() => words.to_vec(),
         ["CMD-SHELL", line] => vec!["/bin/sh", "-c", line],
         _ => {
@@ -44,8 +48,8 @@ pub(super) async fn verdict(attempt: &Attempt, check: &Healthcheck, token: Optio
     tokio::select! {
         // An attempt that has ended is not healthy, whatever a probe says.
         biased;
-        ended = attempt.ended() => ended.map(|_| false),
-        healthy = probe(launch, &words, check, token) => healthy,
+        ended = attempt.ended() => ended.map(|_| Health::Ended),
+        healthy = probe(launch, &words, check, token) => healthy.map(|healthy| if healthy { Health::Healthy } else { Health::Unhealthy }),
     }
 }
 

@@ -20,7 +20,9 @@ use async_trait::async_trait;
 use crate::engine::local::attempt::Attempt;
 use crate::engine::local::proc::{Group, Process};
 use crate::engine::local::watch::Watch;
-use crate::engine::{Engine, EngineError, Found, Launch, Obstacle, Output, Progress, Selector, Settings, Survey};
+use crate::engine::{
+    Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Settings, Survey,
+};
 use crate::model::capability::Capabilities;
 use crate::model::handle::Handle;
 use crate::model::label;
@@ -139,10 +141,10 @@ impl Engine for Local {
         Ok(Handle { engine: EngineName::Local, id })
     }
 
-    async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<bool, EngineError> {
+    async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError> {
         match self.known(handle) {
             Some(Known::Started(attempt)) => health::verdict(&attempt, check, self.token()).await,
-            Some(Known::Ended(_)) => Ok(false),
+            Some(Known::Ended(_)) => Ok(Health::Ended),
             None => Err(not_ours(handle)),
         }
     }

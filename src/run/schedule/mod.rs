@@ -4,6 +4,9 @@
 //! order of priority, then of the plan; the first that does not fit holds back those behind it, so that a large trial is
 //! never starved by small ones.
 
+mod again;
+mod edges;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -248,52 +251,6 @@ impl Schedule {
         }
     }
 
-    /// Runs an ended trial again in that form, with the services it needs and the trials that were skipped for it.
-    pub(crate) fn retry(&mut self, place: usize, trial: Trial) -> Result<(), String> {
-        self.refuse_if_closed("retried", &trial.name)?;
-        if !matches!(self.entries[place].phase, Phase::Ended(_)) {
-            return Err(format!("`{}` was not retried: it has not ended", trial.name));
-        }
-        self.entries[place].trial = Arc::new(trial);
-        self.reopen(place);
-        Ok(())
-    }
-
-    /// Adds a trial.
-    pub(crate) fn submit(&mut self, trial: Arc<Trial>) -> Result<(), String> {
-        self.refuse_if_closed("submitted", &trial.name)?;
-        if self.places.contains_key(&trial.name) {
-            return Err(format!("`{}` was not submitted: the run has a trial of that name", trial.name));
-        }
-        let mut waits = Vec::new();
-        for dependency in &trial.depends {
-            let Some(on) = self.place(&dependency.trial) else {
-                return Err(format!(
-                    "`{}` was not submitted: it depends on `{}`, which is not in the run",
-                    trial.name, dependency.trial
-                ));
-            };
-            let probed = self.entries[on].trial.healthcheck.is_some();
-            let condition =
-                dependency.condition.unwrap_or(if probed { Condition::Healthy } else { Condition::Started });
-            waits.push(Wait { on, condition });
-        }
-        let service = trial.service == Some(true);
-        let place = self.push(trial, service);
-        for wait in &waits {
-            self.revive_service(wait.on);
-        }
-        self.connect(place, waits);
-        Ok(())
-    }
-
-    fn refuse_if_closed(&self, what: &str, name: &Name) -> Result<(), String> {
-        match &self.closed {
-            Some(because) => Err(format!("`{name}` was not {what}: {because}")),
-            None => Ok(()),
-        }
-    }
-
     fn push(&mut self, trial: Arc<Trial>, service: bool) -> usize {
         let place = self.entries.len();
         self.places.insert(trial.name.clone(), place);
@@ -316,77 +273,6 @@ impl Schedule {
             again: false,
         });
         place
-    }
-
-    fn connect(&mut self, place: usize, waits: Vec<Wait>) {
-        for (index, wait) in waits.iter().enumerate() {
-            self.entries[wait.on].dependants.push((place, index));
-            self.entries[wait.on].users += 1;
-        }
-        self.entries[place].waits = waits;
-        self.wait_again(place);
-    }
-
-    /// Puts a trial back to waiting and counts anew what it waits for.
-    fn wait_again(&mut self, place: usize) {
-        let met: Vec<bool> = self.entries[place].waits.iter().map(|wait| self.is_met(*wait)).collect();
-        let entry = &mut self.entries[place];
-        entry.unmet = met.iter().filter(|met| !**met).count();
-        entry.met = met;
-        entry.phase = Phase::Waiting;
-        if let Some(because) = self.hopeless(place) {
-            self.end(place, Outcome::Skipped { because });
-        } else if self.entries[place].unmet == 0 {
-            self.make_ready(place);
-        }
-    }
-
-    fn is_met(&self, wait: Wait) -> bool {
-        match (&self.entries[wait.on].phase, wait.condition) {
-            (Phase::Active { started, stopping: false, .. }, Condition::Started) => *started,
-            (Phase::Active { healthy, stopping: false, .. }, Condition::Healthy) => *healthy,
-            (Phase::Ended(outcome), Condition::Started | Condition::Completed) => *outcome == Outcome::Succeeded,
-            _ => false,
-        }
-    }
-
-    /// Why a waiting trial can never start, if one of its prerequisites has ended without meeting its condition.
-    fn hopeless(&self, place: usize) -> Option<String> {
-        self.entries[place].waits.iter().find_map(|wait| self.breaks(*wait))
-    }
-
-    fn breaks(&self, wait: Wait) -> Option<String> {
-        let on = &self.entries[wait.on];
-        match &on.phase {
-            Phase::Ended(Outcome::Succeeded) if wait.condition == Condition::Healthy => {
-                Some(format!("`{}` ended before it was healthy", on.trial.name))
-            }
-            Phase::Ended(Outcome::Succeeded) => None,
-            Phase::Ended(Outcome::Skipped { .. }) => Some(format!("`{}` was skipped", on.trial.name)),
-            Phase::Ended(Outcome::Killed) => Some(format!("`{}` was killed", on.trial.name)),
-            Phase::Ended(outcome) => Some(format!("`{}` {outcome}", on.trial.name)),
-            _ => None,
-        }
-    }
-
-    fn make_ready(&mut self, place: usize) {
-        self.entries[place].phase = Phase::Ready;
-        self.ready.insert((Reverse(self.entries[place].trial.priority), place));
-    }
-
-    fn tell_dependants(&mut self, place: usize) {
-        for index in 0..self.entries[place].dependants.len() {
-            let (dependant, wait) = self.entries[place].dependants[index];
-            let entry = &self.entries[dependant];
-            if entry.phase == Phase::Waiting && !entry.met[wait] && self.is_met(entry.waits[wait]) {
-                let entry = &mut self.entries[dependant];
-                entry.met[wait] = true;
-                entry.unmet -= 1;
-                if entry.unmet == 0 {
-                    self.make_ready(dependant);
-                }
-            }
-        }
     }
 
     fn end(&mut self, place: usize, outcome: Outcome) {
@@ -440,39 +326,6 @@ impl Schedule {
                 self.effects.push_back(Effect::StopService(place));
             }
             Phase::Waiting | Phase::Ready | Phase::Delayed(_) => self.end(place, Outcome::Stopped),
-            _ => {}
-        }
-    }
-
-    fn reopen(&mut self, place: usize) {
-        if !matches!(self.entries[place].phase, Phase::Ended(_)) {
-            return;
-        }
-        self.open += 1;
-        self.open_work += usize::from(!self.entries[place].service);
-        self.entries[place].failures = 0;
-        // Until it waits again it is none of the phases that its neighbours look at.
-        self.entries[place].phase = Phase::Waiting;
-        for index in 0..self.entries[place].waits.len() {
-            let on = self.entries[place].waits[index].on;
-            self.entries[on].users += 1;
-            self.revive_service(on);
-        }
-        self.wait_again(place);
-        for index in 0..self.entries[place].dependants.len() {
-            let (dependant, _) = self.entries[place].dependants[index];
-            if matches!(self.entries[dependant].phase, Phase::Ended(Outcome::Skipped { .. })) {
-                self.reopen(dependant);
-            }
-        }
-    }
-
-    /// A service that was stopped, or is being stopped, because nothing needed it is needed again.
-    fn revive_service(&mut self, place: usize) {
-        let entry = &mut self.entries[place];
-        match &entry.phase {
-            Phase::Ended(Outcome::Stopped) => self.reopen(place),
-            Phase::Active { stopping: true, .. } if entry.service => entry.again = true,
             _ => {}
         }
     }

@@ -1,0 +1,428 @@
+//! Launch -> the body of Docker's create call. Pure.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bollard::models::{
+    ContainerCreateBody, DeviceMapping, EndpointSettings, HealthConfig, HostConfig, Mount, MountType,
+    MountVolumeOptions, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits,
+};
+
+use crate::engine::Launch;
+use crate::model::label;
+use crate::model::trial::{Healthcheck, Trial, Volume};
+
+/// Networks that every daemon has; a container cannot have further names there.
+const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "default"];
+
+/// The create body of a launch; `caller` is the `uid:gid` that the user `host` stands for.
+pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
+    let trial = &*launch.trial;
+    ContainerCreateBody {
+        image: trial.image.clone(),
+        cmd: trial.cmd.clone(),
+        entrypoint: trial.entrypoint.clone(),
+        env: some(env(launch)),
+        working_dir: trial.workdir.clone(),
+        user: trial.user.as_deref().map(|user| if user == "host" { caller.to_owned() } else { user.to_owned() }),
+        hostname: trial.hostname.clone(),
+        labels: Some(labels(launch)),
+        exposed_ports: some(ports(trial).into_keys().collect()),
+        healthcheck: trial.healthcheck.as_ref().map(healthcheck),
+        stop_timeout: trial.stop_grace.map(|grace| i64::from(whole_seconds(grace))),
+        networking_config: trial
+            .networks
+            .first()
+            .and_then(|network| endpoint(trial, network))
+            .map(|(name, endpoint)| NetworkingConfig { endpoints_config: Some(HashMap::from([(name, endpoint)])) }),
+        host_config: Some(host_config(launch)),
+        ..Default::default()
+    }
+}
+
+/// The networks to join between create and start: API 1.41 takes only one at create.
+pub(super) fn further_networks(trial: &Trial) -> impl Iterator<Item = (String, EndpointSettings)> {
+    trial.networks.iter().skip(1).map(|network| {
+        let endpoint = endpoint(trial, network).map(|(_, endpoint)| endpoint);
+        (network.clone(), endpoint.unwrap_or_default())
+    })
+}
+
+/// Labels of what a launch makes beside its container: everything that does not name the trial.
+pub(super) fn shared_labels(launch: &Launch) -> HashMap<String, String> {
+    [label::RUN, label::EXPERIMENT, label::SPEC, label::VERSION]
+        .into_iter()
+        .filter_map(|key| Some((key.to_owned(), launch.labels.get(key)?.clone())))
+        .collect()
+}
+
+/// Seconds as Docker takes them, never less than asked for.
+pub(super) fn whole_seconds(span: Duration) -> i32 {
+    i32::try_from(span.as_secs() + u64::from(span.subsec_nanos() > 0)).unwrap_or(i32::MAX)
+}
+
+fn host_config(launch: &Launch) -> HostConfig {
+    let trial = &*launch.trial;
+    let memory = trial.memory.map(signed);
+    HostConfig {
+        network_mode: trial.networks.first().cloned(),
+        port_bindings: Some(ports(trial)).filter(|ports| !ports.is_empty()),
+        mounts: some(trial.volumes.iter().map(|volume| mount(volume, launch)).collect()),
+        nano_cpus: trial.cpus.map(|cpus| (cpus * 1e9).round() as i64),
+        memory,
+        // The same number means no swap: a trial over its limit is killed instead of slowing the machine down.
+        memory_swap: memory,
+        shm_size: trial.shm_size.map(signed),
+        pids_limit: trial.pids_limit,
+        init: trial.init,
+        ulimits: some(
+            trial
+                .ulimits
+                .iter()
+                .map(|limit| ResourcesUlimits {
+                    name: Some(limit.name.clone()),
+                    soft: Some(limit.soft),
+                    hard: Some(limit.hard),
+                })
+                .collect(),
+        ),
+        tmpfs: Some(trial.tmpfs.clone().into_iter().collect::<HashMap<_, _>>()).filter(|tmpfs| !tmpfs.is_empty()),
+        devices: some(trial.devices.iter().map(|device| device_mapping(device)).collect()),
+        cap_add: some(trial.cap_add.clone()),
+        extra_hosts: some(trial.extra_hosts.clone()),
+        ..Default::default()
+    }
+}
+
+fn env(launch: &Launch) -> Vec<String> {
+    let own = &launch.trial.env;
+    let combus = launch.env.iter().filter(|(name, _)| !own.contains_key(name)).map(|(name, value)| (name, value));
+    combus.chain(own).map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+fn labels(launch: &Launch) -> HashMap<String, String> {
+    launch.trial.labels.iter().chain(&launch.labels).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn ports(trial: &Trial) -> PortMap {
+    let mut ports = PortMap::new();
+    for port in &trial.ports {
+        let inside = format!("{}/{}", port.container, port.protocol.as_str());
+        let binding = PortBinding { host_ip: port.ip.clone(), host_port: port.host.map(|port| port.to_string()) };
+        ports.entry(inside).or_default().get_or_insert_default().push(binding);
+    }
+    ports
+}
+
+/// A mount rather than a bind: Docker refuses one whose source is missing, and would create the other's as root.
+fn mount(volume: &Volume, launch: &Launch) -> Mount {
+    let bind = volume.is_bind();
+    Mount {
+        typ: Some(if bind { MountType::BIND } else { MountType::VOLUME }),
+        source: Some(volume.host.clone()),
+        target: Some(volume.container.clone()),
+        read_only: volume.readonly.then_some(true),
+        volume_options: (!bind)
+            .then(|| MountVolumeOptions { labels: Some(shared_labels(launch)), ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+fn endpoint(trial: &Trial, network: &str) -> Option<(String, EndpointSettings)> {
+    (!PREDEFINED.contains(&network) && !network.starts_with("container:")).then(|| {
+        let aliases = Some(vec![trial.name.to_string()]);
+        (network.to_owned(), EndpointSettings { aliases, ..Default::default() })
+    })
+}
+
+fn healthcheck(check: &Healthcheck) -> HealthConfig {
+    let nanos = |span: Option<Duration>| span.map(|span| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX));
+    HealthConfig {
+        test: Some(check.test.clone()),
+        interval: nanos(check.interval),
+        timeout: nanos(check.timeout),
+        retries: check.retries.map(i64::from),
+        start_period: nanos(check.start_period),
+        start_interval: None,
+    }
+}
+
+/// Reads `host[:container[:rwm]]`; a second part of only r, w and m is the rights, as in `docker run --device`.
+fn device_mapping(text: &str) -> DeviceMapping {
+    let mut parts = text.splitn(3, ':');
+    let host = parts.next().unwrap_or_default();
+    let is_rights = |part: &str| !part.is_empty() && part.chars().all(|c| "rwm".contains(c));
+    let (inside, rights) = match (parts.next(), parts.next()) {
+        (Some(rights), None) if is_rights(rights) => (host, rights),
+        (inside, rights) => (inside.unwrap_or(host), rights.unwrap_or("rwm")),
+    };
+    DeviceMapping {
+        path_on_host: Some(host.to_owned()),
+        path_in_container: Some(inside.to_owned()),
+        cgroup_permissions: Some(rights.to_owned()),
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    Some(list).filter(|list| !list.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{body, device_mapping, further_networks, whole_seconds};
+    use crate::engine::Launch;
+    use crate::model::label;
+    use crate::model::name::Name;
+    use crate::model::trial::{Healthcheck, Port, Protocol, Trial, Ulimit, Volume};
+
+    fn launch(trial: Trial) -> Launch {
+        let labels = [(label::RUN, "r1"), (label::TRIAL, "solver"), (label::SPEC, "/x/a.jsonnet")];
+        Launch {
+            run: "r1".into(),
+            trial: Arc::new(trial),
+            attempt: 1,
+            env: vec![("COMBU".to_owned(), "1".to_owned()), ("COMBU_SEED".to_owned(), "7".to_owned())],
+            labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        }
+    }
+
+    /// The body with its maps in order: bollard's are hashed.
+    fn json(trial: Trial) -> String {
+        let value = serde_json::to_value(body(&launch(trial), "1000:100")).unwrap();
+        serde_json::to_string_pretty(&sorted(value)).unwrap()
+    }
+
+    fn sorted(value: serde_json::Value) -> serde_json::Value {
+        match value {
+            serde_json::Value::Object(map) => {
+                let mut pairs: Vec<_> = map.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+                pairs.sort_by(|a, b| a.0.cmp(&b.0));
+                pairs.into_iter().collect()
+            }
+            serde_json::Value::Array(list) => list.into_iter().map(sorted).collect(),
+            other => other,
+        }
+    }
+
+    #[test]
+    fn a_bare_trial_leaves_everything_else_to_docker() {
+        let mut trial = Trial::new(Name::parse("solver").unwrap());
+        trial.image = Some("busybox".to_owned());
+        insta::assert_snapshot!(json(trial), @r#"
+        {
+          "Env": [
+            "COMBU=1",
+            "COMBU_SEED=7"
+          ],
+          "HostConfig": {},
+          "Image": "busybox",
+          "Labels": {
+            "combu.run": "r1",
+            "combu.spec": "/x/a.jsonnet",
+            "combu.trial": "solver"
+          }
+        }
+        "#);
+    }
+
+    #[test]
+    fn every_field_reaches_docker() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let mut trial = Trial::new(Name::parse("solver").unwrap());
+        trial.image = Some("lab/solver:2".to_owned());
+        trial.cmd = Some(words("solve fast"));
+        trial.entrypoint = Some(words("/entry -v"));
+        trial.env = pairs(&[("COMBU_SEED", "mine"), ("MODE", "a=b")]);
+        trial.workdir = Some("/work".to_owned());
+        trial.user = Some("host".to_owned());
+        trial.hostname = Some("box".to_owned());
+        trial.labels = pairs(&[("lab", "one")]);
+        let port = |ip: Option<&str>, host, protocol| Port { ip: ip.map(str::to_owned), host, container: 80, protocol };
+        trial.ports = vec![
+            port(None, Some(8080), Protocol::Tcp),
+            port(Some("127.0.0.1"), Some(8081), Protocol::Tcp),
+            port(None, None, Protocol::Udp),
+        ];
+        let volume = |host: &str, readonly| Volume { host: host.to_owned(), container: "/data".to_owned(), readonly };
+        trial.volumes = vec![volume("/home/me/data", true), volume("cache", false)];
+        trial.networks = words("irl other");
+        trial.healthcheck = Some(Healthcheck {
+            test: words("CMD true"),
+            interval: Some(Duration::from_millis(500)),
+            timeout: None,
+            retries: Some(4),
+            start_period: Some(Duration::from_secs(2)),
+        });
+        trial.cpus = Some(1.5);
+        trial.memory = Some(64 << 20);
+        trial.shm_size = Some(1 << 20);
+        trial.pids_limit = Some(50);
+        trial.stop_grace = Some(Duration::from_millis(2500));
+        trial.init = Some(true);
+        trial.platform = Some("linux/amd64".to_owned());
+        trial.ulimits = vec![Ulimit { name: "nofile".to_owned(), soft: 10, hard: 20 }];
+        trial.tmpfs = pairs(&[("/scratch", "size=1m")]);
+        trial.devices = words("/dev/fuse /dev/null:/dev/zero:r");
+        trial.cap_add = words("SYS_PTRACE");
+        trial.extra_hosts = words("db:10.0.0.1");
+        let further: Vec<_> = further_networks(&trial).collect();
+        assert_eq!(further.len(), 1);
+        assert_eq!((further[0].0.as_str(), further[0].1.aliases.clone()), ("other", Some(words("solver"))));
+        insta::assert_snapshot!(json(trial), @r#"
+        {
+          "Cmd": [
+            "solve",
+            "fast"
+          ],
+          "Entrypoint": [
+            "/entry",
+            "-v"
+          ],
+          "Env": [
+            "COMBU=1",
+            "COMBU_SEED=mine",
+            "MODE=a=b"
+          ],
+          "ExposedPorts": {
+            "80/tcp": {},
+            "80/udp": {}
+          },
+          "Healthcheck": {
+            "Interval": 500000000,
+            "Retries": 4,
+            "StartPeriod": 2000000000,
+            "Test": [
+              "CMD",
+              "true"
+            ]
+          },
+          "HostConfig": {
+            "CapAdd": [
+              "SYS_PTRACE"
+            ],
+            "Devices": [
+              {
+                "CgroupPermissions": "rwm",
+                "PathInContainer": "/dev/fuse",
+                "PathOnHost": "/dev/fuse"
+              },
+              {
+                "CgroupPermissions": "r",
+                "PathInContainer": "/dev/zero",
+                "PathOnHost": "/dev/null"
+              }
+            ],
+            "ExtraHosts": [
+              "db:10.0.0.1"
+            ],
+            "Init": true,
+            "Memory": 67108864,
+            "MemorySwap": 67108864,
+            "Mounts": [
+              {
+                "ReadOnly": true,
+                "Source": "/home/me/data",
+                "Target": "/data",
+                "Type": "bind"
+              },
+              {
+                "Source": "cache",
+                "Target": "/data",
+                "Type": "volume",
+                "VolumeOptions": {
+                  "Labels": {
+                    "combu.run": "r1",
+                    "combu.spec": "/x/a.jsonnet"
+                  }
+                }
+              }
+            ],
+            "NanoCpus": 1500000000,
+            "NetworkMode": "irl",
+            "PidsLimit": 50,
+            "PortBindings": {
+              "80/tcp": [
+                {
+                  "HostPort": "8080"
+                },
+                {
+                  "HostIp": "127.0.0.1",
+                  "HostPort": "8081"
+                }
+              ],
+              "80/udp": [
+                {}
+              ]
+            },
+            "ShmSize": 1048576,
+            "Tmpfs": {
+              "/scratch": "size=1m"
+            },
+            "Ulimits": [
+              {
+                "Hard": 20,
+                "Name": "nofile",
+                "Soft": 10
+              }
+            ]
+          },
+          "Hostname": "box",
+          "Image": "lab/solver:2",
+          "Labels": {
+            "combu.run": "r1",
+            "combu.spec": "/x/a.jsonnet",
+            "combu.trial": "solver",
+            "lab": "one"
+          },
+          "NetworkingConfig": {
+            "EndpointsConfig": {
+              "irl": {
+                "Aliases": [
+                  "solver"
+                ]
+              }
+            }
+          },
+          "StopTimeout": 3,
+          "User": "1000:100",
+          "WorkingDir": "/work"
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_network_of_every_daemon_gets_no_alias() {
+        let mut trial = Trial::new(Name::parse("solver").unwrap());
+        trial.networks = vec!["host".to_owned()];
+        let body = body(&launch(trial), "0:0");
+        assert!(body.networking_config.is_none());
+        assert_eq!(body.host_config.unwrap().network_mode.as_deref(), Some("host"));
+    }
+
+    #[test]
+    fn a_device_is_read_as_docker_run_does() {
+        let seen = |text| {
+            let device = device_mapping(text);
+            [device.path_on_host, device.path_in_container, device.cgroup_permissions].map(Option::unwrap).join(" ")
+        };
+        assert_eq!(seen("/dev/a"), "/dev/a /dev/a rwm");
+        assert_eq!(seen("/dev/a:rw"), "/dev/a /dev/a rw");
+        assert_eq!(seen("/dev/a:/dev/b"), "/dev/a /dev/b rwm");
+        assert_eq!(seen("/dev/a:/dev/b:r"), "/dev/a /dev/b r");
+    }
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
+        assert_eq!(whole_seconds(Duration::from_secs(3)), 3);
+        assert_eq!(whole_seconds(Duration::from_secs(u64::MAX)), i32::MAX);
+    }
+}

@@ -1,0 +1,124 @@
+//! Networks: made when missing, joined whoever made them, removed only when they carry our labels and nobody uses them.
+
+use std::collections::HashMap;
+
+use bollard::models::{Network, NetworkCreateRequest};
+use bollard::query_parameters::ListNetworksOptionsBuilder;
+
+use crate::engine::docker::call::{message, status, steady};
+use crate::engine::docker::connect::Connection;
+use crate::engine::docker::convert;
+use crate::engine::docker::once::Once;
+use crate::engine::{EngineError, Launch, Progress, Selector};
+use crate::model::label;
+
+/// The networks known to be there.
+#[derive(Debug, Default)]
+pub(super) struct Networks {
+    known: Once<String, ()>,
+}
+
+impl Networks {
+    /// Makes sure that the launch's networks are there.
+    pub(super) async fn prepare(
+        &self,
+        daemon: &Connection,
+        launch: &Launch,
+        progress: &Progress<'_>,
+    ) -> Result<(), EngineError> {
+        // Another container's network comes and goes with it.
+        for name in launch.trial.networks.iter().filter(|name| !name.starts_with("container:")) {
+            let cell = self.known.cell(name.clone());
+            cell.get_or_try_init(async || {
+                if named(daemon, name).await?.is_empty() {
+                    create(daemon, name, launch).await?;
+                    progress(&format!("network {name}"), "created");
+                }
+                Ok::<(), EngineError>(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets that the launch's networks were there.
+    pub(super) fn forget(&self, launch: &Launch) {
+        self.known.forget(|name| launch.trial.networks.contains(name));
+    }
+
+    /// Removes the networks of ours that carry the labels and that nobody uses.
+    pub(super) async fn clean(&self, daemon: &Connection, selector: &Selector) -> Result<Vec<String>, EngineError> {
+        let mut labels: Vec<String> = selector.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        labels.push(label::RUN.to_owned());
+        let mut removed = Vec::new();
+        for network in list(daemon, HashMap::from([("label", labels)])).await? {
+            let name = network.name.unwrap_or_default();
+            match daemon.api.remove_network(network.id.as_deref().unwrap_or(&name)).await {
+                Ok(()) => {
+                    self.known.forget(|known| *known == name);
+                    removed.push(format!("network {name}"));
+                }
+                Err(error) if status(&error) == Some(404) || message(&error).contains("active endpoints") => {}
+                Err(error) => return Err(daemon.failure(format!("remove network `{name}`"), error)),
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// Every network of the daemon: its name, and whether combu made it.
+pub(super) async fn all(daemon: &Connection) -> Result<HashMap<String, bool>, EngineError> {
+    let networks = list(daemon, HashMap::new()).await?;
+    Ok(networks.into_iter().filter_map(|network| Some((network.name.clone()?, is_ours(&network)))).collect())
+}
+
+fn is_ours(network: &Network) -> bool {
+    network.labels.as_ref().is_some_and(|labels| labels.contains_key(label::RUN))
+}
+
+/// The networks of exactly that name: Docker's filter takes a part of a name, and a name can be there twice.
+async fn named(daemon: &Connection, name: &str) -> Result<Vec<Network>, EngineError> {
+    let mut networks = list(daemon, HashMap::from([("name", vec![name.to_owned()])])).await?;
+    networks.retain(|network| network.name.as_deref() == Some(name));
+    Ok(networks)
+}
+
+async fn list(daemon: &Connection, filters: HashMap<&str, Vec<String>>) -> Result<Vec<Network>, EngineError> {
+    let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
+    steady(|| daemon.api.list_networks(Some(options.clone())))
+        .await
+        .map_err(|error| daemon.failure("list networks", error))
+}
+
+async fn create(daemon: &Connection, name: &str, launch: &Launch) -> Result<(), EngineError> {
+    let request = NetworkCreateRequest {
+        name: name.to_owned(),
+        labels: Some(convert::shared_labels(launch)),
+        ..Default::default()
+    };
+    let id = match daemon.api.create_network(request).await {
+        Ok(created) => created.id,
+        // Newer daemons refuse a second one of that name; then another process was faster, which is as good.
+        Err(error) if status(&error) == Some(409) => return Ok(()),
+        Err(error) if message(&error).contains("address pool") => {
+            let message = format!(
+                "no room for network `{name}`: {} (`docker network prune` removes unused ones)",
+                message(&error)
+            );
+            return Err(EngineError::Refused { message });
+        }
+        Err(error) => return Err(daemon.failure(format!("create network `{name}`"), error)),
+    };
+    // Older daemons let two processes create the same name, and then refuse both. Everybody keeps the oldest.
+    let mut same_name = named(daemon, name).await?;
+    same_name.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
+    let oldest = same_name.first().and_then(|network| network.id.as_deref());
+    if oldest.is_some_and(|oldest| oldest != id) {
+        daemon
+            .api
+            .remove_network(&id)
+            .await
+            .map_err(|error| daemon.failure(format!("remove the second network `{name}`"), error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! Looking at what is on the daemon: whose a name is, what a run would make, which attempts are ours. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
+use bollard::query_parameters::ListContainersOptionsBuilder;
+
+use crate::engine::docker::call::steady;
+use crate::engine::docker::connect::Connection;
+use crate::engine::docker::{image, network};
+use crate::engine::{EngineError, Found, Launch, Obstacle, Selector, Survey};
+use crate::model::handle::Handle;
+use crate::model::label;
+use crate::model::name::{EngineName, Name};
+use crate::model::trial::Pull;
+
+/// Whose the name of a trial is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// This experiment's trial, still running in that run.
+    Running(String),
+    /// This experiment's trial, ended or never started.
+    Finished,
+    /// Something else, in words.
+    Foreign(String),
+}
+
+impl Holder {
+    /// Judges a container that has the name of the launch's trial.
+    pub(super) fn of(labels: &HashMap<String, String>, image: Option<&str>, running: bool, launch: &Launch) -> Self {
+        let same = |key| labels.get(key).is_some_and(|value| launch.labels.get(key) == Some(value));
+        let run = labels.get(label::RUN);
+        match run {
+            Some(run) if same(label::SPEC) && same(label::TRIAL) => {
+                if running {
+                    Self::Running(run.clone())
+                } else {
+                    Self::Finished
+                }
+            }
+            Some(_) => Self::Foreign(match labels.get(label::SPEC) {
+                Some(spec) => format!("a container of the experiment at {spec}"),
+                None => "a container of another experiment".to_owned(),
+            }),
+            None => Self::Foreign(format!("a container of image {}", image.unwrap_or("nobody knows"))),
+        }
+    }
+}
+
+/// What stands in the way of the launches, and what would be made for them.
+pub(super) async fn survey(daemon: &Connection, launches: &[Launch]) -> Result<Survey, EngineError> {
+    let mut survey = Survey::default();
+    images(daemon, launches, &mut survey).await?;
+    networks(daemon, launches, &mut survey).await?;
+    let everything = list(daemon, Vec::new()).await?;
+    let by_name: HashMap<&str, &ContainerSummary> =
+        everything.iter().flat_map(|container| names(container).map(move |name| (name, container))).collect();
+    for launch in launches {
+        let trial = launch.trial.name.clone();
+        let Some(container) = by_name.get(trial.as_str()) else { continue };
+        let no_labels = HashMap::new();
+        let labels = container.labels.as_ref().unwrap_or(&no_labels);
+        match Holder::of(labels, container.image.as_deref(), is_running(container), launch) {
+            Holder::Running(run) => survey.obstacles.push(Obstacle::Running { trial, run }),
+            Holder::Finished => survey.makes.push(format!("replace finished container {trial}")),
+            Holder::Foreign(holder) => survey.obstacles.push(Obstacle::Foreign { trial, holder }),
+        }
+    }
+    Ok(survey)
+}
+
+/// Attempts of ours that carry the labels.
+pub(super) async fn find(daemon: &Connection, selector: &Selector) -> Result<Vec<Found>, EngineError> {
+    let mut labels: Vec<String> = selector.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    labels.extend([label::TRIAL.to_owned(), label::RUN.to_owned()]);
+    let containers = list(daemon, labels).await?;
+    let found = containers.into_iter().filter_map(|container| {
+        let running = is_running(&container);
+        let labels: BTreeMap<String, String> = container.labels?.into_iter().collect();
+        let trial = Name::parse(labels.get(label::TRIAL)?).ok()?;
+        let handle = Handle { engine: EngineName::Docker, id: container.id? };
+        Some(Found { handle, trial, labels, running })
+    });
+    Ok(found.collect())
+}
+
+async fn images(daemon: &Connection, launches: &[Launch], survey: &mut Survey) -> Result<(), EngineError> {
+    let mut wanted: BTreeMap<(&str, Option<&str>), BTreeSet<&str>> = BTreeMap::new();
+    for launch in launches {
+        let (image, _) = image::named(launch)?;
+        let policies = wanted.entry((image, launch.trial.platform.as_deref())).or_default();
+        policies.insert(launch.pull().as_str());
+    }
+    for ((image, platform), policies) in wanted {
+        let there = image::is_there(daemon, image, platform).await?;
+        let policy = |policy: Pull| policies.contains(policy.as_str());
+        if policy(Pull::Always) {
+            survey.makes.push(format!("pull image {image} (always)"));
+        } else if there {
+            survey.uses.push(format!("image {image}"));
+        } else if policy(Pull::Missing) {
+            survey.makes.push(format!("pull image {image}"));
+        }
+        if !there && policy(Pull::Never) {
+            survey.obstacles.push(Obstacle::MissingImage { image: image.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+async fn networks(daemon: &Connection, launches: &[Launch], survey: &mut Survey) -> Result<(), EngineError> {
+    let wanted: BTreeSet<&str> =
+        launches.iter().flat_map(|launch| &launch.trial.networks).map(String::as_str).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let there = network::all(daemon).await?;
+    for name in wanted.into_iter().filter(|name| !name.starts_with("container:")) {
+        match there.get(name) {
+            None => survey.makes.push(format!("create network {name}")),
+            Some(true) => survey.uses.push(format!("network {name}")),
+            Some(false) => survey.uses.push(format!("network {name} (not combu's: joined, never removed)")),
+        }
+    }
+    Ok(())
+}
+
+async fn list(daemon: &Connection, labels: Vec<String>) -> Result<Vec<ContainerSummary>, EngineError> {
+    let filters = if labels.is_empty() { HashMap::new() } else { HashMap::from([("label", labels)]) };
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    steady(|| daemon.api.list_containers(Some(options.clone())))
+        .await
+        .map_err(|error| daemon.failure("list containers", error))
+}
+
+/// A container's own names: those of links have a second slash.
+fn names(container: &ContainerSummary) -> impl Iterator<Item = &str> {
+    let names = container.names.iter().flatten();
+    names.map(|name| name.trim_start_matches('/')).filter(|name| !name.contains('/'))
+}
+
+fn is_running(container: &ContainerSummary) -> bool {
+    matches!(container.state, Some(State::RUNNING | State::PAUSED | State::RESTARTING))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use super::Holder;
+    use crate::engine::Launch;
+    use crate::model::label;
+    use crate::model::name::Name;
+    use crate::model::trial::Trial;
+
+    #[test]
+    fn a_name_is_ours_only_with_the_same_spec_and_trial() {
+        let labels = |pairs: &[(&str, &str)]| -> HashMap<String, String> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let ours = labels(&[(label::RUN, "r1"), (label::SPEC, "/x/a.jsonnet"), (label::TRIAL, "ab")]);
+        let launch = Launch {
+            run: "r2".into(),
+            trial: Arc::new(Trial::new(Name::parse("ab").unwrap())),
+            attempt: 1,
+            env: Vec::new(),
+            labels: ours.clone().into_iter().collect(),
+        };
+        let of = |labels: &HashMap<_, _>, running| Holder::of(labels, Some("postgres"), running, &launch);
+        assert_eq!(of(&ours, true), Holder::Running("r1".to_owned()));
+        assert_eq!(of(&ours, false), Holder::Finished);
+        let other = labels(&[(label::RUN, "r1"), (label::SPEC, "/x/b.jsonnet"), (label::TRIAL, "ab")]);
+        assert_eq!(of(&other, false), Holder::Foreign("a container of the experiment at /x/b.jsonnet".to_owned()));
+        assert_eq!(of(&HashMap::new(), false), Holder::Foreign("a container of image postgres".to_owned()));
+    }
+}

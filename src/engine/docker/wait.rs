@@ -1,0 +1,175 @@
+//! Following an attempt to its end, and its health. Changes nothing.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bollard::errors::Error;
+use bollard::models::{ContainerState, HealthStatusEnum};
+use bollard::query_parameters::{InspectContainerOptions, WaitContainerOptionsBuilder};
+use futures_util::StreamExt;
+
+use crate::engine::docker::call::{is_lost, status, steady};
+use crate::engine::docker::connect::Connection;
+use crate::engine::docker::logs::Pieces;
+use crate::engine::{EngineError, Health, Output};
+use crate::model::outcome::Exit;
+
+/// Longest silence of the output after the exit: it ends with the container, unless the daemon forgot to close it.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Pauses before an attempt is followed anew after the connection broke: a daemon that is restarted while its
+/// containers live on is back in seconds.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
+
+/// Longest pause between two looks at a container's health.
+const SLOWEST_LOOK: Duration = Duration::from_secs(1);
+
+/// Why following stopped.
+enum Stop {
+    /// The connection broke; the container may live on.
+    Lost(EngineError),
+    /// Nothing to follow any more.
+    Failed(EngineError),
+}
+
+/// Copies what the container writes until it has ended, and tells how. Without an attached stream, what it wrote so far
+/// comes from its log.
+pub(super) async fn wait(
+    daemon: &Connection,
+    id: &str,
+    attached: Option<Pieces>,
+    output: &mut Output,
+) -> Result<Exit, EngineError> {
+    let mut attached = attached;
+    let mut pauses = PAUSES.iter();
+    loop {
+        let pieces = attached.take().unwrap_or_else(|| {
+            output.restart();
+            Pieces::logs(&daemon.api, id)
+        });
+        match follow(daemon, id, pieces, output).await {
+            Ok(exit) => return Ok(exit),
+            Err(Stop::Failed(error)) => return Err(error),
+            Err(Stop::Lost(error)) => match pauses.next() {
+                Some(pause) => tokio::time::sleep(*pause).await,
+                None => return Err(error),
+            },
+        }
+    }
+}
+
+async fn follow(daemon: &Connection, id: &str, mut pieces: Pieces, output: &mut Output) -> Result<Exit, Stop> {
+    let mut ended = pin!(until_ended(daemon, id));
+    let mut over = false;
+    let mut open = true;
+    while open || !over {
+        tokio::select! {
+            copied = pieces.copy(output), if open => {
+                open = copied.map_err(|error| stop(daemon, id, "read the output of", error))?;
+            }
+            answer = &mut ended, if !over => {
+                answer.map_err(|error| stop(daemon, id, "wait for", error))?;
+                over = true;
+            }
+            () = tokio::time::sleep(SILENCE), if over => open = false,
+        }
+    }
+    let state = state(daemon, id).await.map_err(Stop::Failed)?;
+    if is_running(&state) {
+        let source = "the daemon says that it ended and that it runs".into();
+        return Err(Stop::Lost(EngineError::Call { action: format!("wait for container `{id}`"), source }));
+    }
+    Ok(exit(&state))
+}
+
+/// Returns when the container does not run (any more).
+async fn until_ended(daemon: &Connection, id: &str) -> Result<(), Error> {
+    // `not-running` also answers for a container that ended long ago; `next-exit` would wait for ever.
+    let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+    match pin!(daemon.api.wait_container(id, Some(options))).next().await {
+        Some(Ok(_) | Err(Error::DockerContainerWaitError { .. })) => Ok(()),
+        Some(Err(error)) => Err(error),
+        None => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+    }
+}
+
+fn stop(daemon: &Connection, id: &str, what: &str, error: Error) -> Stop {
+    if status(&error) == Some(404) {
+        return Stop::Failed(gone(id));
+    }
+    let lost = is_lost(&error);
+    let error = daemon.failure(format!("{what} container `{id}`"), error);
+    if lost { Stop::Lost(error) } else { Stop::Failed(error) }
+}
+
+fn gone(id: &str) -> EngineError {
+    EngineError::Refused { message: format!("container `{id}` is gone: something else removed it") }
+}
+
+/// Waits until the healthcheck decided; a container without one is healthy as soon as it runs.
+pub(super) async fn healthy(daemon: &Connection, id: &str) -> Result<Health, EngineError> {
+    let mut pause = Duration::from_millis(200);
+    loop {
+        let state = state(daemon, id).await?;
+        if !is_running(&state) {
+            return Ok(Health::Ended);
+        }
+        match state.health.and_then(|health| health.status) {
+            None | Some(HealthStatusEnum::EMPTY | HealthStatusEnum::NONE | HealthStatusEnum::HEALTHY) => {
+                return Ok(Health::Healthy);
+            }
+            Some(HealthStatusEnum::UNHEALTHY) => return Ok(Health::Unhealthy),
+            Some(HealthStatusEnum::STARTING) => tokio::time::sleep(pause).await,
+        }
+        pause = (pause * 5 / 4).min(SLOWEST_LOOK);
+    }
+}
+
+async fn state(daemon: &Connection, id: &str) -> Result<ContainerState, EngineError> {
+    match steady(|| daemon.api.inspect_container(id, None::<InspectContainerOptions>)).await {
+        Ok(found) => Ok(found.state.unwrap_or_default()),
+        Err(error) if status(&error) == Some(404) => Err(gone(id)),
+        Err(error) => Err(daemon.failure(format!("look at container `{id}`"), error)),
+    }
+}
+
+/// Whether a container runs, by its inspected state.
+pub(super) fn is_running(state: &ContainerState) -> bool {
+    state.running == Some(true) || state.paused == Some(true) || state.restarting == Some(true)
+}
+
+/// How a container ended. Docker reports a signal as 128 + its number, as a shell does, so the two cannot be told
+/// apart: a code that is one of the signals that end programs counts as that signal.
+fn exit(state: &ContainerState) -> Exit {
+    let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-1);
+    match code {
+        0 => Exit::Code(0),
+        _ if state.oom_killed == Some(true) => Exit::Oom,
+        129 | 130 | 131 | 134 | 137 | 139 | 141 | 142 | 143 => Exit::Signal(code - 128),
+        code => Exit::Code(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::ContainerState;
+
+    use super::exit;
+    use crate::model::outcome::Exit;
+
+    #[test]
+    fn an_exit_is_a_code_a_signal_or_out_of_memory() {
+        let of =
+            |code, oom| exit(&ContainerState { exit_code: Some(code), oom_killed: Some(oom), ..Default::default() });
+        assert_eq!(of(0, false), Exit::Code(0));
+        assert_eq!(of(3, false), Exit::Code(3));
+        assert_eq!(of(127, false), Exit::Code(127));
+        assert_eq!(of(143, false), Exit::Signal(15));
+        assert_eq!(of(137, false), Exit::Signal(9));
+        assert_eq!(of(200, false), Exit::Code(200));
+        assert_eq!(of(137, true), Exit::Oom);
+        assert_eq!(of(1, true), Exit::Oom, "a child was killed and the program gave up");
+        assert_eq!(of(0, true), Exit::Code(0), "a child was killed and the program coped");
+    }
+}
