@@ -1,1 +1,113 @@
-//! cli
+//! The command line: arguments, terminal, exit codes. The only folder that names clap; one verb, one file.
+
+mod args;
+mod detach;
+mod error;
+mod exit;
+mod kill;
+mod plan;
+mod run;
+mod script;
+mod signals;
+mod stage;
+mod ui;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use rand::RngExt;
+
+use crate::cli::args::{Cli, JsonnetArgs, Verb};
+use crate::cli::error::CliError;
+use crate::cli::ui::Ui;
+use crate::engine::{self, Settings};
+use crate::run::session::Session;
+use crate::spec::LoadOptions;
+
+/// Runs combu on this process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ui = Ui::new();
+    let file = cli.file.as_deref();
+    let ended = match cli.verb {
+        Verb::Run(args) => run::main(file, args, cli.detached, &ui),
+        Verb::Kill(args) => kill::main(file, &args, &ui),
+        Verb::Plan(args) => plan::main(file, &args, &ui),
+        Verb::Script(args) => script::main(args, &ui),
+        Verb::Watch { token } => return engine::local::watch(&token),
+    };
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            ui.message(&error.render(ui.err()));
+            ExitCode::from(error.code)
+        }
+    }
+}
+
+/// docs/cli.md, from the same comments as `--help`.
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Command line\n\nGenerated from the program; `combu --help` and `combu VERB --help` say the same.\n",
+    );
+    let mut command = Cli::command().term_width(100);
+    command.build();
+    let mut page = |command: &mut clap::Command| {
+        let help = command.render_long_help().to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        let _infallible = write!(
+            text,
+            "\n## {}\n\n```text\n{}\n```\n",
+            command.get_bin_name().unwrap_or("combu"),
+            lines.join("\n").trim_end()
+        );
+    };
+    page(&mut command.clone());
+    for verb in command.get_subcommands_mut().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+        page(verb);
+    }
+    text.push_str("\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n");
+    for (code, meaning) in exit::TABLE {
+        let _infallible = writeln!(text, "| {code} | {meaning} |");
+    }
+    text
+}
+
+impl JsonnetArgs {
+    /// What they say, for one load; `id` is what "UUID" stands for.
+    fn load_options(&self, id: String) -> LoadOptions {
+        LoadOptions {
+            jpath: self.jpath.clone(),
+            ext_str: self.ext_str.clone(),
+            ext_code: self.ext_code.clone(),
+            tla_str: self.tla_str.clone(),
+            tla_code: self.tla_code.clone(),
+            id,
+        }
+    }
+}
+
+fn session() -> Result<Session, CliError> {
+    // Without its own path, local trials run all the same; only nobody ends them if combu is killed.
+    let settings = Settings { watch: std::env::current_exe().ok() };
+    Session::connecting(settings).map_err(|error| CliError::new(exit::INTERNAL, format!("failed to start: {error}")))
+}
+
+fn spec_path(file: Option<&Path>, positional: Option<&Path>) -> Result<PathBuf, CliError> {
+    match (file, positional) {
+        (Some(path), None) | (None, Some(path)) => Ok(path.to_path_buf()),
+        (Some(_), Some(_)) => Err(CliError::new(exit::USAGE, "the spec is given twice: with -f and as an argument")),
+        (None, None) => {
+            Err(CliError::new(exit::USAGE, "no spec is given").hint("write `combu -f experiment.jsonnet run`"))
+        }
+    }
+}
+
+/// A new id of a run: 12 characters of `[a-z0-9]`.
+fn id() -> String {
+    const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut random = rand::rng();
+    (0..12).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect()
+}

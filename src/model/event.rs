@@ -1,10 +1,10 @@
 //! Events: facts that happened in a run, in order. Everything shown, stored or hooked is made from them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::model::command::Command;
 use crate::model::handle::Handle;
@@ -41,7 +41,7 @@ pub enum Fact {
         /// Seed of the run.
         seed: u64,
         /// Where logs lie; absent: nowhere.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_path")]
         folder: Option<PathBuf>,
     },
     /// Something the engine does before a trial can start: a pull, a network.
@@ -50,7 +50,7 @@ pub enum Fact {
         engine: EngineName,
         /// What for: `image busybox`, `network irl`.
         object: String,
-        /// Human text: `pulling, 3 of 7 layers`, `created`.
+        /// Human text: `pulling, 3 of 7 layers`, `created`. As long as its first word ends in `ing`, more will follow.
         state: String,
     },
     /// An attempt is handed to the engine.
@@ -161,8 +161,8 @@ pub enum Fact {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "by", content = "message")]
 pub enum Early {
-    /// The halt policy was reached.
-    Halted,
+    /// The halt policy was reached; what was counted.
+    Halted(String),
     /// It was cancelled; by whom.
     Cancelled(String),
     /// The engine is out of reach; what it said.
@@ -173,10 +173,12 @@ pub enum Early {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Logs {
     /// File with what it wrote to its standard output.
+    #[serde(serialize_with = "path")]
     pub stdout: PathBuf,
     /// Bytes in it.
     pub stdout_bytes: u64,
     /// File with what it wrote to its standard error.
+    #[serde(serialize_with = "path")]
     pub stderr: PathBuf,
     /// Bytes in it.
     pub stderr_bytes: u64,
@@ -192,4 +194,16 @@ pub trait Sink {
     /// # Errors
     /// A failing sink is dropped with one warning; it never fails the run.
     fn consume(&mut self, event: &Event) -> std::io::Result<()>;
+}
+
+/// Paths need not be UTF-8 and JSON must be: an unreadable character is better than no event.
+fn path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+fn optional_path<S: Serializer>(folder: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    match folder {
+        Some(folder) => path(folder, serializer),
+        None => serializer.serialize_none(),
+    }
 }

@@ -14,6 +14,7 @@ use crate::engine::Selector;
 use crate::model::command::Command;
 use crate::model::event::{Early, Event, Fact};
 use crate::model::label;
+use crate::model::name::Name;
 use crate::model::options::{Halt, Options, When};
 use crate::model::outcome::Outcome;
 use crate::model::trial::{Condition, Healthcheck, Trial};
@@ -234,58 +235,58 @@ impl Dispatcher {
     }
 
     fn take_command(&mut self, command: Command) {
-        if command == Command::Close {
-            return;
+        let taken = match &command {
+            Command::Close => return,
+            Command::Kill { trial } => self.place(trial, "killed").map(drop),
+            Command::Retry { trial } => self.retry(trial),
+            Command::Submit { trial } => self.submit(trial),
+            Command::Cancel { .. } | Command::Drain { .. } | Command::Parallel { .. } => Ok(()),
+        };
+        if let Err(message) = taken {
+            return self.emit(Fact::Warned { message });
         }
         self.emit(Fact::CommandTaken { command: command.clone() });
-        let refused = match command {
+        match command {
             Command::Cancel { by } => {
                 self.cancels += 1;
                 self.early.get_or_insert(Early::Cancelled(by.clone()));
                 self.stop_everything(&format!("the run was stopped by {by}"), self.cancels > 1);
-                Ok(())
             }
             Command::Drain { by } => {
                 self.early.get_or_insert(Early::Cancelled(by.clone()));
                 self.schedule.close(&format!("the run was drained by {by}"));
-                Ok(())
             }
-            Command::Kill { trial } => match self.schedule.place(&trial) {
-                Some(place) => {
+            Command::Kill { trial } => {
+                if let Some(place) = self.schedule.place(&trial) {
                     self.schedule.kill_waiting(place);
                     self.stop(place, Stop::Killed { at_once: false });
-                    Ok(())
                 }
-                None => Err(format!("`{trial}` was not killed: it is not in the run")),
-            },
-            Command::Retry { trial } => self.retry(*trial),
-            Command::Submit { trial } => self.submit(*trial),
-            Command::Parallel { parallel } => {
-                self.schedule.permits_mut().set_parallel(parallel);
-                Ok(())
             }
-            Command::Close => Ok(()),
-        };
-        if let Err(message) = refused {
-            self.emit(Fact::Warned { message });
+            Command::Parallel { parallel } => self.schedule.permits_mut().set_parallel(parallel),
+            Command::Submit { trial } => {
+                if let Some(place) = self.schedule.place(&trial.name) {
+                    self.emit(Fact::TrialSubmitted { trial: self.schedule.entry(place).trial.clone() });
+                }
+            }
+            Command::Retry { .. } | Command::Close => {}
         }
     }
 
-    fn retry(&mut self, trial: Trial) -> Result<(), String> {
-        let Some(place) = self.schedule.place(&trial.name) else {
-            return Err(format!("`{}` was not retried: it is not in the run", trial.name));
-        };
-        self.schedule.retry(place, trial)?;
+    fn place(&self, trial: &Name, what: &str) -> Result<usize, String> {
+        self.schedule.place(trial).ok_or_else(|| format!("`{trial}` was not {what}: it is not in the run"))
+    }
+
+    fn retry(&mut self, trial: &Trial) -> Result<(), String> {
+        let place = self.place(&trial.name, "retried")?;
+        self.schedule.retry(place, trial.clone())?;
         self.tally.take_back(place);
         Ok(())
     }
 
-    fn submit(&mut self, trial: Trial) -> Result<(), String> {
-        let engine = plan::engine_of(&trial, &Options::default(), &self.options);
-        let trial = Arc::new(plan::resolve(&trial, engine, &self.options, trial.service == Some(true)));
-        self.schedule.submit(trial.clone())?;
-        self.emit(Fact::TrialSubmitted { trial });
-        Ok(())
+    fn submit(&mut self, trial: &Trial) -> Result<(), String> {
+        let engine = plan::engine_of(trial, &Options::default(), &self.options);
+        let trial = Arc::new(plan::resolve(trial, engine, &self.options, trial.service == Some(true)));
+        self.schedule.submit(trial)
     }
 
     /// Carries out what follows from what happened.
@@ -315,8 +316,8 @@ impl Dispatcher {
         if self.early.is_some() || !halt.reached(self.tally.succeeded, self.tally.failed, self.schedule.work()) {
             return;
         }
-        self.early = Some(Early::Halted);
         let because = reached(&halt, &self.tally);
+        self.early = Some(Early::Halted(because.clone()));
         self.emit(Fact::Halted { because: because.clone() });
         match halt.when {
             When::Now => self.stop_everything(&because, false),

@@ -1,6 +1,7 @@
 //! A session: the engines of this process and the runs started on them. Its methods block; its runs do not.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -134,8 +135,8 @@ impl Session {
         let mut engines = plan::Engines::new();
         for trial in &experiment.trials {
             let name = plan::engine_of(trial, &options, &experiment.options);
-            if !engines.contains_key(&name) {
-                engines.insert(name, self.engine(name)?.capabilities().clone());
+            if let Entry::Vacant(place) = engines.entry(name) {
+                place.insert(self.engine(name)?.capabilities().clone());
             }
         }
         Ok(plan::build(experiment, options, &engines)?)
@@ -257,12 +258,16 @@ impl Commands {
     }
 }
 
-impl Live {
-    /// The next notice; `None` after the last. Blocks; not for use inside the runtime.
-    pub fn next(&mut self) -> Option<Notice> {
+/// The notices to the last. Blocks; not for use inside the runtime.
+impl Iterator for Live {
+    type Item = Notice;
+
+    fn next(&mut self) -> Option<Notice> {
         self.notices.blocking_recv()
     }
+}
 
+impl Live {
     /// The next notice, unless none comes in that time. Blocks; not for use inside the runtime.
     pub fn next_within(&mut self, time: Duration) -> Option<Notice> {
         let notices = &mut self.notices;

@@ -301,14 +301,14 @@ async fn a_halt_soon_lets_running_trials_end_and_a_halt_now_does_not() {
     let halt = |text: &str| Options { halt: Some(Halt::parse(text).unwrap()), ..Options::default() };
     let soon = trace(Fake::new(2.0), trials(), halt("soon,fail=1")).await;
     let now = trace(Fake::new(2.0), trials(), halt("now,fail=1")).await;
-    assert_snapshot!(format!("{soon}\n{now}"), @"
+    assert_snapshot!(format!("{soon}\n{now}"), @r#"
     0.00  bad started
     0.00  long started
     1.00  bad failed (exit code 1)
     1.00  halted: the halt policy `soon,fail=1` was reached: 0 succeeded, 1 failed
     1.00  waiting skipped because the halt policy `soon,fail=1` was reached: 0 succeeded, 1 failed
     9.00  long succeeded
-    9.00  end: Halted
+    9.00  end: Halted("the halt policy `soon,fail=1` was reached: 0 succeeded, 1 failed")
 
     0.00  bad started
     0.00  long started
@@ -316,8 +316,8 @@ async fn a_halt_soon_lets_running_trials_end_and_a_halt_now_does_not() {
     1.00  halted: the halt policy `now,fail=1` was reached: 0 succeeded, 1 failed
     1.00  waiting skipped because the halt policy `now,fail=1` was reached: 0 succeeded, 1 failed
     1.00  long killed
-    1.00  end: Halted
-    ");
+    1.00  end: Halted("the halt policy `now,fail=1` was reached: 0 succeeded, 1 failed")
+    "#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -384,7 +384,6 @@ async fn trials_are_submitted_killed_and_widened_while_running() {
     assert_snapshot!(follow(start(&engine, trials, options), react).await.0, @"
     0.00  t1 started
     0.00  taken: submit t4
-    0.00  taken: submit t5
     0.00  warned: `t5` was not submitted: it depends on `nobody`, which is not in the run
     0.00  taken: parallel 2
     0.00  taken: kill t2

@@ -1,1 +1,23 @@
-//! spec
+//! Spec text -> model: the jsonnet or JSON file that states an experiment.
+//!
+//! Checks the form of each field and nothing between trials: duplicate names, unknown prerequisites and what an
+//! engine can do are the plan's. Never talks to an engine. Only `load.rs` may name the jsonnet evaluator.
+
+mod document;
+mod error;
+mod fields;
+mod load;
+mod options;
+mod parts;
+mod reader;
+mod trial;
+mod units;
+mod uuid;
+mod words;
+
+pub use document::{LoadOptions, load};
+pub use error::{Frame, Problem, Problems, SpecError};
+pub use fields::{FIELDS, Field, OPTIONS, TOP, reference};
+pub use options::options;
+pub use trial::trial;
+pub use units::{duration, size};

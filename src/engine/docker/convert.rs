@@ -193,49 +193,40 @@ mod tests {
         }
     }
 
-    /// The body with its maps in order: bollard's are hashed.
-    fn json(trial: Trial) -> String {
-        let value = serde_json::to_value(body(&launch(trial), "1000:100")).unwrap();
-        serde_json::to_string_pretty(&sorted(value)).unwrap()
+    /// The body, one line per field, in order: bollard's maps are hashed.
+    fn lines(trial: Trial) -> String {
+        let serde_json::Value::Object(mut body) = serde_json::to_value(body(&launch(trial), "1000:100")).unwrap()
+        else {
+            panic!("a body is an object");
+        };
+        let host = body.remove("HostConfig").unwrap();
+        let host = host.as_object().unwrap().iter().map(|(key, value)| (format!("HostConfig.{key}"), value));
+        let fields = body.iter().map(|(key, value)| (key.clone(), value)).chain(host);
+        let mut lines: Vec<_> = fields.map(|(key, value)| format!("{key}: {}", sorted(value))).collect();
+        lines.sort();
+        lines.join("\n")
     }
 
-    fn sorted(value: serde_json::Value) -> serde_json::Value {
+    fn sorted(value: &serde_json::Value) -> serde_json::Value {
         match value {
             serde_json::Value::Object(map) => {
-                let mut pairs: Vec<_> = map.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+                let mut pairs: Vec<_> = map.iter().map(|(key, value)| (key.clone(), sorted(value))).collect();
                 pairs.sort_by(|a, b| a.0.cmp(&b.0));
                 pairs.into_iter().collect()
             }
-            serde_json::Value::Array(list) => list.into_iter().map(sorted).collect(),
-            other => other,
+            serde_json::Value::Array(list) => list.iter().map(sorted).collect(),
+            other => other.clone(),
         }
     }
 
-    #[test]
-    fn a_bare_trial_leaves_everything_else_to_docker() {
-        let mut trial = Trial::new(Name::parse("solver").unwrap());
-        trial.image = Some("busybox".to_owned());
-        insta::assert_snapshot!(json(trial), @r#"
-        {
-          "Env": [
-            "COMBU=1",
-            "COMBU_SEED=7"
-          ],
-          "HostConfig": {},
-          "Image": "busybox",
-          "Labels": {
-            "combu.run": "r1",
-            "combu.spec": "/x/a.jsonnet",
-            "combu.trial": "solver"
-          }
-        }
-        "#);
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
     }
 
-    #[test]
-    fn every_field_reaches_docker() {
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    fn trial_with_every_field() -> Trial {
         let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let port = |ip: Option<&str>, host, protocol| Port { ip: ip.map(str::to_owned), host, container: 80, protocol };
+        let volume = |host: &str, readonly| Volume { host: host.to_owned(), container: "/data".to_owned(), readonly };
         let mut trial = Trial::new(Name::parse("solver").unwrap());
         trial.image = Some("lab/solver:2".to_owned());
         trial.cmd = Some(words("solve fast"));
@@ -245,13 +236,11 @@ mod tests {
         trial.user = Some("host".to_owned());
         trial.hostname = Some("box".to_owned());
         trial.labels = pairs(&[("lab", "one")]);
-        let port = |ip: Option<&str>, host, protocol| Port { ip: ip.map(str::to_owned), host, container: 80, protocol };
         trial.ports = vec![
             port(None, Some(8080), Protocol::Tcp),
             port(Some("127.0.0.1"), Some(8081), Protocol::Tcp),
             port(None, None, Protocol::Udp),
         ];
-        let volume = |host: &str, readonly| Volume { host: host.to_owned(), container: "/data".to_owned(), readonly };
         trial.volumes = vec![volume("/home/me/data", true), volume("cache", false)];
         trial.networks = words("irl other");
         trial.healthcheck = Some(Healthcheck {
@@ -273,128 +262,53 @@ mod tests {
         trial.devices = words("/dev/fuse /dev/null:/dev/zero:r");
         trial.cap_add = words("SYS_PTRACE");
         trial.extra_hosts = words("db:10.0.0.1");
+        trial
+    }
+
+    #[test]
+    fn a_bare_trial_leaves_everything_else_to_docker() {
+        let mut trial = Trial::new(Name::parse("solver").unwrap());
+        trial.image = Some("busybox".to_owned());
+        insta::assert_snapshot!(lines(trial), @r#"
+        Env: ["COMBU=1","COMBU_SEED=7"]
+        Image: "busybox"
+        Labels: {"combu.run":"r1","combu.spec":"/x/a.jsonnet","combu.trial":"solver"}
+        "#);
+    }
+
+    #[test]
+    fn every_field_reaches_docker() {
+        let trial = trial_with_every_field();
         let further: Vec<_> = further_networks(&trial).collect();
         assert_eq!(further.len(), 1);
         assert_eq!((further[0].0.as_str(), further[0].1.aliases.clone()), ("other", Some(words("solver"))));
-        insta::assert_snapshot!(json(trial), @r#"
-        {
-          "Cmd": [
-            "solve",
-            "fast"
-          ],
-          "Entrypoint": [
-            "/entry",
-            "-v"
-          ],
-          "Env": [
-            "COMBU=1",
-            "COMBU_SEED=mine",
-            "MODE=a=b"
-          ],
-          "ExposedPorts": {
-            "80/tcp": {},
-            "80/udp": {}
-          },
-          "Healthcheck": {
-            "Interval": 500000000,
-            "Retries": 4,
-            "StartPeriod": 2000000000,
-            "Test": [
-              "CMD",
-              "true"
-            ]
-          },
-          "HostConfig": {
-            "CapAdd": [
-              "SYS_PTRACE"
-            ],
-            "Devices": [
-              {
-                "CgroupPermissions": "rwm",
-                "PathInContainer": "/dev/fuse",
-                "PathOnHost": "/dev/fuse"
-              },
-              {
-                "CgroupPermissions": "r",
-                "PathInContainer": "/dev/zero",
-                "PathOnHost": "/dev/null"
-              }
-            ],
-            "ExtraHosts": [
-              "db:10.0.0.1"
-            ],
-            "Init": true,
-            "Memory": 67108864,
-            "MemorySwap": 67108864,
-            "Mounts": [
-              {
-                "ReadOnly": true,
-                "Source": "/home/me/data",
-                "Target": "/data",
-                "Type": "bind"
-              },
-              {
-                "Source": "cache",
-                "Target": "/data",
-                "Type": "volume",
-                "VolumeOptions": {
-                  "Labels": {
-                    "combu.run": "r1",
-                    "combu.spec": "/x/a.jsonnet"
-                  }
-                }
-              }
-            ],
-            "NanoCpus": 1500000000,
-            "NetworkMode": "irl",
-            "PidsLimit": 50,
-            "PortBindings": {
-              "80/tcp": [
-                {
-                  "HostPort": "8080"
-                },
-                {
-                  "HostIp": "127.0.0.1",
-                  "HostPort": "8081"
-                }
-              ],
-              "80/udp": [
-                {}
-              ]
-            },
-            "ShmSize": 1048576,
-            "Tmpfs": {
-              "/scratch": "size=1m"
-            },
-            "Ulimits": [
-              {
-                "Hard": 20,
-                "Name": "nofile",
-                "Soft": 10
-              }
-            ]
-          },
-          "Hostname": "box",
-          "Image": "lab/solver:2",
-          "Labels": {
-            "combu.run": "r1",
-            "combu.spec": "/x/a.jsonnet",
-            "combu.trial": "solver",
-            "lab": "one"
-          },
-          "NetworkingConfig": {
-            "EndpointsConfig": {
-              "irl": {
-                "Aliases": [
-                  "solver"
-                ]
-              }
-            }
-          },
-          "StopTimeout": 3,
-          "User": "1000:100",
-          "WorkingDir": "/work"
-        }
+        insta::assert_snapshot!(lines(trial), @r#"
+        Cmd: ["solve","fast"]
+        Entrypoint: ["/entry","-v"]
+        Env: ["COMBU=1","COMBU_SEED=mine","MODE=a=b"]
+        ExposedPorts: {"80/tcp":{},"80/udp":{}}
+        Healthcheck: {"Interval":500000000,"Retries":4,"StartPeriod":2000000000,"Test":["CMD","true"]}
+        HostConfig.CapAdd: ["SYS_PTRACE"]
+        HostConfig.Devices: [{"CgroupPermissions":"rwm","PathInContainer":"/dev/fuse","PathOnHost":"/dev/fuse"},{"CgroupPermissions":"r","PathInContainer":"/dev/zero","PathOnHost":"/dev/null"}]
+        HostConfig.ExtraHosts: ["db:10.0.0.1"]
+        HostConfig.Init: true
+        HostConfig.Memory: 67108864
+        HostConfig.MemorySwap: 67108864
+        HostConfig.Mounts: [{"ReadOnly":true,"Source":"/home/me/data","Target":"/data","Type":"bind"},{"Source":"cache","Target":"/data","Type":"volume","VolumeOptions":{"Labels":{"combu.run":"r1","combu.spec":"/x/a.jsonnet"}}}]
+        HostConfig.NanoCpus: 1500000000
+        HostConfig.NetworkMode: "irl"
+        HostConfig.PidsLimit: 50
+        HostConfig.PortBindings: {"80/tcp":[{"HostPort":"8080"},{"HostIp":"127.0.0.1","HostPort":"8081"}],"80/udp":[{}]}
+        HostConfig.ShmSize: 1048576
+        HostConfig.Tmpfs: {"/scratch":"size=1m"}
+        HostConfig.Ulimits: [{"Hard":20,"Name":"nofile","Soft":10}]
+        Hostname: "box"
+        Image: "lab/solver:2"
+        Labels: {"combu.run":"r1","combu.spec":"/x/a.jsonnet","combu.trial":"solver","lab":"one"}
+        NetworkingConfig: {"EndpointsConfig":{"irl":{"Aliases":["solver"]}}}
+        StopTimeout: 3
+        User: "1000:100"
+        WorkingDir: "/work"
         "#);
     }
 

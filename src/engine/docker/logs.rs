@@ -1,6 +1,7 @@
 //! From Docker's output streams to an attempt's output. Never interprets what it copies.
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 
 use bollard::Docker as Api;
@@ -16,8 +17,11 @@ const BATCH: usize = 256;
 
 /// What a container writes, piece by piece.
 pub(super) struct Pieces {
-    stream: Pin<Box<dyn Stream<Item = Vec<Result<LogOutput, Error>>> + Send>>,
+    stream: Pin<Box<dyn Stream<Item = Batch> + Send>>,
+    is_log: bool,
 }
+
+type Batch = Vec<Result<LogOutput, Error>>;
 
 impl fmt::Debug for Pieces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,13 +34,18 @@ impl Pieces {
     pub(super) async fn attach(api: &Api, id: &str) -> Result<Self, Error> {
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
         let attached = api.attach_container(id, Some(options)).await?;
-        Ok(Self { stream: Box::pin(attached.output.ready_chunks(BATCH)) })
+        Ok(Self { stream: Box::pin(attached.output.ready_chunks(BATCH)), is_log: false })
     }
 
     /// What a container has written and will write, as its log driver kept it.
     pub(super) fn logs(api: &Api, id: &str) -> Self {
         let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).build();
-        Self { stream: Box::pin(api.logs(id, Some(options)).ready_chunks(BATCH)) }
+        Self { stream: Box::pin(api.logs(id, Some(options)).ready_chunks(BATCH)), is_log: true }
+    }
+
+    /// Whether this comes from the log, which does not end before the container.
+    pub(super) fn is_log(&self) -> bool {
+        self.is_log
     }
 
     /// Copies what is there; false at the end. May be dropped while it waits, and loses nothing.
@@ -47,7 +56,11 @@ impl Pieces {
         for piece in batch {
             match piece {
                 Ok(LogOutput::StdErr { message }) => stderr.extend_from_slice(&message),
-                Ok(other) => stdout.extend_from_slice(&other.into_bytes()),
+                Ok(LogOutput::StdOut { message }) => stdout.extend_from_slice(&message),
+                // Without a terminal, every piece names its stream; this is half a piece of a connection that broke.
+                Ok(LogOutput::Console { .. } | LogOutput::StdIn { .. }) => {
+                    failure = Some(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
                 Err(error) => failure = Some(error),
             }
         }

@@ -55,12 +55,23 @@ impl Docker {
     /// # Errors
     /// [`EngineError::Unreachable`] when nothing answers there.
     pub async fn connect(_settings: &Settings) -> Result<Self, EngineError> {
-        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let (daemon, capabilities) = connect::connect(&env).await?;
+        Self::connect_as(&|name| std::env::var(name).ok().filter(|value| !value.is_empty())).await
+    }
+
+    /// Connects to the daemon at an address, whatever the environment says: `unix:///run/docker.sock`.
+    ///
+    /// # Errors
+    /// [`EngineError::Unreachable`] when nothing answers there.
+    pub async fn connect_to(host: &str) -> Result<Self, EngineError> {
+        Self::connect_as(&|name| (name == "DOCKER_HOST").then(|| host.to_owned())).await
+    }
+
+    async fn connect_as(env: connect::Env<'_>) -> Result<Self, EngineError> {
+        let (daemon, capabilities) = connect::connect(env).await?;
         Ok(Self {
             daemon,
             capabilities,
-            config: connect::config_folder(&env),
+            config: connect::config_folder(env),
             images: Images::default(),
             networks: Networks::default(),
             attached: Mutex::default(),

@@ -17,6 +17,9 @@ use crate::model::outcome::Exit;
 /// Longest silence of the output after the exit: it ends with the container, unless the daemon forgot to close it.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// Longest time from the end of an attached stream to the container's own: the connection may have been closed on us.
+const EARLY: Duration = Duration::from_secs(1);
+
 /// Pauses before an attempt is followed anew after the connection broke: a daemon that is restarted while its
 /// containers live on is back in seconds.
 const PAUSES: [Duration; 4] =
@@ -73,6 +76,10 @@ async fn follow(daemon: &Connection, id: &str, mut pieces: Pieces, output: &mut 
                 over = true;
             }
             () = tokio::time::sleep(SILENCE), if over => open = false,
+            () = tokio::time::sleep(EARLY), if !open && !pieces.is_log() => {
+                let source = "its output ended before it did".into();
+                return Err(Stop::Lost(EngineError::Call { action: format!("follow container `{id}`"), source }));
+            }
         }
     }
     let state = state(daemon, id).await.map_err(Stop::Failed)?;

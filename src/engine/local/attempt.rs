@@ -22,6 +22,8 @@ use crate::model::outcome::Exit;
 /// How long a pipe may be silent after the attempt's end before we stop listening: only a process that left the group
 /// can still hold it.
 const QUIET: Duration = Duration::from_secs(2);
+/// How long we listen after the attempt's end at all: what the group itself wrote lies in the pipe and is there at once.
+const DRAIN: Duration = Duration::from_secs(3);
 /// How long the kernel may take to end a killed process before that is an error.
 const KILL_TAKES: Duration = Duration::from_secs(10);
 /// A pipe's capacity on Linux: one read can empty it.
@@ -121,8 +123,9 @@ impl Attempt {
                 exit = &mut ended => break exit?,
             }
         };
-        while let Ok(more) = tokio::time::timeout(QUIET, pipes.step(output)).await {
-            if !more.map_err(failed)? {
+        let limit = Instant::now() + DRAIN;
+        while let Ok(more) = tokio::time::timeout_at(limit.min(Instant::now() + QUIET), pipes.step(output)).await {
+            if !more.map_err(failed)? || Instant::now() >= limit {
                 break;
             }
         }
@@ -334,5 +337,43 @@ fn unkillable(process: Process) -> EngineError {
         source:
             "the kernel has not ended it 10 seconds after SIGKILL; it may hang on a device or a network file system"
                 .into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use super::{Attempt, Ending};
+    use crate::engine::Output;
+    use crate::model::outcome::Exit;
+
+    fn attempt(line: &str) -> Attempt {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Attempt::start(command, None).expect("there is a shell")
+    }
+
+    #[tokio::test]
+    async fn an_old_kernels_attempts_end_too() {
+        let mut ends = attempt("exit 5");
+        ends.ending = Ending::Polled;
+        assert!(matches!(ends.wait(&mut Output::nowhere()).await, Ok(Exit::Code(5))));
+        let mut stopped = attempt("sleep 600");
+        stopped.ending = Ending::Polled;
+        assert!(stopped.stop(Duration::ZERO).await.is_ok());
+        assert!(matches!(stopped.wait(&mut Output::nowhere()).await, Ok(Exit::Signal(9))));
+    }
+
+    #[tokio::test]
+    async fn everybody_who_waits_hears_the_same_end() {
+        let attempt = attempt("kill -15 $$");
+        let mut output = Output::nowhere();
+        let (waited, ended, stopped) =
+            tokio::join!(attempt.wait(&mut output), attempt.ended(), attempt.stop(Duration::MAX));
+        assert!(matches!((waited, ended), (Ok(Exit::Signal(15)), Ok(Exit::Signal(15)))));
+        assert!(stopped.is_ok());
     }
 }

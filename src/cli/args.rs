@@ -1,0 +1,273 @@
+//! The command line. The comments here are the manual: `--help` and `docs/cli.md` are made from them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::name::EngineName;
+use crate::model::options::{Halt, Options, Parallel, Remove};
+use crate::model::retry::Retries;
+use crate::model::trial::Pull;
+
+/// Turn one container image into a thousand experiments.
+///
+/// Describe trials in a jsonnet spec, or build them in a Rhai script; combu runs them in dependency order, as many at
+/// once as the machine holds, and leaves logs and exit codes behind in `.combu/`.
+#[derive(Debug, Parser)]
+#[command(name = "combu", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// The spec: a jsonnet or JSON file. Stands before or after the verb.
+    #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
+    pub(crate) file: Option<PathBuf>,
+
+    /// This is the background half of `run --detach`.
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const AFTER_HELP: &str = "Examples:
+  combu -f experiment.jsonnet run          run every trial of the spec
+  combu -f experiment.jsonnet kill         stop and remove everything it started
+  combu plan experiment.jsonnet            show what would run, in which order
+  combu script sweep.rhai --image solver   run a script";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run the trials of a spec.
+    Run(RunArgs),
+    /// Stop and remove everything that was started from a spec or script.
+    ///
+    /// Finds containers, processes and networks by combu's labels, so it also works for names that hold the UUID, after
+    /// the spec was edited, and when no combu runs any more. A combu that is running the spec is asked to end. Nothing
+    /// without combu's labels is touched.
+    Kill(KillArgs),
+    /// Show what would run, in which order, and what would be pulled or created. Starts nothing.
+    Plan(PlanArgs),
+    /// Run a Rhai script.
+    Script(ScriptArgs),
+    /// Ends local trials when the combu that started them dies.
+    #[command(name = "__watch", hide = true)]
+    Watch {
+        /// What the trials of that combu carry in their environment.
+        token: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+
+    /// Print the plan and start nothing; the same as `combu plan`.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Return once the run is handed to a combu in the background, which survives the terminal.
+    #[arg(short = 'd', long, conflicts_with_all = ["dry_run", "output"])]
+    pub(crate) detach: bool,
+
+    /// Print the results on stdout in this form.
+    #[arg(short = 'o', long, value_name = "FORM")]
+    pub(crate) output: Option<Form>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KillArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+
+    /// Time between the stop signal and the kill.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = crate::spec::duration)]
+    pub(crate) grace: Duration,
+
+    /// Look on this engine only, instead of on those the spec names.
+    #[arg(long, value_name = "ENGINE", value_parser = engine)]
+    pub(crate) engine: Option<EngineName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    /// Print the resolved spec in this form instead of the text.
+    #[arg(short = 'o', long, value_name = "FORM")]
+    pub(crate) output: Option<Form>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScriptArgs {
+    #[command(flatten)]
+    pub(crate) jsonnet: JsonnetArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+
+    /// The script, and its own arguments: `args()` and `param(name, default)` read what stands behind the file.
+    #[arg(value_name = "FILE [ARGS]", required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) script: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpecArgs {
+    /// The spec, instead of `-f FILE`.
+    #[arg(value_name = "FILE")]
+    pub(crate) spec: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) jsonnet: JsonnetArgs,
+}
+
+/// As in the jsonnet command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Jsonnet")]
+pub(crate) struct JsonnetArgs {
+    /// Look for imports in this folder too; repeatable, the last one wins.
+    #[arg(short = 'J', long = "jpath", value_name = "FOLDER")]
+    pub(crate) jpath: Vec<PathBuf>,
+
+    /// A string for `std.extVar`; without a value it is taken from the environment.
+    #[arg(short = 'V', long, value_name = "NAME[=TEXT]", value_parser = binding)]
+    pub(crate) ext_str: Vec<(String, String)>,
+
+    /// Jsonnet code for `std.extVar`.
+    #[arg(long, value_name = "NAME[=CODE]", value_parser = binding)]
+    pub(crate) ext_code: Vec<(String, String)>,
+
+    /// A string for an argument of a spec that is a function.
+    #[arg(short = 'A', long, value_name = "NAME[=TEXT]", value_parser = binding)]
+    pub(crate) tla_str: Vec<(String, String)>,
+
+    /// Jsonnet code for an argument of a spec that is a function.
+    #[arg(long, value_name = "NAME[=CODE]", value_parser = binding)]
+    pub(crate) tla_code: Vec<(String, String)>,
+}
+
+/// They win over what the spec or script says for its runs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub(crate) struct LimitArgs {
+    /// Trials at once: `4`, `50%` of the CPUs, `-1` all but one. Default: as many as fit the CPUs of the engine's host,
+    /// a trial without `cpus` counting one.
+    #[arg(short = 'j', long, value_name = "N", value_parser = Parallel::parse, allow_hyphen_values = true)]
+    pub(crate) jobs: Option<Parallel>,
+
+    /// Repeat a failed trial so often, where the trial does not say it itself.
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<u32>,
+
+    /// Stop a trial that runs longer, such as `90s` or `2h 30m`, where the trial does not say it itself.
+    #[arg(long, value_name = "TIME", value_parser = crate::spec::duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// End the run early, in GNU parallel's words: `now` or `soon`, then `fail`, `success` or `done`, `=N` or `=N%`.
+    #[arg(long, value_name = "POLICY", value_parser = Halt::parse)]
+    pub(crate) halt: Option<Halt>,
+
+    /// When images are pulled: always (once per run), missing or never.
+    #[arg(long, value_name = "WHEN", value_parser = pull)]
+    pub(crate) pull: Option<Pull>,
+
+    /// Run every trial on this engine, whatever it says: docker, local, or fake for a rehearsal.
+    #[arg(long, value_name = "ENGINE", value_parser = engine)]
+    pub(crate) engine: Option<EngineName>,
+
+    /// Which ended containers are removed: success (the default; the others stay until `kill`), always or never.
+    #[arg(long, value_name = "WHICH", value_parser = remove)]
+    pub(crate) rm: Option<Remove>,
+
+    /// Seed of the run, from which each trial's COMBU_SEED is derived. Default: random.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Display")]
+pub(crate) struct ProgressArgs {
+    /// How to show the run on stderr; `json` prints its events on stdout, a line each.
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(crate) progress: ProgressMode,
+}
+
+/// How a run is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// Bars on a terminal, else lines.
+    Auto,
+    /// Bars.
+    Bar,
+    /// A line for each trial that ended.
+    Plain,
+    /// The events, a JSON line each, on stdout.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// A form of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// JSON.
+    Json,
+}
+
+impl LimitArgs {
+    /// What they say, as run options.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            parallel: self.jobs,
+            retries: self.retries.map(Retries::count),
+            timeout: self.timeout,
+            stop_grace: None,
+            halt: self.halt,
+            pull: self.pull,
+            engine: self.engine,
+            rm: self.rm,
+            seed: self.seed,
+        }
+    }
+}
+
+/// `NAME=VALUE`, or `NAME` with the value of the environment's variable, as the jsonnet command reads them.
+fn binding(text: &str) -> Result<(String, String), String> {
+    if let Some((name, value)) = text.split_once('=') {
+        return Ok((name.to_owned(), value.to_owned()));
+    }
+    match std::env::var(text) {
+        Ok(value) => Ok((text.to_owned(), value)),
+        Err(_) => Err(format!("`{text}` has no value, and the environment has no readable variable of that name")),
+    }
+}
+
+fn engine(word: &str) -> Result<EngineName, String> {
+    EngineName::parse(word).ok_or_else(|| choices(&EngineName::ALL.map(EngineName::as_str)))
+}
+
+fn pull(word: &str) -> Result<Pull, String> {
+    Pull::parse(word).ok_or_else(|| choices(&Pull::ALL.map(Pull::as_str)))
+}
+
+fn remove(word: &str) -> Result<Remove, String> {
+    Remove::parse(word).ok_or_else(|| choices(&Remove::ALL.map(Remove::as_str)))
+}
+
+fn choices(words: &[&str]) -> String {
+    format!("write one of: {}", words.join(", "))
+}

@@ -1,0 +1,65 @@
+//! `--detach`: handing a run to a combu in the background that survives the terminal.
+//!
+//! The same command line is started again with `--detached` before it. What it says on stderr is passed on until it writes one line
+//! on stdout: the run is started, and from then on it writes to the run's folder only.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::cli::error::{CliError, shown};
+use crate::cli::exit;
+use crate::cli::ui::Ui;
+use crate::model::name::RunId;
+
+/// Starts the background half and waits until it has started the run.
+pub(crate) fn hand_over(spec: &Path, ui: &Ui) -> Result<u8, CliError> {
+    let failed =
+        |error: std::io::Error| CliError::new(exit::INTERNAL, format!("failed to go to the background: {error}"));
+    let program = std::env::current_exe().map_err(failed)?;
+    let mut child = Command::new(program)
+        .arg("--detached")
+        .args(std::env::args_os().skip(1))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let said = child.stderr.take().map(|stderr| {
+        let ui = ui.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                ui.message(&line);
+            }
+        })
+    });
+    let mut ready = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut ready).map_err(failed)?;
+    }
+    let Some((run, log)) = ready.trim_end().split_once('\t') else {
+        let status = child.wait().map_err(failed)?;
+        if let Some(said) = said {
+            // A panic there lost lines of a message; the exit code below still tells.
+            let _lost = said.join();
+        }
+        return Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::INTERNAL));
+    };
+    ui.result(run);
+    ui.message(&format!("run {run} goes on in the background"));
+    ui.message(&format!("  progress: tail -f {log}"));
+    ui.message(&format!("  end it:   combu -f {} kill", shown(spec)));
+    Ok(exit::OK)
+}
+
+/// Leaves the terminal's session, so that its end does not reach us.
+pub(crate) fn leave_terminal() -> Result<(), CliError> {
+    rustix::process::setsid()
+        .map(|_session| ())
+        .map_err(|error| CliError::new(exit::INTERNAL, format!("failed to leave the terminal: {error}")))
+}
+
+/// Tells the foreground half that the run is started, and where its log is.
+pub(crate) fn report_ready(run: &RunId, log: &Path, ui: &Ui) {
+    ui.result(&format!("{run}\t{}", log.display()));
+}

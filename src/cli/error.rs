@@ -1,0 +1,226 @@
+//! Errors as users see them: what, where, why, what to do next, and with which exit code combu ends.
+
+use std::path::Path;
+
+use crate::cli::exit;
+use crate::engine::{EngineError, Obstacle};
+use crate::plan::PlanError;
+use crate::report::Style;
+use crate::run::session::RunError;
+use crate::script::{Kind, Place as Call, ScriptError};
+use crate::spec::{Problem, SpecError};
+use crate::store::StoreError;
+
+/// Most problems of one spec that are printed.
+const SHOWN: usize = 20;
+
+/// An error as users see it.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    pub(crate) code: u8,
+    /// What is wrong, without a full stop.
+    pub(crate) message: String,
+    /// Where, if it has a place.
+    pub(crate) place: Option<Box<Place>>,
+    /// Further lines: single problems, frames, causes.
+    pub(crate) details: Vec<String>,
+    /// What to do next.
+    pub(crate) hints: Vec<String>,
+}
+
+/// A place in a file.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) text: String,
+}
+
+impl CliError {
+    pub(crate) fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), place: None, details: Vec::new(), hints: Vec::new() }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The error as text, without a final newline.
+    pub(crate) fn render(&self, style: &Style) -> String {
+        let mut text = format!("{} {}", style.red("error:"), self.message);
+        if let Some(place) = &self.place {
+            text.push_str(&place.render(style));
+        }
+        for detail in &self.details {
+            text.push_str("\n  ");
+            text.push_str(&detail.replace('\n', "\n  "));
+        }
+        for hint in &self.hints {
+            text.push_str(&format!("\n{} {hint}", style.bold("hint:")));
+        }
+        text
+    }
+}
+
+impl Place {
+    /// `--> file:line:column`, the line, and a caret under the column; wide characters count as wide.
+    fn render(&self, style: &Style) -> String {
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        let before: String = self.text.chars().take(self.column.saturating_sub(1)).collect();
+        let indent: String = before.chars().filter(|c| *c == '\t').collect::<String>()
+            + &" ".repeat(console::measure_text_width(&before.replace('\t', "")));
+        let bar = style.dim("|");
+        let head = format!("\n{margin}{} {}:{}:{}", style.dim("-->"), self.file, self.line, self.column);
+        format!(
+            "{head}\n{margin} {bar}\n{} {bar} {}\n{margin} {bar} {indent}{}",
+            style.dim(&number),
+            self.text,
+            style.red("^")
+        )
+    }
+}
+
+impl From<SpecError> for CliError {
+    fn from(error: SpecError) -> Self {
+        match error {
+            SpecError::Read { path, source } => {
+                Self::new(exit::USAGE, format!("cannot read the spec `{}`: {source}", path.display()))
+            }
+            SpecError::Jsonnet { path, message, hint, at, frames } => {
+                let mut error = Self::new(exit::USAGE, message);
+                error.hints.extend(hint);
+                if frames.is_empty() {
+                    error.details.push(format!("in {}", shown(&path)));
+                }
+                if !at.is_empty() {
+                    error.details.push(format!("while making {at}"));
+                }
+                let mut frames = frames.into_iter();
+                if let Some(frame) = frames.next() {
+                    let (line, column) = (frame.line, frame.column);
+                    error.place = Some(Box::new(Place { file: frame.file, line, column, text: frame.text }));
+                }
+                error.details.extend(
+                    frames.take(8).map(|frame| {
+                        format!("at {}:{}:{} {}", frame.file, frame.line, frame.column, frame.description)
+                    }),
+                );
+                error
+            }
+            SpecError::Invalid { path, problems } => {
+                let mut error = Self::new(exit::USAGE, format!("the spec `{}` is not valid", path.display()));
+                error.details = problems.0.iter().take(SHOWN).map(problem).collect();
+                if problems.0.len() > SHOWN {
+                    error.details.push(format!("... and {} more problems", problems.0.len() - SHOWN));
+                }
+                error
+            }
+        }
+    }
+}
+
+fn problem(problem: &Problem) -> String {
+    let place = if problem.at.is_empty() { String::new() } else { format!("{}: ", problem.at) };
+    let hint = problem.hint.as_ref().map(|hint| format!("\n  {hint}")).unwrap_or_default();
+    format!("{place}{}{hint}", problem.message)
+}
+
+impl From<PlanError> for CliError {
+    fn from(error: PlanError) -> Self {
+        if error.is_empty() {
+            let message = format!("nothing to run: the experiment `{}` has no trials", error.experiment);
+            return Self::new(exit::NOTHING, message);
+        }
+        let mut cli = Self::new(exit::USAGE, format!("the experiment `{}` cannot run", error.experiment));
+        for found in error.problems.iter().take(SHOWN) {
+            let hint = found.hint().map(|hint| format!("\n  {hint}")).unwrap_or_default();
+            cli.details.push(format!("{found}{hint}"));
+        }
+        if error.problems.len() > SHOWN {
+            cli.details.push(format!("... and {} more problems", error.problems.len() - SHOWN));
+        }
+        cli
+    }
+}
+
+impl From<EngineError> for CliError {
+    fn from(error: EngineError) -> Self {
+        let cli = Self::new(exit::ENGINE, error.chain());
+        match error {
+            EngineError::Unreachable { .. } => cli
+                .hint("is Docker running, and may you use it? `docker info` tells; DOCKER_HOST and DOCKER_CONTEXT are honoured")
+                .hint("trials with `engine: \"local\"` need no Docker"),
+            _ => cli,
+        }
+    }
+}
+
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Plan(error) => error.into(),
+            RunError::Engine(error) => error.into(),
+            RunError::Obstacles(obstacles) => stands_in_the_way(&obstacles),
+        }
+    }
+}
+
+fn stands_in_the_way(obstacles: &[Obstacle]) -> CliError {
+    let mut cli = CliError::new(exit::USAGE, "something stands in the way; nothing was started");
+    cli.details = obstacles.iter().take(SHOWN).map(ToString::to_string).collect();
+    if obstacles.len() > SHOWN {
+        cli.details.push(format!("... and {} more", obstacles.len() - SHOWN));
+    }
+    let any = |what: fn(&Obstacle) -> bool| obstacles.iter().any(what);
+    if any(|obstacle| matches!(obstacle, Obstacle::Running { .. })) {
+        cli = cli.hint("wait for that run, or end it with `combu -f SPEC kill`");
+    }
+    if any(|obstacle| matches!(obstacle, Obstacle::Foreign { .. })) {
+        cli = cli.hint("combu never touches what is not its own: rename the trial, or remove the other by hand");
+    }
+    if any(|obstacle| matches!(obstacle, Obstacle::MissingImage { .. })) {
+        cli = cli.hint("build or load the image first, or allow pulling with `--pull missing`");
+    }
+    cli
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let mut message = error.to_string();
+        if let Some(cause) = std::error::Error::source(&error) {
+            message = format!("{message}: {cause}");
+        }
+        Self::new(exit::INTERNAL, message).hint("COMBU_DIR names another folder for combu's state")
+    }
+}
+
+impl From<ScriptError> for CliError {
+    fn from(error: ScriptError) -> Self {
+        let code = match &error.kind {
+            Kind::Interrupted(by) => exit::of_signal(by),
+            Kind::Engine => exit::ENGINE,
+            Kind::Read | Kind::Parse | Kind::Run => exit::USAGE,
+        };
+        let file = error.file.display().to_string();
+        let mut cli = Self::new(code, error.message);
+        if let (Some(line), Some(column)) = (error.line, error.column) {
+            cli.place = Some(Box::new(Place { file, line, column, text: error.source_line.unwrap_or_default() }));
+        }
+        cli.details = error.trace.iter().map(call).collect();
+        cli.hints.extend(error.hint);
+        cli
+    }
+}
+
+fn call(place: &Call) -> String {
+    format!("in `{}`, called at {}:{}:{}", place.called, place.file.display(), place.line, place.column)
+}
+
+/// A path as people would write it: relative where it lies below the working folder.
+pub(crate) fn shown(path: &Path) -> String {
+    let below = std::env::current_dir().ok().and_then(|cwd| path.strip_prefix(cwd).ok().map(Path::to_path_buf));
+    below.unwrap_or_else(|| path.to_path_buf()).display().to_string()
+}

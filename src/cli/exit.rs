@@ -1,0 +1,43 @@
+//! The exit codes of combu.
+
+use crate::model::event::Early;
+use crate::model::summary::Summary;
+
+/// An exit code and when it is given; the table of the manual.
+pub(crate) const TABLE: [(u8, &str); 9] = [
+    (OK, "every trial succeeded"),
+    (INTERNAL, "combu itself failed"),
+    (USAGE, "usage, spec or script error, or something stands in the way; nothing was started"),
+    (NOTHING, "nothing selected: there is no trial to run"),
+    (FAILED, "some trial failed"),
+    (HALTED, "the run was halted by its policy (`--halt`)"),
+    (ENGINE, "the engine is unreachable or refused"),
+    (INTERRUPTED, "interrupted by SIGINT; its trials were stopped"),
+    (TERMINATED, "interrupted by SIGTERM; its trials were stopped"),
+];
+
+pub(crate) const OK: u8 = 0;
+pub(crate) const INTERNAL: u8 = 1;
+pub(crate) const USAGE: u8 = 2;
+pub(crate) const NOTHING: u8 = 4;
+pub(crate) const FAILED: u8 = 100;
+pub(crate) const HALTED: u8 = 101;
+pub(crate) const ENGINE: u8 = 125;
+pub(crate) const INTERRUPTED: u8 = 130;
+pub(crate) const TERMINATED: u8 = 143;
+
+/// The code of a run that ended so.
+pub(crate) fn of_summary(summary: &Summary) -> u8 {
+    match &summary.early {
+        Some(Early::Unreachable(_)) => ENGINE,
+        Some(Early::Cancelled(by)) => of_signal(by),
+        Some(Early::Halted(_)) => HALTED,
+        None if summary.ok() => OK,
+        None => FAILED,
+    }
+}
+
+/// The code of an interrupt by that signal: 128 and its number, as a shell has it.
+pub(crate) fn of_signal(by: &str) -> u8 {
+    if by == "SIGTERM" { TERMINATED } else { INTERRUPTED }
+}

@@ -1,0 +1,77 @@
+//! `combu plan`, and `combu run --dry-run`.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::cli::args::{Form, PlanArgs};
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::ui::Ui;
+use crate::cli::{id, session, spec_path};
+use crate::engine::{EngineError, Survey};
+use crate::model::experiment::Experiment;
+use crate::model::options::Options;
+use crate::plan::{self, Plan};
+use crate::run::session::{RunError, Session};
+
+pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, CliError> {
+    let path = spec_path(file, args.spec.spec.as_deref())?;
+    let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(id()))?;
+    let session = session()?;
+    let (plan, survey) = look(&session, experiment, args.limits.options(), ui)?;
+    match args.output {
+        Some(Form::Json) => ui.result(&resolved(&plan)),
+        None => ui.result(&text(&plan, &survey)),
+    }
+    for warning in &plan.warnings {
+        ui.warn(warning);
+    }
+    if survey.obstacles.is_empty() { Ok(exit::OK) } else { Err(RunError::Obstacles(survey.obstacles).into()) }
+}
+
+/// The plan, and what the engines say of it; without an engine, what can be said without one.
+fn look(session: &Session, experiment: Experiment, options: Options, ui: &Ui) -> Result<(Plan, Survey), CliError> {
+    match session.plan(experiment.clone(), options.clone()) {
+        Ok(plan) => {
+            let survey = session.survey(&plan)?;
+            Ok((plan, survey))
+        }
+        Err(RunError::Engine(error @ EngineError::Unreachable { .. })) => {
+            ui.warn(&format!("{}; images, networks and limits were not looked at", error.chain()));
+            Ok((plan::build(experiment, options, &plan::Engines::new())?, Survey::default()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn text(plan: &Plan, survey: &Survey) -> String {
+    let mut text = plan.to_string();
+    for (head, lines) in [("will", &survey.makes), ("uses", &survey.uses)] {
+        if !lines.is_empty() {
+            text.push_str(&format!("\n{head}\n"));
+            for line in lines {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
+    }
+    text
+}
+
+/// The resolved spec: a document that `combu run` takes.
+fn resolved(plan: &Plan) -> String {
+    let mut document = Map::new();
+    document.insert("name".to_owned(), Value::String(plan.experiment.name.clone()));
+    if let Ok(Value::Object(options)) = serde_json::to_value(&plan.experiment.options) {
+        document.extend(options);
+    }
+    let trials = plan.trials.iter().zip(&plan.services).map(|(trial, service)| {
+        let mut trial = trial.to_json();
+        if *service {
+            trial.insert("service".to_owned(), Value::Bool(true));
+        }
+        Value::Object(trial)
+    });
+    document.insert("trials".to_owned(), trials.collect());
+    format!("{:#}", Value::Object(document))
+}

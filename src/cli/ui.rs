@@ -1,0 +1,106 @@
+//! The terminal: the sole writer to stdout and stderr.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use console::Term;
+
+use crate::report::Style;
+
+/// The terminal, or the file that stands in for it once combu went to the background. Clones share one state.
+#[derive(Debug, Clone)]
+pub(crate) struct Ui {
+    err: Style,
+    /// Takes what would go to stderr, once there is no terminal any more.
+    redirected: Arc<Mutex<Option<File>>>,
+}
+
+impl Ui {
+    /// Looks at the terminal. `NO_COLOR` and `TERM=dumb` are honoured.
+    pub(crate) fn new() -> Self {
+        let err = style(&Term::stderr(), console::colors_enabled_stderr());
+        Self { err, redirected: Arc::default() }
+    }
+
+    /// How stderr looks.
+    pub(crate) fn err(&self) -> &Style {
+        &self.err
+    }
+
+    /// Whether stderr is a terminal that bars can be drawn on.
+    pub(crate) fn has_terminal(&self) -> bool {
+        io::stderr().is_terminal() && !self.is_redirected()
+    }
+
+    /// Sends everything for stderr to a file from now on.
+    pub(crate) fn redirect(&self, path: &Path) -> io::Result<()> {
+        let file = File::create(path)?;
+        *self.redirected.lock().expect("no code panics while it holds the lock") = Some(file);
+        Ok(())
+    }
+
+    fn is_redirected(&self) -> bool {
+        self.redirected.lock().expect("no code panics while it holds the lock").is_some()
+    }
+
+    /// Writes a result to stdout, with its newline. A reader that is gone is no error: `combu plan | head`.
+    pub(crate) fn result(&self, text: &str) {
+        let _closed = self.stdout().write_all(format!("{}\n", text.trim_end_matches('\n')).as_bytes());
+    }
+
+    /// Writes a message to stderr, with its newline.
+    pub(crate) fn message(&self, text: &str) {
+        let _closed = self.stderr().write_all(format!("{}\n", text.trim_end_matches('\n')).as_bytes());
+    }
+
+    /// Writes a warning to stderr.
+    pub(crate) fn warn(&self, text: &str) {
+        self.message(&format!("{} {text}", self.err.yellow("warning:")));
+    }
+
+    /// A writer to stdout for a sink.
+    pub(crate) fn stdout(&self) -> Box<dyn Write + Send> {
+        Box::new(io::stdout())
+    }
+
+    /// A writer to stderr, or what stands in for it, for a sink.
+    pub(crate) fn stderr(&self) -> Box<dyn Write + Send> {
+        Box::new(Redirectable { redirected: self.redirected.clone() })
+    }
+}
+
+fn style(term: &Term, color: bool) -> Style {
+    let (height, width) = term.size_checked().unwrap_or((24, columns()));
+    let unicode = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .is_some_and(|value| value.to_uppercase().replace('-', "").contains("UTF8"));
+    Style { color, width: usize::from(width), height: usize::from(height), unicode }
+}
+
+/// The width where there is no terminal to ask: what `COLUMNS` says, else 80.
+fn columns() -> u16 {
+    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|width| *width >= 20).unwrap_or(80)
+}
+
+struct Redirectable {
+    redirected: Arc<Mutex<Option<File>>>,
+}
+
+impl Write for Redirectable {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.redirected.lock().expect("no code panics while it holds the lock").as_mut() {
+            Some(file) => file.write(bytes),
+            None => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.redirected.lock().expect("no code panics while it holds the lock").as_mut() {
+            Some(file) => file.flush(),
+            None => io::stderr().flush(),
+        }
+    }
+}

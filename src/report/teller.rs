@@ -1,0 +1,257 @@
+//! Tells events as lines of text: what the plain report prints, and what the bars print above themselves.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::model::command::Command;
+use crate::model::event::{Early, Event, Fact, Logs};
+use crate::model::name::Name;
+use crate::model::outcome::Outcome;
+use crate::report::style::{Style, clean, counted, shown, took};
+use crate::report::tail::{tail, telling};
+use crate::report::tally::{Tally, goes_on};
+
+/// Lines of its log shown under a failed trial.
+const TAIL_LINES: usize = 5;
+/// Failed trials whose log is shown: when everything fails, the first ones say why, and the rest only hides them.
+const TAILS: usize = 20;
+/// Width of the column of words: `stopped`, `warning`.
+const WORD: usize = 7;
+
+/// Tells the events of one run, in order.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    style: Style,
+    tally: Tally,
+    experiment: String,
+    /// Logs of attempts whose trials have not ended yet.
+    logs: HashMap<Name, Logs>,
+    /// State last told of what is being prepared.
+    prepared: HashMap<String, String>,
+    /// Everything is being stopped; why was told once, for all.
+    is_stopping: bool,
+    tails: usize,
+}
+
+/// What an event is told as.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Whether it should be seen even where bars show how far the run is.
+    pub(crate) is_notable: bool,
+    pub(crate) lines: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Tone {
+    Good,
+    Bad,
+    Odd,
+    Calm,
+}
+
+impl Teller {
+    pub(crate) fn new(style: Style) -> Self {
+        Self {
+            style,
+            tally: Tally::default(),
+            experiment: String::new(),
+            logs: HashMap::new(),
+            prepared: HashMap::new(),
+            is_stopping: false,
+            tails: 0,
+        }
+    }
+
+    /// The lines that tell this event; none for most.
+    pub(crate) fn tell(&mut self, event: &Event) -> Told {
+        self.tally.add(event);
+        match &event.fact {
+            Fact::AttemptEnded { trial, logs: Some(logs), .. } => {
+                self.logs.insert(trial.clone(), logs.clone());
+                Told::default()
+            }
+            Fact::TrialEnded { trial, attempts, outcome, elapsed } => {
+                self.trial_ended(trial, *attempts, outcome, *elapsed)
+            }
+            Fact::RetryScheduled { trial, attempt, delay } => {
+                let text = format!(
+                    "attempt {attempt} {}",
+                    if delay.is_zero() { "now".into() } else { format!("in {}", took(*delay)) }
+                );
+                Told::notable(self.line(Tone::Odd, "retry", trial.as_str(), &text))
+            }
+            Fact::Warned { message } => Told::notable(self.line(Tone::Odd, "warning", "", message)),
+            Fact::Unhealthy { trial } => {
+                Told::notable(self.line(Tone::Odd, "warning", trial.as_str(), "its healthcheck failed"))
+            }
+            Fact::Halted { because } => {
+                self.is_stopping = true;
+                Told::notable(self.line(Tone::Bad, "halted", "", because))
+            }
+            Fact::CommandTaken { command } => self.command_taken(command),
+            fact => Told::routine(self.routine(event, fact)),
+        }
+    }
+
+    /// What is told only where no bars show it.
+    fn routine(&mut self, event: &Event, fact: &Fact) -> Vec<String> {
+        match fact {
+            Fact::RunStarted { experiment, services, parallel, folder, .. } => {
+                self.experiment = clean(experiment);
+                let services = match services.len() {
+                    0 => String::new(),
+                    number => format!(" ({})", counted(number, "service")),
+                };
+                let trials = counted(self.tally.total, "trial");
+                let text = format!("{trials}{services}, at most {parallel} at once, run {}", event.run);
+                let mut lines = self.style.wrap("", &format!("{}: {text}", self.experiment), 2);
+                lines.extend(folder.as_ref().map(|folder| self.style.dim(&format!("logs: {}", shown(folder)))));
+                lines
+            }
+            Fact::Preparing { object, state, .. } => {
+                let before = self.prepared.insert(object.clone(), state.clone());
+                // A pull reports hundreds of states: only its start and its end are told.
+                if before.is_some_and(|before| before == *state || goes_on(state)) {
+                    return Vec::new();
+                }
+                self.line(Tone::Calm, "prepare", object, state)
+            }
+            Fact::AttemptStarted { trial, .. } if self.tally.is_service(trial) => {
+                self.line(Tone::Good, "up", trial.as_str(), "")
+            }
+            Fact::Healthy { trial } => self.line(Tone::Good, "healthy", trial.as_str(), ""),
+            // A service that is not needed any more stops as planned, and a run that is stopped says so once.
+            Fact::Stopping { trial, because } if !self.is_stopping && !self.tally.is_service(trial) => {
+                self.line(Tone::Odd, "stop", trial.as_str(), because)
+            }
+            Fact::RunEnded { early, elapsed } => {
+                let early = early.as_ref().map(|early| format!(", {}", why_early(early))).unwrap_or_default();
+                self.style.wrap("", &format!("{}: ended after {}{early}", self.experiment, took(*elapsed)), 2)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn trial_ended(&mut self, trial: &Name, attempts: u32, outcome: &Outcome, elapsed: Duration) -> Told {
+        let logs = self.logs.remove(trial);
+        let again = if attempts > 1 { format!(", attempt {attempts}") } else { String::new() };
+        let after = format!("{}{again}", took(elapsed));
+        let name = trial.as_str();
+        match outcome {
+            Outcome::Succeeded => Told::routine(self.ended(Tone::Good, "ok", name, &after)),
+            Outcome::Stopped => Told::routine(self.ended(Tone::Calm, "stopped", name, &after)),
+            Outcome::Killed => Told::routine(self.ended(Tone::Odd, "killed", name, &after)),
+            // Hundreds follow one reason, which was told when the run began to stop.
+            Outcome::Skipped { .. } if self.is_stopping => Told::default(),
+            Outcome::Skipped { because } => Told::routine(self.ended(Tone::Odd, "skip", name, because)),
+            Outcome::NotStarted { .. } => {
+                Told::notable(self.ended(Tone::Bad, "FAIL", name, &format!("{}{again}", how(outcome))))
+            }
+            _ => {
+                let mut lines = self.ended(Tone::Bad, "FAIL", name, &format!("{}, {after}", how(outcome)));
+                lines.extend(logs.iter().flat_map(|logs| self.excerpt(logs)));
+                Told::notable(lines)
+            }
+        }
+    }
+
+    fn command_taken(&mut self, command: &Command) -> Told {
+        let (word, text) = match command {
+            Command::Cancel { by } => {
+                self.is_stopping = true;
+                ("stop", format!("asked for by {by}: what runs is being stopped"))
+            }
+            Command::Drain { by } => {
+                ("drain", format!("asked for by {by}: what runs may end, nothing more is started"))
+            }
+            Command::Kill { .. } | Command::Retry { .. } | Command::Parallel { .. } => ("command", command.to_string()),
+            // Thousands of these are a search at work, and a close is no news.
+            Command::Submit { .. } | Command::Close => return Told::default(),
+        };
+        Told::notable(self.line(Tone::Odd, word, "", &text))
+    }
+
+    /// The end of the log that says most, and where it lies.
+    fn excerpt(&mut self, logs: &Logs) -> Vec<String> {
+        let indent = " ".repeat(self.counter("").len() + 1);
+        let Some(path) = telling(logs) else {
+            return self.style.wrap(&indent, "it wrote nothing", indent.len());
+        };
+        self.tails += 1;
+        let mut lines = Vec::new();
+        if self.tails <= TAILS {
+            let room = self.style.width.saturating_sub(indent.len() + 2);
+            match tail(path, TAIL_LINES) {
+                Ok(tail) => lines.extend(tail.iter().map(|line| format!("{indent}| {}", self.style.fit(line, room)))),
+                Err(error) => lines.extend(self.style.wrap(
+                    &format!("{indent}| "),
+                    &format!("its log cannot be read: {error}"),
+                    indent.len() + 2,
+                )),
+            }
+        }
+        // A path is never cut: it is there to be copied.
+        lines.push(self.style.dim(&format!("{indent}log: {}", shown(path))));
+        lines
+    }
+
+    fn ended(&self, tone: Tone, word: &str, name: &str, text: &str) -> Vec<String> {
+        self.row(&self.counter(&self.tally.done().to_string()), tone, word, name, text)
+    }
+
+    fn line(&self, tone: Tone, word: &str, name: &str, text: &str) -> Vec<String> {
+        self.row(&" ".repeat(self.counter("").len()), tone, word, name, text)
+    }
+
+    /// `[ 12/500]`, as wide for every number.
+    fn counter(&self, done: &str) -> String {
+        let total = self.tally.total.to_string();
+        format!("[{done:>width$}/{total}]", width = total.len())
+    }
+
+    fn row(&self, counter: &str, tone: Tone, word: &str, name: &str, text: &str) -> Vec<String> {
+        let padded = format!("{word:<WORD$}");
+        let painted = match tone {
+            Tone::Good => self.style.green(&padded),
+            Tone::Bad => self.style.red(&padded),
+            Tone::Odd => self.style.yellow(&padded),
+            Tone::Calm => padded,
+        };
+        let gap = if name.is_empty() || text.is_empty() { "" } else { "  " };
+        let head = format!("{counter} {painted} ");
+        let mut lines =
+            self.style.wrap(&head, &format!("{}{gap}{}", clean(name), clean(text)), counter.len() + WORD + 2);
+        for line in &mut lines {
+            line.truncate(line.trim_end().len());
+        }
+        lines
+    }
+}
+
+impl Told {
+    fn notable(lines: Vec<String>) -> Self {
+        Self { is_notable: true, lines }
+    }
+
+    fn routine(lines: Vec<String>) -> Self {
+        Self { is_notable: false, lines }
+    }
+}
+
+/// How it ended, short: the word before it already says whether it failed or was skipped.
+pub(crate) fn how(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed { exit } => exit.to_string(),
+        Outcome::Skipped { because } => clean(because),
+        outcome => clean(&outcome.to_string()),
+    }
+}
+
+/// Why a run ended early, as a clause without a subject.
+pub(crate) fn why_early(early: &Early) -> String {
+    match early {
+        Early::Halted(because) => because.clone(),
+        Early::Cancelled(by) => format!("stopped by {}", clean(by)),
+        Early::Unreachable(message) => format!("the engine is out of reach: {}", clean(message)),
+    }
+}

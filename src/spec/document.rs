@@ -1,0 +1,560 @@
+//! A spec's file: found, read, evaluated, and its top level taken apart.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::model::experiment::Experiment;
+use crate::model::options::Options;
+use crate::model::trial::Trial;
+use crate::spec::error::SpecError;
+use crate::spec::error::{Problem, Problems};
+use crate::spec::fields;
+use crate::spec::load::{Failure, evaluate};
+use crate::spec::options;
+use crate::spec::reader::{Item, Report};
+use crate::spec::trial;
+
+/// What the command line or a script can say about loading.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Folders in which imports are looked for, after the importing file's own.
+    pub jpath: Vec<PathBuf>,
+    /// External variables that are strings.
+    pub ext_str: Vec<(String, String)>,
+    /// External variables that are jsonnet code.
+    pub ext_code: Vec<(String, String)>,
+    /// Top-level arguments that are strings.
+    pub tla_str: Vec<(String, String)>,
+    /// Top-level arguments that are jsonnet code.
+    pub tla_code: Vec<(String, String)>,
+    /// What `"UUID"` and `std.extVar("combu.id")` stand for: 12 characters `[a-z0-9]`.
+    pub id: String,
+}
+
+/// Loads the experiment that a `.jsonnet`, `.libsonnet` or `.json` file states.
+///
+/// # Errors
+/// The file cannot be read, its jsonnet cannot be evaluated, or the value is no experiment. Two trials of one name
+/// and unknown prerequisites are for the plan to find.
+pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError> {
+    let unreadable = |source: io::Error| SpecError::Read { path: path.to_owned(), source };
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let spec = path.canonicalize().map_err(unreadable)?;
+    let invalid = |problems: Problems| SpecError::Invalid { path: path.to_owned(), problems };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line =
+            error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        invalid(alone(format!("not UTF-8 text: see line {line}"), None))
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    if text.trim().is_empty() {
+        let hint = "write a list of trials: [{ name: 'first', image: 'busybox' }]".to_owned();
+        return Err(invalid(alone("the file is empty".to_owned(), Some(hint))));
+    }
+    let value = evaluate(&spec, text, options).map_err(|Failure { message, hint, at, frames }| SpecError::Jsonnet {
+        path: path.to_owned(),
+        message,
+        hint,
+        at,
+        frames,
+    })?;
+    let folder = spec.parent().unwrap_or(Path::new("/"));
+    let report = Report::default();
+    let read = experiment(Item::root(&value, &report), folder);
+    let (name, run_options, trials) = report.finish(read).map_err(invalid)?;
+    let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Experiment { name: name.unwrap_or_else(stem), id: options.id.clone(), spec, options: run_options, trials })
+}
+
+fn alone(message: String, hint: Option<String>) -> Problems {
+    Problems(vec![Problem { at: String::new(), message, hint }])
+}
+
+type Parts = (Option<String>, Options, Vec<Trial>);
+
+/// A list of trials, or an object around one.
+fn experiment(item: Item<'_>, folder: &Path) -> Option<Parts> {
+    let map = match item.value {
+        Value::Array(_) => return trials(item, folder, None).map(|trials| (None, Options::default(), trials)),
+        Value::Object(map) => map,
+        _ => return item.expected("trials: a list of them, or an object {name, defaults, trials, ..}"),
+    };
+    if map.contains_key("image") && !map.contains_key("trials") {
+        return item.fail_with("this is one trial", "write a list around it: [{ .. }]");
+    }
+    let object = item.object("an experiment", fields::top_names())?;
+    let name = object.read("name", |item| item.some_text());
+    // Checked once, here: a fault in the defaults is not repeated for each trial.
+    let before = item.report.count();
+    object.read("defaults", |item| trial::defaults(item, folder));
+    let good = item.report.count() == before;
+    let defaults = map.get("defaults").and_then(Value::as_object).filter(|_| good);
+    let run_options = options::from(&object);
+    let trials = object.need("trials", |item| trials(item, folder, defaults));
+    Some((name, run_options, trials?))
+}
+
+fn trials(item: Item<'_>, folder: &Path, defaults: Option<&Map<String, Value>>) -> Option<Vec<Trial>> {
+    item.list("trials (a list)", |item| match (defaults, item.value) {
+        (Some(defaults), Value::Object(own)) => {
+            let merged = trial::merge(defaults, own);
+            trial::read(item.with(&merged), folder, None)
+        }
+        _ => trial::read(item, folder, None),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{LoadOptions, load};
+    use crate::model::experiment::Experiment;
+    use crate::model::trial::Trial;
+
+    const ID: &str = "abcdefghijkl";
+
+    fn options() -> LoadOptions {
+        LoadOptions { id: ID.to_owned(), ..LoadOptions::default() }
+    }
+
+    /// A folder of files; messages have `LAB` in its place.
+    struct Lab(tempfile::TempDir);
+
+    impl Lab {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let lab = Self(tempfile::tempdir().unwrap());
+            for (name, text) in files {
+                std::fs::create_dir_all(lab.path(name).parent().unwrap()).unwrap();
+                std::fs::write(lab.path(name), text).unwrap();
+            }
+            lab
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn load(&self, name: &str, options: &LoadOptions) -> Result<Experiment, String> {
+            load(&self.path(name), options).map_err(|error| {
+                let mut text = error.to_string();
+                let mut cause = std::error::Error::source(&error);
+                while let Some(error) = cause {
+                    text = format!("{text}\n  because {error}");
+                    cause = error.source();
+                }
+                if let crate::spec::SpecError::Jsonnet { hint: Some(hint), .. } = &error {
+                    text = format!("{text}\n  hint: {hint}");
+                }
+                text.replace(&self.0.path().canonicalize().unwrap().display().to_string(), "LAB")
+                    .replace(&self.0.path().display().to_string(), "LAB")
+            })
+        }
+    }
+
+    fn read(text: &str) -> Result<Experiment, String> {
+        Lab::new(&[("maze.jsonnet", text)]).load("maze.jsonnet", &options())
+    }
+
+    fn names(trials: &[Trial]) -> Vec<&str> {
+        trials.iter().map(|trial| trial.name.as_str()).collect()
+    }
+
+    #[test]
+    fn the_top_level_is_a_list_an_object_or_a_function() {
+        let list = read("[{name: 'aa'}, {name: 'bb'}]").unwrap();
+        assert_eq!((list.name.as_str(), names(&list.trials)), ("maze", vec!["aa", "bb"]));
+        assert!(list.spec.is_absolute() && list.spec.ends_with("maze.jsonnet"));
+        assert_eq!(list.id, ID);
+        assert_eq!(read("[]").unwrap().trials, []);
+        assert_eq!(read("\u{feff}[]").unwrap().trials, []);
+
+        let object = read("{name: 'IRL 一', trials: [{name: 'aa'}], parallel: 2, seed: 7}").unwrap();
+        assert_eq!((object.name.as_str(), object.options.seed), ("IRL 一", Some(7)));
+
+        let lab = Lab::new(&[(
+            "maze.jsonnet",
+            "function(n, prefix='a') [{name: '%s-%d' % [prefix, i]} for i in std.range(1, n)]",
+        )]);
+        let given = LoadOptions {
+            tla_code: vec![("n".to_owned(), "1 + 1".to_owned())],
+            tla_str: vec![("prefix".to_owned(), "b".to_owned())],
+            ..options()
+        };
+        assert_eq!(names(&lab.load("maze.jsonnet", &given).unwrap().trials), ["b-1", "b-2"]);
+        assert_eq!(read("function(n=2) [{name: 'a%d' % n}]").unwrap().trials.len(), 1);
+
+        let json = Lab::new(&[("maze.v2.json", r#"[{"name": "aa", "params": {"z": 1, "a": 2}}]"#)]);
+        assert_eq!(json.load("maze.v2.json", &options()).unwrap().name, "maze.v2");
+    }
+
+    #[test]
+    fn defaults_are_under_each_trial() {
+        let experiment = read(
+            "{
+               defaults: {image: 'busybox', cpus: 2, networks: ['irl'], env: {A: 1, B: 2}, params: {lr: 0.1}},
+               trials: [
+                 {name: 'aa'},
+                 {name: 'bb', cpus: 1, networks: ['x'], env: {B: 3, A: null, C: 4}, params: {seed: 1}},
+                 {name: 'cc', cpus: null, env: null},
+               ],
+             }",
+        )
+        .unwrap();
+        let json: Vec<_> = experiment.trials.iter().map(|trial| serde_json::to_string(trial).unwrap()).collect();
+        insta::assert_snapshot!(json.join("\n"), @r#"
+        {"name":"aa","image":"busybox","env":{"A":"1","B":"2"},"networks":["irl"],"cpus":2.0,"params":{"lr":0.1}}
+        {"name":"bb","image":"busybox","env":{"B":"3","C":"4"},"networks":["x"],"cpus":1.0,"params":{"lr":0.1,"seed":1}}
+        {"name":"cc","image":"busybox","networks":["irl"],"params":{"lr":0.1}}
+        "#);
+    }
+
+    #[test]
+    fn a_fault_in_the_defaults_is_told_once() {
+        let wrong =
+            read("{defaults: {iamge: 'x', name: 'a', cpus: 'x'}, trials: [{name: 'aa'}, {name: 'bb', cpu: 1}]}");
+        insta::assert_snapshot!(wrong.unwrap_err(), @r#"
+        spec `LAB/maze.jsonnet` is not valid:
+          defaults: unknown key `iamge`; did you mean `image`?
+          defaults.name: a default name cannot be unique
+          defaults.cpus: "x" is not a number of CPUs; write a number above zero, such as 2 or 0.5
+          trials[1]: unknown key `cpu`; did you mean `cpus`?
+        "#);
+    }
+
+    #[test]
+    fn the_uuid_is_the_same_in_the_spec_its_imports_and_the_library() {
+        let lab = Lab::new(&[
+            (
+                "maze.jsonnet",
+                "local one = 1, u = 'UUID';\n[{name: 'aa', params: {u: u, i: import 'lib/x.libsonnet', e: std.extVar('combu.id'), c: (import 'combu.libsonnet').id, n: 'UUID'}}]",
+            ),
+            ("lib/x.libsonnet", "local id = \"UUID\"; id"),
+        ]);
+        let trial = &lab.load("maze.jsonnet", &options()).unwrap().trials[0];
+        insta::assert_snapshot!(serde_json::to_string(&trial.params).unwrap(), @r#"{"c":"abcdefghijkl","e":"abcdefghijkl","i":"abcdefghijkl","n":"UUID","u":"abcdefghijkl"}"#);
+    }
+
+    #[test]
+    fn imports_are_beside_the_file_then_in_the_folders_given() {
+        let lab = Lab::new(&[
+            (
+                "maze.jsonnet",
+                "[{name: importstr 'name.txt', params: {a: import 'lib/a.libsonnet', b: import 'b.libsonnet'}}]",
+            ),
+            ("name.txt", "local-x"),
+            ("lib/a.libsonnet", "import 'c.libsonnet'"),
+            ("lib/c.libsonnet", "'beside'"),
+            ("vendor/b.libsonnet", "'vendor'"),
+            ("vendor/c.libsonnet", "'wrong'"),
+        ]);
+        let given = LoadOptions { jpath: vec![lab.path("vendor")], ..options() };
+        let trial = &lab.load("maze.jsonnet", &given).unwrap().trials[0];
+        insta::assert_snapshot!(serde_json::to_string(trial).unwrap(), @r#"{"name":"local-x","params":{"a":"beside","b":"vendor"}}"#);
+        insta::assert_snapshot!(lab.load("maze.jsonnet", &options()).unwrap_err(), @"
+        LAB/maze.jsonnet: `b.libsonnet` cannot be imported: it is not in LAB
+          in the value of [0].params.b
+        ");
+        // One's own file of that name comes first.
+        let own = Lab::new(&[("maze.jsonnet", "(import 'combu.libsonnet')"), ("combu.libsonnet", "[{name: 'own'}]")]);
+        assert_eq!(names(&own.load("maze.jsonnet", &options()).unwrap().trials), ["own"]);
+    }
+
+    #[test]
+    fn external_variables_are_text_or_code() {
+        let lab = Lab::new(&[("maze.jsonnet", "[{name: std.extVar('who'), params: std.extVar('point')}]")]);
+        let given = LoadOptions {
+            ext_str: vec![("who".to_owned(), "aa".to_owned())],
+            ext_code: vec![("point".to_owned(), "{lr: 1 / 4}".to_owned())],
+            ..options()
+        };
+        assert_eq!(lab.load("maze.jsonnet", &given).unwrap().trials[0].params["lr"], 0.25);
+        insta::assert_snapshot!(lab.load("maze.jsonnet", &options()).unwrap_err(), @"
+        LAB/maze.jsonnet:1:19: the external variable `who` is not given
+            [{name: std.extVar('who'), params: std.extVar('point')}]
+          in the value of [0].name
+          hint: give it with `--ext-str who=..` or `--ext-code who=..`
+        ");
+        let broken = LoadOptions { ext_code: vec![("point".to_owned(), "{lr: }".to_owned())], ..given };
+        insta::assert_snapshot!(lab.load("maze.jsonnet", &broken).unwrap_err(), @"
+        <inline code>:1:6: syntax error: unexpected '}'
+            {lr: }
+          in the value of [0].params
+          LAB/maze.jsonnet:1:46 function <builtin_ext_var> call
+        ");
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_named() {
+        let lab = Lab::new(&[("empty.jsonnet", " \n"), ("folder.jsonnet/x", "")]);
+        std::fs::write(lab.path("bytes.jsonnet"), b"[\n'\xff']").unwrap();
+        insta::assert_snapshot!(lab.load("missing.jsonnet", &options()).unwrap_err(), @"
+        failed to read spec `LAB/missing.jsonnet`
+          because No such file or directory (os error 2)
+        ");
+        insta::assert_snapshot!(lab.load("folder.jsonnet", &options()).unwrap_err(), @"
+        failed to read spec `LAB/folder.jsonnet`
+          because Is a directory (os error 21)
+        ");
+        insta::assert_snapshot!(lab.load("empty.jsonnet", &options()).unwrap_err(), @"
+        spec `LAB/empty.jsonnet` is not valid:
+          the file is empty; write a list of trials: [{ name: 'first', image: 'busybox' }]
+        ");
+        insta::assert_snapshot!(lab.load("bytes.jsonnet", &options()).unwrap_err(), @"
+        spec `LAB/bytes.jsonnet` is not valid:
+          not UTF-8 text: see line 2
+        ");
+    }
+
+    #[test]
+    fn jsonnet_errors_show_the_line() {
+        insta::assert_snapshot!(read("// 迷路の実験\n[\n  { name: 'aa' image: 'x' },\n]").unwrap_err(), @r#"
+        LAB/maze.jsonnet:3:16: syntax error: expected '}', got identifier "image"
+            { name: 'aa' image: 'x' },
+        "#);
+        insta::assert_snapshot!(read("[{ name: 'aa' },").unwrap_err(), @"
+        LAB/maze.jsonnet:1:17: syntax error: unexpected end of file
+            [{ name: 'aa' },
+        ");
+        insta::assert_snapshot!(read("local 率 = 1; []").unwrap_err(), @"
+        LAB/maze.jsonnet:1:7: syntax error: unexpected character
+            local 率 = 1; []
+          hint: outside of strings and comments jsonnet is ASCII: put quotes around `率..`
+        ");
+        insta::assert_snapshot!(read("// 迷路\n[{ name: '実験' + x, cmd: y }]").unwrap_err(), @"
+        LAB/maze.jsonnet:2:17: undefined local: x; undefined local: y
+            [{ name: '実験' + x, cmd: y }]
+          LAB/maze.jsonnet:2:25
+        ");
+        insta::assert_snapshot!(read("local point = { 率: 1, mode: 'a' };\n[{ name: 'aa', cmd: point.mdoe }]").unwrap_err(), @"
+        LAB/maze.jsonnet:1:17: syntax error: unexpected character
+            local point = { 率: 1, mode: 'a' };
+          hint: outside of strings and comments jsonnet is ASCII: put quotes around `率..`
+        ");
+        insta::assert_snapshot!(read("[{ name: 'aa', cmd: [1, error '率が無い'] }]").unwrap_err(), @"
+        LAB/maze.jsonnet:1:25: 率が無い
+            [{ name: 'aa', cmd: [1, error '率が無い'] }]
+          in the value of [0].cmd[1]
+        ");
+        insta::assert_snapshot!(read("[{ name: 'aa', assert 1 == 2 : 'never' }]").unwrap_err(), @"
+        LAB/maze.jsonnet:1:23: assert failed: never
+            [{ name: 'aa', assert 1 == 2 : 'never' }]
+          in the value of [0]
+        ");
+    }
+
+    #[test]
+    fn jsonnet_errors_without_a_line_have_the_place_of_the_value() {
+        insta::assert_snapshot!(read("[{ name: 'aa' + 1 / 0 }]").unwrap_err(), @"
+        LAB/maze.jsonnet: attempted to divide by zero
+          in the value of [0].name
+        ");
+        insta::assert_snapshot!(read("[{ name: 'a%d' % 'b' }]").unwrap_err(), @"
+        LAB/maze.jsonnet: type error: expected number, got string
+          in the value of [0].name
+        ");
+        insta::assert_snapshot!(read("[{ name: function(x) x }]").unwrap_err(), @"
+        LAB/maze.jsonnet: a function is not a value of a spec
+          in the value of [0].name
+          hint: call it
+        ");
+        insta::assert_snapshot!(read("[{\u{3000}name: 'aa' }]").unwrap_err(), @"
+        LAB/maze.jsonnet:1:3: syntax error: unexpected character
+            [{　name: 'aa' }]
+          hint: that blank is not an ASCII one
+        ");
+        insta::assert_snapshot!(read("local f(n) = n; f()").unwrap_err(), @"
+        LAB/maze.jsonnet:1:18: function argument is not passed: x; Function has the following signature: (x)
+            local f(n) = n; f()
+        ");
+        insta::assert_snapshot!(read("function(n) []").unwrap_err(), @"
+        LAB/maze.jsonnet: the spec is a function and its argument `n` is not given
+          hint: give it with `--tla-str n=..` or `--tla-code n=..`
+        ");
+    }
+
+    #[test]
+    fn an_error_in_an_import_is_shown_there() {
+        let lab = Lab::new(&[
+            ("maze.jsonnet", "local solver = import 'solver.libsonnet';\n[solver(1)]"),
+            ("solver.libsonnet", "// 解\nfunction(n) {\n  name: 'solver' + std.length(n),\n}"),
+        ]);
+        insta::assert_snapshot!(lab.load("maze.jsonnet", &options()).unwrap_err(), @"
+        LAB/solver.libsonnet:3:30: type error: every failed from string | array | object | function:;   - expected string, got number;   - expected array, got number;   - expected object, got number;   - expected function, got number
+            name: 'solver' + std.length(n),
+          in the value of [0].name
+        ");
+    }
+
+    #[test]
+    fn a_recursion_without_end_is_short() {
+        insta::assert_snapshot!(read("local f(x) = f(x + 1) + 1;\n[{ name: f(1) }]").unwrap_err(), @"
+        LAB/maze.jsonnet:1:15: infinite recursion
+            local f(x) = f(x + 1) + 1;
+          in the value of [0].name
+          LAB/maze.jsonnet:2:11 function <f> call
+          hint: look for a function or a field that uses itself without an end
+        ");
+        insta::assert_snapshot!(read("local a = { b: a };\n[{ name: 'aa', params: a }]").unwrap_err(), @"
+        LAB/maze.jsonnet: a value has more than 200 levels; it seems to contain itself
+          in the value of [0].params.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b..
+        ");
+        insta::assert_snapshot!(read("local a = b, b = a;\na").unwrap_err(), @"
+        LAB/maze.jsonnet: infinite recursion
+          hint: look for a function or a field that uses itself without an end
+        ");
+        insta::assert_snapshot!(read("import 'maze.jsonnet'").unwrap_err(), @"
+        LAB/maze.jsonnet:1:1: infinite recursion
+            import 'maze.jsonnet'
+          hint: look for a function or a field that uses itself without an end
+        ");
+    }
+
+    #[test]
+    fn what_is_no_experiment_is_told_with_its_place() {
+        insta::assert_snapshot!(read("{ name: 'aa', image: 'busybox' }").unwrap_err(), @"
+        spec `LAB/maze.jsonnet` is not valid:
+          this is one trial; write a list around it: [{ .. }]
+        ");
+        insta::assert_snapshot!(read("'busybox'").unwrap_err(), @r#"
+        spec `LAB/maze.jsonnet` is not valid:
+          expected trials: a list of them, or an object {name, defaults, trials, ..}, found the string "busybox"
+        "#);
+        insta::assert_snapshot!(read("{ trails: [], paralel: 2 }").unwrap_err(), @"
+        spec `LAB/maze.jsonnet` is not valid:
+          unknown key `paralel`; did you mean `parallel`?
+          unknown key `trails`; did you mean `trials`?
+          `trials` is missing
+        ");
+        insta::assert_snapshot!(read("{ trials: { a: 1 }, parallel: 'all', name: 3 }").unwrap_err(), @"
+        spec `LAB/maze.jsonnet` is not valid:
+          name: expected a string, found the number 3
+          parallel: `all` is not a number of trials: write `4`, `50%` (of the host's CPUs) or `-1` (all but one)
+          trials: expected trials (a list), found an object
+        ");
+        insta::assert_snapshot!(
+            read("[{ name: 'aa' }, { image: 'x' }, { name: 'bb', ports: [{ host: '80/http', container: 80 }], '題': 1 }, 7]")
+                .unwrap_err(),
+            @"
+        spec `LAB/maze.jsonnet` is not valid:
+          [1]: `name` is missing
+          [2]: unknown key `題`; see docs/spec.md for the known ones
+          [2].ports[0].host: `http` is no protocol: write tcp, udp or sctp
+          [3]: expected a trial (an object), found the number 7
+        "
+        );
+    }
+
+    #[test]
+    fn arguments_need_a_function() {
+        let lab = Lab::new(&[("maze.jsonnet", "[]")]);
+        let given = LoadOptions { tla_str: vec![("n".to_owned(), "1".to_owned())], ..options() };
+        insta::assert_snapshot!(lab.load("maze.jsonnet", &given).unwrap_err(), @"
+        LAB/maze.jsonnet: the spec is not a function, so it cannot take the top-level argument `n`
+          hint: write the spec as `function(..) [..]`
+        ");
+    }
+
+    #[test]
+    fn the_library_makes_points_and_names() {
+        let read = |code: &str| {
+            let text = format!("local combu = import 'combu.libsonnet'; [{{name: 'aa', params: {{x: {code}}}}}]");
+            read(&text).map(|experiment| experiment.trials[0].params["x"].to_string())
+        };
+        let mut made = String::new();
+        for code in [
+            "combu.grid({seed: [1, 2], lr: [0.1, 0.01]})",
+            "combu.grid({})",
+            "combu.grid({a: [], b: [1]})",
+            "combu.zip({seed: [1, 2], lr: [0.1, 0.01]})",
+            "combu.zip({})",
+            "combu.name('solver', {mode: 'a', seed: 1, lr: 0.001, on: true})",
+            "combu.name('solver')",
+            "[combu.name('s', {mode: m}) for m in ['a b', 'a/b', '実験']]",
+            "combu.range(0, 1, 0.25)",
+            "combu.range(1, 3)",
+            "std.length(combu.range(0, 1, 0.1))",
+            "combu.range(2, 1)",
+            "combu.range(2, 1, -0.5)",
+            "combu.linspace(0, 1, 5)",
+            "combu.linspace(3, 9, 1)",
+            "combu.logspace(-3, -1, 3)",
+            "combu.sample(2, {lr: [0.1, 0.2]}, 7) == combu.sample(2, {lr: [0.1, 0.2]}, seed=7)",
+            "[p.lr > 0.1 && p.lr < 0.2 for p in combu.sample(3, {lr: [0.1, 0.2]})]",
+            "std.length(std.set([combu.random(i) for i in std.range(1, 100)]))",
+        ] {
+            made += &format!("{code} -> {}\n", read(code).unwrap());
+        }
+        insta::assert_snapshot!(made, @r#"
+        combu.grid({seed: [1, 2], lr: [0.1, 0.01]}) -> [{"lr":0.1,"seed":1},{"lr":0.1,"seed":2},{"lr":0.01,"seed":1},{"lr":0.01,"seed":2}]
+        combu.grid({}) -> [{}]
+        combu.grid({a: [], b: [1]}) -> []
+        combu.zip({seed: [1, 2], lr: [0.1, 0.01]}) -> [{"lr":0.1,"seed":1},{"lr":0.01,"seed":2}]
+        combu.zip({}) -> []
+        combu.name('solver', {mode: 'a', seed: 1, lr: 0.001, on: true}) -> "solver-0.001-a-true-1"
+        combu.name('solver') -> "solver"
+        [combu.name('s', {mode: m}) for m in ['a b', 'a/b', '実験']] -> ["s-a_b-ca31b1","s-a_b-6401e8","s-__-9211a7"]
+        combu.range(0, 1, 0.25) -> [0,0.25,0.5,0.75,1]
+        combu.range(1, 3) -> [1,2,3]
+        std.length(combu.range(0, 1, 0.1)) -> 11
+        combu.range(2, 1) -> []
+        combu.range(2, 1, -0.5) -> [2,1.5,1]
+        combu.linspace(0, 1, 5) -> [0,0.25,0.5,0.75,1]
+        combu.linspace(3, 9, 1) -> [3]
+        combu.logspace(-3, -1, 3) -> [0.001,0.01,0.1]
+        combu.sample(2, {lr: [0.1, 0.2]}, 7) == combu.sample(2, {lr: [0.1, 0.2]}, seed=7) -> true
+        [p.lr > 0.1 && p.lr < 0.2 for p in combu.sample(3, {lr: [0.1, 0.2]})] -> [true,true,true]
+        std.length(std.set([combu.random(i) for i in std.range(1, 100)])) -> 100
+        "#);
+    }
+
+    #[test]
+    fn errors_of_the_library_are_shown_there() {
+        let read =
+            |code: &str| read(&format!("local combu = import 'combu.libsonnet';\n[{{name: 'aa', params: {code}}}]"));
+        insta::assert_snapshot!(read("combu.zip({a: [1], b: []})").unwrap_err(), @"
+        combu.libsonnet:22:12: assert failed: zip: the lists differ in length: a has 1, b has 0
+            assert std.length(lengths) <= 1 : 'zip: the lists differ in length: %s' % [
+          in the value of [0].params
+          LAB/maze.jsonnet:2:32 function <zip> call
+        ");
+        insta::assert_snapshot!(read("combu.gird({})").unwrap_err(), @"
+        LAB/maze.jsonnet: no such field: `gird`
+          in the value of [0].params
+          hint: did you mean `grid`?
+        ");
+    }
+
+    #[test]
+    fn the_specs_of_the_first_combu_load() {
+        let load = |name: &str| {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs/first-combu");
+            load(&folder.join(name), &options()).unwrap().trials
+        };
+        let config = load("config.jsonnet");
+        assert_eq!(names(&config), ["web-0", "web-1", "web-2", "web-3"]);
+        assert_eq!((config[3].ports[1].host, config[3].ports[1].container), (Some(22227), 443));
+
+        let irl = load("irl.jsonnet");
+        assert_eq!(irl.len(), 103);
+        assert_eq!((irl[0].name.as_str(), irl[102].name.as_str()), ("mzld", "irl-soft-50"));
+        assert_eq!(irl[1].cmd.as_ref().unwrap(), &["make", "simulate", "MODE=hard", "MAZE_ID=0"]);
+
+        let uuid = load("irl-uuid.jsonnet");
+        assert_eq!(uuid.len(), 7);
+        assert_eq!(uuid[6].cmd.as_ref().unwrap()[4], format!("--uuid={ID}"));
+
+        let complex = load("complex-dep.jsonnet");
+        assert_eq!(complex.len(), 9);
+        let depends: Vec<_> = complex[8].depends.iter().map(|edge| edge.trial.as_str()).collect();
+        assert_eq!(depends, ["mzld", "irl-hard-3"]);
+
+        let hard = load("hard-sample.jsonnet");
+        assert_eq!(hard.len(), 21);
+        assert_eq!(hard[0].cmd.as_ref().unwrap(), &["echo", ID]);
+        assert_eq!((hard[19].name.as_str(), &hard[19].cmd), ("busybox-a", &None));
+        assert_eq!(hard[20].depends[0].trial.as_str(), "busybox-b-10");
+    }
+}

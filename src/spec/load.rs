@@ -1,0 +1,344 @@
+//! Jsonnet -> JSON: the only file that names jrsonnet. Knows nothing of trials.
+//!
+//! Each evaluation has its own thread, so that no values outlive it and a panic of the evaluator is an error here.
+//! There is no limit on time or memory: the evaluator has no hook for one.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::thread;
+
+use jrsonnet_evaluator::analyze::DiagLevel;
+use jrsonnet_evaluator::error::ErrorKind;
+use jrsonnet_evaluator::stack::set_stack_depth_limit;
+use jrsonnet_evaluator::tla::TlaArg;
+use jrsonnet_evaluator::trace::PathResolver;
+use jrsonnet_evaluator::{
+    AsPathLike, Error, FileImportResolver, IStr, ImportResolver, SourcePath, SourceVirtual, Span, State, Val, apply_tla,
+};
+use jrsonnet_gcmodule::Acyclic;
+use serde_json::{Map, Value};
+
+use crate::spec::document::LoadOptions;
+use crate::spec::error::Frame;
+use crate::spec::reader::Place;
+use crate::spec::uuid;
+
+/// The library that every spec can import.
+const LIBRARY: &str = "combu.libsonnet";
+const LIBRARY_TEXT: &str = include_str!("../../stdlib/combu.libsonnet");
+
+/// Calls within calls. Jsonnet's own command stops at 500; jrsonnet counts more things as calls.
+const DEEPEST_CALL: usize = 2000;
+/// Lists and objects within each other: what is deeper is a value that contains itself.
+const DEEPEST_VALUE: usize = 200;
+/// Places that are told of one error.
+const MOST_FRAMES: usize = 6;
+/// The evaluator grows its stack on the heap; converting the value and dropping it does not.
+const STACK: usize = 64 << 20;
+const THREAD: &str = "jsonnet";
+
+/// Why there is no value; the caller knows of which file.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+    pub(super) at: String,
+    pub(super) frames: Vec<Frame>,
+}
+
+/// Evaluates `text`, the content of the file at `path` (absolute), to JSON.
+pub(super) fn evaluate(path: &Path, text: &str, options: &LoadOptions) -> Result<Value, Failure> {
+    isolate(|| {
+        set_stack_depth_limit(DEEPEST_CALL);
+        let state = state(path, text, options).map_err(|error| told(&error, ""))?;
+        let _entered = state.enter();
+        let value = state.import(path).map_err(|error| told(&error, ""))?;
+        if !matches!(value, Val::Func(_))
+            && let Some((name, _)) = options.tla_str.iter().chain(&options.tla_code).next()
+        {
+            let message = format!("the spec is not a function, so it cannot take the top-level argument `{name}`");
+            return Err(problem(message, Some("write the spec as `function(..) [..]`".to_owned()), ""));
+        }
+        let value = apply_tla(&arguments(options), value).map_err(|error| told(&error, ""))?;
+        json(&value, &Place::Root)
+    })
+}
+
+/// Runs on a thread of its own and turns a panic there into an error.
+fn isolate<T: Send>(work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
+    // The panic becomes an error message, so the hook need not print it too.
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if thread::current().name() != Some(THREAD) {
+                loud(panic);
+            }
+        }));
+    });
+    let joined = thread::scope(|scope| {
+        let thread = thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK).spawn_scoped(scope, work);
+        thread.map(thread::ScopedJoinHandle::join)
+    });
+    match joined {
+        Ok(Ok(done)) => done,
+        Ok(Err(panic)) => {
+            let said = panic.downcast_ref::<String>().map(String::as_str);
+            let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+            Err(problem(format!("the jsonnet evaluator gave up: {said}"), None, ""))
+        }
+        Err(error) => Err(problem(format!("the jsonnet evaluator could not start: {error}"), None, "")),
+    }
+}
+
+fn state(path: &Path, text: &str, options: &LoadOptions) -> Result<State, Error> {
+    let std = jrsonnet_stdlib::ContextInitializer::new(PathResolver::new_cwd_fallback());
+    for (name, value) in &options.ext_str {
+        std.add_ext_str(name.as_str().into(), value.as_str().into());
+    }
+    for (name, code) in &options.ext_code {
+        std.add_ext_code(name, code)?;
+    }
+    // Last, because it is the same value as "UUID" whatever else was said.
+    std.add_ext_str("combu.id".into(), options.id.as_str().into());
+    let imports = Imports {
+        files: FileImportResolver::new(options.jpath.clone()),
+        entry: path.to_owned(),
+        text: text.to_owned(),
+        id: options.id.clone(),
+        jpath: options.jpath.clone(),
+    };
+    let mut builder = State::builder();
+    builder.import_resolver(imports).context_initializer(std);
+    Ok(builder.build())
+}
+
+#[expect(clippy::mutable_key_type, reason = "the evaluator asks for this map; its strings do not change")]
+fn arguments(options: &LoadOptions) -> HashMap<IStr, TlaArg> {
+    let texts = options.tla_str.iter().map(|(name, text)| (name, TlaArg::String(text.as_str().into())));
+    let codes = options.tla_code.iter().map(|(name, code)| (name, TlaArg::InlineCode(code.clone())));
+    texts.chain(codes).map(|(name, argument)| (name.as_str().into(), argument)).collect()
+}
+
+/// Where imports come from: beside the importing file, the `-J` folders, then the built-in library.
+#[derive(Acyclic)]
+struct Imports {
+    files: FileImportResolver,
+    entry: PathBuf,
+    text: String,
+    id: String,
+    jpath: Vec<PathBuf>,
+}
+
+impl ImportResolver for Imports {
+    fn resolve_from(&self, from: &SourcePath, path: &dyn AsPathLike) -> Result<SourcePath, Error> {
+        let wanted = path.as_path().as_ref().to_owned();
+        if from.is_default() && wanted == self.entry {
+            return self.files.resolve_from(from, path);
+        }
+        let mut error = match self.files.resolve_from(from, path) {
+            Err(error) if matches!(error.error(), ErrorKind::ImportFileNotFound(..)) => error,
+            other => return other,
+        };
+        if wanted == Path::new(LIBRARY) {
+            return Ok(SourcePath::new(SourceVirtual(LIBRARY.into())));
+        }
+        let mut folders = vec![from.path().and_then(Path::parent).map_or_else(|| ".".to_owned(), shown)];
+        folders.extend(self.jpath.iter().map(|folder| shown(folder)));
+        let message = format!("`{}` cannot be imported: it is not in {}", wanted.display(), folders.join(", "));
+        *error.error_mut() = ErrorKind::ImportCallbackError(message);
+        Err(error)
+    }
+
+    fn load_file_contents(&self, resolved: &SourcePath) -> Result<Vec<u8>, Error> {
+        if resolved.downcast_ref::<SourceVirtual>().is_some() {
+            return Ok(LIBRARY_TEXT.as_bytes().to_vec());
+        }
+        let Some(path) = resolved.path() else {
+            return self.files.load_file_contents(resolved);
+        };
+        if path == self.entry {
+            return Ok(uuid::replace(&self.text, &self.id).into_bytes());
+        }
+        let bytes = self.files.load_file_contents(resolved)?;
+        let code = path.extension().is_some_and(|ending| ending == "jsonnet" || ending == "libsonnet");
+        match std::str::from_utf8(&bytes) {
+            Ok(text) if code => Ok(uuid::replace(text, &self.id).into_bytes()),
+            _ => Ok(bytes),
+        }
+    }
+}
+
+/// Makes the value, which is where a lazy language finds its errors.
+fn json(value: &Val, place: &Place<'_>) -> Result<Value, Failure> {
+    if place.depth() > DEEPEST_VALUE {
+        let at: String = place.text().chars().take(60).collect();
+        let message = format!("a value has more than {DEEPEST_VALUE} levels; it seems to contain itself");
+        return Err(problem(message, None, &format!("{at}..")));
+    }
+    Ok(match value {
+        Val::Null => Value::Null,
+        Val::Bool(truth) => Value::Bool(*truth),
+        Val::Str(text) => Value::String(text.clone().into_flat().to_string()),
+        Val::Num(number) => whole(number.get()),
+        Val::Arr(elements) => {
+            let mut list = Vec::with_capacity(elements.len() as usize);
+            for (index, element) in elements.iter().enumerate() {
+                let place = Place::Index(place, index);
+                let element = element.map_err(|error| told(&error, &place.text()))?;
+                list.push(json(&element, &place)?);
+            }
+            Value::Array(list)
+        }
+        Val::Obj(object) => {
+            object.run_assertions().map_err(|error| told(&error, &place.text()))?;
+            let mut map = Map::new();
+            for (key, field) in object.iter() {
+                let place = Place::Key(place, &key);
+                let field = field.map_err(|error| told(&error, &place.text()))?;
+                map.insert(key.to_string(), json(&field, &place)?);
+            }
+            Value::Object(map)
+        }
+        Val::Func(_) => {
+            return Err(problem(
+                "a function is not a value of a spec".to_owned(),
+                Some("call it".to_owned()),
+                &place.text(),
+            ));
+        }
+    })
+}
+
+/// Jsonnet has one kind of number; whole ones that it holds exactly are integers of JSON.
+fn whole(number: f64) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= EXACT { Value::from(number as i64) } else { Value::from(number) }
+}
+
+fn problem(message: String, hint: Option<String>, at: &str) -> Failure {
+    Failure { message, hint, at: at.to_owned(), frames: Vec::new() }
+}
+
+/// The evaluator's error in combu's words.
+fn told(error: &Error, at: &str) -> Failure {
+    let mut spans: Vec<(Option<&Span>, &str)> = Vec::new();
+    let mut hint = None;
+    let message = match error.error() {
+        ErrorKind::StaticAnalysisError(diagnostics) => {
+            let errors: Vec<_> = diagnostics.iter().filter(|found| found.level == DiagLevel::Error).collect();
+            spans.extend(errors.iter().map(|found| (found.span.as_ref(), "")));
+            let messages: Vec<_> = errors.iter().map(|found| found.message.as_str()).collect();
+            messages.join("; ")
+        }
+        ErrorKind::ImportSyntaxError { error, .. } => {
+            spans.push((Some(&error.location), ""));
+            hint = beyond_ascii(&error.location);
+            format!("syntax error: {}", error.message)
+        }
+        ErrorKind::RuntimeError(text) => text.to_string(),
+        ErrorKind::ImportBadFileUtf8(path) => {
+            format!("`{}` is not UTF-8", path.path().map_or_else(|| path.to_string(), shown))
+        }
+        ErrorKind::StackOverflow | ErrorKind::InfiniteRecursionDetected => {
+            hint = Some("look for a function or a field that uses itself without an end".to_owned());
+            "infinite recursion".to_owned()
+        }
+        ErrorKind::UndefinedExternalVariable(name) => {
+            hint = Some(format!("give it with `--ext-str {name}=..` or `--ext-code {name}=..`"));
+            format!("the external variable `{name}` is not given")
+        }
+        ErrorKind::NoSuchField(name, near) => {
+            hint = near.first().map(|near| format!("did you mean `{near}`?"));
+            format!("no such field: `{name}`")
+        }
+        // Without a place it is the spec itself that was called.
+        ErrorKind::FunctionParameterNotBoundInCall(name, _) if error.trace().0.iter().all(|f| f.location.is_none()) => {
+            hint = Some(format!("give it with `--tla-str {name}=..` or `--tla-code {name}=..`"));
+            format!("the spec is a function and its argument `{name}` is not given")
+        }
+        other => lines_joined(&other.to_string()),
+    };
+    spans.extend(error.trace().0.iter().map(|frame| (frame.location.as_ref(), frame.desc.as_str())));
+    Failure { message, hint, at: at.to_owned(), frames: frames(&spans) }
+}
+
+/// What to say of a character that jsonnet allows in strings and comments only.
+fn beyond_ascii(Span(source, start, _): &Span) -> Option<String> {
+    let c = source.code().get(*start as usize..)?.chars().next()?;
+    if c.is_ascii() {
+        None
+    } else if c.is_whitespace() {
+        Some("that blank is not an ASCII one".to_owned())
+    } else {
+        Some(format!("outside of strings and comments jsonnet is ASCII: put quotes around `{c}..`"))
+    }
+}
+
+fn lines_joined(text: &str) -> String {
+    text.split('\n').collect::<Vec<_>>().join("; ")
+}
+
+/// The places, each once: a recursion visits the same ones again and again.
+fn frames(spans: &[(Option<&Span>, &str)]) -> Vec<Frame> {
+    let mut frames: Vec<Frame> = Vec::new();
+    for (span, description) in spans {
+        let Some(span) = span else { continue };
+        let description = if frames.is_empty() { "" } else { description };
+        let frame = frame(span, description);
+        let known = |other: &Frame| (&other.file, other.line, other.column) == (&frame.file, frame.line, frame.column);
+        if !frames.iter().any(known) {
+            frames.push(frame);
+        }
+        if frames.len() == MOST_FRAMES {
+            break;
+        }
+    }
+    frames
+}
+
+/// Spans count bytes, so jrsonnet's own way to lines, which counts characters, is not used.
+fn frame(Span(source, start, _): &Span, description: &str) -> Frame {
+    let code = source.code();
+    let before = code.get(..*start as usize).unwrap_or(code);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    Frame {
+        file: source.source_path().path().map_or_else(|| virtual_name(source.source_path()), shown),
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        text: code[line_start..].lines().next().unwrap_or_default().to_owned(),
+        description: description.to_owned(),
+    }
+}
+
+fn virtual_name(path: &SourcePath) -> String {
+    match path.downcast_ref::<SourceVirtual>() {
+        Some(SourceVirtual(name)) => name.to_string(),
+        None => "<inline code>".to_owned(),
+    }
+}
+
+/// A path as people name it: relative to the working folder where it is below it.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().and_then(|here: PathBuf| here.canonicalize());
+    let below = |here: io::Result<PathBuf>| here.ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    match below(here) {
+        Some(path) if path.as_os_str().is_empty() => ".".to_owned(),
+        Some(path) => path.display().to_string(),
+        None => path.display().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, isolate};
+
+    #[test]
+    fn a_panic_of_the_evaluator_is_an_error() {
+        let failed: Result<(), Failure> = isolate(|| panic!("mmap failed"));
+        insta::assert_snapshot!(failed.unwrap_err().message, @"the jsonnet evaluator gave up: mmap failed");
+        assert_eq!(isolate(|| Ok(7)).unwrap(), 7);
+    }
+}

@@ -1,0 +1,362 @@
+//! Reads a JSON value and knows where in the document it is. Problems are collected, not thrown: reading goes on
+//! behind the first one. Knows no field of a trial.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+use crate::spec::error::{Problem, Problems};
+
+/// Collects the problems of one document.
+#[derive(Debug, Default)]
+pub(super) struct Report(RefCell<Vec<Problem>>);
+
+impl Report {
+    /// How many problems there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    /// What was read, unless something was wrong on the way.
+    pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, Problems> {
+        let problems = self.0.into_inner();
+        match read {
+            Some(value) if problems.is_empty() => Ok(value),
+            _ => Err(Problems(problems)),
+        }
+    }
+}
+
+/// The place of a value: a list from the leaf to the root, written out only when there is a problem.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    Root,
+    Key(&'a Place<'a>, &'a str),
+    Index(&'a Place<'a>, usize),
+}
+
+impl Place<'_> {
+    /// The place as a person would write it in jsonnet; empty for the root.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text);
+        text
+    }
+
+    /// How many lists and objects are around it.
+    pub(super) fn depth(&self) -> usize {
+        match self {
+            Self::Root => 0,
+            Self::Key(up, _) | Self::Index(up, _) => 1 + up.depth(),
+        }
+    }
+
+    fn write(&self, text: &mut String) {
+        match self {
+            Self::Root => {}
+            Self::Key(up, key) => {
+                up.write(text);
+                push_key(text, key);
+            }
+            Self::Index(up, index) => {
+                up.write(text);
+                write!(text, "[{index}]").expect("writing to a string cannot fail");
+            }
+        }
+    }
+}
+
+/// Appends `.key`, or `["a key"]` where it is no identifier.
+fn push_key(text: &mut String, key: &str) {
+    let plain = key.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && key.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let written = match (plain, text.is_empty()) {
+        (true, true) => write!(text, "{key}"),
+        (true, false) => write!(text, ".{key}"),
+        (false, _) => write!(text, "[{key:?}]"),
+    };
+    written.expect("writing to a string cannot fail");
+}
+
+/// A value at its place in the document.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'a> {
+    pub(super) value: &'a Value,
+    pub(super) report: &'a Report,
+    place: Place<'a>,
+}
+
+impl<'a> Item<'a> {
+    pub(super) fn root(value: &'a Value, report: &'a Report) -> Self {
+        Self { value, place: Place::Root, report }
+    }
+
+    /// The same place with another value: a trial with the defaults merged in.
+    pub(super) fn with(self, value: &'a Value) -> Self {
+        Self { value, ..self }
+    }
+
+    /// Notes a problem with this value. Always `None`, to be returned.
+    pub(super) fn fail<T>(&self, message: impl Into<String>) -> Option<T> {
+        self.note(message.into(), None)
+    }
+
+    /// Notes a problem with this value and what to write instead.
+    pub(super) fn fail_with<T>(&self, message: impl Into<String>, hint: impl Into<String>) -> Option<T> {
+        self.note(message.into(), Some(hint.into()))
+    }
+
+    /// Takes a sentence about a wrong value as a problem.
+    pub(super) fn check<T>(&self, read: Result<T, String>) -> Option<T> {
+        read.map_or_else(|message| self.fail(message), Some)
+    }
+
+    /// Notes that another type was expected.
+    pub(super) fn expected<T>(&self, what: &str) -> Option<T> {
+        let hint = matches!((what.split(' ').nth(1), self.value), (Some("list"), Value::String(_)))
+            .then(|| format!("write [{}]", self.value));
+        self.note(format!("expected {what}, found {}", describe(self.value)), hint)
+    }
+
+    fn note<T>(&self, message: String, hint: Option<String>) -> Option<T> {
+        self.report.0.borrow_mut().push(Problem { at: self.place.text(), message, hint });
+        None
+    }
+
+    pub(super) fn text(&self) -> Option<&'a str> {
+        match self.value {
+            Value::String(text) => Some(text),
+            _ => self.expected("a string"),
+        }
+    }
+
+    /// A string that says something.
+    pub(super) fn some_text(&self) -> Option<String> {
+        match self.text()? {
+            text if text.trim().is_empty() => self.fail("an empty string"),
+            text => Some(text.to_owned()),
+        }
+    }
+
+    pub(super) fn boolean(&self) -> Option<bool> {
+        match self.value {
+            Value::Bool(truth) => Some(*truth),
+            _ => self.expected("true or false"),
+        }
+    }
+
+    /// A whole number; 3.0 is one, since jsonnet and JSON do not tell it from 3.
+    pub(super) fn integer(&self, lowest: i64, highest: i64) -> Option<i64> {
+        let number = match self.value {
+            Value::Number(number) => number,
+            _ => return self.expected("a whole number"),
+        };
+        let whole = number.as_i64().or_else(|| {
+            let float = number.as_f64()?;
+            (float.fract() == 0.0 && float.abs() < 9.0e15).then_some(float as i64)
+        });
+        match whole {
+            Some(whole) if (lowest..=highest).contains(&whole) => Some(whole),
+            Some(_) if highest == i64::MAX || highest == i64::from(u32::MAX) => {
+                self.fail(format!("{number} is too small or too large: at least {lowest}"))
+            }
+            Some(_) => self.fail(format!("{number} is not between {lowest} and {highest}")),
+            None => self.fail(format!("{number} is not a whole number")),
+        }
+    }
+
+    pub(super) fn count(&self) -> Option<u32> {
+        self.integer(0, u32::MAX.into()).and_then(|count| u32::try_from(count).ok())
+    }
+
+    /// A string, or a number or truth value written as one.
+    pub(super) fn scalar(&self) -> Option<String> {
+        match self.value {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(truth) => Some(truth.to_string()),
+            Value::Number(number) => Some(plain(number)),
+            _ => self.expected("a string, a number, true or false"),
+        }
+    }
+
+    /// One of a few words, by the vocabulary's own parser.
+    pub(super) fn word<T>(&self, words: &[&str], parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.text()?;
+        parse(text).or_else(|| {
+            let message = format!("`{text}` is none of {}", quoted(words));
+            match nearest(text, words) {
+                Some(word) => self.fail_with(message, format!("did you mean `{word}`?")),
+                None => self.fail(message),
+            }
+        })
+    }
+
+    /// Every element, each read; `None` when one of them is wrong.
+    pub(super) fn list<T>(&self, what: &str, read: impl Fn(Item<'_>) -> Option<T>) -> Option<Vec<T>> {
+        let Value::Array(values) = self.value else {
+            return self.expected(what);
+        };
+        let read: Vec<Option<T>> =
+            values.iter().enumerate().map(|(index, value)| read(self.element(index, value))).collect();
+        read.into_iter().collect()
+    }
+
+    /// Every key with a value that is not null, each read.
+    pub(super) fn table<T>(
+        &self,
+        what: &str,
+        read: impl Fn(&str, Item<'_>) -> Option<T>,
+    ) -> Option<BTreeMap<String, T>> {
+        let Value::Object(map) = self.value else {
+            return self.expected(what);
+        };
+        let read: Vec<Option<(String, T)>> = map
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| Some((key.clone(), read(key, self.key(key, value))?)))
+            .collect();
+        read.into_iter().collect()
+    }
+
+    /// An object with these keys and no others.
+    pub(super) fn object(&'a self, what: &str, keys: &[&str]) -> Option<Object<'a>> {
+        let Value::Object(map) = self.value else {
+            return self.expected(what);
+        };
+        for key in map.keys().filter(|key| !keys.contains(&key.as_str())) {
+            let message = format!("unknown key `{key}`");
+            let hint = match nearest(key, keys) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None if keys.len() <= 6 => format!("known are {}", quoted(keys)),
+                None => "see docs/spec.md for the known ones".to_owned(),
+            };
+            self.note::<()>(message, Some(hint));
+        }
+        Some(Object { item: self, map })
+    }
+
+    fn element<'b>(&'b self, index: usize, value: &'b Value) -> Item<'b> {
+        Item { value, place: Place::Index(&self.place, index), report: self.report }
+    }
+
+    fn key<'b>(&'b self, key: &'b str, value: &'b Value) -> Item<'b> {
+        Item { value, place: Place::Key(&self.place, key), report: self.report }
+    }
+}
+
+/// An object whose keys are known to be good.
+pub(super) struct Object<'a> {
+    item: &'a Item<'a>,
+    map: &'a Map<String, Value>,
+}
+
+impl<'a> Object<'a> {
+    /// The value of a key; null is as good as absent.
+    pub(super) fn get(&'a self, key: &'a str) -> Option<Item<'a>> {
+        self.map.get(key).filter(|value| !value.is_null()).map(|value| self.item.key(key, value))
+    }
+
+    /// The value of a key, read.
+    pub(super) fn read<T>(&self, key: &str, read: impl FnOnce(Item<'_>) -> Option<T>) -> Option<T> {
+        self.get(key).and_then(read)
+    }
+
+    /// The value of a key, read; a problem when there is none.
+    pub(super) fn need<T>(&self, key: &str, read: impl FnOnce(Item<'_>) -> Option<T>) -> Option<T> {
+        match self.get(key) {
+            Some(item) => read(item),
+            None => self.item.fail(format!("`{key}` is missing")),
+        }
+    }
+}
+
+/// A number as people write it: 3.0 is `3`.
+fn plain(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9.0e15 => (float as i64).to_string(),
+        _ => number.to_string(),
+    }
+}
+
+/// The known word nearest to a wrong one, if one is near.
+pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let lower = word.to_lowercase();
+    known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(&lower, known), *known))
+        .min()
+        .filter(|(distance, known)| *distance <= (known.len() / 3).max(1))
+        .map(|(_, known)| known)
+        .or_else(|| known.iter().copied().find(|known| lower.len() > 2 && known.starts_with(&*lower)))
+}
+
+/// `a`, `b` or `c`, in backticks.
+pub(super) fn quoted(words: &[&str]) -> String {
+    let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    words.join(", ")
+}
+
+fn describe(value: &Value) -> String {
+    const LONGEST: usize = 40;
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Array(values) if values.is_empty() => "an empty list".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Number(number) => format!("the number {number}"),
+        Value::String(text) if text.chars().count() > LONGEST => {
+            format!("the string \"{}...\"", text.chars().take(LONGEST).collect::<String>())
+        }
+        Value::String(text) => format!("the string {text:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Item, Place, Report, nearest};
+
+    #[test]
+    fn places_read_like_jsonnet() {
+        let element = Place::Index(&Place::Root, 3);
+        let ports = Place::Key(&element, "ports");
+        let odd = Place::Key(&ports, "a key");
+        assert_eq!(odd.text(), r#"[3].ports["a key"]"#);
+        assert_eq!(odd.depth(), 3);
+        assert_eq!(Place::Key(&Place::Root, "学習率").text(), "学習率");
+    }
+
+    #[test]
+    fn the_nearest_word_is_near() {
+        let known = ["image", "name", "memory"];
+        assert_eq!(nearest("imgae", &known), Some("image"));
+        assert_eq!(nearest("Image", &known), Some("image"));
+        assert_eq!(nearest("mem", &known), Some("memory"));
+        assert_eq!(nearest("me", &known), None);
+        assert_eq!(nearest("volumes", &known), None);
+    }
+
+    #[test]
+    fn a_list_is_read_behind_its_first_problem() {
+        let value = json!(["a", 1, "b", null]);
+        let report = Report::default();
+        let read = Item::root(&value, &report).list("a list of strings", |item| item.some_text());
+        let problems = report.finish(read).unwrap_err();
+        insta::assert_snapshot!(problems, @"
+        [1]: expected a string, found the number 1
+        [3]: expected a string, found null
+        ");
+    }
+
+    #[test]
+    fn a_float_without_fraction_is_a_whole_number() {
+        let value = json!(3.0);
+        let report = Report::default();
+        assert_eq!(Item::root(&value, &report).integer(0, 5), Some(3));
+        assert_eq!(Item::root(&value, &report).scalar(), Some("3".to_owned()));
+    }
+}

@@ -1,0 +1,142 @@
+//! Durations, sizes and numbers as people write them.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::spec::reader::Item;
+
+/// Reads `30m`, `1h 30m`, `90s`, `500ms`, or a bare number of seconds.
+///
+/// # Errors
+/// A sentence that says what is accepted.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let read = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    read.ok_or_else(|| format!("`{text}` is not a duration: write `30m`, `1h 30m`, `90s`, `500ms` or seconds"))
+}
+
+/// Reads `512m`, `2g`, `64MiB` or bytes; every suffix is a power of 1024, as in `docker run --memory`.
+///
+/// The rule is go-units' `RAMInBytes`: a number, perhaps with a fraction, and `b`, `k`, `m`, `g`, `t` or `p`, perhaps
+/// with `i` and `b` behind it, in either case.
+///
+/// # Errors
+/// A sentence that says what is accepted.
+pub fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a size: write `512m`, `2g`, `64MiB` or bytes");
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+    let (number, suffix) = lower.split_at(digits);
+    let power = match suffix.trim() {
+        "" | "b" => 0,
+        "k" | "kb" | "ki" | "kib" => 1,
+        "m" | "mb" | "mi" | "mib" => 2,
+        "g" | "gb" | "gi" | "gib" => 3,
+        "t" | "tb" | "ti" | "tib" => 4,
+        "p" | "pb" | "pi" | "pib" => 5,
+        _ => return Err(wrong()),
+    };
+    let factor = 1024u64.pow(power);
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor).ok_or_else(wrong);
+    }
+    let bytes = number.parse::<f64>().map_err(|_| wrong())? * factor as f64;
+    if bytes < u64::MAX as f64 { Ok(bytes as u64) } else { Err(wrong()) }
+}
+
+/// A duration: a string, or seconds.
+pub(super) fn span(item: Item<'_>) -> Option<Duration> {
+    match item.value {
+        Value::String(text) => item.check(duration(text)),
+        Value::Number(number) => {
+            let span = number.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            span.or_else(|| item.fail(format!("{number} is not a number of seconds")))
+        }
+        _ => item.expected("a duration such as \"30m\", or seconds"),
+    }
+}
+
+/// A duration that is not zero.
+pub(super) fn positive_span(item: Item<'_>) -> Option<Duration> {
+    match span(item)? {
+        Duration::ZERO => item.fail_with("a duration of zero", "leave it out for the default"),
+        span => Some(span),
+    }
+}
+
+/// Bytes, more than none: a string with a suffix, or a number.
+pub(super) fn bytes(item: Item<'_>) -> Option<u64> {
+    let bytes = match item.value {
+        Value::String(text) => item.check(size(text))?,
+        Value::Number(number) if number.is_u64() => number.as_u64()?,
+        Value::Number(_) => u64::try_from(item.integer(1, i64::MAX)?).ok()?,
+        _ => return item.expected("a size such as \"512m\", or bytes"),
+    };
+    if bytes == 0 { item.fail("a size of zero") } else { Some(bytes) }
+}
+
+/// A number of CPUs, more than none: a number, or one in a string.
+pub(super) fn cpus(item: Item<'_>) -> Option<f64> {
+    let number = match item.value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => return item.expected("a number of CPUs"),
+    };
+    match number {
+        Some(number) if number > 0.0 && number.is_finite() => Some(number),
+        _ => item.fail_with(
+            format!("{} is not a number of CPUs", item.value),
+            "write a number above zero, such as 2 or 0.5",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{duration, size};
+
+    #[test]
+    fn durations_have_units_or_are_seconds() {
+        let seconds = |text| duration(text).map(|span| span.as_secs_f64());
+        assert_eq!(seconds("30m"), Ok(1800.0));
+        assert_eq!(seconds("1h 30m"), Ok(5400.0));
+        assert_eq!(seconds("90s"), Ok(90.0));
+        assert_eq!(seconds("90"), Ok(90.0));
+        assert_eq!(seconds("1.5"), Ok(1.5));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        for wrong in ["", "-1", "-1s", "nan", "inf", "1e300", "1x", "m", "s30"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        insta::assert_snapshot!(duration("soon").unwrap_err(), @"`soon` is not a duration: write `30m`, `1h 30m`, `90s`, `500ms` or seconds");
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1024", 1024),
+            ("1b", 1),
+            ("1k", 1 << 10),
+            ("512m", 512 << 20),
+            ("512 MB", 512 << 20),
+            ("64MiB", 64 << 20),
+            ("64Mi", 64 << 20),
+            ("2g", 2 << 30),
+            ("1.5G", 3 << 29),
+            ("1T", 1 << 40),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "m", "-1m", "1x", "1.2.3m", "99999999p", "1e3", "５m"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+        insta::assert_snapshot!(size("lots").unwrap_err(), @"`lots` is not a size: write `512m`, `2g`, `64MiB` or bytes");
+    }
+}

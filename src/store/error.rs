@@ -1,0 +1,52 @@
+//! What can go wrong in the state folder.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::model::name::RunId;
+
+/// What can go wrong in the state folder.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something in it cannot be read.
+    #[error("cannot read `{}` in the state folder; set COMBU_DIR to another folder", path.display())]
+    Read {
+        /// What was read.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Something in it cannot be written.
+    #[error("cannot write `{}` in the state folder; set COMBU_DIR to a folder that can be written", path.display())]
+    Write {
+        /// What was written.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Something else has its name.
+    #[error("the state folder `{}` is not a folder; move that file away or set COMBU_DIR", path.display())]
+    NotAFolder {
+        /// Where the state folder should be.
+        path: PathBuf,
+    },
+    /// A run of that id was recorded before.
+    #[error("the run `{run}` exists already: `{}`", path.display())]
+    RunExists {
+        /// The run.
+        run: RunId,
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// The file system gives no locks.
+    #[error("cannot lock `{}`; set COMBU_DIR to a folder on a local disk", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}

@@ -1,0 +1,330 @@
+//! The state folder itself: where it is, and which runs in it are alive.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::store::error::StoreError;
+use crate::store::run::{LiveRun, RunDir, RunRecord};
+
+/// Name of the state folder.
+const FOLDER: &str = ".combu";
+
+/// A state folder, which exists from its first use on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDir {
+    path: PathBuf,
+}
+
+/// The runs that are alive, and what could not be told.
+#[derive(Debug, Default)]
+pub struct LiveRuns {
+    /// Runs whose process lives.
+    pub runs: Vec<LiveRun>,
+    /// Sentences about runs that live but whose record cannot be read.
+    pub warnings: Vec<String>,
+}
+
+impl StateDir {
+    /// The state folder for work in `from`: `at` where given (`COMBU_DIR`), else the nearest `.combu` from `from`
+    /// upwards, as with `.git`, else `.combu` in `otherwise`, else in `from`. Creates nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotAFolder`], and [`StoreError::Read`] where a folder on the way cannot be looked into.
+    pub fn locate(from: &Path, otherwise: Option<&Path>, at: Option<&Path>) -> Result<Self, StoreError> {
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|source| StoreError::Read { path: path.to_owned(), source })
+        };
+        if let Some(at) = at {
+            let path = absolute(at)?;
+            is_folder(&path)?;
+            return Ok(Self { path });
+        }
+        let from = absolute(from)?;
+        for folder in from.ancestors() {
+            let path = folder.join(FOLDER);
+            if is_folder(&path)? {
+                return Ok(Self { path });
+            }
+        }
+        Ok(Self { path: absolute(otherwise.unwrap_or(&from))?.join(FOLDER) })
+    }
+
+    /// Absolute path of the folder, which need not exist yet.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the folder of a run, records the run, and marks it alive for as long as the returned value lives.
+    ///
+    /// # Errors
+    /// [`StoreError::RunExists`], and when something cannot be written or locked.
+    pub fn create_run(&self, record: &RunRecord) -> Result<RunDir, StoreError> {
+        self.create()?;
+        let runs = self.runs();
+        fs::create_dir_all(&runs).map_err(|source| StoreError::Write { path: runs.clone(), source })?;
+        RunDir::create(runs.join(record.run.as_str()), record)
+    }
+
+    /// The runs whose process lives now, on this machine or another that shares the folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. A single record that cannot be read is a warning.
+    pub fn live_runs(&self) -> Result<LiveRuns, StoreError> {
+        let runs = self.runs();
+        let read = |source| StoreError::Read { path: runs.clone(), source };
+        let mut live = LiveRuns::default();
+        let entries = match fs::read_dir(&runs) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(live),
+            entries => entries.map_err(read)?,
+        };
+        for entry in entries {
+            let path = entry.map_err(read)?.path();
+            match is_locked(&path) {
+                Ok(false) => {}
+                Ok(true) => match LiveRun::read(path.clone()) {
+                    Ok(run) => live.runs.push(run),
+                    Err(error) => {
+                        live.warnings.push(format!("a run is alive in `{}`, but which: {error}", path.display()));
+                    }
+                },
+                Err(error) => {
+                    live.warnings.push(format!("cannot tell whether a run is alive in `{}`: {error}", path.display()));
+                }
+            }
+        }
+        live.runs.sort_by(|a, b| (a.record.started_ms, &a.record.run).cmp(&(b.record.started_ms, &b.record.run)));
+        Ok(live)
+    }
+
+    fn runs(&self) -> PathBuf {
+        self.path.join("runs")
+    }
+
+    /// Makes the folder, and lets git ignore it where it is new: a folder that was there may be anyone's.
+    fn create(&self) -> Result<(), StoreError> {
+        if is_folder(&self.path)? {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.path).map_err(|source| StoreError::Write { path: self.path.clone(), source })?;
+        let path = self.path.join(".gitignore");
+        match File::create_new(&path).and_then(|mut file| file.write_all(b"*\n")) {
+            // Another process made the folder in the same moment.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            written => written.map_err(|source| StoreError::Write { path, source }),
+        }
+    }
+}
+
+/// Whether the lock of the run in that folder is held; one without a lock file never lived, or was removed.
+pub(super) fn is_locked(run: &Path) -> io::Result<bool> {
+    let file = match File::open(run.join("lock")) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    };
+    // Shared, so that two that look at once do not take each other for the run.
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn is_folder(path: &Path) -> Result<bool, StoreError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(true),
+        Ok(_) => Err(StoreError::NotAFolder { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(StoreError::Read { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::{StateDir, is_locked};
+    use crate::store::{RunRecord, StoreError};
+
+    pub(in crate::store) fn record(run: &str) -> RunRecord {
+        RunRecord {
+            run: run.into(),
+            experiment: "粒子法".to_owned(),
+            spec: "/lab/実験/sweep.jsonnet".into(),
+            id: "0123456789ab".to_owned(),
+            command: ["combu", "-f", "sweep.jsonnet", "run"].map(str::to_owned).to_vec(),
+            pid: 4711,
+            started_ms: 1_795_000_000_000,
+        }
+    }
+
+    fn located(from: &Path) -> String {
+        StateDir::locate(from, None, None).unwrap().path().display().to_string()
+    }
+
+    #[test]
+    fn the_nearest_state_folder_upwards_is_taken_else_one_is_made_here() {
+        let project = tempfile::tempdir().unwrap();
+        let deep = project.path().join("a/b");
+        fs::create_dir_all(&deep).unwrap();
+        assert_eq!(located(&deep), deep.join(".combu").display().to_string());
+        assert!(!deep.join(".combu").exists(), "looking makes nothing");
+        fs::create_dir(project.path().join(".combu")).unwrap();
+        assert_eq!(located(&deep), project.path().join(".combu").display().to_string());
+        fs::create_dir(project.path().join("a/.combu")).unwrap();
+        assert_eq!(located(&deep), project.path().join("a/.combu").display().to_string());
+    }
+
+    #[test]
+    fn combu_dir_wins() {
+        let project = tempfile::tempdir().unwrap();
+        fs::create_dir(project.path().join(".combu")).unwrap();
+        let at = project.path().join("elsewhere/state");
+        let state = StateDir::locate(project.path(), None, Some(&at)).unwrap();
+        assert_eq!(state.path(), at);
+        state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        assert!(at.join("runs/aaaaaaaaaaaa/run.json").exists());
+        let relative = StateDir::locate(project.path(), None, Some(Path::new("state"))).unwrap();
+        assert_eq!(relative.path(), std::env::current_dir().unwrap().join("state"));
+    }
+
+    #[test]
+    fn git_ignores_a_folder_that_combu_made_and_no_other() {
+        let project = tempfile::tempdir().unwrap();
+        let state = StateDir::locate(project.path(), None, None).unwrap();
+        state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        let ignore = project.path().join(".combu/.gitignore");
+        assert_eq!(fs::read_to_string(&ignore).unwrap(), "*\n");
+        fs::write(&ignore, "mine\n").unwrap();
+        state.create_run(&record("bbbbbbbbbbbb")).unwrap();
+        assert_eq!(fs::read_to_string(&ignore).unwrap(), "mine\n");
+
+        let home = tempfile::tempdir().unwrap();
+        let state = StateDir::locate(project.path(), None, Some(home.path())).unwrap();
+        state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        assert!(!home.path().join(".gitignore").exists());
+    }
+
+    #[test]
+    fn a_run_is_alive_until_it_lets_go() {
+        let project = tempfile::tempdir().unwrap();
+        let state = StateDir::locate(project.path(), None, None).unwrap();
+        assert!(state.live_runs().unwrap().runs.is_empty());
+        let first = state.create_run(&record("bbbbbbbbbbbb")).unwrap();
+        let second = state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        let live = state.live_runs().unwrap();
+        let names: Vec<_> = live.runs.iter().map(|run| run.record.run.as_str()).collect();
+        assert_eq!(names, ["aaaaaaaaaaaa", "bbbbbbbbbbbb"]);
+        assert_eq!(live.runs[0].record, record("aaaaaaaaaaaa"));
+        assert_eq!(live.runs[0].path, second.path());
+        assert!(live.runs[0].is_here);
+        assert!(live.warnings.is_empty());
+
+        assert!(!live.runs[1].wait_end(Duration::from_millis(1)));
+        let waiting = std::thread::spawn({
+            let run = live.runs[1].clone();
+            move || run.wait_end(Duration::MAX)
+        });
+        drop(first);
+        assert!(waiting.join().unwrap());
+        assert_eq!(state.live_runs().unwrap().runs.len(), 1);
+        fs::remove_dir_all(second.path()).unwrap();
+        assert!(live.runs[0].wait_end(Duration::ZERO), "a run that was removed is over");
+    }
+
+    #[test]
+    fn a_process_number_from_another_machine_is_not_taken_for_one_of_here() {
+        let project = tempfile::tempdir().unwrap();
+        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let run = state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        let path = run.path().join("run.json");
+        let mut written: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for place in [serde_json::json!("another start of a kernel pid:[1]"), serde_json::Value::Null] {
+            written["place"] = place;
+            fs::write(&path, written.to_string()).unwrap();
+            let live = state.live_runs().unwrap().runs.remove(0);
+            assert_eq!((live.is_here, live.record), (false, record("aaaaaaaaaaaa")));
+        }
+    }
+
+    #[test]
+    fn the_lock_holds_against_other_processes() {
+        let project = tempfile::tempdir().unwrap();
+        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let run = state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        let flock = |path: &Path| {
+            let lock = path.join("lock");
+            std::process::Command::new("flock").arg("-n").arg(lock).arg("true").status().unwrap().success()
+        };
+        assert!(!flock(run.path()));
+        // Those who look share the lock: neither takes the other for the run.
+        let path = run.path().to_owned();
+        drop(run);
+        let looking = fs::File::open(path.join("lock")).unwrap();
+        looking.lock_shared().unwrap();
+        assert!(!is_locked(&path).unwrap());
+        drop(looking);
+        assert!(flock(&path));
+    }
+
+    #[test]
+    fn a_damaged_record_is_a_warning_and_hides_no_other_run() {
+        let project = tempfile::tempdir().unwrap();
+        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let torn = state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        let _whole = state.create_run(&record("bbbbbbbbbbbb")).unwrap();
+        fs::write(torn.path().join("run.json"), "{\"run\": \"aaa").unwrap();
+        fs::write(state.path().join("runs/a file"), "").unwrap();
+        fs::create_dir_all(state.path().join("runs/cccccccccccc/lock")).unwrap();
+        let live = state.live_runs().unwrap();
+        assert_eq!(live.runs.len(), 1);
+        assert_eq!(live.warnings.len(), 1, "{:?}", live.warnings);
+        assert!(live.warnings[0].contains("aaaaaaaaaaaa") && live.warnings[0].contains("EOF"), "{:?}", live.warnings);
+    }
+
+    #[test]
+    fn a_run_is_recorded_once() {
+        let project = tempfile::tempdir().unwrap();
+        let state = StateDir::locate(project.path(), None, None).unwrap();
+        state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        let again = state.create_run(&record("aaaaaaaaaaaa")).unwrap_err();
+        assert!(matches!(again, StoreError::RunExists { .. }), "{again}");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_used_is_named_with_the_way_out() {
+        let project = tempfile::tempdir().unwrap();
+        let file = project.path().join("file");
+        fs::write(&file, "").unwrap();
+        let message = |error: StoreError| error.to_string().replace(&project.path().display().to_string(), "/lab");
+        let read = StateDir::locate(&file.join("below"), None, None).unwrap_err();
+        insta::assert_snapshot!(message(read), @"cannot read `/lab/file/below/.combu` in the state folder; set COMBU_DIR to another folder");
+        let not = StateDir::locate(project.path(), None, Some(&file)).unwrap_err();
+        insta::assert_snapshot!(message(not), @"the state folder `/lab/file` is not a folder; move that file away or set COMBU_DIR");
+        fs::write(project.path().join(".combu"), "").unwrap();
+        let not = StateDir::locate(project.path(), None, None).unwrap_err();
+        insta::assert_snapshot!(message(not), @"the state folder `/lab/.combu` is not a folder; move that file away or set COMBU_DIR");
+        let state = StateDir { path: "/dev/null/state".into() };
+        assert!(matches!(state.create_run(&record("aaaaaaaaaaaa")), Err(StoreError::Read { .. })));
+        let state = StateDir { path: "/proc/state".into() };
+        let write = state.create_run(&record("aaaaaaaaaaaa")).unwrap_err();
+        insta::assert_snapshot!(message(write), @"cannot write `/proc/state` in the state folder; set COMBU_DIR to a folder that can be written");
+    }
+
+    #[test]
+    fn a_new_folder_is_made_where_the_caller_says_unless_there_is_one_above() {
+        let project = tempfile::tempdir().unwrap();
+        let scripts = project.path().join("scripts");
+        std::fs::create_dir(&scripts).unwrap();
+        let state = StateDir::locate(&scripts, Some(project.path()), None).unwrap();
+        assert_eq!(state.path(), project.path().join(".combu"));
+        std::fs::create_dir(scripts.join(".combu")).unwrap();
+        let state = StateDir::locate(&scripts, Some(project.path()), None).unwrap();
+        assert_eq!(state.path(), scripts.join(".combu"));
+    }
+}

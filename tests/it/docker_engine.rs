@@ -1,0 +1,599 @@
+//! What the Docker engine does on a real daemon, beyond the contract of all engines.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, NetworkCreateRequest};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions, TagImageOptionsBuilder};
+use combu::engine::docker::Docker;
+use combu::engine::{Engine, EngineError, Health, Launch, Obstacle, Output, Selector};
+use combu::model::handle::Handle;
+use combu::model::label;
+use combu::model::outcome::Exit;
+use combu::model::trial::{Healthcheck, Port, Protocol, Pull, Ulimit, Volume};
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::daemon::{Daemon, IMAGE, address, daemon};
+
+/// Starts a launch with everything it needs.
+async fn start(daemon: &Daemon, launch: &Launch) -> Result<Handle, EngineError> {
+    daemon.engine.prepare(launch, &|_, _| {}).await?;
+    daemon.engine.start(launch).await
+}
+
+/// How an attempt ended and what it wrote to its standard output and error.
+struct Ended {
+    exit: Exit,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Ended {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap().trim_end()
+    }
+}
+
+async fn wait(daemon: &Daemon, handle: &Handle) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    let mut output = Output::into_folder(folder.path()).unwrap();
+    let exit = daemon.engine.wait(handle, &mut output).await.unwrap();
+    read(exit, &output)
+}
+
+fn read(exit: Exit, output: &Output) -> Ended {
+    assert!(output.error().is_none());
+    let logs = output.logs().unwrap();
+    let (stdout, stderr) = (std::fs::read(&logs.stdout).unwrap(), std::fs::read(&logs.stderr).unwrap());
+    assert_eq!((stdout.len() as u64, stderr.len() as u64), (logs.stdout_bytes, logs.stderr_bytes));
+    Ended { exit, stdout, stderr }
+}
+
+async fn run(daemon: &Daemon, launch: &Launch) -> Ended {
+    let handle = start(daemon, launch).await.unwrap();
+    wait(daemon, &handle).await
+}
+
+async fn inspect(daemon: &Daemon, name: &str) -> Option<ContainerInspectResponse> {
+    daemon.api.inspect_container(name, None::<InspectContainerOptions>).await.ok()
+}
+
+fn selector(daemon: &Daemon) -> Selector {
+    Selector { labels: [(label::RUN.to_owned(), daemon.run())].into() }
+}
+
+fn bind(host: &Path, readonly: bool) -> Volume {
+    Volume { host: host.to_str().unwrap().to_owned(), container: "/data".to_owned(), readonly }
+}
+
+fn refusal<T: std::fmt::Debug>(answer: Result<T, EngineError>) -> String {
+    match answer {
+        Err(EngineError::Refused { message }) => message,
+        other => panic!("{other:?} is no refusal"),
+    }
+}
+
+/// Tries again until it is true: the daemon tells nobody of what happens inside a container.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < Duration::from_secs(30), "not so after 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_container_carries_labels_and_variables_and_keeps_its_log_for_docker_logs() {
+    let Some(daemon) = daemon() else { return };
+    let launch = daemon.launch("a", "echo $COMBU $COMBU_SEED $MODE; echo problem >&2; exit 3", |trial| {
+        trial.env = [("COMBU_SEED".to_owned(), "mine".to_owned()), ("MODE".to_owned(), "x y".to_owned())].into();
+        trial.labels = [("lab".to_owned(), "one".to_owned())].into();
+    });
+    let handle = start(&daemon, &launch).await.unwrap();
+    let ended = wait(&daemon, &handle).await;
+    assert_eq!((ended.exit, ended.text(), ended.stderr.as_slice()), (Exit::Code(3), "1 mine x y", &b"problem\n"[..]));
+
+    let found = daemon.engine.find(&selector(&daemon)).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((&found[0].handle, &found[0].trial, found[0].running), (&handle, &launch.trial.name, false));
+    assert_eq!(found[0].labels.get("lab").map(String::as_str), Some("one"));
+    assert!(launch.labels.iter().all(|(key, value)| found[0].labels.get(key) == Some(value)));
+
+    // Another process has no attached stream: it reads the daemon's log.
+    let second = wait(&daemon, &handle).await;
+    assert_eq!((second.exit, second.stdout, second.stderr), (ended.exit, ended.stdout, ended.stderr));
+
+    daemon.engine.remove(&handle).await.unwrap();
+    daemon.engine.remove(&handle).await.unwrap();
+    assert!(daemon.engine.find(&selector(&daemon)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_arrive_complete_and_in_order() {
+    let Some(daemon) = daemon() else { return };
+    let launch = daemon.launch("a", "seq 1 20000000 | head -c 100000000", |_| {});
+    let handle = start(&daemon, &launch).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut output = Output::into_folder(folder.path()).unwrap();
+    let exit = daemon.engine.wait(&handle, &mut output).await.unwrap();
+    let stdout = read(exit, &output).stdout;
+    assert_eq!((exit, stdout.len()), (Exit::Code(0), 100_000_000));
+    let mut rest = stdout.as_slice();
+    for number in 1u64.. {
+        let line = format!("{number}\n");
+        let expected = &line.as_bytes()[..line.len().min(rest.len())];
+        assert!(rest.starts_with(expected), "the line {number} is not where it should be");
+        rest = &rest[expected.len()..];
+        if rest.is_empty() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_byte_arrives_as_it_was_written_on_both_streams() {
+    let Some(daemon) = daemon() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // Every byte value at every distance: also what looks like a frame header of Docker's own.
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|i| ((i >> 8).wrapping_mul(31) ^ i) as u8).collect();
+    std::fs::write(folder.path().join("bytes"), &bytes).unwrap();
+    let launch = daemon.launch("a", "cat /data/bytes >&2 & cat /data/bytes; wait; printf 'no newline'", |trial| {
+        trial.volumes = vec![bind(folder.path(), true)];
+    });
+    let ended = run(&daemon, &launch).await;
+    assert_eq!(ended.exit, Exit::Code(0));
+    assert!(ended.stderr == bytes, "standard error differs");
+    assert!(ended.stdout == [bytes.as_slice(), b"no newline"].concat(), "standard output differs");
+}
+
+#[tokio::test]
+async fn a_wait_that_was_dropped_is_taken_up_again_from_the_start() {
+    let Some(daemon) = daemon() else { return };
+    let launch = daemon.launch("a", "echo one; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo two", |_| {});
+    let handle = start(&daemon, &launch).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut output = Output::into_folder(folder.path()).unwrap();
+    let first = tokio::time::timeout(Duration::from_millis(300), daemon.engine.wait(&handle, &mut output)).await;
+    assert!(first.is_err(), "it waits for a file");
+    let go = daemon.launch("b", "true", |trial| trial.entrypoint = Some(vec!["true".to_owned()]));
+    assert_eq!(run(&daemon, &go).await.exit, Exit::Code(0));
+    let tar = tar_of_empty_file("go");
+    let options = bollard::query_parameters::UploadToContainerOptionsBuilder::new().path("/tmp").build();
+    daemon.api.upload_to_container(&handle.id, Some(options), bollard::body_full(tar.into())).await.unwrap();
+    let exit = daemon.engine.wait(&handle, &mut output).await.unwrap();
+    let ended = read(exit, &output);
+    assert_eq!((ended.exit, ended.text()), (Exit::Code(0), "one\ntwo"));
+}
+
+/// A tar with one empty file.
+fn tar_of_empty_file(name: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(name), "").unwrap();
+    std::process::Command::new("tar").arg("-C").arg(folder.path()).args(["-cf", "-", name]).output().unwrap().stdout
+}
+
+#[tokio::test]
+async fn a_program_that_closes_its_output_is_waited_for() {
+    let Some(daemon) = daemon() else { return };
+    let ended = run(&daemon, &daemon.launch("a", "echo said; exec >&- 2>&-; sleep 2; exit 4", |_| {})).await;
+    assert_eq!((ended.exit, ended.text()), (Exit::Code(4), "said"));
+}
+
+#[tokio::test]
+async fn running_out_of_memory_is_an_exit_of_its_own() {
+    let Some(daemon) = daemon() else { return };
+    let launch = daemon.launch("a", "exec tail /dev/zero", |trial| trial.memory = Some(16 << 20));
+    assert_eq!(run(&daemon, &launch).await.exit, Exit::Oom);
+}
+
+#[tokio::test]
+async fn stopping_asks_then_kills_and_may_be_repeated() {
+    let Some(daemon) = daemon() else { return };
+    let grace = Duration::from_secs(10);
+    let polite = start(&daemon, &daemon.launch("a", "exec sleep 1000", |trial| trial.init = Some(true))).await.unwrap();
+    daemon.engine.stop(&polite, grace).await.unwrap();
+    daemon.engine.stop(&polite, grace).await.unwrap();
+    assert_eq!(wait(&daemon, &polite).await.exit, Exit::Signal(15));
+
+    // Without an init, the first process of a container ignores signals it does not handle.
+    let stubborn = start(&daemon, &daemon.launch("b", "exec sleep 1000", |_| {})).await.unwrap();
+    daemon.engine.stop(&stubborn, Duration::from_millis(200)).await.unwrap();
+    assert_eq!(wait(&daemon, &stubborn).await.exit, Exit::Signal(9));
+
+    let killed = start(&daemon, &daemon.launch("c", "exec sleep 1000", |_| {})).await.unwrap();
+    daemon.engine.stop(&killed, Duration::ZERO).await.unwrap();
+    assert_eq!(wait(&daemon, &killed).await.exit, Exit::Signal(9));
+    daemon.engine.stop(&killed, Duration::ZERO).await.unwrap();
+    daemon.engine.remove(&killed).await.unwrap();
+    daemon.engine.stop(&killed, Duration::ZERO).await.unwrap();
+    daemon.engine.stop(&killed, grace).await.unwrap();
+    let gone = daemon.engine.wait(&killed, &mut Output::nowhere()).await;
+    assert!(refusal(gone).contains("is gone"));
+}
+
+#[tokio::test]
+async fn a_launch_that_docker_refuses_leaves_nothing_behind() {
+    let Some(daemon) = daemon() else { return };
+    let program = daemon.launch("a", "", |trial| trial.cmd = Some(vec!["no-such-program".to_owned()]));
+    let message = refusal(start(&daemon, &program).await);
+    assert!(message.ends_with(r#"exec: "no-such-program": executable file not found in $PATH"#), "{message}");
+    assert!(message.starts_with(&format!("failed to start container `{}`: ", program.trial.name)), "{message}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let volume = daemon.launch("b", "true", |trial| trial.volumes = vec![bind(&missing, false)]);
+    let message = refusal(start(&daemon, &volume).await);
+    assert!(message.contains(missing.to_str().unwrap()) && message.contains("does not exist"), "{message}");
+    assert!(!missing.exists(), "Docker created the folder as root");
+
+    let greedy = daemon.launch("c", "true", |trial| trial.cpus = Some(100_000.0));
+    assert!(refusal(start(&daemon, &greedy).await).contains("CPUs"));
+
+    let two = vec!["host".to_owned(), daemon.name("net")];
+    let network = daemon.launch("d", "true", |trial| trial.networks = two.clone());
+    let message = refusal(start(&daemon, &network).await);
+    assert!(message.starts_with(&format!("failed to join network `{}` with container", two[1])), "{message}");
+    assert!(daemon.engine.find(&selector(&daemon)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_missing_image_is_told_once_and_to_all() {
+    let Some(daemon) = daemon() else { return };
+    let image = format!("localhost:1/{}:1", daemon.name("image"));
+    let launch = daemon.launch("a", "true", |trial| trial.image = Some(image.clone()));
+    let lines = Mutex::new(Vec::new());
+    let progress = |object: &str, state: &str| lines.lock().unwrap().push(format!("{object}: {state}"));
+    let prepares = (0..50).map(|_| daemon.engine.prepare(&launch, &progress));
+    let errors: Vec<String> =
+        futures_util::future::join_all(prepares).await.into_iter().map(|answer| answer.unwrap_err().chain()).collect();
+    assert!(errors.iter().all(|error| *error == errors[0]));
+    assert!(errors[0].starts_with(&format!("no image `{image}`: ")), "{}", errors[0]);
+    assert!(errors[0].contains("combu never needs a registry for images that exist locally"), "{}", errors[0]);
+    assert_eq!(*lines.lock().unwrap(), [format!("image {image}: pulling")]);
+
+    let never = daemon.launch("a", "true", |trial| {
+        trial.image = Some(image.clone());
+        trial.pull = Some(Pull::Never);
+    });
+    let error = daemon.engine.prepare(&never, &|_, _| {}).await.unwrap_err().chain();
+    assert!(error.ends_with("it is not there, and `pull` is `never`"), "{error}");
+    let survey = daemon.engine.survey(&[launch, never]).await.unwrap();
+    assert_eq!(survey.makes, [format!("pull image {image}")]);
+    assert_eq!(survey.obstacles, [Obstacle::MissingImage { image }]);
+}
+
+#[tokio::test]
+async fn an_image_that_was_removed_after_prepare_is_noticed() {
+    let Some(daemon) = daemon() else { return };
+    let image = format!("{}:1", daemon.name("image"));
+    let (repo, tag) = image.split_once(':').unwrap();
+    let options = TagImageOptionsBuilder::new().repo(repo).tag(tag).build();
+    daemon.api.tag_image(IMAGE, Some(options)).await.unwrap();
+    let launch = daemon.launch("a", "true", |trial| {
+        trial.image = Some(image.clone());
+        trial.pull = Some(Pull::Never);
+    });
+    assert_eq!(run(&daemon, &launch).await.exit, Exit::Code(0));
+    let options = bollard::query_parameters::RemoveImageOptionsBuilder::new().force(true).build();
+    daemon.api.remove_image(&image, Some(options), None).await.unwrap();
+    let error = start(&daemon, &launch).await.unwrap_err();
+    assert!(matches!(error, EngineError::Image { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn trials_find_each_other_by_name_on_every_network_they_share() {
+    let Some(daemon) = daemon() else { return };
+    let (one, two) = (daemon.name("one"), daemon.name("two"));
+    let line = "mkdir /tmp/www && echo hello > /tmp/www/index.html && exec httpd -f -p 80 -h /tmp/www";
+    let server = daemon.launch("server", line, |trial| trial.networks = vec![one.clone(), two.clone()]);
+    let lines = Mutex::new(Vec::new());
+    let progress = |object: &str, state: &str| lines.lock().unwrap().push(format!("{object}: {state}"));
+    daemon.engine.prepare(&server, &progress).await.unwrap();
+    daemon.engine.prepare(&server, &progress).await.unwrap();
+    assert_eq!(*lines.lock().unwrap(), [format!("network {one}: created"), format!("network {two}: created")]);
+    let handle = daemon.engine.start(&server).await.unwrap();
+    for network in [&one, &two] {
+        let url = format!("http://{}/", server.trial.name);
+        let line = format!("until wget -q -O - {url}; do sleep 0.1; done");
+        let client = daemon.launch("client", &line, |trial| trial.networks = vec![network.clone()]);
+        let ended = run(&daemon, &client).await;
+        assert_eq!((ended.exit, ended.text()), (Exit::Code(0), "hello"));
+    }
+    assert!(daemon.engine.clean(&selector(&daemon)).await.unwrap().iter().all(|line| !line.ends_with("server")));
+    assert!(daemon.api.inspect_network(&one, None).await.is_ok(), "a network in use is kept");
+    daemon.engine.remove(&handle).await.unwrap();
+    let mut removed = daemon.engine.clean(&selector(&daemon)).await.unwrap();
+    removed.sort();
+    assert_eq!(removed, [format!("network {one}"), format!("network {two}")]);
+
+    // A network that something else removed is made again, at the first network as at the second.
+    for networks in [vec![one.clone(), two.clone()], vec![two.clone(), one.clone()]] {
+        let launch = daemon.launch("again", "true", |trial| trial.networks = networks.clone());
+        daemon.engine.prepare(&launch, &|_, _| {}).await.unwrap();
+        daemon.api.remove_network(&one).await.unwrap();
+        let handle = daemon.engine.start(&launch).await.unwrap();
+        assert_eq!(wait(&daemon, &handle).await.exit, Exit::Code(0));
+    }
+}
+
+#[tokio::test]
+async fn a_network_of_somebody_else_is_joined_and_never_removed() {
+    let Some(daemon) = daemon() else { return };
+    let name = daemon.name("foreign");
+    daemon.api.create_network(NetworkCreateRequest { name: name.clone(), ..Default::default() }).await.unwrap();
+    let missing = daemon.name("missing");
+    let launch = daemon.launch("a", "true", |trial| trial.networks = vec![name.clone(), missing.clone()]);
+    let survey = daemon.engine.survey(std::slice::from_ref(&launch)).await.unwrap();
+    assert_eq!(survey.makes, [format!("create network {missing}")]);
+    let joined = format!("network {name} (not combu's: joined, never removed)");
+    assert_eq!(survey.uses, [format!("image {IMAGE}"), joined]);
+    assert_eq!(run(&daemon, &launch).await.exit, Exit::Code(0));
+    assert_eq!(daemon.engine.clean(&selector(&daemon)).await.unwrap(), [format!("network {missing}")]);
+    assert!(daemon.api.inspect_network(&name, None).await.is_ok());
+}
+
+#[tokio::test]
+async fn processes_that_create_the_same_network_at_once_end_up_with_one() {
+    let Some(daemon) = daemon() else { return };
+    let name = daemon.name("shared");
+    let mut engines = Vec::new();
+    for _ in 0..8 {
+        engines.push(Docker::connect(&combu::engine::Settings::default()).await.unwrap());
+    }
+    let launch = daemon.launch("a", "true", |trial| trial.networks = vec![name.clone()]);
+    let prepares = engines.iter().map(|engine| engine.prepare(&launch, &|_, _| {}));
+    assert!(futures_util::future::join_all(prepares).await.iter().all(Result::is_ok));
+    let filter = std::collections::HashMap::from([("name", vec![name.as_str()])]);
+    let options = bollard::query_parameters::ListNetworksOptionsBuilder::new().filters(&filter).build();
+    assert_eq!(daemon.api.list_networks(Some(options)).await.unwrap().len(), 1);
+    assert_eq!(run(&daemon, &launch).await.exit, Exit::Code(0));
+}
+
+#[tokio::test]
+async fn files_of_a_bind_mount_belong_to_the_host_user_and_a_named_volume_lasts() {
+    let Some(daemon) = daemon() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let launch = daemon.launch("a", "id -u; id -g; echo kept > /data/file", |trial| {
+        trial.volumes = vec![bind(folder.path(), false)];
+        trial.user = Some("host".to_owned());
+    });
+    let ended = run(&daemon, &launch).await;
+    use std::os::unix::fs::MetadataExt;
+    let own = std::fs::metadata(folder.path()).unwrap();
+    assert_eq!((ended.exit, ended.text()), (Exit::Code(0), format!("{}\n{}", own.uid(), own.gid()).as_str()));
+    let made = std::fs::metadata(folder.path().join("file")).unwrap();
+    assert_eq!((made.uid(), made.gid()), (own.uid(), own.gid()));
+
+    let readonly = daemon.launch("b", "touch /data/other", |trial| trial.volumes = vec![bind(folder.path(), true)]);
+    assert_eq!(run(&daemon, &readonly).await.exit, Exit::Code(1));
+
+    let volume = Volume { host: daemon.name("volume"), container: "/data".to_owned(), readonly: false };
+    let write = daemon.launch("c", "echo kept > /data/file", |trial| trial.volumes = vec![volume.clone()]);
+    assert_eq!(run(&daemon, &write).await.exit, Exit::Code(0));
+    let read = daemon.launch("d", "cat /data/file", |trial| trial.volumes = vec![volume.clone()]);
+    assert_eq!(run(&daemon, &read).await.text(), "kept");
+    let made = daemon.api.inspect_volume(&volume.host).await.unwrap();
+    assert_eq!(made.labels.get(label::RUN), Some(&daemon.run()));
+}
+
+#[tokio::test]
+async fn limits_and_settings_reach_the_container() {
+    let Some(daemon) = daemon() else { return };
+    let line = "hostname; pwd; cat /etc/hosts; df -k /dev/shm /scratch; ls /dev/nought; echo $0 $@";
+    let launch = daemon.launch("a", "", |trial| {
+        trial.entrypoint = Some(["sh", "-c", line].map(str::to_owned).to_vec());
+        trial.cmd = Some(["first", "second"].map(str::to_owned).to_vec());
+        trial.cpus = Some(0.5);
+        trial.memory = Some(64 << 20);
+        trial.shm_size = Some(1 << 20);
+        trial.pids_limit = Some(50);
+        trial.hostname = Some("box".to_owned());
+        trial.workdir = Some("/tmp".to_owned());
+        trial.ulimits = vec![Ulimit { name: "nofile".to_owned(), soft: 100, hard: 200 }];
+        trial.tmpfs = [("/scratch".to_owned(), "size=2m".to_owned())].into();
+        trial.devices = vec!["/dev/null:/dev/nought:r".to_owned()];
+        trial.cap_add = vec!["SYS_PTRACE".to_owned()];
+        trial.extra_hosts = vec!["db:10.0.0.1".to_owned()];
+        trial.stop_grace = Some(Duration::from_secs(3));
+        trial.platform = Some("linux/amd64".to_owned()).filter(|_| cfg!(target_arch = "x86_64"));
+    });
+    let ended = run(&daemon, &launch).await;
+    let said = ended.text();
+    assert_eq!(ended.exit, Exit::Code(0), "{said}");
+    let mut lines = said.lines();
+    assert_eq!((lines.next(), lines.next(), lines.last()), (Some("box"), Some("/tmp"), Some("first second")));
+    assert!(said.contains("10.0.0.1\tdb") && said.contains(" 1024 ") && said.contains(" 2048 "), "{said}");
+    let found = inspect(&daemon, launch.trial.name.as_str()).await.unwrap();
+    let host = found.host_config.unwrap();
+    assert_eq!((host.nano_cpus, host.memory, host.memory_swap), (Some(500_000_000), Some(64 << 20), Some(64 << 20)));
+    assert_eq!((host.pids_limit, host.shm_size), (Some(50), Some(1 << 20)));
+    assert_eq!(host.ulimits.unwrap()[0].hard, Some(200));
+    assert_eq!(found.config.unwrap().stop_timeout, Some(3));
+}
+
+#[tokio::test]
+async fn a_published_port_answers_and_a_taken_one_is_refused() {
+    let Some(daemon) = daemon() else { return };
+    let port = |host| Port { ip: Some("127.0.0.1".to_owned()), host, container: 80, protocol: Protocol::Tcp };
+    let line = "while true; do echo hello | nc -l -p 80; done";
+    let first = daemon.launch("a", line, |trial| trial.ports = vec![port(None)]);
+    let handle = start(&daemon, &first).await.unwrap();
+    let found = inspect(&daemon, &handle.id).await.unwrap().network_settings.unwrap().ports.unwrap();
+    let binding = found["80/tcp"].as_ref().unwrap()[0].clone();
+    assert_eq!(binding.host_ip.as_deref(), Some("127.0.0.1"));
+    let number: u16 = binding.host_port.unwrap().parse().unwrap();
+    until("the port says hello", async || {
+        let Ok(mut stream) = tokio::net::TcpStream::connect(("127.0.0.1", number)).await else { return false };
+        let mut text = String::new();
+        let read = tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut text);
+        matches!(tokio::time::timeout(Duration::from_secs(2), read).await, Ok(Ok(_))) && text == "hello\n"
+    })
+    .await;
+
+    let second = daemon.launch("b", "true", |trial| trial.ports = vec![port(Some(number))]);
+    let message = refusal(start(&daemon, &second).await);
+    assert!(message.contains(&format!("127.0.0.1:{number}")) && message.contains("already"), "{message}");
+    assert!(!message.contains("external connectivity"), "{message}");
+    assert!(inspect(&daemon, second.trial.name.as_str()).await.is_none(), "nothing is left of it");
+}
+
+#[tokio::test]
+async fn health_is_awaited_until_it_is_decided() {
+    let Some(daemon) = daemon() else { return };
+    let check = |line: &str| Healthcheck {
+        test: ["CMD-SHELL", line].map(str::to_owned).to_vec(),
+        interval: Some(Duration::from_millis(200)),
+        timeout: Some(Duration::from_secs(5)),
+        retries: Some(2),
+        start_period: None,
+    };
+    for (name, line, test, healthy) in [
+        (
+            "a",
+            "sleep 0.5; touch /tmp/ready; sleep 1000",
+            "while [ ! -e /tmp/ready ]; do sleep 0.1; done",
+            Health::Healthy,
+        ),
+        ("b", "sleep 1000", "false", Health::Unhealthy),
+        ("c", "sleep 0.5", "sleep 100", Health::Ended),
+    ] {
+        let launch = daemon.launch(name, line, |trial| trial.healthcheck = Some(check(test)));
+        let handle = start(&daemon, &launch).await.unwrap();
+        assert_eq!(daemon.engine.healthy(&handle, &check(test)).await.unwrap(), healthy, "{name}");
+    }
+    let without = start(&daemon, &daemon.launch("d", "sleep 1000", |_| {})).await.unwrap();
+    assert_eq!(daemon.engine.healthy(&without, &check("true")).await.unwrap(), Health::Healthy);
+}
+
+#[tokio::test]
+async fn a_foreign_container_of_the_same_name_is_never_touched() {
+    let Some(daemon) = daemon() else { return };
+    let launch = daemon.launch("a", "true", |_| {});
+    let name = launch.trial.name.to_string();
+    let body =
+        ContainerCreateBody { image: Some(IMAGE.to_owned()), cmd: Some(vec!["true".to_owned()]), ..Default::default() };
+    let options = CreateContainerOptionsBuilder::new().name(&name).build();
+    let id = daemon.api.create_container(Some(options), body).await.unwrap().id;
+    let survey = daemon.engine.survey(std::slice::from_ref(&launch)).await.unwrap();
+    let holder = format!("a container of image {IMAGE}");
+    assert_eq!(survey.obstacles, [Obstacle::Foreign { trial: launch.trial.name.clone(), holder: holder.clone() }]);
+    let message = refusal(start(&daemon, &launch).await);
+    assert_eq!(message, format!("the name `{name}` is taken by {holder}: remove that container or rename the trial"));
+    assert_eq!(inspect(&daemon, &name).await.unwrap().id, Some(id));
+    assert!(daemon.engine.find(&selector(&daemon)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_finished_attempt_is_replaced_and_a_running_one_is_not() {
+    let Some(daemon) = daemon() else { return };
+    let launch = daemon.launch("a", "true", |_| {});
+    let first = start(&daemon, &launch).await.unwrap();
+    assert_eq!(wait(&daemon, &first).await.exit, Exit::Code(0));
+    let survey = daemon.engine.survey(std::slice::from_ref(&launch)).await.unwrap();
+    assert_eq!(survey.makes, [format!("replace finished container {}", launch.trial.name)]);
+    assert!(survey.obstacles.is_empty());
+
+    let long = daemon.launch("a", "sleep 1000", |_| {});
+    let second = start(&daemon, &long).await.unwrap();
+    assert_ne!(first.id, second.id);
+    let survey = daemon.engine.survey(std::slice::from_ref(&launch)).await.unwrap();
+    assert_eq!(survey.obstacles, [Obstacle::Running { trial: launch.trial.name.clone(), run: daemon.run() }]);
+    let message = refusal(start(&daemon, &launch).await);
+    assert_eq!(message, format!("trial `{}` still runs, from run {}", launch.trial.name, daemon.run()));
+    assert!(daemon.engine.find(&selector(&daemon)).await.unwrap()[0].running);
+}
+
+/// What a [`proxy`] does to the first call of a kind.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// The daemon does what it is asked, and its reply is lost.
+    Reply,
+    /// The connection breaks after so many bytes of the reply.
+    After(usize),
+}
+
+/// An engine whose connection to the daemon has that fault, once, at the first call whose path contains `call`.
+async fn faulty(daemon: &Daemon, call: &'static str, fault: Fault) -> (Docker, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("docker.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let upstream = address(&daemon.engine).strip_prefix("unix://").expect("the tests' daemon is local").to_owned();
+    tokio::spawn(async move {
+        let mut armed = true;
+        while let Ok((client, _)) = listener.accept().await {
+            let upstream = UnixStream::connect(&upstream).await.unwrap();
+            let mut client = BufReader::new(client);
+            let mut line = String::new();
+            // A connection carries one call: bollard keeps none open.
+            client.read_line(&mut line).await.unwrap();
+            let fault = (armed && line.contains(call)).then_some(fault);
+            armed = armed && fault.is_none();
+            tokio::spawn(pass(client, upstream, line, fault));
+        }
+    });
+    (Docker::connect_to(&format!("unix://{}", socket.display())).await.unwrap(), folder)
+}
+
+async fn pass(mut client: BufReader<UnixStream>, mut daemon: UnixStream, line: String, fault: Option<Fault>) {
+    daemon.write_all(line.as_bytes()).await.unwrap();
+    let Some(fault) = fault else {
+        // Ends with an error when either side goes away, as it may.
+        let _closed = tokio::io::copy_bidirectional(&mut client, &mut daemon).await;
+        return;
+    };
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_daemon, mut to_daemon) = daemon.split();
+    let reply = async {
+        match fault {
+            Fault::Reply => drop(from_daemon.read_u8().await),
+            Fault::After(bytes) => {
+                drop(tokio::io::copy(&mut from_daemon.take(bytes as u64), &mut to_client).await);
+            }
+        }
+    };
+    tokio::select! {
+        () = reply => {}
+        // The client has said everything when it only listens; the reply decides the end.
+        () = async { drop(tokio::io::copy(&mut from_client, &mut to_daemon).await); std::future::pending().await } => {}
+    }
+}
+
+#[tokio::test]
+async fn a_lost_reply_does_not_launch_twice() {
+    let Some(daemon) = daemon() else { return };
+    for call in ["/containers/create", "/start"] {
+        let (engine, _socket) = faulty(&daemon, call, Fault::Reply).await;
+        let folder = tempfile::tempdir().unwrap();
+        let launch = daemon.launch("a", "echo launched | tee -a /data/launches", |trial| {
+            trial.volumes = vec![bind(folder.path(), false)];
+        });
+        engine.prepare(&launch, &|_, _| {}).await.unwrap();
+        let handle = engine.start(&launch).await.unwrap();
+        let mut output = Output::into_folder(folder.path()).unwrap();
+        let exit = engine.wait(&handle, &mut output).await.unwrap();
+        assert_eq!((exit, read(exit, &output).text()), (Exit::Code(0), "launched"), "{call}");
+        assert_eq!(std::fs::read_to_string(folder.path().join("launches")).unwrap(), "launched\n", "{call}");
+        assert_eq!(daemon.engine.find(&selector(&daemon)).await.unwrap().len(), 1, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn output_is_complete_although_its_connection_broke() {
+    let Some(daemon) = daemon() else { return };
+    // In the middle of the output, and before an answer.
+    for (call, bytes) in [("/attach", 50_000), ("/wait", 100)] {
+        let (engine, _socket) = faulty(&daemon, call, Fault::After(bytes)).await;
+        let launch = daemon.launch("a", "seq 1 20000; sleep 0.5; seq 20001 40000; exit 3", |_| {});
+        engine.prepare(&launch, &|_, _| {}).await.unwrap();
+        let handle = engine.start(&launch).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut output = Output::into_folder(folder.path()).unwrap();
+        let exit = engine.wait(&handle, &mut output).await.unwrap();
+        let expected: String = (1..=40000).map(|number| format!("{number}\n")).collect();
+        assert!(read(exit, &output).stdout == expected.as_bytes(), "{call}");
+        assert_eq!(exit, Exit::Code(3), "{call}");
+    }
+}
