@@ -71,7 +71,7 @@ impl Place {
         let margin = " ".repeat(number.len());
         let before: String = self.text.chars().take(self.column.saturating_sub(1)).collect();
         let indent: String = before.chars().filter(|c| *c == '\t').collect::<String>()
-            + &" ".repeat(console::measure_text_width(&before.replace('\t', "")));
+            + " ".repeat(console::measure_text_width(&before.replace('\t', ""))).as_str();
         let bar = style.dim("|");
         let head = format!("\n{margin}{} {}:{}:{}", style.dim("-->"), self.file, self.line, self.column);
         format!(

@@ -45,7 +45,7 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     }
     let Ok(summary) = observe(&mut live, &mut sinks, |_, _, _| Ok::<(), Infallible>(()));
     session.join();
-    terminal.close(&summary, Some(folder.path()));
+    terminal.close(&summary);
     if args.output == Some(Form::Json) {
         let text = serde_json::to_string_pretty(&summary)
             .map_err(|error| CliError::new(exit::INTERNAL, format!("the results are no JSON: {error}")))?;

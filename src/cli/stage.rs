@@ -1,6 +1,7 @@
 //! The stage of a run: its folder, and the sinks that store and show it. The same for `run` and for scripts.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,6 +31,8 @@ pub(crate) struct Terminal {
     file: PathBuf,
     state: StateDir,
     bars: RefCell<Option<Progress>>,
+    /// The folders of the runs so far.
+    folders: RefCell<HashMap<RunId, PathBuf>>,
     /// Whether this is the background half of --detach, which writes to the run's folder.
     detached: bool,
 }
@@ -42,7 +45,15 @@ impl Terminal {
             mode => mode,
         };
         let state = state(file)?;
-        Ok(Self { ui: ui.clone(), mode, file: file.to_path_buf(), state, bars: RefCell::default(), detached })
+        Ok(Self {
+            ui: ui.clone(),
+            mode,
+            file: file.to_path_buf(),
+            state,
+            bars: RefCell::default(),
+            folders: RefCell::default(),
+            detached,
+        })
     }
 
     /// Makes the run's folder and its sinks.
@@ -79,6 +90,7 @@ impl Terminal {
             ProgressMode::Json => sinks.push(Box::new(Json::new(self.ui.stdout()))),
             ProgressMode::None => {}
         }
+        self.folders.borrow_mut().insert(run.clone(), folder.path().to_path_buf());
         Ok((folder, sinks))
     }
 
@@ -108,7 +120,9 @@ impl Terminal {
     }
 
     /// Prints the final report of a run.
-    pub(crate) fn close(&self, result: &Summary, folder: Option<&Path>) {
+    pub(crate) fn close(&self, result: &Summary) {
+        let folders = self.folders.borrow();
+        let folder = result.run.as_ref().and_then(|run| folders.get(run)).map(PathBuf::as_path);
         if let Some(bars) = self.bars.borrow_mut().take() {
             bars.finish();
         }
@@ -149,7 +163,7 @@ impl Stage for Terminal {
     }
 
     fn closed(&self, summary: &Summary) {
-        self.close(summary, None);
+        self.close(summary);
     }
 
     fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String> {

@@ -92,7 +92,7 @@ fn failures(failed: &[&TrialResult], folder: Option<&Path>, style: &Style) -> St
         0 => String::new(),
         more => format!("and {more} more\n"),
     };
-    list(&columns, &rows, style) + &more
+    list(&columns, &rows, style) + more.as_str()
 }
 
 fn skipped(summary: &Summary, style: &Style) -> Vec<String> {

@@ -23,7 +23,6 @@ const WORD: usize = 7;
 pub(crate) struct Teller {
     style: Style,
     tally: Tally,
-    experiment: String,
     /// Logs of attempts whose trials have not ended yet.
     logs: HashMap<Name, Logs>,
     /// State last told of what is being prepared.
@@ -54,7 +53,6 @@ impl Teller {
         Self {
             style,
             tally: Tally::default(),
-            experiment: String::new(),
             logs: HashMap::new(),
             prepared: HashMap::new(),
             is_stopping: false,
@@ -97,14 +95,13 @@ impl Teller {
     fn routine(&mut self, event: &Event, fact: &Fact) -> Vec<String> {
         match fact {
             Fact::RunStarted { experiment, services, parallel, folder, .. } => {
-                self.experiment = clean(experiment);
                 let services = match services.len() {
                     0 => String::new(),
                     number => format!(" ({})", counted(number, "service")),
                 };
                 let trials = counted(self.tally.total, "trial");
                 let text = format!("{trials}{services}, at most {parallel} at once, run {}", event.run);
-                let mut lines = self.style.wrap("", &format!("{}: {text}", self.experiment), 2);
+                let mut lines = self.style.wrap("", &format!("{}: {text}", clean(experiment)), 2);
                 lines.extend(folder.as_ref().map(|folder| self.style.dim(&format!("logs: {}", shown(folder)))));
                 lines
             }
@@ -123,10 +120,6 @@ impl Teller {
             // A service that is not needed any more stops as planned, and a run that is stopped says so once.
             Fact::Stopping { trial, because } if !self.is_stopping && !self.tally.is_service(trial) => {
                 self.line(Tone::Odd, "stop", trial.as_str(), because)
-            }
-            Fact::RunEnded { early, elapsed } => {
-                let early = early.as_ref().map(|early| format!(", {}", why_early(early))).unwrap_or_default();
-                self.style.wrap("", &format!("{}: ended after {}{early}", self.experiment, took(*elapsed)), 2)
             }
             _ => Vec::new(),
         }

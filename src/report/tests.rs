@@ -194,7 +194,6 @@ fn the_plain_report_tells_a_run_line_by_line() {
     [7/8] FAIL    solver-c-3  could not be started: no image `solver:9`: pull access
                   denied for solver, repository does not exist or may require login
     [8/8] stopped db  1m 21s
-    粒子法スイープ: ended after 1m 22s
     "#);
 }
 
@@ -219,7 +218,6 @@ fn the_plain_report_of_a_cancelled_run_says_why_once() {
                 stop    asked for by SIGINT: what runs is being stopped
     [   1/1000] killed  trial-0  1.0s
     [   2/1000] killed  trial-1  1.0s
-    sweep: ended after 1.1s, stopped by SIGINT
     "#);
     insta::assert_snapshot!(summary(&script.summary(), &Next::default(), &Style::PLAIN), @r#"
     skipped: 998 trials (`trial-2`, ...) because the run was stopped by SIGINT

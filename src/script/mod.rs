@@ -1,73 +1,377 @@
-//! STUB
-#![allow(missing_docs)]
+//! The Rhai host: runs a script on the caller's thread while trials run on the session's.
+//!
+//! Never touches a terminal: what a script prints and what its runs tell goes through [`Stage`]. A script may reach
+//! files, processes and engines; it is the user's own program, not a guest.
+
+mod api;
+mod convert;
+mod error;
+mod experiment;
+mod hooks;
+mod live;
+mod output;
+mod params;
+mod resolver;
+mod result;
+
+#[cfg(test)]
+mod harness;
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use rhai::{AST, Engine, EvalAltResult};
+
 use crate::model::event::Sink;
 use crate::model::name::RunId;
 use crate::model::options::Options;
 use crate::model::summary::Summary;
 use crate::plan::Plan;
 use crate::run::session::Session;
+use crate::script::error::Answer;
+use crate::script::live::Following;
 use crate::spec::LoadOptions;
-use std::any::Any;
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+
+pub use api::reference::reference;
+pub use error::{Kind, Place, ScriptError};
+
+/// Stack of the thread that calls [`execute`]: [`DEPTH`] nested calls of a debug build fit with room to spare.
 pub const STACK: usize = 64 << 20;
+
+/// Most script functions that may call each other before the script is stopped.
+const DEPTH: usize = 100;
+
+/// Everything a script may reach.
 pub struct Host {
+    /// The engines and the interrupts.
     pub session: Session,
+    /// What stands behind the script's name on the command line.
     pub args: Vec<String>,
+    /// Run options from the command line: they win over the script's.
     pub options: Options,
+    /// Variables and import paths for specs from the command line; `id` is replaced by a fresh one for each load,
+    /// unless the script gives one.
     pub load: LoadOptions,
+    /// Where runs are stored and texts are shown.
     pub stage: Rc<dyn Stage>,
 }
+
+/// What the command line provides to scripts.
 pub trait Stage {
+    /// Prepares what a run needs before it starts: its folder, its store, its report.
+    ///
+    /// # Errors
+    /// A sentence on what cannot be had.
     fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String>;
+
+    /// Shows a text that the script prints, on the standard output.
     fn print(&self, text: &str);
+
+    /// Shows a text that the script prints for debugging, on the standard error; `place` is `file:line:column`.
     fn debug(&self, place: &str, text: &str);
+
+    /// Takes notice that a run has ended.
     fn closed(&self, summary: &Summary);
+
+    /// Asks other processes of combu that run this spec to end; returns a line for each that was asked.
+    ///
+    /// # Errors
+    /// A sentence on what cannot be asked.
     fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String>;
-}
-pub struct Opened {
-    pub folder: Option<PathBuf>,
-    pub sinks: Vec<Box<dyn Sink>>,
-    pub keep: Box<dyn Any>,
-}
-#[derive(Debug, Default)]
-pub struct Finish {
-    pub failed: bool,
-    pub halted: bool,
-    pub exit: Option<i32>,
-}
-impl Finish {
-    pub fn code(&self) -> i32 {
-        0
+
+    /// Twelve characters `[a-z0-9]` that were not given before.
+    fn id(&self) -> String {
+        use rand::RngExt;
+        let mut random = rand::rng();
+        (0..12).map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz0123456789"[random.random_range(0..36)])).collect()
     }
 }
-pub fn execute(_: &Path, _: Host) -> Result<Finish, ScriptError> {
-    Ok(Finish::default())
+
+/// What a run was given before it started.
+pub struct Opened {
+    /// Where its logs go; absent: nowhere.
+    pub folder: Option<PathBuf>,
+    /// What consumes its events.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Held until the run has ended: a lock, a socket.
+    pub keep: Box<dyn Any>,
 }
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ScriptError {
-    pub file: PathBuf,
-    pub line: Option<usize>,
-    pub column: Option<usize>,
-    pub source_line: Option<String>,
-    pub message: String,
-    pub hint: Option<String>,
-    pub kind: Kind,
-    pub trace: Vec<Place>,
+
+/// How a script came to its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Finish {
+    /// Whether, for some experiment, the last run did not succeed in every trial.
+    pub failed: bool,
+    /// Whether, for some experiment, the last run was ended by its halt policy.
+    pub halted: bool,
+    /// What the script gave to `exit(code)`.
+    pub exit: Option<i32>,
 }
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    Read,
-    Parse,
-    Run,
-    Interrupted(String),
-    Engine,
+
+impl Finish {
+    /// The exit code of `combu script`: what the script said, else 101 after a halt, 100 after a failure, 0.
+    pub fn code(&self) -> i32 {
+        match self.exit {
+            Some(code) => code,
+            None if self.halted => 101,
+            None if self.failed => 100,
+            None => 0,
+        }
+    }
 }
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    pub file: PathBuf,
-    pub line: usize,
-    pub column: usize,
-    pub called: String,
+
+/// A script that is being executed, as the functions it calls see it.
+pub(crate) struct Script {
+    session: Session,
+    args: Vec<String>,
+    options: Options,
+    load: LoadOptions,
+    stage: Rc<dyn Stage>,
+    /// The script's file, absolute.
+    path: PathBuf,
+    /// The script's file as the user wrote it.
+    shown: PathBuf,
+    /// The folder of the script: every relative path starts there.
+    folder: Rc<Path>,
+    /// The last end of each experiment's runs: whether it was good, and whether it was halted.
+    ends: RefCell<BTreeMap<String, (bool, bool)>>,
+    exit: Cell<Option<i32>>,
+    /// Runs that `start` began.
+    open: RefCell<Vec<Rc<Following>>>,
+}
+
+/// Calls `what` on a thread whose stack is large enough for [`execute`], and waits for it.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn on_large_stack<T: Send>(what: impl FnOnce() -> T + Send) -> std::io::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("script".to_owned()).stack_size(STACK);
+        let ended = thread.spawn_scoped(scope, what)?.join();
+        Ok(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+/// Executes a script.
+///
+/// It runs on the calling thread, because the stage (a terminal) belongs to that thread and Rhai's values stay on one;
+/// that thread has a stack of [`STACK`] bytes, as [`on_large_stack`] gives it.
+///
+/// # Errors
+/// Why the script did not reach its end; the trials of its runs have ended then.
+#[expect(clippy::result_large_err, reason = "it is made once, when all is over")]
+pub fn execute(path: &Path, host: Host) -> Result<Finish, ScriptError> {
+    let unreadable = |error| ScriptError::unreadable(path.to_owned(), &error);
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let script = Rc::new(Script::new(path, host).map_err(unreadable)?);
+    let engine = engine(&script);
+    // `#!/usr/bin/env -S combu script` is for the shell; its empty line stays, so that the others keep their numbers.
+    let text = if text.starts_with("#!") { text.trim_start_matches(|c| c != '\n').to_owned() } else { text };
+    let mut ast = engine
+        .compile(text)
+        .map_err(|error| ScriptError::of(EvalAltResult::ErrorParsing(*error.0, error.1), &script))?;
+    ast.set_source(path.display().to_string());
+    let ended = script.run(&engine, &ast);
+    ended.map_err(|error| ScriptError::of(*error, &script))?;
+    let ends = script.ends.borrow();
+    Ok(Finish {
+        failed: ends.values().any(|(ok, _)| !ok),
+        halted: ends.values().any(|(_, halted)| *halted),
+        exit: script.exit.get(),
+    })
+}
+
+/// A Rhai engine that knows combu's functions.
+fn engine(script: &Rc<Script>) -> Engine {
+    let mut engine = Engine::new();
+    engine.disable_symbol("eval");
+    engine.set_strict_variables(true).set_fail_on_invalid_map_property(true);
+    // Deep enough for people, and flat enough for the stack.
+    engine.set_max_call_levels(DEPTH).set_max_expr_depths(128, 64);
+    engine.set_module_resolver(resolver::Modules::new(script.clone()));
+    let interrupt = script.session.interrupt().clone();
+    engine.on_progress(move |operations| {
+        // Reading the flag each time would be felt in loops.
+        let interrupted = operations & 0x3f == 0 && interrupt.count() > 0;
+        interrupted.then(|| interrupt.by().unwrap_or_default().into())
+    });
+    let stage = script.stage.clone();
+    engine.on_print(move |text| stage.print(text));
+    let (stage, shown) = (script.stage.clone(), script.shown.display().to_string());
+    engine.on_debug(move |text, source, position| {
+        let file = source.unwrap_or(&shown);
+        let place = format!("{file}:{}:{}", position.line().unwrap_or(0), position.position().unwrap_or(0));
+        stage.debug(&place, text);
+    });
+    api::register(&mut engine, script);
+    engine
+}
+
+impl Script {
+    fn new(path: &Path, host: Host) -> std::io::Result<Self> {
+        let absolute = path.canonicalize()?;
+        Ok(Self {
+            session: host.session,
+            args: host.args,
+            options: host.options,
+            load: host.load,
+            stage: host.stage,
+            folder: absolute.parent().unwrap_or(Path::new("/")).into(),
+            path: absolute,
+            shown: path.to_owned(),
+            ends: RefCell::default(),
+            exit: Cell::new(None),
+            open: RefCell::default(),
+        })
+    }
+
+    /// Runs the script, then its open runs to their end: stopped after an error, else as they are.
+    fn run(&self, engine: &Engine, ast: &AST) -> Answer<()> {
+        let mut ended = engine.run_ast(ast);
+        loop {
+            let Some(following) = self.open.borrow_mut().pop() else { break };
+            if ended.is_err() {
+                following.cancel("an error in the script");
+            }
+            let closed = following.wait(self, &hooks::Caller::Outside(engine, ast)).map(|_| ());
+            ended = ended.and(closed);
+        }
+        match ended {
+            // A run that was interrupted returns like any other; the script may have had nothing left to do.
+            Ok(()) if self.session.interrupt().count() > 0 => Err(error::interrupted(self.session.interrupt().by())),
+            ended => ended,
+        }
+    }
+
+    /// Fails once the script was interrupted.
+    fn check_interrupt(&self) -> Answer<()> {
+        let interrupt = self.session.interrupt();
+        if interrupt.count() > 0 { Err(error::interrupted(interrupt.by())) } else { Ok(()) }
+    }
+
+    /// A path as the script means it: relative ones start at the script's folder.
+    fn place(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The text of a line of the script or of a module.
+    fn line_of(&self, file: &str, line: usize) -> Option<String> {
+        let text = match resolver::embedded(file) {
+            Some(text) => text.to_owned(),
+            None => std::fs::read_to_string(file).ok()?,
+        };
+        text.lines().nth(line.checked_sub(1)?).map(str::to_owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use insta::assert_snapshot;
+
+    use crate::engine::fake::{Fake, Scene};
+    use crate::script::harness::Lab;
+    use crate::script::{Finish, Kind};
+
+    /// Interrupts the script once it has written the file `ready`.
+    #[expect(clippy::result_large_err, reason = "it is the caller's to look at")]
+    fn interrupted(lab: &Lab, text: &str) -> Result<Finish, crate::script::ScriptError> {
+        let ready = lab.folder.path().join("ready");
+        let interrupt = lab.session.interrupt().clone();
+        let watch = std::thread::spawn(move || {
+            while !ready.exists() {
+                std::thread::yield_now();
+            }
+            interrupt.fire("SIGINT");
+        });
+        let ended = lab.execute(text);
+        watch.join().unwrap();
+        ended
+    }
+
+    #[test]
+    fn an_interrupt_ends_a_loop_a_sleep_a_shell_and_a_catch() {
+        for body in [
+            "loop { }",
+            "sleep(600);",
+            "sh(\"sleep 600\");",
+            "try { sleep(600) } catch { print(\"no\") } print(\"no\");",
+            "loop { try { let x = 1; x.nothing() } catch { } }",
+        ] {
+            let lab = Lab::new();
+            let error = interrupted(&lab, &format!("write_file(\"ready\", \"\");\n{body}")).unwrap_err();
+            assert_eq!(error.kind, Kind::Interrupted("SIGINT".to_owned()), "{body}");
+            assert_eq!(error.line, Some(2), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_interrupt_stops_a_run_calls_no_hook_and_ends_the_script() {
+        let slow = Scene { run_for: Duration::from_secs(600), ..Scene::default() };
+        let lab = Lab::on(Fake::default().scene("slow", [slow]));
+        let script = "run([#{ name: \"slow\" }], #{
+              on_start: |t| write_file(\"ready\", \"\"),
+              on_complete: |t| write_file(\"hooked\", \"\"),
+            });
+            write_file(\"after\", \"\");";
+        let error = interrupted(&lab, script).unwrap_err();
+        assert_eq!(error.kind, Kind::Interrupted("SIGINT".to_owned()));
+        assert!(!lab.folder.path().join("hooked").exists() && !lab.folder.path().join("after").exists());
+        let again = lab.execute("run([#{ name: \"slow\" }]);").unwrap_err();
+        assert_eq!(again.kind, Kind::Interrupted("SIGINT".to_owned()));
+    }
+
+    #[test]
+    fn the_exit_code_follows_the_last_run_of_each_experiment() {
+        let code = |text: &str| Lab::new().execute(text).unwrap().code();
+        let bad = "run([#{ name: \"bad\", cmd: \"exit 1\" }]);";
+        assert_eq!(code("1 + 1"), 0);
+        assert_eq!(code(bad), 100);
+        assert_eq!(code(&format!("{bad} run([#{{ name: \"good\" }}]);")), 0);
+        assert_eq!(code(&format!("{bad} run(experiment(\"other\", [#{{ name: \"good\" }}]));")), 100);
+        assert_eq!(code(&format!("{bad} exit();")), 0);
+        assert_eq!(code(&format!("fn f() {{ exit(9) }} {bad} f(); exit(1);")), 9);
+    }
+
+    #[test]
+    fn a_first_line_for_the_shell_is_passed_over() {
+        assert_eq!(Lab::new().output("#!/usr/bin/env -S combu script\nprint(1);"), "1");
+    }
+
+    #[test]
+    fn every_lab_script_compiles() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+        let lab = Lab::new();
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            lab.compile(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert!(text.starts_with("// "), "{}: the first comment says what it shows", path.display());
+            count += 1;
+        }
+        assert!(count >= 3);
+    }
+
+    #[test]
+    fn eval_is_not_there_and_variables_are_strict() {
+        let lab = Lab::new();
+        assert_snapshot!(lab.output("eval(\"1\");"), @r#"
+        script.rhai:1:1: reserved keyword 'eval' is disabled
+          | eval("1");
+        "#);
+        assert_snapshot!(lab.output("fn f() { x } f();"), @"
+        script.rhai:1:10: undefined variable: x
+          | fn f() { x } f();
+          = declare it first: `let x = ..;`
+        ");
+        assert_snapshot!(lab.output("exit(300);"), @"
+        script.rhai:1:1: an exit code is a number from 0 to 255
+          | exit(300);
+        ");
+    }
 }

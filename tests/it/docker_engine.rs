@@ -183,10 +183,26 @@ async fn a_program_that_closes_its_output_is_waited_for() {
 }
 
 #[tokio::test]
-async fn running_out_of_memory_is_an_exit_of_its_own() {
+async fn running_out_of_memory_is_an_exit_of_its_own_for_each_of_many() {
     let Some(daemon) = daemon() else { return };
-    let launch = daemon.launch("a", "exec tail /dev/zero", |trial| trial.memory = Some(16 << 20));
-    assert_eq!(run(&daemon, &launch).await.exit, Exit::Oom);
+    let launches = ["exec tail /dev/zero", "tail /dev/zero"].into_iter().cycle().take(12).enumerate();
+    let attempts = launches.map(|(index, line)| {
+        let launch = daemon.launch(&format!("a{index}"), line, |trial| trial.memory = Some(16 << 20));
+        async { run(&daemon, &{ launch }).await.exit }
+    });
+    assert_eq!(futures_util::future::join_all(attempts).await, [Exit::Oom; 12]);
+}
+
+#[tokio::test]
+async fn a_kill_of_a_trial_with_limited_memory_is_a_kill() {
+    let Some(daemon) = daemon() else { return };
+    let launch = daemon.launch("a", "exec sleep 1000", |trial| trial.memory = Some(16 << 20));
+    for grace in [Duration::ZERO, Duration::from_millis(100)] {
+        let handle = start(&daemon, &launch).await.unwrap();
+        let (ended, stopped) = tokio::join!(wait(&daemon, &handle), daemon.engine.stop(&handle, grace));
+        assert!(stopped.is_ok(), "{stopped:?}");
+        assert_eq!(ended.exit, Exit::Signal(9));
+    }
 }
 
 #[tokio::test]

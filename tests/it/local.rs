@@ -82,7 +82,7 @@ struct Kid(Child);
 
 impl Kid {
     fn start(command: &mut Command) -> Self {
-        Self(command.process_group(0).spawn().unwrap())
+        Self(command.process_group(0).stderr(Stdio::null()).spawn().unwrap())
     }
 
     fn pid(&self) -> String {
@@ -106,7 +106,8 @@ impl Drop for Kid {
 
 #[test]
 fn the_watch_ends_what_a_killed_combu_left_wherever_it_hides() {
-    let mut watch = Kid::start(Command::new(COMBU).args(["__watch", "token-of-this-test"]).stdin(Stdio::piped()));
+    let token = format!("test-{}", std::process::id());
+    let mut watch = Kid::start(Command::new(COMBU).args(["__watch", &token]).stdin(Stdio::piped()));
     // One child stays in the group, one flees into a session of its own.
     let line = "setsid sh -c 'echo $$; exec sleep 600' & exec sleep 600";
     let marked = |token: &str| {
@@ -114,7 +115,7 @@ fn the_watch_ends_what_a_killed_combu_left_wherever_it_hides() {
         command.args(["-c", line]).env("COMBU_WATCH", token).stdout(Stdio::piped());
         Kid::start(&mut command)
     };
-    let (mut ours, mut others) = (marked("token-of-this-test"), marked("token-of-this-test-2"));
+    let (mut ours, mut others) = (marked(&token), marked(&format!("{token}-2")));
     let (fled, stranger) = (ours.says(), others.says());
     assert!([&fled, &stranger, &ours.pid(), &others.pid()].into_iter().all(|pid| is_alive(pid)));
 
@@ -252,7 +253,7 @@ fn the_whole_group_has_the_grace_to_save_its_work() {
     with_engine(async |local, folder| {
         // The shell ends at once; its child takes a moment, as a training that writes its last checkpoint does.
         let child = "trap 'sleep 0.3; echo saved; exit' TERM; touch ready; while :; do sleep 0.02; done";
-        let line = format!("(trap '' INT; {child}) & trap 'exit 7' TERM; wait");
+        let line = format!("trap 'exit 7' TERM; ({child}) & wait");
         let handle = local.start(&shell(folder, &line)).await.unwrap();
         until(|| folder.join("ready").exists()).await;
         let asked = Instant::now();

@@ -20,7 +20,10 @@ where
 {
     for pause in PAUSES {
         match call().await {
-            Err(error) if is_lost(&error) => tokio::time::sleep(pause).await,
+            // A daemon that did not answer in minutes will not do so now.
+            Err(error) if is_lost(&error) && !matches!(error, Error::RequestTimeoutError) => {
+                tokio::time::sleep(pause).await;
+            }
             answer => return answer,
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, Docker as Api};
-use rustix::process::{Resource, Rlimit, getrlimit, getuid, setrlimit};
+use rustix::process::getuid;
 use serde::Deserialize;
 
 use crate::engine::EngineError;
@@ -49,7 +49,6 @@ impl Connection {
 
 /// Connects to the daemon that the environment names.
 pub(super) async fn connect(env: Env<'_>) -> Result<(Connection, Capabilities), EngineError> {
-    raise_file_limit();
     let mut first_error = None;
     for address in addresses(env)? {
         match open(&address).await {
@@ -134,13 +133,6 @@ fn capabilities(description: String, cpus: Option<i64>, memory: Option<i64>) -> 
             "extra_hosts",
         ],
     }
-}
-
-/// Every running trial holds two sockets, and the usual soft limit of 1024 files ends that at 500 of them.
-fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    // Raising the soft limit up to the hard one is always allowed; should it fail, only very wide runs would notice.
-    let _kept = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 /// The folder of the Docker CLI's configuration.

@@ -103,6 +103,8 @@ impl Engine for Docker {
             Err(Failure::Gone(_)) => {
                 self.images.forget(launch);
                 self.networks.forget(launch);
+                // Another process may be making or removing the same network at this moment.
+                tokio::time::sleep(Duration::from_millis(300)).await;
                 self.prepare(launch, &|_, _| {}).await?;
                 start::start(&self.daemon, launch).await
             }

@@ -102,11 +102,15 @@ async fn run(daemon: &Connection, launch: &Launch, id: &str) -> Result<Pieces, F
     match daemon.api.start_container(id, None::<StartContainerOptions>).await {
         Ok(()) => Ok(pieces),
         Err(error) if is_lost(&error) && has_started(daemon, id).await => Ok(pieces),
-        Err(error) if status(&error) == Some(404) && message(&error).contains("network") => {
-            Err(Failure::Gone(failed(daemon, launch, "start", error)))
-        }
+        Err(error) if is_about_a_network(&error) => Err(Failure::Gone(failed(daemon, launch, "start", error))),
         Err(error) => Err(Failure::Final(failed(daemon, launch, "start", error))),
     }
+}
+
+/// Whether a network is not there any more, or there twice: two processes made it at once, and one takes its own back.
+fn is_about_a_network(error: &Error) -> bool {
+    let text = message(error);
+    text.contains("network") && (status(error) == Some(404) || text.contains("is ambiguous"))
 }
 
 /// Takes a finished attempt of the same experiment and trial out of the way; anything else keeps the name.

@@ -49,7 +49,9 @@ struct State {
     child: Child,
     /// Until then a stopped group may end by itself.
     grace_until: Option<Instant>,
-    /// Set when the group is gone or killed: its number may be another's from then on.
+    /// Set when what the leader left was killed: when it has to be gone.
+    dead_by: Option<Instant>,
+    /// Set when the group is gone: its number may be another's from then on.
     over: Option<Exit>,
 }
 
@@ -82,7 +84,7 @@ impl Attempt {
                 launch,
                 group: Pid::from_raw(pid).expect("a child's number is not zero"),
                 ending,
-                state: Mutex::new(State { child, grace_until: None, over: None }),
+                state: Mutex::new(State { child, grace_until: None, dead_by: None, over: None }),
                 pipes: tokio::sync::Mutex::new(pipes),
             }),
             Err(source) => {
@@ -187,20 +189,24 @@ impl Attempt {
         }
     }
 
-    /// Reaps the ended leader; says until when others of its group may go on, or makes an end.
+    /// Reaps the ended leader; says until when others of its group may go on or take to die, or makes an end.
     fn settle(&self) -> io::Result<Option<Instant>> {
         let mut state = self.state();
         if state.over.is_some() {
             return Ok(None);
         }
-        let grace = state.grace_until.filter(|until| *until > Instant::now());
-        if grace.is_none() {
-            // Before the leader is reaped (the first time round): until then the group's number is ours for certain.
-            send(self.group, Signal::KILL);
-        }
+        let now = Instant::now();
+        let until = match state.grace_until.filter(|until| *until > now) {
+            Some(until) => until,
+            None => *state.dead_by.get_or_insert_with(|| {
+                // Before the leader is reaped (the first time round): until then the group's number is ours for certain.
+                send(self.group, Signal::KILL);
+                now + KILL_TAKES
+            }),
+        };
         let exit = exit_of(state.child.wait()?);
-        if grace.is_some() && is_alive(self.group) {
-            return Ok(grace);
+        if until > now && is_alive(self.group) {
+            return Ok(Some(until));
         }
         state.over = Some(exit);
         Ok(None)

@@ -23,6 +23,8 @@ pub(super) struct Stat {
     pub(super) group: i32,
     /// False for a zombie: it has ended, and nobody asked how.
     pub(super) alive: bool,
+    /// Whether its program's environment cannot be read yet.
+    begins: bool,
 }
 
 /// Processes of one attempt that share a process group.
@@ -67,14 +69,27 @@ pub(super) fn pids() -> impl Iterator<Item = i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The value of a variable in the environment a process was started with.
+/// The value of a variable in the environment a process was started with. Blocks for a moment where it only starts.
 ///
 /// Absent also where it is another user's process, which may not be read.
 pub(super) fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
-    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environ = environ(pid)?;
     let entries = environ.split(|byte| *byte == 0);
     let mut values = entries.filter_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     values.next().map(<[u8]>::to_vec)
+}
+
+fn environ(pid: i32) -> Option<Vec<u8>> {
+    // The kernel reports a start before it has laid out the new program's environment: 100 looks are 5 ms, and that
+    // takes microseconds.
+    for _ in 0..100 {
+        let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        if !environ.is_empty() || !stat(pid)?.begins {
+            return Some(environ);
+        }
+        std::thread::sleep(std::time::Duration::from_micros(50));
+    }
+    None
 }
 
 /// Whether a process of the group has not ended; zombies do not count.
@@ -118,7 +133,10 @@ fn parse_stat(pid: i32, line: &[u8]) -> Option<Stat> {
     let state = fields.next()?;
     let group = fields.nth(1)?.parse().ok()?;
     let start = fields.nth(16)?.parse().ok()?;
-    Some(Stat { process: Process { pid, start }, group, alive: !matches!(state, "Z" | "X" | "x") })
+    // A kernel thread has neither memory nor an environment.
+    let (memory, environ_end) = (fields.next()?, fields.nth(27)?);
+    let begins = memory != "0" && environ_end == "0";
+    Some(Stat { process: Process { pid, start }, group, alive: !matches!(state, "Z" | "X" | "x"), begins })
 }
 
 #[cfg(test)]
@@ -127,10 +145,17 @@ mod tests {
 
     #[test]
     fn a_programs_name_cannot_disturb_its_stat_line() {
-        let line =
-            b"42 (a) Z (b\xff) R 1 40 40 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 98765 5000 300 18446744073709551615";
+        let line = |memory: &str, environ_end: &str| {
+            let zeros = "0 ".repeat(27);
+            let end =
+                format!("R 1 40 40 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 98765 {memory} {zeros}{environ_end} 0\n");
+            [b"42 (a) Z (b\xff) ".as_slice(), end.as_bytes()].concat()
+        };
         let process = Process { pid: 42, start: 98765 };
-        assert_eq!(parse_stat(42, line), Some(Stat { process, group: 40, alive: true }));
+        let expected = Stat { process, group: 40, alive: true, begins: false };
+        assert_eq!(parse_stat(42, &line("5000", "140730")), Some(expected));
+        assert_eq!(parse_stat(42, &line("5000", "0")), Some(Stat { begins: true, ..expected }));
+        assert_eq!(parse_stat(42, &line("0", "0")), Some(expected));
         assert_eq!(parse_stat(42, b"42 (a"), None);
     }
 

@@ -1,0 +1,160 @@
+//! Killing from scripts: removes what an experiment left on its engines, also what earlier runs left.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rhai::{Engine, EvalAltResult};
+
+use crate::engine::Selector;
+use crate::model::label;
+use crate::model::name::EngineName;
+use crate::plan::engine_of;
+use crate::script::Script;
+use crate::script::error::{Answer, engine_fault, fault, fault_with};
+use crate::script::experiment::Experiment;
+
+/// Docker's own time between the stop signal and the kill.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
+    let made = script.clone();
+    engine.register_fn("kill", move |experiment: Experiment| kill(&made, &experiment));
+    let made = script.clone();
+    engine.register_fn("kill", move |what: &str| kill_named(&made, what));
+}
+
+/// Removes what carries the experiment's labels: its spec's, and for one made by a script also its name.
+fn kill(script: &Script, experiment: &Experiment) -> Answer<i64> {
+    let mut labels = vec![(label::SPEC, experiment.spec().display().to_string())];
+    if experiment.spec() == script.path {
+        labels.push((label::EXPERIMENT, experiment.name().to_owned()));
+    } else {
+        ask(script, experiment.spec())?;
+    }
+    for open in script.open.borrow().iter() {
+        // A run of this script would start again what is removed here.
+        if open.experiment().spec() == experiment.spec() && open.experiment().name() == experiment.name() {
+            open.cancel("the script");
+        }
+    }
+    let mut engines: BTreeSet<EngineName> =
+        experiment.trials().iter().map(|trial| engine_of(trial, &script.options, experiment.options())).collect();
+    if engines.is_empty() {
+        engines.insert(script.options.engine.unwrap_or_default());
+    }
+    let grace = script.options.stop_grace.or(experiment.options().stop_grace).unwrap_or(GRACE);
+    remove(script, &labels, &engines, grace)
+}
+
+/// Removes what carries a name's label, or that of a spec at a path.
+fn kill_named(script: &Script, what: &str) -> Answer<i64> {
+    let path = script.place(what);
+    let is_path =
+        what.contains('/') || [".jsonnet", ".json", ".libsonnet", ".rhai"].iter().any(|end| what.ends_with(end));
+    let labels = if is_path {
+        let spec = path.canonicalize().map_err(|error| {
+            fault_with(format!("no spec `{what}`: {error}"), "give the experiment's name if its spec is gone")
+        })?;
+        ask(script, &spec)?;
+        vec![(label::SPEC, spec.display().to_string())]
+    } else {
+        vec![(label::EXPERIMENT, what.to_owned())]
+    };
+    // What the name's trials ran on is not known here; processes of this machine cost nothing to look for.
+    let engines = [script.options.engine.unwrap_or_default(), EngineName::Local].into();
+    remove(script, &labels, &engines, script.options.stop_grace.unwrap_or(GRACE))
+}
+
+/// Asks other processes that run the spec to end, so that they do not start again what is removed here.
+fn ask(script: &Script, spec: &Path) -> Answer<()> {
+    script.stage.live_kill(spec).map(|_| ()).map_err(fault)
+}
+
+fn remove(
+    script: &Script,
+    labels: &[(&str, String)],
+    engines: &BTreeSet<EngineName>,
+    grace: Duration,
+) -> Result<i64, Box<EvalAltResult>> {
+    script.check_interrupt()?;
+    let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    let selector = Selector { labels };
+    let (mut trials, mut problems) = (0, Vec::new());
+    for engine in engines {
+        let killed = script.session.kill(&selector, *engine, grace).map_err(|error| engine_fault(&error))?;
+        trials += killed.trials.len() as i64;
+        problems.extend(killed.problems);
+    }
+    if problems.is_empty() {
+        return Ok(trials);
+    }
+    Err(fault(format!("{trials} trials were removed, others could not be: {}", problems.join("; "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use insta::assert_snapshot;
+
+    use crate::engine::fake::{Fake, Scene};
+    use crate::script::harness::Lab;
+
+    #[test]
+    fn what_an_experiment_left_is_removed() {
+        let mut lab = Lab::new();
+        lab.file("maze.jsonnet", "[{ name: 'bad', cmd: 'exit 1', engine: 'fake' }]");
+        lab.options.engine = None;
+        let script = "let maze = experiment(\"maze.jsonnet\");
+            let a = experiment(\"aa\", [#{ name: \"a1\", cmd: \"exit 1\", engine: \"fake\" }, #{ name: \"a2\", cmd: \"exit 1\", engine: \"fake\" }]);
+            let b = experiment(\"bb\", [#{ name: \"b1\", cmd: \"exit 1\", engine: \"fake\" }]);
+            run(maze); run(a); run(b);
+            print(kill(a)); print(kill(a)); print(kill(maze)); print(kill(b)); exit(0);";
+        assert_snapshot!(lab.output(script), @"
+        closed maze 0/1
+        closed aa 0/2
+        closed bb 0/1
+        2
+        0
+        asked maze.jsonnet
+        1
+        1
+        ");
+        assert_snapshot!(lab.output("kill(\"none.jsonnet\");"), @r#"
+        script.rhai:1:1: no spec `none.jsonnet`: No such file or directory (os error 2)
+          | kill("none.jsonnet");
+          = give the experiment's name if its spec is gone
+        "#);
+    }
+
+    #[test]
+    fn an_open_run_of_the_script_is_stopped_first() {
+        let slow = Scene { run_for: Duration::from_secs(60), ..Scene::default() };
+        let lab = Lab::on(Fake::default().scene("slow", [slow]));
+        let script = "let e = experiment(\"slow\", [#{ name: \"slow\", retries: 3 }]);
+            let live = start(e); kill(e); print(live.next().ok); print(live.wait().ok); exit(0);";
+        assert_snapshot!(lab.output(script), @"
+        false
+        closed slow 0/1
+        false
+        ");
+    }
+
+    #[test]
+    fn a_name_or_a_path_is_enough() {
+        let lab = Lab::new();
+        lab.file("maze.jsonnet", "[{ name: 'bad', cmd: 'exit 1' }]");
+        let script =
+            "run(experiment(\"maze.jsonnet\")); print(kill(\"maze.jsonnet\")); run(experiment(\"maze.jsonnet\"));
+            print(kill(\"maze\")); exit(0);";
+        assert_snapshot!(lab.output(script), @"
+        closed maze 0/1
+        asked maze.jsonnet
+        1
+        closed maze 0/1
+        1
+        ");
+    }
+}

@@ -1,0 +1,39 @@
+//! The functions that scripts call, one file for each theme; `table` lists them for people.
+
+mod experiment;
+mod files;
+mod kill;
+mod random;
+pub(super) mod reference;
+mod result;
+mod run;
+mod system;
+pub(super) mod table;
+mod trial;
+
+use std::rc::Rc;
+
+use rhai::Engine;
+
+use crate::script::Script;
+use crate::script::error::Fault;
+use crate::script::params;
+
+/// Makes combu's functions known to a Rhai engine.
+pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
+    engine
+        .register_type_with_name::<Fault>("Error")
+        .register_get("message", |fault: &mut Fault| fault.message.clone())
+        .register_get("hint", |fault: &mut Fault| fault.hint.clone().unwrap_or_default())
+        .register_fn("to_string", |fault: &mut Fault| fault.to_string())
+        .register_fn("to_debug", |fault: &mut Fault| fault.to_string());
+    params::register(engine);
+    trial::register(engine, script);
+    experiment::register(engine, script);
+    run::register(engine, script);
+    result::register(engine);
+    kill::register(engine, script);
+    system::register(engine, script);
+    files::register(engine, script);
+    random::register(engine);
+}

@@ -1,0 +1,48 @@
+//! The manual of the script API, `docs/scripting.md`: the table of functions and what the modules say of themselves.
+
+use crate::script::api::table;
+use crate::script::resolver::EMBEDDED;
+
+/// The text of `docs/scripting.md`.
+pub fn reference() -> String {
+    let mut text = table::TEXT.to_owned();
+    text.push_str("\n## Modules\n");
+    for (name, source) in EMBEDDED {
+        module(&mut text, name, source);
+    }
+    text
+}
+
+/// A module's own comments: the head, and what stands above each function.
+fn module(text: &mut String, name: &str, source: &str) {
+    let head: Vec<&str> = source.lines().map_while(|line| line.strip_prefix("// ")).collect();
+    let short = name.rsplit('/').next().unwrap_or(name);
+    text.push_str(&format!("\n### `import \"{name}\" as {short};`\n\n{}\n", head.join("\n")));
+    let mut comment: Vec<&str> = Vec::new();
+    for line in source.lines() {
+        if let Some(said) = line.strip_prefix("/// ") {
+            comment.push(said);
+            continue;
+        }
+        if let Some(signature) = line.strip_prefix("fn ") {
+            let signature = signature.trim_end_matches(" {");
+            text.push_str(&format!("\n#### `{short}::{signature}`\n\n{}\n", comment.join("\n")));
+        }
+        comment.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reference;
+
+    #[test]
+    fn docs_scripting_md_is_up_to_date() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scripting.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, reference()).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == reference(), "run the tests with UPDATE_DOCS=1 to write docs/scripting.md");
+    }
+}

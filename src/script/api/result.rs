@@ -1,0 +1,208 @@
+//! Results in scripts: of one trial, with what it printed, and of a run.
+
+use std::path::Path;
+
+use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
+
+use crate::model::command::Command;
+use crate::model::event::Logs;
+use crate::model::outcome::Outcome;
+use crate::script::api::trial;
+use crate::script::convert::from_json;
+use crate::script::error::{Answer, did_you_mean, fault, fault_with};
+use crate::script::output;
+use crate::script::params::Params;
+use crate::script::result::{RunResult, TrialView};
+
+pub(super) fn register(engine: &mut Engine) {
+    register_trial(engine);
+    register_output(engine);
+    register_run(engine);
+    register_tables(engine);
+}
+
+fn register_trial(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<TrialView>("TrialResult")
+        .register_get("name", |view: &mut TrialView| view.name().to_owned())
+        .register_get("status", |view: &mut TrialView| view.status())
+        .register_get("message", |view: &mut TrialView| view.message())
+        .register_get("ok", |view: &mut TrialView| view.ok())
+        .register_get("oom", |view: &mut TrialView| matches!(view.result.outcome(), Some(Outcome::Oom)))
+        .register_get("timed_out", |view: &mut TrialView| matches!(view.result.outcome(), Some(Outcome::TimedOut)))
+        .register_get("exit", |view: &mut TrialView| view.exit().map_or(Dynamic::UNIT, |code| i64::from(code).into()))
+        .register_get("elapsed", |view: &mut TrialView| view.result.elapsed.as_secs_f64())
+        .register_get("attempts", |view: &mut TrialView| i64::from(view.result.attempts))
+        .register_get("is_service", |view: &mut TrialView| view.result.service)
+        .register_get("params", |view: &mut TrialView| Params::of(&view.result.trial))
+        .register_get("trial", |view: &mut TrialView| view.result.trial.clone())
+        .register_indexer_get(|view: &mut TrialView, field: &str| trial::read(&view.result.trial, field))
+        .register_fn("retry", |view: &mut TrialView| retry(view, &Map::new()))
+        .register_fn("retry", |view: &mut TrialView, fields: Map| retry(view, &fields))
+        .register_fn("kill", |view: &mut TrialView| {
+            let command = Command::Kill { trial: view.result.trial.name.clone() };
+            view.way.as_ref().map(|way| way.send(command)).ok_or_else(|| over(view, "killed"))
+        })
+        .register_fn("to_string", |view: &mut TrialView| view.to_string())
+        .register_fn("to_debug", |view: &mut TrialView| view.to_string());
+}
+
+fn register_output(engine: &mut Engine) {
+    engine
+        .register_get("stdout", |view: &mut TrialView| text(view, |logs| &logs.stdout))
+        .register_get("stderr", |view: &mut TrialView| text(view, |logs| &logs.stderr))
+        .register_fn("log", |view: &mut TrialView, lines: i64| {
+            let count = usize::try_from(lines).unwrap_or(0);
+            let texts = [text(view, |logs| &logs.stdout)?, text(view, |logs| &logs.stderr)?];
+            let ends = texts.iter().map(|text| output::last_lines(text, count)).filter(|end| !end.is_empty());
+            Ok::<_, Box<rhai::EvalAltResult>>(ends.collect::<Vec<_>>().join("\n"))
+        })
+        .register_fn("value", |view: &mut TrialView, key: &str| {
+            let value = view.value(key).map_err(|error| unread(view, &error))?;
+            Ok::<_, Box<rhai::EvalAltResult>>(value.map_or(Dynamic::UNIT, Dynamic::from))
+        })
+        .register_fn("value", |view: &mut TrialView, key: &str, default: Dynamic| {
+            let value = view.value(key).map_err(|error| unread(view, &error))?;
+            Ok::<_, Box<rhai::EvalAltResult>>(value.map_or(default, Dynamic::from))
+        })
+        .register_fn("values", |view: &mut TrialView, key: &str| {
+            let numbers = output::numbers(&text(view, |logs| &logs.stdout)?, key);
+            Ok::<_, Box<rhai::EvalAltResult>>(numbers.into_iter().map(Dynamic::from).collect::<Array>())
+        });
+}
+
+fn register_run(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<RunResult>("Result")
+        .register_iterator::<RunResult>()
+        .register_get("ok", |result: &mut RunResult| result.ok())
+        .register_get("halted", |result: &mut RunResult| result.halted())
+        .register_get("run", |result: &mut RunResult| {
+            result.0.summary.run.as_ref().map_or_else(String::new, ToString::to_string)
+        })
+        .register_get("name", |result: &mut RunResult| result.0.experiment.name().to_owned())
+        .register_get("experiment", |result: &mut RunResult| result.0.experiment.clone())
+        .register_get("elapsed", |result: &mut RunResult| result.0.summary.elapsed.unwrap_or_default().as_secs_f64())
+        .register_get("counts", |result: &mut RunResult| result.counts())
+        .register_get("succeeded", |result: &mut RunResult| result.0.summary.counts().succeeded as i64)
+        .register_get("failed_count", |result: &mut RunResult| result.0.summary.counts().failed as i64)
+        .register_get("skipped", |result: &mut RunResult| result.0.summary.counts().skipped as i64)
+        .register_get("killed", |result: &mut RunResult| result.0.summary.counts().killed as i64)
+        .register_get("trials", |result: &mut RunResult| array(result.views()))
+        .register_fn("len", |result: &mut RunResult| result.0.summary.results.len() as i64)
+        .register_fn("failed", |result: &mut RunResult| result.failed())
+        .register_fn("get", |result: &mut RunResult, name: &str| get(result, name))
+        .register_indexer_get(|result: &mut RunResult, name: &str| get(result, name))
+        .register_fn("only", |result: &mut RunResult, names: Array| {
+            names.iter().map(|name| get(result, &name.to_string()).map(Dynamic::from)).collect::<Answer<Array>>()
+        })
+        .register_fn("filter", |context: NativeCallContext, result: &mut RunResult, closure: FnPtr| {
+            filter(&context, result, &closure)
+        })
+        .register_fn("to_string", |result: &mut RunResult| result.to_string())
+        .register_fn("to_debug", |result: &mut RunResult| result.to_string());
+}
+
+fn register_tables(engine: &mut Engine) {
+    engine
+        .register_fn("table", |result: &mut RunResult| table(result, None))
+        .register_fn("table", |result: &mut RunResult, columns: Array| table(result, Some(columns)))
+        .register_fn("csv", |result: &mut RunResult| csv(result, None))
+        .register_fn("csv", |result: &mut RunResult, columns: Array| csv(result, Some(columns)))
+        .register_fn("rows", |result: &mut RunResult| rows(result, None))
+        .register_fn("rows", |result: &mut RunResult, columns: Array| rows(result, Some(columns)))
+        .register_fn("json", |result: &mut RunResult| result.to_json().to_string());
+}
+
+/// Runs an ended trial again, perhaps changed, in the run it belongs to.
+fn retry(view: &TrialView, fields: &Map) -> Answer<()> {
+    let way = view.way.as_ref().filter(|way| !way.is_closed()).ok_or_else(|| over(view, "retried"))?;
+    if view.result.outcome().is_none() {
+        let hint = "retry from `on_complete` or `on_fail`; the option `retries` repeats failed attempts by itself";
+        return Err(fault_with(format!("`{}` has not ended", view.name()), hint));
+    }
+    if fields.contains_key("name") {
+        return Err(fault_with("a retry keeps the trial's name", "add another trial with `run.submit(trial)`"));
+    }
+    let trial = trial::change(&view.result.trial, fields, &view.folder)?;
+    way.send(Command::Retry { trial: Box::new((*trial).clone()) });
+    Ok(())
+}
+
+fn over(view: &TrialView, done: &str) -> Box<rhai::EvalAltResult> {
+    let hint = "act from a hook, or run what failed again: `run(result.failed())`";
+    fault_with(format!("`{}` cannot be {done}: its run has ended", view.name()), hint)
+}
+
+fn text(view: &TrialView, path: impl Fn(&Logs) -> &Path) -> Answer<String> {
+    view.text(path).map_err(|error| unread(view, &error))
+}
+
+fn unread(view: &TrialView, error: &std::io::Error) -> Box<rhai::EvalAltResult> {
+    fault(format!("cannot read the logs of `{}`: {error}", view.name()))
+}
+
+fn array(views: impl Iterator<Item = TrialView>) -> Array {
+    views.map(Dynamic::from).collect()
+}
+
+fn get(result: &RunResult, name: &str) -> Answer<TrialView> {
+    if let Some(view) = result.view(name) {
+        return Ok(view);
+    }
+    let message = format!("the run of `{}` has no trial or property `{name}`", result.0.experiment.name());
+    let names: Vec<String> = result.views().map(|view| view.name().to_owned()).collect();
+    Err(match did_you_mean(name, names.iter().map(String::as_str)) {
+        Some(hint) => fault_with(message, hint),
+        None => fault(message),
+    })
+}
+
+fn filter(context: &NativeCallContext, result: &RunResult, closure: &FnPtr) -> Answer<Array> {
+    let mut kept = Array::new();
+    for view in result.views() {
+        let keep: Dynamic = closure.call_within_context(context, (view.clone(),))?;
+        if keep.as_bool().map_err(|found| fault(format!("the closure of `filter` gives true or false, not {found}")))? {
+            kept.push(Dynamic::from(view));
+        }
+    }
+    Ok(kept)
+}
+
+type Rows = (Vec<String>, Vec<Vec<serde_json::Value>>);
+
+fn tabular(result: &RunResult, columns: Option<Array>) -> Answer<Rows> {
+    let columns = match columns {
+        Some(columns) => columns.iter().map(ToString::to_string).collect(),
+        None => result.columns(),
+    };
+    let rows = result.rows(&columns).map_err(|error| fault(format!("cannot read the logs: {error}")))?;
+    Ok((columns, rows))
+}
+
+fn table(result: &RunResult, columns: Option<Array>) -> Answer<String> {
+    tabular(result, columns).map(|(columns, rows)| output::table(&columns, &rows))
+}
+
+fn csv(result: &RunResult, columns: Option<Array>) -> Answer<String> {
+    let (columns, rows) = tabular(result, columns)?;
+    output::csv(&columns, &rows).map_err(|error| fault(format!("cannot write CSV: {error}")))
+}
+
+fn rows(result: &RunResult, columns: Option<Array>) -> Answer<Array> {
+    let (columns, rows) = tabular(result, columns)?;
+    let row = |values: Vec<serde_json::Value>| {
+        let pairs = columns.iter().zip(&values).map(|(column, value)| (column.as_str().into(), from_json(value)));
+        Dynamic::from_map(pairs.collect())
+    };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+impl IntoIterator for RunResult {
+    type Item = TrialView;
+    type IntoIter = std::vec::IntoIter<TrialView>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.views().collect::<Vec<_>>().into_iter()
+    }
+}

@@ -1,0 +1,118 @@
+//! Running experiments from scripts: to the end, trial by trial, or only planned.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
+
+use crate::model::command::Command;
+use crate::model::options::Parallel;
+use crate::model::trial::Trial;
+use crate::script::Script;
+use crate::script::api::{experiment, trial};
+use crate::script::convert;
+use crate::script::error::{Answer, fault, run_fault};
+use crate::script::experiment::Experiment;
+use crate::script::hooks::Caller;
+use crate::script::live::{self, Following, Run};
+use crate::script::result::RunResult;
+use crate::spec;
+
+pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
+    let made = script.clone();
+    engine.register_fn("run", move |context: NativeCallContext, what: Experiment| {
+        run(&made, &context, &what, Map::new())
+    });
+    let made = script.clone();
+    engine.register_fn("run", move |context: NativeCallContext, what: Experiment, options: Map| {
+        run(&made, &context, &what, options)
+    });
+    let made = script.clone();
+    engine.register_fn("run", move |context: NativeCallContext, what: Array| {
+        run(&made, &context, &loose(&made, &what)?, Map::new())
+    });
+    let made = script.clone();
+    engine.register_fn("run", move |context: NativeCallContext, what: Array, options: Map| {
+        run(&made, &context, &loose(&made, &what)?, options)
+    });
+    let made = script.clone();
+    engine.register_fn("run", move |context: NativeCallContext, what: Arc<Trial>| {
+        run(&made, &context, &loose(&made, &[Dynamic::from(what)])?, Map::new())
+    });
+    let made = script.clone();
+    engine.register_fn("run", move |context: NativeCallContext, what: Arc<Trial>, options: Map| {
+        run(&made, &context, &loose(&made, &[Dynamic::from(what)])?, options)
+    });
+    let made = script.clone();
+    engine.register_fn("start", move |what: Experiment| live::start(&made, &what, Map::new()));
+    let made = script.clone();
+    engine.register_fn("start", move |what: Experiment, options: Map| live::start(&made, &what, options));
+    let made = script.clone();
+    engine.register_fn("plan", move |what: Experiment| plan(&made, &what, &Map::new()));
+    let made = script.clone();
+    engine.register_fn("plan", move |what: Experiment, options: Map| plan(&made, &what, &options));
+    register_live(engine, script);
+}
+
+fn register_live(engine: &mut Engine, script: &Rc<Script>) {
+    engine
+        .register_type_with_name::<Run>("Run")
+        .register_fn("kill", |run: &mut Run| run.way.send(Command::Cancel { by: "the script".to_owned() }))
+        .register_fn("drain", |run: &mut Run| run.way.send(Command::Drain { by: "the script".to_owned() }))
+        .register_get("counts", counts)
+        .register_set("parallel", |run: &mut Run, parallel: Dynamic| {
+            let parallel = Parallel::parse(&parallel.to_string()).map_err(fault)?;
+            run.way.send(Command::Parallel { parallel });
+            Ok::<_, Box<rhai::EvalAltResult>>(())
+        })
+        .register_fn("to_string", |run: &mut Run| text(run))
+        .register_fn("to_debug", |run: &mut Run| text(run));
+    let folder = script.folder.clone();
+    engine.register_fn("submit", move |run: &mut Run, what: Dynamic| {
+        let trial = trial::given(&what.flatten(), &folder)?;
+        if run.way.is_closed() {
+            return Err(fault(format!("the run has ended and takes no more trials such as `{}`", trial.name)));
+        }
+        run.way.send(Command::Submit { trial: Box::new((*trial).clone()) });
+        Ok(())
+    });
+    let made = script.clone();
+    engine.register_fn("next", move |context: NativeCallContext, run: &mut Run| {
+        let next = followed(run)?.next(&made, &Caller::Inside(&context))?;
+        Ok::<_, Box<rhai::EvalAltResult>>(next.map_or(Dynamic::UNIT, Dynamic::from))
+    });
+    let made = script.clone();
+    engine.register_fn("wait", move |context: NativeCallContext, run: &mut Run| {
+        followed(run)?.wait(&made, &Caller::Inside(&context))
+    });
+}
+
+fn run(script: &Script, context: &NativeCallContext, what: &Experiment, options: Map) -> Answer<RunResult> {
+    live::run(script, &Caller::Inside(context), what, options)
+}
+
+/// An experiment of trials that no one has named: it is called like the script.
+fn loose(script: &Script, trials: &[Dynamic]) -> Answer<Experiment> {
+    let name = script.path.file_stem().unwrap_or_default().to_string_lossy();
+    experiment::make(script, &name, trials)
+}
+
+fn plan(script: &Script, what: &Experiment, options: &Map) -> Answer<String> {
+    let options = spec::options(&convert::to_object(options)?).map_err(|problems| fault(problems.to_string()))?;
+    let options = script.options.clone().over(options);
+    let plan = script.session.plan(what.to_model(), options).map_err(|error| run_fault(&error))?;
+    Ok(plan.to_string())
+}
+
+fn followed(run: &Run) -> Answer<Rc<Following>> {
+    run.following.clone().ok_or_else(|| fault("a hook cannot follow the run it belongs to"))
+}
+
+fn counts(run: &mut Run) -> Dynamic {
+    let counts = run.following.as_ref().and_then(|following| following.counts()).unwrap_or(run.counts);
+    convert::from_json(&serde_json::to_value(counts).unwrap_or_default())
+}
+
+fn text(run: &Run) -> String {
+    if run.way.is_closed() { "a run that has ended".to_owned() } else { "a run that goes on".to_owned() }
+}

@@ -1,0 +1,249 @@
+//! The machine and the process: CPUs, arguments, variables, shell commands, time, the end of the script.
+
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rhai::{Array, Dynamic, Engine, EvalAltResult, Map, Position};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::engine::EngineError;
+use crate::model::name::EngineName;
+use crate::script::Script;
+use crate::script::error::{Answer, engine_fault, fault, fault_with};
+
+/// How often a waiting script looks whether it was interrupted.
+const LOOK: Duration = Duration::from_millis(20);
+
+pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
+    let made = script.clone();
+    engine.register_fn("cpus", move || host(&made).map(|(cpus, _)| (cpus as i64).max(1)));
+    let made = script.clone();
+    engine.register_fn("memory", move || host(&made).map(|(_, memory)| memory as i64));
+    engine.register_fn("gpus", Array::new);
+    let made = script.clone();
+    engine.register_fn("args", move || made.args.iter().map(|text| text.as_str().into()).collect::<Array>());
+    let made = script.clone();
+    engine.register_fn("param", move |name: &str, default: Dynamic| param(&made.args, name, &default));
+    engine.register_fn("env", |name: &str| {
+        variable(name)?.ok_or_else(|| {
+            fault_with(format!("the environment has no `{name}`"), format!("write `env(\"{name}\", default)`"))
+        })
+    });
+    engine.register_fn("env", |name: &str, default: Dynamic| variable(name).map(|value| value.unwrap_or(default)));
+    let made = script.clone();
+    engine.register_fn("sh", move |line: &str| sh(&made, line));
+    engine.register_fn("now", || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+    let made = script.clone();
+    engine.register_fn("sleep", move |seconds: i64| sleep(&made, seconds as f64));
+    let made = script.clone();
+    engine.register_fn("sleep", move |seconds: f64| sleep(&made, seconds));
+    let made = script.clone();
+    engine.register_fn("exit", move || exit(&made, 0));
+    let made = script.clone();
+    engine.register_fn("exit", move |code: i64| exit(&made, code));
+}
+
+/// CPUs and memory of the default engine's host; of this machine where that engine does not answer.
+fn host(script: &Script) -> Answer<(f64, u64)> {
+    let name = script.options.engine.unwrap_or_default();
+    let engine = match script.session.engine(name) {
+        Err(EngineError::Unreachable { .. }) => script.session.engine(EngineName::Local),
+        answer => answer,
+    };
+    let engine = engine.map_err(|error| engine_fault(&error))?;
+    Ok((engine.capabilities().cpus, engine.capabilities().memory))
+}
+
+/// The value of `--name value`, `--name=value` or `name=value` among the arguments, typed like the default.
+fn param(args: &[String], name: &str, default: &Dynamic) -> Answer<Dynamic> {
+    let flag = format!("--{}", name.replace('_', "-"));
+    let mut given = None;
+    for (place, argument) in args.iter().enumerate() {
+        let (key, value) = match argument.split_once('=') {
+            Some((key, value)) => (key, Some(value.to_owned())),
+            None => (argument.as_str(), None),
+        };
+        let spelled = format!("--{name}");
+        match value {
+            Some(value) if key == name || key == flag || key == spelled => given = Some(value),
+            // `--quick` alone means yes.
+            None if (key == flag || key == spelled) && default.is_bool() => given = Some("true".to_owned()),
+            None if key == flag || key == spelled => {
+                let next = args.get(place + 1).cloned();
+                given = Some(next.ok_or_else(|| fault(format!("`{key}` needs a value")))?);
+            }
+            _ => {}
+        }
+    }
+    given.map_or_else(|| Ok(default.clone()), |text| typed(name, &text, default))
+}
+
+fn typed(name: &str, text: &str, default: &Dynamic) -> Answer<Dynamic> {
+    let wrong = |what: &str| fault(format!("the argument `{name}` is {what}, not `{text}`"));
+    if default.is_int() {
+        text.parse::<i64>().map(Dynamic::from).map_err(|_| wrong("a whole number"))
+    } else if default.is_float() {
+        text.parse::<f64>().map(Dynamic::from).map_err(|_| wrong("a number"))
+    } else if default.is_bool() {
+        match text {
+            "true" | "yes" | "1" => Ok(true.into()),
+            "false" | "no" | "0" => Ok(false.into()),
+            _ => Err(wrong("true or false")),
+        }
+    } else if default.is_array() {
+        Ok(text.split(',').map(|part| super::files::guessed(part.trim())).collect::<Array>().into())
+    } else {
+        Ok(text.into())
+    }
+}
+
+fn variable(name: &str) -> Answer<Option<Dynamic>> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value.into())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(fault(format!("the variable `{name}` is not UTF-8 text"))),
+    }
+}
+
+/// Runs a line of shell in the script's folder and waits for it; an interrupt ends it with all it started.
+fn sh(script: &Script, line: &str) -> Answer<Map> {
+    script.check_interrupt()?;
+    let failed = |error: std::io::Error| fault(format!("cannot run `{line}`: {error}"));
+    let mut child = Command::new("sh")
+        .args(["-c", line])
+        .current_dir(&script.folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(failed)?;
+    let stdout = reader(child.stdout.take());
+    let stderr = reader(child.stderr.take());
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            break status;
+        }
+        if let Err(interrupted) = script.check_interrupt() {
+            if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                // It may have ended in this moment; then there is no one to kill.
+                let _gone = kill_process_group(group, Signal::KILL);
+            }
+            child.wait().map_err(failed)?;
+            return Err(interrupted);
+        }
+        std::thread::sleep(LOOK);
+    };
+    let text = |reader: std::thread::JoinHandle<std::io::Result<Vec<u8>>>| {
+        let bytes = reader.join().expect("reading bytes does not panic").map_err(failed)?;
+        Ok::<_, Box<EvalAltResult>>(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    let mut answer = Map::new();
+    answer.insert("stdout".into(), text(stdout)?.into());
+    answer.insert("stderr".into(), text(stderr)?.into());
+    answer.insert("code".into(), i64::from(code).into());
+    answer.insert("ok".into(), status.success().into());
+    Ok(answer)
+}
+
+/// Reads a stream to its end beside the other one: a full pipe would stop the command.
+fn reader(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<std::io::Result<Vec<u8>>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.map_or(Ok(0), |mut stream| stream.read_to_end(&mut bytes))?;
+        Ok(bytes)
+    })
+}
+
+fn sleep(script: &Script, seconds: f64) -> Answer<()> {
+    let span = Duration::try_from_secs_f64(seconds).map_err(|_| fault(format!("cannot sleep {seconds} seconds")))?;
+    let until = Instant::now().checked_add(span).ok_or_else(|| fault("nobody sleeps that long"))?;
+    loop {
+        script.check_interrupt()?;
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(LOOK));
+    }
+}
+
+/// Ends the script; runs that are open are waited for.
+fn exit(script: &Script, code: i64) -> Answer<()> {
+    let code = i32::try_from(code).ok().filter(|code| (0..=255).contains(code));
+    script.exit.set(Some(code.ok_or_else(|| fault("an exit code is a number from 0 to 255"))?));
+    Err(EvalAltResult::Exit(Dynamic::UNIT, Position::NONE).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use crate::engine::fake::Fake;
+    use crate::script::harness::Lab;
+
+    #[test]
+    fn the_host_is_that_of_the_default_engine() {
+        let lab = Lab::on(Fake::new(7.0));
+        assert_snapshot!(lab.output("print(cpus() - 1); print(memory()); print(gpus());"), @"
+        6
+        68719476736
+        []
+        ");
+    }
+
+    #[test]
+    fn arguments_are_typed_like_their_default() {
+        let mut lab = Lab::new();
+        let args = ["--count", "3", "rate=0.5", "--modes=a,2", "--quick", "--out-file", "x.csv", "rest", "--slow=no"];
+        lab.args = args.map(str::to_owned).into();
+        let script = "print(param(\"count\", 1) + 1); print(param(\"rate\", 1.0)); print(param(\"modes\", [])); print(param(\"quick\", false));
+            print(param(\"out_file\", \"y\")); print(param(\"none\", 7)); print(param(\"slow\", true)); print(args().len());
+            param(\"out_file\", 1);";
+        assert_snapshot!(lab.output(script), @r#"
+        4
+        0.5
+        ["a", 2]
+        true
+        x.csv
+        7
+        false
+        9
+        script.rhai:3:13: the argument `out_file` is a whole number, not `x.csv`
+          | param("out_file", 1);
+        "#);
+    }
+
+    #[test]
+    fn a_shell_line_runs_in_the_scripts_folder() {
+        let lab = Lab::new();
+        lab.file("here.txt", "");
+        let script = "let r = sh(\"ls here.txt; echo no >&2; exit 3\"); print(r); print(sh(\"kill -9 $$\").code); print(sh(\"true\").ok);";
+        assert_snapshot!(lab.output(script), @r#"
+        #{"code": 3, "ok": false, "stderr": "no\n", "stdout": "here.txt\n"}
+        137
+        true
+        "#);
+    }
+
+    #[test]
+    fn variables_and_time() {
+        let lab = Lab::new();
+        let script =
+            "print(env(\"COMBU_NO_SUCH\", 5)); print(env(\"PATH\") != \"\"); let t = now(); sleep(0.01); sleep(0);
+            print(now() - t >= 0.01); print(t > 1.6e9); env(\"COMBU_NO_SUCH\");";
+        assert_snapshot!(lab.output(script), @r#"
+        5
+        true
+        true
+        true
+        script.rhai:2:57: the environment has no `COMBU_NO_SUCH`
+          | print(now() - t >= 0.01); print(t > 1.6e9); env("COMBU_NO_SUCH");
+          = write `env("COMBU_NO_SUCH", default)`
+        "#);
+    }
+}

@@ -1,0 +1,87 @@
+//! The functions of the script API as people read them: `reference.md`, which a test holds against what is registered.
+
+/// The table, which is also most of the manual.
+pub(super) const TEXT: &str = include_str!("reference.md");
+
+/// The signatures in a heading: ``### `run(what)`, `run(what, options)` ``.
+fn entries() -> impl Iterator<Item = &'static str> {
+    let headings = TEXT.lines().filter_map(|line| line.strip_prefix("### "));
+    headings.flat_map(|heading| heading.split('`').skip(1).step_by(2))
+}
+
+/// The names of functions and methods.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    entries().filter(|signature| signature.contains('(')).map(name)
+}
+
+/// How a function is written, in each of its forms.
+pub(crate) fn signatures(wanted: &str) -> impl Iterator<Item = &'static str> {
+    entries().filter(move |signature| signature.contains('(') && name(signature) == wanted)
+}
+
+/// The name in a signature: `filter` in `experiment.filter(closure)`, `ok` in `result.ok`.
+fn name(signature: &'static str) -> &'static str {
+    let called = signature.split('(').next().unwrap_or_default();
+    called.rsplit('.').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{TEXT, entries, name};
+    use crate::script::harness::Lab;
+
+    /// What exists so that Rhai can print, compare and index, and what is Rhai's own or no function.
+    const SILENT: [&str; 6] = ["to_string", "to_debug", "==", "!=", "index$get$", "index$set$"];
+    const NOT_REGISTERED: [&str; 12] = [
+        "print",
+        "debug",
+        "FIELD",
+        "NAME",
+        "on_start",
+        "on_complete",
+        "on_fail",
+        "on_retry",
+        "on_event",
+        "",
+        "+",
+        "call",
+    ];
+
+    #[test]
+    fn the_table_names_what_is_registered_and_nothing_else() {
+        let lab = Lab::new();
+        let metadata: serde_json::Value = serde_json::from_str(&lab.functions()).unwrap();
+        let registered: BTreeSet<String> = metadata["functions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|function| function["name"].as_str().unwrap())
+            .map(|name| name.trim_start_matches("get$").trim_start_matches("set$").to_owned())
+            .filter(|name| !SILENT.contains(&name.as_str()))
+            .collect();
+        let written: BTreeSet<String> = entries()
+            .map(|signature| if signature.ends_with(']') { "" } else { name(signature) })
+            .map(|name| if name.starts_with("experiment +") { "+" } else { name })
+            .map(str::to_owned)
+            .collect();
+        let without: Vec<_> = registered.difference(&written).filter(|name| *name != "+").collect();
+        let unknown: Vec<_> =
+            written.difference(&registered).filter(|name| !NOT_REGISTERED.contains(&name.as_str())).collect();
+        assert!(without.is_empty(), "registered but not in reference.md: {without:?}");
+        assert!(unknown.is_empty(), "in reference.md but not registered: {unknown:?}");
+    }
+
+    #[test]
+    fn every_example_compiles() {
+        let lab = Lab::new();
+        let mut count = 0;
+        for block in TEXT.split("```rhai\n").skip(1) {
+            let example = block.split("```").next().unwrap();
+            lab.compile(example).unwrap_or_else(|error| panic!("{error}\n{example}"));
+            count += 1;
+        }
+        assert!(count > 30, "{count} examples");
+    }
+}

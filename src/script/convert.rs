@@ -1,0 +1,113 @@
+//! Between Rhai's values and JSON, which is the form every trial, option and event has in a script.
+
+use std::sync::Arc;
+
+use rhai::{Array, Dynamic, FnPtr, Map};
+use serde_json::{Number, Value};
+
+use crate::model::trial::Trial;
+use crate::script::error::{Answer, fault};
+use crate::script::params::Params;
+use crate::script::result::{RunResult, TrialView};
+
+/// A JSON value as a script sees it: null is `()`, whole numbers are integers.
+pub(super) fn from_json(value: &Value) -> Dynamic {
+    match value {
+        Value::Null => Dynamic::UNIT,
+        Value::Bool(truth) => (*truth).into(),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => whole.into(),
+            None => number.as_f64().unwrap_or(f64::NAN).into(),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(values) => Dynamic::from_array(values.iter().map(from_json).collect()),
+        Value::Object(fields) => from_object(fields).into(),
+    }
+}
+
+/// A JSON object as a script sees it.
+pub(super) fn from_object(fields: &serde_json::Map<String, Value>) -> Map {
+    fields.iter().map(|(key, value)| (key.as_str().into(), from_json(value))).collect()
+}
+
+/// A script's value as JSON; NaN and the infinities become null, which is all JSON has for them.
+///
+/// # Errors
+/// When it holds something without a JSON form; the message says where.
+pub(super) fn to_json(value: &Dynamic) -> Answer<Value> {
+    json_at(value, &mut Vec::new())
+}
+
+/// A script's map as a JSON object.
+///
+/// # Errors
+/// As for [`to_json`].
+pub(super) fn to_object(map: &Map) -> Answer<serde_json::Map<String, Value>> {
+    object_at(map, &mut Vec::new())
+}
+
+fn object_at(map: &Map, path: &mut Vec<String>) -> Answer<serde_json::Map<String, Value>> {
+    let mut fields = serde_json::Map::new();
+    for (key, value) in map {
+        path.push(key.to_string());
+        fields.insert(key.to_string(), json_at(value, path)?);
+        path.pop();
+    }
+    Ok(fields)
+}
+
+fn json_at(value: &Dynamic, path: &mut Vec<String>) -> Answer<Value> {
+    // A variable that a closure captured is shared; JSON wants what is in it.
+    let value = &value.clone().flatten();
+    if value.is_unit() {
+        return Ok(Value::Null);
+    }
+    if let Ok(truth) = value.as_bool() {
+        return Ok(Value::Bool(truth));
+    }
+    if let Ok(whole) = value.as_int() {
+        return Ok(Value::Number(whole.into()));
+    }
+    if let Ok(number) = value.as_float() {
+        return Ok(Number::from_f64(number).map_or(Value::Null, Value::Number));
+    }
+    if value.is_string() || value.is_char() {
+        return Ok(Value::String(value.to_string()));
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        return Ok(Value::Object(object_at(&map, path)?));
+    }
+    if let Some(values) = value.read_lock::<Array>() {
+        let mut list = Vec::with_capacity(values.len());
+        for (index, value) in values.iter().enumerate() {
+            path.push(index.to_string());
+            list.push(json_at(value, path)?);
+            path.pop();
+        }
+        return Ok(Value::Array(list));
+    }
+    if let Some(range) = value.read_lock::<std::ops::Range<i64>>() {
+        return Ok(Value::Array(range.clone().map(Value::from).collect()));
+    }
+    if let Some(range) = value.read_lock::<std::ops::RangeInclusive<i64>>() {
+        return Ok(Value::Array(range.clone().map(Value::from).collect()));
+    }
+    own_type(value).ok_or_else(|| {
+        let at = if path.is_empty() { String::new() } else { format!("`{}`: ", path.join(".")) };
+        let what = if value.is::<FnPtr>() { "a closure" } else { "a value of this type" };
+        fault(format!("{at}{what} ({}) has no JSON form", value.type_name()))
+    })
+}
+
+fn own_type(value: &Dynamic) -> Option<Value> {
+    if let Some(trial) = value.read_lock::<Arc<Trial>>() {
+        return Some(Value::Object(trial.to_json()));
+    }
+    if let Some(params) = value.read_lock::<Params>() {
+        return to_object(&params.values).ok().map(Value::Object);
+    }
+    if let Some(view) = value.read_lock::<TrialView>() {
+        return Some(view.to_json());
+    }
+    value.read_lock::<RunResult>().map(|result| result.to_json())
+}

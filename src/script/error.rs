@@ -1,0 +1,511 @@
+//! Script errors: what went wrong, in which file, line and column, and what to do about it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
+
+use crate::engine::EngineError;
+use crate::plan::Problem;
+use crate::run::session::RunError;
+use crate::script::Script;
+use crate::script::api::table;
+
+/// What a native function answers.
+pub(super) type Answer<T> = Result<T, Box<EvalAltResult>>;
+
+/// Why a script ended without reaching its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ScriptError {
+    /// The file the error is in: the script or a module it imports, as people would write it.
+    pub file: PathBuf,
+    /// Line, from 1; absent where no place is to blame (an unreadable file).
+    pub line: Option<usize>,
+    /// Column in characters, from 1.
+    pub column: Option<usize>,
+    /// The text of that line.
+    pub source_line: Option<String>,
+    /// What went wrong: lower case, without a full stop.
+    pub message: String,
+    /// What to do next, where that is known.
+    pub hint: Option<String>,
+    /// What sort of error it is.
+    pub kind: Kind,
+    /// The calls that led there, the innermost first.
+    pub trace: Vec<Place>,
+}
+
+/// What sort of error ended a script; the command line chooses its exit code by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// The file could not be read.
+    Read,
+    /// The script, or a module it imports, is no Rhai.
+    Parse,
+    /// A call failed, or the script threw.
+    Run,
+    /// A signal ended it; who sent it, as a noun: `SIGINT`.
+    Interrupted(String),
+    /// An engine is out of reach or refused.
+    Engine,
+}
+
+/// A call in a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// The function called there, or the module imported.
+    pub called: String,
+}
+
+/// An error of combu's own on its way through Rhai; what `catch (e)` gives.
+#[derive(Debug, Clone)]
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+    pub(super) kind: Kind,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// An error with a message.
+pub(super) fn fault(message: impl Into<String>) -> Box<EvalAltResult> {
+    raise(Fault { message: message.into(), hint: None, kind: Kind::Run })
+}
+
+/// An error with a message and what to do next.
+pub(super) fn fault_with(message: impl Into<String>, hint: impl Into<String>) -> Box<EvalAltResult> {
+    raise(Fault { message: message.into(), hint: Some(hint.into()), kind: Kind::Run })
+}
+
+/// What keeps a run from starting, as a script error.
+pub(super) fn run_fault(error: &RunError) -> Box<EvalAltResult> {
+    match error {
+        RunError::Engine(error) => engine_fault(error),
+        RunError::Plan(error) => {
+            let hint = error.problems.iter().find_map(Problem::hint);
+            let problems: Vec<String> = error.problems.iter().map(ToString::to_string).collect();
+            let list = match &problems[..] {
+                [problem] => format!(" {problem}"),
+                problems => problems.iter().map(|problem| format!("\n  {problem}")).collect(),
+            };
+            let message = format!("the experiment `{}` cannot run:{list}", error.experiment);
+            raise(Fault { message, hint, kind: Kind::Run })
+        }
+        RunError::Obstacles(_) => {
+            let hint = "`kill(experiment)` removes what earlier runs left of it";
+            fault_with(format!("nothing was started: {error}"), hint)
+        }
+    }
+}
+
+/// An engine's error, as a script error.
+pub(super) fn engine_fault(error: &EngineError) -> Box<EvalAltResult> {
+    raise(Fault { message: error.chain(), hint: None, kind: Kind::Engine })
+}
+
+/// An engine that went out of reach while a run was on it.
+pub(super) fn unreachable_fault(message: &str) -> Box<EvalAltResult> {
+    raise(Fault { message: format!("the engine is out of reach: {message}"), hint: None, kind: Kind::Engine })
+}
+
+/// Ends the script, whatever it catches.
+pub(super) fn interrupted(by: Option<String>) -> Box<EvalAltResult> {
+    let by = by.unwrap_or_else(|| "an interrupt".to_owned());
+    EvalAltResult::ErrorTerminated(by.into(), Position::NONE).into()
+}
+
+/// An error of combu's own with the place in a value that it is about.
+pub(super) fn within(place: &str, error: EvalAltResult) -> Box<EvalAltResult> {
+    match error {
+        EvalAltResult::ErrorRuntime(value, position) => match value.try_cast_result::<Fault>() {
+            Ok(fault) => raise(Fault { message: format!("{place}: {}", fault.message), ..fault }),
+            Err(value) => EvalAltResult::ErrorRuntime(value, position).into(),
+        },
+        error => error.into(),
+    }
+}
+
+/// The message of an error and of its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+fn raise(fault: Fault) -> Box<EvalAltResult> {
+    EvalAltResult::ErrorRuntime(Dynamic::from(fault), Position::NONE).into()
+}
+
+/// `; did you mean ...` as a hint, when one of the candidates is near.
+pub(super) fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(wrong, candidates).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// The candidate nearest to a mistyped word, if one is near enough to be meant.
+pub(super) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(wrong, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (wrong.len().max(candidate.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Most calls that are told: what recursion adds beyond says nothing new.
+const CALLS: usize = 8;
+
+impl ScriptError {
+    /// A script that cannot be read.
+    pub(super) fn unreadable(file: PathBuf, error: &std::io::Error) -> Self {
+        let message = format!("cannot read the script: {error}");
+        Self {
+            file,
+            line: None,
+            column: None,
+            source_line: None,
+            message,
+            hint: None,
+            kind: Kind::Read,
+            trace: Vec::new(),
+        }
+    }
+
+    /// What Rhai says, with the place to blame.
+    pub(super) fn of(mut error: EvalAltResult, script: &Script) -> Self {
+        let mut file = script.shown.display().to_string();
+        let mut trace = Vec::new();
+        let mut blamed = (file.clone(), Position::NONE);
+        loop {
+            let position = error.position();
+            if !position.is_none() {
+                blamed = (file.clone(), position);
+            }
+            let called = |called: &str| Place {
+                file: file.clone().into(),
+                line: position.line().unwrap_or(0),
+                column: position.position().unwrap_or(0),
+                called: called.to_owned(),
+            };
+            let (place, source, inner) = match error {
+                EvalAltResult::ErrorInFunctionCall(name, source, inner, _) => {
+                    let name = if name.starts_with("anon$") { "a closure".to_owned() } else { name };
+                    (called(&name), source, inner)
+                }
+                EvalAltResult::ErrorInModule(path, inner, _) => (called(&path), path.clone(), inner),
+                other => {
+                    error = other;
+                    break;
+                }
+            };
+            if place.line > 0 {
+                trace.insert(0, place);
+                trace.truncate(CALLS);
+            }
+            if !source.is_empty() {
+                file = source;
+            }
+            error = *inner;
+        }
+        let (file, position) = blamed;
+        let (message, hint, kind) = explain(error);
+        Self {
+            source_line: position.line().and_then(|line| script.line_of(&file, line)),
+            file: file.into(),
+            line: position.line(),
+            column: position.line().map(|_| position.position().unwrap_or(1)),
+            message,
+            hint,
+            kind,
+            trace,
+        }
+    }
+}
+
+fn explain(mut error: EvalAltResult) -> (String, Option<String>, Kind) {
+    error.clear_position();
+    match error {
+        EvalAltResult::ErrorTerminated(by, _) => {
+            (format!("interrupted by {by}"), None, Kind::Interrupted(by.to_string()))
+        }
+        EvalAltResult::ErrorRuntime(value, _) => match value.try_cast_result::<Fault>() {
+            Ok(fault) => (fault.message, fault.hint, fault.kind),
+            Err(value) => (thrown(&value), None, Kind::Run),
+        },
+        EvalAltResult::ErrorParsing(problem, _) => {
+            let hint = parse_hint(&problem);
+            (lowered(&problem.to_string()), hint, Kind::Parse)
+        }
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => {
+            let signature = signature.replace("&str | ImmutableString | String", "string");
+            let name = signature.split([' ', '(']).next().unwrap_or_default().to_owned();
+            (format!("no function `{signature}`"), Some(function_hint(&name)), Kind::Run)
+        }
+        EvalAltResult::ErrorVariableNotFound(name, _) => {
+            let hint = variable_hint(&name);
+            (format!("no variable `{name}`"), hint, Kind::Run)
+        }
+        EvalAltResult::ErrorPropertyNotFound(name, _) => {
+            (format!("no property `{name}`"), Some(absent_hint(&name)), Kind::Run)
+        }
+        EvalAltResult::ErrorDotExpr(message, _) => (lowered(&message), None, Kind::Run),
+        EvalAltResult::ErrorStackOverflow(_) => {
+            ("functions call each other too deeply".to_owned(), Some("use a loop".to_owned()), Kind::Run)
+        }
+        other => (lowered(&other.to_string()), None, Kind::Run),
+    }
+}
+
+fn thrown(value: &Dynamic) -> String {
+    let text = value.to_string();
+    if text.is_empty() { "the script threw an error without a message".to_owned() } else { text }
+}
+
+fn absent_hint(name: &str) -> String {
+    format!("where it may be absent, write `get(map, \"{name}\", default)` or ask `\"{name}\" in map`")
+}
+
+fn function_hint(name: &str) -> String {
+    let known: Vec<&str> = table::signatures(name).collect();
+    if !known.is_empty() {
+        return format!("there is {}", known.join(", "));
+    }
+    match nearest(name, table::names()) {
+        Some(near) => {
+            let known: Vec<&str> = table::signatures(near).collect();
+            format!("did you mean {}?", known.join(", "))
+        }
+        None => {
+            format!("docs/scripting.md lists every function; a closure in a variable is called `{name}.call(..)`")
+        }
+    }
+}
+
+fn variable_hint(name: &str) -> Option<String> {
+    if let Some(signature) = table::signatures(name).next() {
+        return Some(format!("functions are called with parentheses: {signature}"));
+    }
+    if let Some(near) = nearest(name, table::names()) {
+        let known: Vec<&str> = table::signatures(near).collect();
+        return Some(format!("did you mean {}?", known.join(", ")));
+    }
+    Some(format!("declare it first: `let {name} = ..;`"))
+}
+
+fn parse_hint(problem: &ParseErrorType) -> Option<String> {
+    match problem {
+        ParseErrorType::VariableUndefined(name) => variable_hint(name),
+        ParseErrorType::ModuleUndefined(name) => {
+            Some(format!("import it first: `import \"combu/{name}\" as {name};` or `import \"{name}\" as {name};`"))
+        }
+        ParseErrorType::Reserved(word) => Some(format!(
+            "`{word}` is a reserved word of Rhai: as a key write `map[\"{word}\"]`, else choose another name"
+        )),
+        ParseErrorType::PropertyExpected => {
+            Some("a key that is a reserved word of Rhai is written `map[\"key\"]`".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn lowered(text: &str) -> String {
+    let mut letters = text.chars();
+    let second_is_capital = text.chars().nth(1).is_some_and(char::is_uppercase);
+    match letters.next() {
+        Some(first) if !second_is_capital => first.to_lowercase().chain(letters).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use crate::script::harness::Lab;
+    use crate::script::{Kind, on_large_stack};
+
+    #[test]
+    fn a_syntax_error_shows_its_line() {
+        let lab = Lab::new();
+        assert_snapshot!(lab.output("let x = 1;\nlet y = [1, 2;\n"), @"
+        script.rhai:2:14: expecting ',' to separate the items of this array literal
+          | let y = [1, 2;
+        ");
+        assert_snapshot!(lab.output("print(cpu);"), @"
+        script.rhai:1:7: undefined variable: cpu
+          | print(cpu);
+          = did you mean cpus()?
+        ");
+        assert_snapshot!(lab.output("let default = 3;"), @r#"
+        script.rhai:1:5: 'default' is a reserved keyword
+          | let default = 3;
+          = `default` is a reserved word of Rhai: as a key write `map["default"]`, else choose another name
+        "#);
+        assert_snapshot!(lab.output("print(plan);"), @"
+        script.rhai:1:7: undefined variable: plan
+          | print(plan);
+          = functions are called with parentheses: plan(experiment)
+        ");
+        assert_snapshot!(lab.output("let g = grid::grid(#{});"), @r#"
+        script.rhai:1:9: undefined module: grid
+          | let g = grid::grid(#{});
+          = import it first: `import "combu/grid" as grid;` or `import "grid" as grid;`
+        "#);
+        assert_eq!(lab.execute("let").unwrap_err().kind, Kind::Parse);
+    }
+
+    #[test]
+    fn a_failing_call_shows_its_line_and_what_to_do() {
+        let lab = Lab::new();
+        assert_snapshot!(lab.output("let a = 1;\n  exprement(\"x\", []);"), @r#"
+        script.rhai:2:3: no function `exprement (string, array)`
+          | exprement("x", []);
+          = did you mean experiment(path), experiment(path, options), experiment(name, trials)?
+        "#);
+        assert_snapshot!(lab.output("run(1);"), @"
+        script.rhai:1:1: no function `run (i64)`
+          | run(1);
+          = there is run(what), run(what, options)
+        ");
+        assert_snapshot!(lab.output("let f = |x| x;\nf(1);"), @"
+        script.rhai:2:1: no function `f (i64)`
+          | f(1);
+          = docs/scripting.md lists every function; a closure in a variable is called `f.call(..)`
+        ");
+        assert_snapshot!(lab.output("let m = #{ mode: 1 };\nprint(m.mdoe);"), @r#"
+        script.rhai:2:9: no property `mdoe`
+          | print(m.mdoe);
+          = where it may be absent, write `get(map, "mdoe", default)` or ask `"mdoe" in map`
+        "#);
+        assert_snapshot!(lab.output("let m = #{ mode: 1 };\nprint(m.zebra);"), @r#"
+        script.rhai:2:9: no property `zebra`
+          | print(m.zebra);
+          = where it may be absent, write `get(map, "zebra", default)` or ask `"zebra" in map`
+        "#);
+        assert_snapshot!(lab.output("throw \"no luck\";"), @r#"
+        script.rhai:1:1: no luck
+          | throw "no luck";
+        "#);
+        assert_snapshot!(lab.output("throw #{ code: 3 };"), @r#"
+        script.rhai:1:1: #{"code": 3}
+          | throw #{ code: 3 };
+        "#);
+        assert_snapshot!(lab.output("let x = 1 / 0;"), @"
+        script.rhai:1:11: division by zero: 1 / 0
+          | let x = 1 / 0;
+        ");
+        assert_snapshot!(lab.output("let a = [1];\nprint(a[3]);"), @"
+        script.rhai:2:9: array index 3 out of bounds: only 1 element in array
+          | print(a[3]);
+        ");
+    }
+
+    #[test]
+    fn a_call_within_calls_shows_the_innermost_line_and_the_way_there() {
+        let lab = Lab::new();
+        let script = "fn deep(x) {\n    read_file(x)\n}\nfn outer(x) { deep(x) }\nouter(\"none\");";
+        assert_snapshot!(lab.output(script), @"
+        script.rhai:2:5: cannot read `none`: No such file or directory (os error 2)
+          | read_file(x)
+          < deep at script.rhai:4:15
+          < outer at script.rhai:5:1
+        ");
+        assert_snapshot!(lab.output("[1, 2].map(|x| {\n  x.nothing()\n});"), @"
+        script.rhai:2:5: no function `nothing (i64)`
+          | x.nothing()
+          = docs/scripting.md lists every function; a closure in a variable is called `nothing.call(..)`
+          < a closure at script.rhai:1:8
+          < map at script.rhai:1:8
+        ");
+    }
+
+    #[test]
+    fn functions_that_call_each_other_for_ever_are_stopped() {
+        let text = on_large_stack(|| Lab::new().output("fn f(n) { f(n + 1) }\nf(1);")).unwrap();
+        let head: Vec<&str> = text.lines().take(3).collect();
+        assert_snapshot!(head.join("\n"), @"
+        script.rhai:2:1: functions call each other too deeply
+          | f(1);
+          = use a loop
+        ");
+    }
+
+    #[test]
+    fn an_error_in_an_imported_module_shows_the_modules_line() {
+        let lab = Lab::new();
+        lab.file("lib/bad.rhai", "fn x() {\n  1 +\n}\n").file("lib/body.rhai", "let a = 1;\nlet b = a.nothing();\n");
+        lab.file("lib/calls.rhai", "import \"inner\" as inner;\nfn begin() {\n  inner::begin()\n}\n");
+        lab.file("lib/inner.rhai", "fn begin() {\n  read_file(\"none\")\n}\n");
+        assert_snapshot!(lab.output("import \"lib/bad\" as bad;"), @"
+        lib/bad.rhai:3:1: unexpected '}'
+          | }
+          < FOLDER/lib/bad.rhai at script.rhai:1:8
+        ");
+        assert_snapshot!(lab.output("import \"lib/body\" as body;"), @"
+        lib/body.rhai:2:11: no function `nothing (i64)`
+          | let b = a.nothing();
+          = docs/scripting.md lists every function; a closure in a variable is called `nothing.call(..)`
+          < FOLDER/lib/body.rhai at script.rhai:1:8
+        ");
+        assert_snapshot!(lab.output("import \"lib/calls\" as calls;\ncalls::begin();"), @r#"
+        lib/inner.rhai:2:3: cannot read `none`: No such file or directory (os error 2)
+          | read_file("none")
+          < begin at lib/calls.rhai:3:10
+          < begin at script.rhai:2:8
+        "#);
+        assert_snapshot!(lab.output("import \"lib/none\" as none;"), @r#"
+        script.rhai:1:8: cannot import `lib/none`: FOLDER/lib/none.rhai: No such file or directory (os error 2)
+          | import "lib/none" as none;
+        "#);
+        assert_snapshot!(lab.output("import \"combu/gird\" as grid;"), @r#"
+        script.rhai:1:8: combu has no module `combu/gird`
+          | import "combu/gird" as grid;
+          = did you mean `combu/grid`?
+        "#);
+        assert_snapshot!(lab.output("import \"combu/grid\" as grid;\ngrid::zip(#{ a: [1], b: [1, 2] });"), @"
+        combu/grid:28:45: zip: b has 2 values, another key 1
+          | if length >= 0 && count != length { throw `zip: ${key} has ${count} values, another key ${length}`; }
+          < zip at script.rhai:2:7
+        ");
+        lab.file("loop.rhai", "import \"loop\" as l;");
+        assert_snapshot!(lab.output("import \"loop\" as l;"), @r#"
+        loop.rhai:1:8: `loop` imports itself, directly or through another module
+          | import "loop" as l;
+          < FOLDER/loop.rhai at script.rhai:1:8
+        "#);
+    }
+
+    #[test]
+    fn an_error_can_be_caught_and_thrown_again() {
+        let lab = Lab::new();
+        let script = "try { read_file(\"none\") } catch (e) { print(`caught: ${e.message}`); throw e; }";
+        assert_snapshot!(lab.output(script), @r#"
+        caught: cannot read `none`: No such file or directory (os error 2)
+        script.rhai:1:70: cannot read `none`: No such file or directory (os error 2)
+          | try { read_file("none") } catch (e) { print(`caught: ${e.message}`); throw e; }
+        "#);
+        assert_eq!(lab.output("try { exit(3) } catch { print(\"no\") }"), "[exit 3]");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_told() {
+        let lab = Lab::new();
+        let error = lab.execute_file(std::path::Path::new("/none/x.rhai")).unwrap_err();
+        assert_eq!((error.kind.clone(), error.line), (Kind::Read, None));
+        assert_snapshot!(lab.told(&error), @"/none/x.rhai: cannot read the script: No such file or directory (os error 2)");
+    }
+}

@@ -1,0 +1,168 @@
+//! Hooks: script closures called with what happens in a run, on the script's own thread.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr, Map, NativeCallContext};
+
+use crate::model::event::{Event, Fact};
+use crate::model::outcome::Outcome;
+use crate::model::summary::Summary;
+use crate::script::Script;
+use crate::script::convert;
+use crate::script::error::{Answer, did_you_mean, fault, fault_with};
+use crate::script::live::{Run, Way};
+use crate::script::result::TrialView;
+
+/// What a run's options call its hooks.
+pub(super) const HOOKS: [&str; 5] = ["on_start", "on_complete", "on_fail", "on_retry", "on_event"];
+
+/// From where closures are called.
+pub(super) enum Caller<'a> {
+    /// From a native function that the script called.
+    Inside(&'a NativeCallContext<'a>),
+    /// After the script has ended.
+    Outside(&'a Engine, &'a AST),
+}
+
+impl Caller<'_> {
+    fn call(&self, closure: &FnPtr, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
+        match self {
+            Self::Inside(context) => closure.call_within_context(context, arguments),
+            Self::Outside(engine, ast) => closure.call(engine, ast, arguments),
+        }
+    }
+}
+
+/// The hooks of a run.
+#[derive(Default)]
+pub(super) struct Hooks {
+    hooks: Vec<Hook>,
+}
+
+struct Hook {
+    name: &'static str,
+    closure: FnPtr,
+    /// How many arguments it takes, once that is known.
+    takes: Cell<Option<usize>>,
+}
+
+impl Hooks {
+    /// Takes the hooks out of a run's options.
+    ///
+    /// # Errors
+    /// When one is unknown or no closure.
+    pub(super) fn take(options: &mut Map) -> Answer<Self> {
+        let mut hooks = Vec::new();
+        let names: Vec<String> = options.keys().filter(|key| key.starts_with("on_")).map(ToString::to_string).collect();
+        for name in names {
+            let value = options.remove(name.as_str()).unwrap_or_default();
+            let Some(known) = HOOKS.into_iter().find(|known| *known == name) else {
+                let hint = did_you_mean(&name, HOOKS).unwrap_or_else(|| format!("there are {}", HOOKS.join(", ")));
+                return Err(fault_with(format!("there is no hook `{name}`"), hint));
+            };
+            let found = value.type_name();
+            let closure = value
+                .flatten()
+                .try_cast::<FnPtr>()
+                .ok_or_else(|| fault(format!("`{name}` takes a closure such as `|t| print(t.name)`, not {found}")))?;
+            hooks.push(Hook { name: known, closure, takes: Cell::new(None) });
+        }
+        // In the order of the manual: on_complete is called before on_fail.
+        hooks.sort_by_key(|hook| HOOKS.iter().position(|name| *name == hook.name));
+        Ok(Self { hooks })
+    }
+
+    /// Calls the hooks an event is for.
+    pub(super) fn call(
+        &self,
+        caller: &Caller<'_>,
+        script: &Script,
+        event: &Event,
+        summary: &Summary,
+        way: &Way,
+    ) -> Answer<()> {
+        for hook in self.hooks.iter().filter(|hook| hook.is_for(&event.fact)) {
+            // While trials are being stopped, no closure may ask for more, nor fail and so hurry the stop.
+            if script.session.interrupt().count() > 0 {
+                return Ok(());
+            }
+            let first = hook.first(event, summary, script, way)?;
+            match hook.run(caller, first, || Run::in_hook(way, summary)) {
+                Err(_) if script.session.interrupt().count() > 0 => return Ok(()),
+                called => called?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Hook {
+    fn is_for(&self, fact: &Fact) -> bool {
+        match self.name {
+            "on_start" => matches!(fact, Fact::AttemptStarted { .. }),
+            "on_complete" => matches!(fact, Fact::TrialEnded { .. }),
+            "on_fail" => matches!(fact, Fact::TrialEnded { outcome, .. } if Outcome::is_failure(outcome)),
+            "on_retry" => matches!(fact, Fact::RetryScheduled { .. }),
+            _ => true,
+        }
+    }
+
+    /// The closure's first argument: the trial the event is about, or the event itself.
+    fn first(&self, event: &Event, summary: &Summary, script: &Script, way: &Way) -> Answer<Dynamic> {
+        let trial = match &event.fact {
+            Fact::AttemptStarted { trial, .. }
+            | Fact::TrialEnded { trial, .. }
+            | Fact::RetryScheduled { trial, .. } => summary.get(trial),
+            _ => None,
+        };
+        match trial {
+            Some(result) if self.name != "on_event" => Ok(Dynamic::from(TrialView {
+                result: Rc::new(result.clone()),
+                way: Some(way.clone()),
+                folder: script.folder.clone(),
+            })),
+            _ => {
+                let event =
+                    serde_json::to_value(event).map_err(|error| fault(format!("an event has no form: {error}")))?;
+                Ok(convert::from_json(&event))
+            }
+        }
+    }
+
+    /// Calls the closure with as many arguments as it takes: none, the first, or the run too.
+    fn run(&self, caller: &Caller<'_>, first: Dynamic, run: impl Fn() -> Run) -> Answer<()> {
+        let candidates: &[usize] = match self.takes.get() {
+            Some(0) => &[0],
+            Some(1) => &[1],
+            Some(_) => &[2],
+            None => &[1, 2, 0],
+        };
+        for &count in candidates {
+            let mut arguments = Vec::new();
+            if count > 0 {
+                arguments.push(first.clone());
+            }
+            if count > 1 {
+                arguments.push(Dynamic::from(run()));
+            }
+            match caller.call(&self.closure, arguments) {
+                // Without a body that ran, the error carries the closure's own name.
+                Err(error) if self.is_missing(&error) => {}
+                called => {
+                    self.takes.set(Some(count));
+                    return called.map(|_| ());
+                }
+            }
+        }
+        Err(fault_with(
+            format!("`{}` cannot be called: it takes no argument, the trial, or the trial and the run", self.name),
+            "a closure that an imported module made can only be called in that module",
+        ))
+    }
+
+    fn is_missing(&self, error: &EvalAltResult) -> bool {
+        let EvalAltResult::ErrorFunctionNotFound(signature, _) = error else { return false };
+        signature.split([' ', '(']).next() == Some(self.closure.fn_name())
+    }
+}

@@ -1,0 +1,168 @@
+//! What trials printed, read back: texts, the numbers in them, and tables made of results.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde_json::Value;
+
+/// Most bytes of a log that a script gets: what lies before is in the file.
+pub(super) const MOST: u64 = 1 << 20;
+
+/// The text of a log; of one larger than [`MOST`], whole lines from its end.
+pub(super) fn text(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    if length > MOST {
+        file.seek(SeekFrom::Start(length - MOST))?;
+    }
+    file.read_to_end(&mut bytes)?;
+    if length > MOST
+        && let Some(end) = bytes.iter().position(|byte| *byte == b'\n')
+    {
+        bytes.drain(..=end);
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The last lines of a text.
+pub(super) fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+/// Every number written as `key=1`, `key: 1`, `key = 1` or `"key": 1`, in order.
+pub(super) fn numbers(text: &str, key: &str) -> Vec<f64> {
+    if key.is_empty() {
+        return Vec::new();
+    }
+    let found = text.match_indices(key).filter_map(|(at, _)| {
+        let inside_a_word = text[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
+        if inside_a_word {
+            return None;
+        }
+        let rest = text[at + key.len()..].trim_start_matches(['"', '\'']).trim_start_matches([' ', '\t']);
+        number(rest.strip_prefix(['=', ':'])?.trim_start_matches([' ', '\t']))
+    });
+    found.collect()
+}
+
+fn number(text: &str) -> Option<f64> {
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-'))).unwrap_or(text.len());
+    let word = text[..end].trim_end_matches('.');
+    // `12s` and `3.5%` are 12 and 3.5: what is behind the number is its unit.
+    (1..=word.len()).rev().find_map(|end| word[..end].parse().ok())
+}
+
+/// A table of values under headings: text to the left, numbers to the right.
+pub(super) fn table(columns: &[String], rows: &[Vec<Value>]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(columns);
+    for row in rows {
+        table.add_row(row.iter().map(|value| Cell::new(cell(value))));
+    }
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        let numbers = rows.iter().all(|row| row.get(place).is_none_or(|value| value.is_number() || value.is_null()));
+        if numbers && !rows.is_empty() {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// A value as tables show it: six digits of a fraction are what people read.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() => short(float),
+            _ => number.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
+
+fn short(float: f64) -> String {
+    let digits = if float == 0.0 { 0 } else { 5 - float.abs().log10().floor() as i32 };
+    if !(-3..=11).contains(&digits) {
+        return format!("{float:e}");
+    }
+    let text = format!("{float:.*}", digits.max(0) as usize);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A value as files hold it: every digit.
+pub(super) fn field(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Headings and rows as CSV.
+pub(super) fn csv(columns: &[String], rows: &[Vec<Value>]) -> io::Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(columns)?;
+    for row in rows {
+        writer.write_record(row.iter().map(field))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    use super::{MOST, csv, last_lines, numbers, table, text};
+
+    #[test]
+    fn numbers_are_found_behind_their_key() {
+        let log = "epoch 1 loss=0.5\nepoch 2 loss: 2.5e-1, val_loss=9\n{\"loss\": -3}\nloss = nan\nglossy=4 loss=12s loss=0.1%.\n";
+        let found = numbers(log, "loss");
+        assert_eq!(found[..3], [0.5, 0.25, -3.0]);
+        assert!(found[3].is_nan());
+        assert_eq!(found[4..], [12.0, 0.1]);
+        assert_eq!(numbers(log, "val_loss"), [9.0]);
+        assert_eq!(numbers(log, ""), [0.0; 0]);
+        assert_eq!(numbers("loss=\nloss: none", "loss"), [0.0; 0]);
+    }
+
+    #[test]
+    fn a_large_log_is_read_from_its_end_in_whole_lines() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let line = "0123456789\n";
+        std::fs::write(file.path(), line.repeat(200_000)).unwrap();
+        let end = text(file.path()).unwrap();
+        assert!(end.len() as u64 <= MOST && end.starts_with(line));
+        assert_eq!(last_lines("a\nb\nc\n", 2), "b\nc");
+    }
+
+    #[test]
+    fn tables_align_numbers_and_csv_quotes_text() {
+        let columns = ["name".to_owned(), "loss".to_owned(), "exit".to_owned()];
+        let rows = vec![
+            vec![json!("short"), json!(0.1 + 0.2), json!(0)],
+            vec![json!("longer, name"), json!(1234567.25), json!(null)],
+            vec![json!("tiny"), json!(1.5e-9), json!(137)],
+        ];
+        assert_snapshot!(table(&columns, &rows), @"
+        name             loss  exit
+        short             0.3     0
+        longer, name  1234567
+        tiny           1.5e-9   137
+        ");
+        assert_snapshot!(csv(&columns, &rows).unwrap(), @r#"
+        name,loss,exit
+        short,0.30000000000000004,0
+        "longer, name",1234567.25,
+        tiny,1.5e-9,137
+        "#);
+    }
+}

@@ -1,0 +1,209 @@
+//! Modules: `import "combu/grid"` comes from the binary, everything else from files beside the importing one.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+
+use crate::script::Script;
+use crate::script::error::{Answer, did_you_mean, fault, fault_with};
+
+/// What modules of the binary are called.
+const PREFIX: &str = "combu/";
+
+/// The modules of the binary.
+pub(super) const EMBEDDED: [(&str, &str); 3] = [
+    ("combu/grid", include_str!("../../stdlib/grid.rhai")),
+    ("combu/lab", include_str!("../../stdlib/lab.rhai")),
+    ("combu/search", include_str!("../../stdlib/search.rhai")),
+];
+
+/// The text of a module of the binary.
+pub(super) fn embedded(name: &str) -> Option<&'static str> {
+    EMBEDDED.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// Finds and keeps modules; each is evaluated once.
+pub(super) struct Modules {
+    script: Rc<Script>,
+    known: RefCell<HashMap<PathBuf, Shared<Module>>>,
+    /// Modules that are being evaluated, outermost first.
+    loading: RefCell<Vec<PathBuf>>,
+}
+
+impl Modules {
+    pub(super) fn new(script: Rc<Script>) -> Self {
+        Self { script, known: RefCell::default(), loading: RefCell::default() }
+    }
+
+    /// The file a module is in, as people would write it.
+    fn file(&self, source: Option<&str>, path: &str) -> PathBuf {
+        let importer = source.filter(|source| embedded(source).is_none()).map_or(&*self.script.shown, Path::new);
+        let file = importer.parent().unwrap_or(Path::new("")).join(path);
+        if file.extension().is_some_and(|ending| ending == "rhai") { file } else { with_ending(&file) }
+    }
+
+    fn evaluate(&self, engine: &Engine, shown: &str, text: &str) -> Answer<Module> {
+        let inside = |error| Box::new(EvalAltResult::ErrorInModule(shown.to_owned(), error, Position::NONE));
+        let mut ast: AST =
+            engine.compile(text).map_err(|error| inside(Box::new(EvalAltResult::ErrorParsing(*error.0, error.1))))?;
+        ast.set_source(shown);
+        Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(inside)
+    }
+}
+
+fn with_ending(file: &Path) -> PathBuf {
+    let mut file = file.as_os_str().to_owned();
+    file.push(".rhai");
+    file.into()
+}
+
+impl ModuleResolver for Modules {
+    fn resolve(&self, engine: &Engine, source: Option<&str>, path: &str, at: Position) -> Answer<Shared<Module>> {
+        let placed = |mut error: Box<EvalAltResult>| {
+            if error.position().is_none() {
+                error.set_position(at);
+            }
+            error
+        };
+        let (key, shown, text) = if path.starts_with(PREFIX) {
+            let text = embedded(path).ok_or_else(|| placed(no_such(path)))?;
+            (PathBuf::from(path), path.to_owned(), text.to_owned())
+        } else {
+            let file = self.file(source, path);
+            let missing =
+                |error: std::io::Error| placed(fault(format!("cannot import `{path}`: {}: {error}", file.display())));
+            let key = file.canonicalize().map_err(missing)?;
+            (key, file.display().to_string(), std::fs::read_to_string(&file).map_err(missing)?)
+        };
+        if let Some(module) = self.known.borrow().get(&key) {
+            return Ok(module.clone());
+        }
+        if self.loading.borrow().contains(&key) || key == self.script.path {
+            return Err(placed(fault(format!("`{path}` imports itself, directly or through another module"))));
+        }
+        self.loading.borrow_mut().push(key.clone());
+        let evaluated = self.evaluate(engine, &shown, &text);
+        self.loading.borrow_mut().pop();
+        let module: Shared<Module> = evaluated.map_err(placed)?.into();
+        self.known.borrow_mut().insert(key, module.clone());
+        Ok(module)
+    }
+}
+
+fn no_such(path: &str) -> Box<EvalAltResult> {
+    let names = EMBEDDED.map(|(name, _)| name);
+    let hint = did_you_mean(path, names).unwrap_or_else(|| format!("there are {}", names.join(", ")));
+    fault_with(format!("combu has no module `{path}`"), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use crate::engine::fake::{Fake, Scene};
+    use crate::model::outcome::Exit;
+    use crate::script::harness::Lab;
+
+    #[test]
+    fn modules_are_found_beside_the_importing_file_and_evaluated_once() {
+        let lab = Lab::new();
+        lab.file("lib/a.rhai", "import \"../base\" as common; import \"deep/b\" as b; fn a() { b::b() + common::s() }");
+        lab.file("lib/deep/b.rhai", "print(\"b is evaluated\"); fn b() { 1 }").file("base.rhai", "fn s() { 10 }");
+        let script = "import \"lib/a\" as a; import \"lib/deep/b.rhai\" as b; print(a::a() + b::b());";
+        assert_snapshot!(lab.output(script), @"
+        b is evaluated
+        12
+        ");
+    }
+
+    #[test]
+    fn grids_are_made_of_maps() {
+        let script = "import \"combu/grid\" as grid;
+            for point in grid::grid(#{ mode: [\"a\", \"b\"], id: [1, 2], fixed: 7 }) { print(to_json(point)); }
+            print(grid::zip(#{ x: [1, 2], y: [3, 4] }));
+            let points = grid::sample(#{ lr: #{ from: 0.001, to: 1, log: true }, n: #{ from: 1, to: 3 }, m: [\"a\"], k: 5 }, 2, 7);
+            for point in points { print(point.lr >= 0.001 && point.lr <= 1.0 && point.n >= 1 && point.n <= 3 && point.m == \"a\"); }
+            print(points == grid::sample(#{ lr: #{ from: 0.001, to: 1, log: true }, n: #{ from: 1, to: 3 }, m: [\"a\"], k: 5 }, 2, 7));
+            let trials = grid::trials(#{ name: \"s\", cmd: \"true\", params: #{ base: 1 } }, [#{ lr: 0.1, mode: \"a b\" }]);
+            print(trials[0].name); print(trials[0].params); print(grid::grid(#{}));";
+        assert_snapshot!(Lab::new().output(script), @r#"
+        {"fixed":7,"id":1,"mode":"a"}
+        {"fixed":7,"id":1,"mode":"b"}
+        {"fixed":7,"id":2,"mode":"a"}
+        {"fixed":7,"id":2,"mode":"b"}
+        [#{"x": 1, "y": 3}, #{"x": 2, "y": 4}]
+        true
+        true
+        true
+        s-lr-0.1-mode-a_b
+        #{"base": 1, "lr": 0.1, "mode": "a b"}
+        [#{}]
+        "#);
+    }
+
+    #[test]
+    fn what_failed_is_run_again_until_it_succeeds() {
+        let lab = Lab::new();
+        let script = "import \"combu/lab\" as lab;
+            let r = run([#{ name: \"good\", cmd: \"echo loss=2\" }, #{ name: \"bad\", cmd: \"echo loss=1 ; exit 1\" }]);
+            print(lab::best(r.trials, \"loss\").name);
+            print(lab::rerun(r, 2, #{ parallel: 1 })); print(lab::rerun(r, 0).name);
+            let rows = [#{ m: \"a\", x: 1 }, #{ m: \"b\", x: 5.0 }, #{ m: \"a\", x: 3 }, #{ m: \"a\", x: () }];
+            for line in lab::summarize(rows, [\"m\"], \"x\") { print(line); }
+            print(lab::best(rows, \"x\")); print(lab::best([], \"x\")); print(lab::describe([]));";
+        assert_snapshot!(lab.output(script), @r#"
+        closed script 1/2
+        bad
+        closed script 0/1
+        closed script 0/1
+        script: 0 of 1 succeeded, 1 failed
+        script
+        #{"m": "a", "max": 3.0, "mean": 2.0, "min": 1.0, "n": 2, "sd": 1.4142135623730951}
+        #{"m": "b", "max": 5.0, "mean": 5.0, "min": 5.0, "n": 1, "sd": 0.0}
+        #{"m": "a", "x": 1}
+
+        #{"max": (), "mean": (), "min": (), "n": 0, "sd": ()}
+        [exit 100]
+        "#);
+    }
+
+    #[test]
+    fn searches_find_what_is_best() {
+        let lab = Lab::new();
+        let halving = "import \"combu/search\" as search;
+            let found = search::halving([4, 1, 3, 2, 5, 9], |x, budget| trial(#{ name: `x-${x}-${budget}`, cmd: `echo loss=${(x - 2) * (x - 2)}` }),
+                |t| t.value(\"loss\"), #{ most: 9 });
+            print(`${found.candidate} ${found.score} ${found.budget} ${found.history.len()}`);";
+        assert_snapshot!(lab.output(halving), @"
+        closed script 6/6
+        closed script 2/2
+        closed script 1/1
+        2 0.0 9 9
+        ");
+        let ask = "import \"combu/search\" as search;
+            let told = search::ask_tell(\"ask\", 2, |told| if told.len() < 4 { let x = told.len() * 10 + random(told.len()).int(0, 9);
+                    trial(#{ name: `t-${hash(now())}`, params: #{ x: x }, cmd: `echo loss=${x}` }) }, |t| t.value(\"loss\"), #{});
+            print(told[0].score <= told[1].score); print(told.len());";
+        assert_snapshot!(lab.output(ask), @"
+        closed ask 5/5
+        true
+        5
+        ");
+    }
+
+    #[test]
+    fn a_bisection_narrows_down() {
+        let failed = Scene { exit: Exit::Code(1), ..Scene::default() };
+        let engine = [6, 7].iter().fold(Fake::default(), |engine, x| engine.scene(&format!("x-{x}"), [failed.clone()]));
+        let script = "import \"combu/search\" as search;
+            print(search::bisect(4, 8, 1.0, |x| trial(#{ name: `x-${x.to_int()}` }), #{})); exit(0);";
+        assert_snapshot!(Lab::on(engine).output(script), @r#"
+        closed script 0/1
+        closed script 1/1
+        #{"bad": 6.0, "good": 5.0}
+        "#);
+    }
+}

@@ -1,0 +1,227 @@
+//! Results as scripts hold them: of one trial (also while its run goes on) and of a whole run.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rhai::Dynamic;
+use serde_json::{Map, Value, json};
+
+use crate::model::event::{Early, Logs};
+use crate::model::name::Name;
+use crate::model::outcome::{Exit, Outcome};
+use crate::model::summary::{State, Summary, TrialResult};
+use crate::model::trial::Trial;
+use crate::script::convert;
+use crate::script::experiment::Experiment;
+use crate::script::live::Way;
+use crate::script::output;
+
+/// What is known of one trial; while its run goes on, also the way to act on it.
+#[derive(Clone)]
+pub(super) struct TrialView {
+    pub(super) result: Rc<TrialResult>,
+    pub(super) way: Option<Way>,
+    /// Where relative paths in a changed trial start.
+    pub(super) folder: Rc<Path>,
+}
+
+/// What came out of a run.
+#[derive(Clone)]
+pub(super) struct RunResult(pub(super) Rc<Ran>);
+
+/// A run that has ended.
+pub(super) struct Ran {
+    pub(super) experiment: Experiment,
+    /// The trials as they were planned: those that a hook changed differ from them.
+    pub(super) planned: Vec<Arc<Trial>>,
+    pub(super) summary: Summary,
+    pub(super) folder: Rc<Path>,
+}
+
+impl TrialView {
+    pub(super) fn name(&self) -> &str {
+        self.result.trial.name.as_str()
+    }
+
+    /// `waiting`, `starting`, `running`, or the outcome's word.
+    pub(super) fn status(&self) -> &'static str {
+        match &self.result.state {
+            State::Waiting => "waiting",
+            State::Starting => "starting",
+            State::Running(_) => "running",
+            State::Ended(outcome) => outcome.status(),
+        }
+    }
+
+    pub(super) fn ok(&self) -> bool {
+        self.result.outcome().is_some_and(Outcome::is_success)
+    }
+
+    /// The code a shell would show, where a process ended by itself.
+    pub(super) fn exit(&self) -> Option<i32> {
+        match self.result.outcome()? {
+            Outcome::Succeeded => Some(0),
+            Outcome::Failed { exit } => Some(exit.shell_code()),
+            Outcome::Oom => Some(Exit::Oom.shell_code()),
+            _ => None,
+        }
+    }
+
+    /// A sentence on how it ended: `failed (exit code 3)`.
+    pub(super) fn message(&self) -> String {
+        self.result.outcome().map_or_else(|| self.status().to_owned(), ToString::to_string)
+    }
+
+    /// The text of one of its streams, or the end of it.
+    pub(super) fn text(&self, path: impl Fn(&Logs) -> &Path) -> std::io::Result<String> {
+        self.result.logs.as_ref().map_or_else(|| Ok(String::new()), |logs| output::text(path(logs)))
+    }
+
+    /// The last number behind `key` in what it wrote to its standard output.
+    pub(super) fn value(&self, key: &str) -> std::io::Result<Option<f64>> {
+        Ok(output::numbers(&self.text(|logs| &logs.stdout)?, key).last().copied())
+    }
+
+    /// What a table shows under that heading: what is known of the trial, a param, a field, else a number it printed.
+    pub(super) fn column(&self, key: &str) -> std::io::Result<Value> {
+        if let Some(value) = self.facts().remove(key) {
+            return Ok(value);
+        }
+        if let Some(value) = self.result.trial.params.get(key) {
+            return Ok(value.clone());
+        }
+        if let Some(value) = self.result.trial.to_json().remove(key) {
+            return Ok(value);
+        }
+        Ok(self.value(key)?.map_or(Value::Null, Value::from))
+    }
+
+    fn facts(&self) -> Map<String, Value> {
+        let facts = json!({
+            "name": self.name(),
+            "status": self.status(),
+            "ok": self.ok(),
+            "exit": self.exit(),
+            "elapsed": self.result.elapsed.as_secs_f64(),
+            "attempts": self.result.attempts,
+            "message": self.message(),
+        });
+        match facts {
+            Value::Object(facts) => facts,
+            other => unreachable!("an object was written, not {other}"),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let mut facts = self.facts();
+        facts.insert("params".to_owned(), Value::Object(self.result.trial.params.clone()));
+        Value::Object(facts)
+    }
+}
+
+impl fmt::Display for TrialView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name(), self.message())
+    }
+}
+
+impl RunResult {
+    pub(super) fn ok(&self) -> bool {
+        self.0.summary.ok()
+    }
+
+    pub(super) fn halted(&self) -> bool {
+        matches!(self.0.summary.early, Some(Early::Halted(_)))
+    }
+
+    /// The result of the trial of that name.
+    pub(super) fn view(&self, name: &str) -> Option<TrialView> {
+        let result = self.0.summary.get(&Name::parse(name).ok()?)?;
+        Some(TrialView { result: Rc::new(result.clone()), way: None, folder: self.0.folder.clone() })
+    }
+
+    /// Every trial's result, in the order of the experiment; services too.
+    pub(super) fn views(&self) -> impl DoubleEndedIterator<Item = TrialView> {
+        let ran = self.0.clone();
+        (0..ran.summary.results.len()).map(move |place| TrialView {
+            result: Rc::new(ran.summary.results[place].clone()),
+            way: None,
+            folder: ran.folder.clone(),
+        })
+    }
+
+    /// The results that tables and files show: those of trials that are no services.
+    pub(super) fn shown(&self) -> impl DoubleEndedIterator<Item = TrialView> {
+        self.views().filter(|view| !view.result.service)
+    }
+
+    /// What failed, what was skipped for it and, after an early end, what that stopped; with all they depend on.
+    pub(super) fn failed(&self) -> Experiment {
+        let summary = &self.0.summary;
+        let again = |result: &TrialResult| match result.outcome() {
+            Some(Outcome::Skipped { .. }) => true,
+            Some(Outcome::Killed) => summary.early.is_some(),
+            Some(outcome) => outcome.is_failure(),
+            None => true,
+        };
+        let written: HashMap<&str, &Arc<Trial>> =
+            self.0.experiment.trials().iter().map(|trial| (trial.name.as_str(), trial)).collect();
+        let planned: HashMap<&str, &Arc<Trial>> =
+            self.0.planned.iter().map(|trial| (trial.name.as_str(), trial)).collect();
+        let as_meant = |result: &TrialResult| {
+            let name = result.trial.name.as_str();
+            // An unchanged trial goes back to how it was written, so that the next run's options reach it.
+            match (planned.get(name), written.get(name)) {
+                (Some(planned), Some(written)) if **planned == result.trial => (*written).clone(),
+                _ => result.trial.clone(),
+            }
+        };
+        let all = self.0.experiment.with_trials(summary.results.iter().map(as_meant).collect());
+        let keep: Vec<bool> = summary.results.iter().map(again).collect();
+        all.keep(&keep, false)
+    }
+
+    /// The columns of a table where none are named.
+    pub(super) fn columns(&self) -> Vec<String> {
+        let mut columns: Vec<String> = ["name", "status", "exit", "elapsed", "attempts"].map(str::to_owned).into();
+        for view in self.shown() {
+            for key in view.result.trial.params.keys() {
+                if !columns.contains(key) {
+                    columns.push(key.clone());
+                }
+            }
+        }
+        columns
+    }
+
+    /// One row for each shown result.
+    pub(super) fn rows(&self, columns: &[String]) -> std::io::Result<Vec<Vec<Value>>> {
+        self.shown().map(|view| columns.iter().map(|column| view.column(column)).collect()).collect()
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        Value::Array(self.shown().map(|view| view.to_json()).collect())
+    }
+
+    /// The number of trials in each state, as a script's map.
+    pub(super) fn counts(&self) -> Dynamic {
+        let counts = serde_json::to_value(self.0.summary.counts()).unwrap_or_default();
+        convert::from_json(&counts)
+    }
+}
+
+impl fmt::Display for RunResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.0.summary.counts();
+        write!(f, "{}: {} of {} succeeded", self.0.experiment.name(), counts.succeeded, counts.total)?;
+        for (count, word) in [(counts.failed, "failed"), (counts.skipped, "skipped"), (counts.killed, "killed")] {
+            if count > 0 {
+                write!(f, ", {count} {word}")?;
+            }
+        }
+        Ok(())
+    }
+}
