@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::cli::exit;
 use crate::engine::{EngineError, Obstacle};
+use crate::model::name::EngineName;
 use crate::plan::PlanError;
 use crate::report::Style;
 use crate::run::session::RunError;
@@ -150,9 +151,9 @@ impl From<EngineError> for CliError {
     fn from(error: EngineError) -> Self {
         let cli = Self::new(exit::ENGINE, error.chain());
         match error {
-            EngineError::Unreachable { .. } => cli
-                .hint("is Docker running, and may you use it? `docker info` tells; DOCKER_HOST and DOCKER_CONTEXT are honoured")
-                .hint("trials with `engine: \"local\"` need no Docker"),
+            EngineError::Unreachable { engine: EngineName::Docker, .. } => {
+                cli.hint("`docker info` tells whether you may use it; trials with `engine: \"local\"` need no Docker")
+            }
             _ => cli,
         }
     }
@@ -193,7 +194,7 @@ impl From<StoreError> for CliError {
         if let Some(cause) = std::error::Error::source(&error) {
             message = format!("{message}: {cause}");
         }
-        Self::new(exit::INTERNAL, message).hint("COMBU_DIR names another folder for combu's state")
+        Self::new(exit::INTERNAL, message)
     }
 }
 

@@ -79,7 +79,8 @@ impl JsonnetArgs {
     /// What they say, for one load; `id` is what "UUID" stands for.
     fn load_options(&self, id: String) -> LoadOptions {
         LoadOptions {
-            jpath: self.jpath.clone(),
+            // The loader takes the first that has the file.
+            jpath: self.jpath.iter().rev().cloned().collect(),
             ext_str: self.ext_str.clone(),
             ext_code: self.ext_code.clone(),
             tla_str: self.tla_str.clone(),

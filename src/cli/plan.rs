@@ -12,6 +12,7 @@ use crate::cli::{id, session, spec_path};
 use crate::engine::{EngineError, Survey};
 use crate::model::experiment::Experiment;
 use crate::model::options::Options;
+use crate::model::trial::Trial;
 use crate::plan::{self, Plan};
 use crate::run::session::{RunError, Session};
 
@@ -66,11 +67,11 @@ fn resolved(plan: &Plan) -> String {
         document.extend(options);
     }
     let trials = plan.trials.iter().zip(&plan.services).map(|(trial, service)| {
-        let mut trial = trial.to_json();
+        let mut trial = Trial::clone(trial);
         if *service {
-            trial.insert("service".to_owned(), Value::Bool(true));
+            trial.service = Some(true);
         }
-        Value::Object(trial)
+        Value::Object(trial.to_json())
     });
     document.insert("trials".to_owned(), trials.collect());
     format!("{:#}", Value::Object(document))

@@ -172,7 +172,7 @@ const CALLS: usize = 8;
 impl ScriptError {
     /// A script that cannot be read.
     pub(super) fn unreadable(file: PathBuf, error: &std::io::Error) -> Self {
-        let message = format!("cannot read the script: {error}");
+        let message = format!("cannot read the script `{}`: {error}", file.display());
         Self {
             file,
             line: None,
@@ -506,6 +506,6 @@ mod tests {
         let lab = Lab::new();
         let error = lab.execute_file(std::path::Path::new("/none/x.rhai")).unwrap_err();
         assert_eq!((error.kind.clone(), error.line), (Kind::Read, None));
-        assert_snapshot!(lab.told(&error), @"/none/x.rhai: cannot read the script: No such file or directory (os error 2)");
+        assert_snapshot!(lab.told(&error), @"/none/x.rhai: cannot read the script `/none/x.rhai`: No such file or directory (os error 2)");
     }
 }

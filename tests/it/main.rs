@@ -2,8 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cli;
 mod contract;
 mod daemon;
 mod docker_engine;
+mod docs;
+mod exit_codes;
+mod harness;
+mod live_cli;
 mod local;
+mod plan_cli;
+mod run_cli;
+mod script_cli;
 mod tidy;

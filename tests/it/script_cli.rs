@@ -1,0 +1,177 @@
+//! `combu script` as its users meet it, and every script in `scripts/`.
+
+use std::path::Path;
+
+use insta::assert_snapshot;
+use rustix::process::Signal;
+
+use crate::daemon;
+use crate::harness::Lab;
+
+fn script(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name).display().to_string()
+}
+
+/// A lab with one script, `sweep.rhai`.
+fn with(text: &str) -> Lab {
+    let lab = Lab::new();
+    lab.write("sweep.rhai", text);
+    lab
+}
+
+#[test]
+fn every_script_is_executed_by_a_test() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["article.rhai", "quickstart.rhai", "rerun_failed.rhai"]);
+}
+
+#[test]
+fn the_quickstart_needs_no_docker_and_prints_its_table() {
+    let mut lab = Lab::new();
+    lab.set("COMBU_DIR", lab.path("state").display().to_string());
+    let said = lab.combu(&["script", &script("quickstart.rhai")]).code(0);
+    assert_snapshot!(said.stdout, @"
+    beta  gamma    peak  day  attack  status
+    0.15   0.05  0.3022   77  0.9157  succeeded
+    0.15    0.1  0.0639  114  0.4968  succeeded
+     0.3   0.05  0.5392   35  0.9961  succeeded
+     0.3    0.1  0.3037   39   0.942  succeeded
+     0.6   0.05   0.718   18  0.9994  succeeded
+     0.6    0.1  0.5437   18  0.9979  succeeded
+    the mildest epidemic: beta 0.15, gamma 0.1, at most 6.39 % ill at once
+    ");
+}
+
+#[test]
+fn failed_trials_are_run_again_until_they_succeed() {
+    let mut lab = Lab::new();
+    lab.set("COMBU_DIR", lab.path("state").display().to_string());
+    let said = lab.combu(&["script", &script("rerun_failed.rhai")]).code(0);
+    let runs: Vec<&str> = said.stdout.lines().filter(|line| line.contains("run")).collect();
+    assert_snapshot!(runs.join("\n"), @"
+    first run: stiff: 2 of 4 succeeded, 2 failed
+    rerun 1: stiff: 1 of 2 succeeded, 1 failed
+    rerun 2: stiff: 0 of 1 succeeded, 1 failed
+    rerun 3: stiff: 1 of 1 succeeded
+    ");
+}
+
+#[test]
+fn the_articles_solvers_reach_their_loader() {
+    let Some(daemon) = daemon::daemon() else { return };
+    let mut lab = Lab::new();
+    lab.set("COMBU_DIR", lab.path("state").display().to_string());
+    lab.set("DOCKER_HOST", daemon::address(&daemon.engine));
+    let prefix = daemon.name("");
+    let said = lab.combu(&["script", &script("article.rhai"), "--image", daemon::IMAGE, "--prefix", &prefix]).code(0);
+    assert_eq!(said.stdout.matches("succeeded").count(), 10, "{}", said.stdout);
+    for run in std::fs::read_dir(lab.path("state/runs")).unwrap() {
+        let run = run.unwrap().path();
+        for (id, mode) in (1..=5).flat_map(|id| ["a", "b"].map(|mode| (id, mode))) {
+            let log = std::fs::read_to_string(run.join(format!("{prefix}solver-{id}-{mode}/1/stdout.log"))).unwrap();
+            assert_eq!(log, format!("solved maze mode={mode} id={id}\n"));
+        }
+    }
+}
+
+#[test]
+fn an_error_names_its_line_and_shows_it() {
+    let lab = with("// 実験\nlet 名 = 1;\n");
+    assert_snapshot!(lab.combu(&["script", "sweep.rhai"]).code(2).stderr, @"
+    error: unexpected '名'
+     --> sweep.rhai:2:5
+      |
+    2 | let 名 = 1;
+      |     ^
+    ");
+    let lab = with("let one = 1;\nlet t = trial(#{ name: \"t1\", cmd: \"true\", imagge: \"x\" });\n");
+    assert_snapshot!(lab.combu(&["script", "sweep.rhai"]).code(2).stderr, @r#"
+    error: unknown key `imagge`; did you mean `image`?
+     --> sweep.rhai:2:9
+      |
+    2 | let t = trial(#{ name: "t1", cmd: "true", imagge: "x" });
+      |         ^
+    "#);
+    let lab = with("import \"model\" as model;\nprint(model::loss(1));\n");
+    lab.write("model.rhai", "fn loss(x) {\n    x / 0\n}\n");
+    assert_snapshot!(lab.combu(&["script", "sweep.rhai"]).code(2).stderr, @"
+    error: division by zero: 1 / 0
+     --> model.rhai:2:7
+      |
+    2 |     x / 0
+      |       ^
+      in `loss`, called at sweep.rhai:2:14
+    ");
+    assert_snapshot!(Lab::new().combu(&["script", "nowhere.rhai"]).code(2).stderr, @"error: cannot read the script `nowhere.rhai`: No such file or directory (os error 2)");
+}
+
+#[test]
+fn an_error_in_a_hook_stops_the_other_trials() {
+    let lab = with(
+        r#"let trials = [trial(#{ name: "long", engine: "local", cmd: "sleep 1000" }), trial(#{ name: "short", engine: "local", cmd: "true" })];
+run(experiment("hooked", trials), #{ parallel: 2, on_complete: |t| {
+    if t.name == "short" { throw "no more" }
+} });"#,
+    );
+    let said = lab.combu(&["script", "--progress", "none", "sweep.rhai"]).code(2);
+    assert_snapshot!(said.stderr, @r#"
+    error: no more
+     --> sweep.rhai:3:28
+      |
+    3 |     if t.name == "short" { throw "no more" }
+      |                            ^
+      in `a closure`, called at sweep.rhai:2:1
+    "#);
+}
+
+#[test]
+fn the_exit_code_follows_the_last_run_of_each_experiment() {
+    let failing = r#"let result = run(experiment("sweep", [trial(#{ name: "t1", engine: "local", cmd: "false" })]));"#;
+    with(failing).combu(&["script", "sweep.rhai"]).code(100);
+    let mended = format!("{failing}\nrun(result.failed().map(|t| t.changed(#{{ cmd: \"true\" }})));");
+    with(&mended).combu(&["script", "sweep.rhai"]).code(0);
+    with(&format!("{failing}\nexit(7);")).combu(&["script", "sweep.rhai"]).code(7);
+    let halted = failing.replace("]));", "]), #{ halt: \"now,fail=1\" });");
+    with(&halted).combu(&["script", "sweep.rhai"]).code(101);
+    with("run(experiment(\"sweep\", [trial(#{ name: \"t1\", image: \"x\" })]));")
+        .combu(&["script", "sweep.rhai"])
+        .code(125);
+}
+
+#[test]
+fn ctrl_c_ends_a_loop_and_the_trials_of_a_run() {
+    let lab = with("print(\"ready\");\nloop {}\n");
+    let mut live = lab.start(&["script", "sweep.rhai"]);
+    live.line("ready");
+    live.signal(Signal::INT);
+    assert_snapshot!(live.end().code(130).stderr, @"
+    error: interrupted by SIGINT
+     --> sweep.rhai:2:6
+      |
+    2 | loop {}
+      |      ^
+    ");
+    let lab = with(
+        r#"run(experiment("sweep", [trial(#{ name: "long", engine: "local", cmd: "sleep 1000" })]), #{ on_start: |t| print("up") });
+print("after");"#,
+    );
+    let mut live = lab.start(&["script", "--progress", "none", "sweep.rhai"]);
+    live.line("up");
+    live.signal(Signal::TERM);
+    let said = live.end().code(143);
+    assert!(!said.stdout.contains("after"), "{}", said.stdout);
+}
+
+#[test]
+fn options_of_the_command_line_win_over_the_scripts() {
+    let lab = with(
+        r#"let result = run(experiment("sweep", [trial(#{ name: "t1", image: "busybox", cmd: "true" })]), #{ parallel: 3 });
+print(result.ok); print(args()); print(param("mode", "a"));"#,
+    );
+    let said = lab.combu(&["script", "--engine", "fake", "-j", "1", "sweep.rhai", "--mode", "b"]).code(0);
+    assert_eq!(said.stdout, "true\n[\"--mode\", \"b\"]\nb\n");
+    assert!(said.stderr.contains("at most 1 at once"), "{}", said.stderr);
+}
