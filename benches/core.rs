@@ -72,8 +72,8 @@ fn benches(criterion: &mut Criterion) {
 fn run(session: &Session, planned: plan::Plan) {
     let mut live = session.start(planned, RunId::from("bench"), None).expect("nothing stands in the way");
     while let Some(notice) = live.next() {
-        if matches!(notice, Notice::Drained) {
-            live.commands().send(Command::Close);
+        if let Notice::Drained(seen) = notice {
+            live.commands().send(Command::Close { seen });
         }
     }
 }

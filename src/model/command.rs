@@ -42,8 +42,11 @@ pub enum Command {
         /// The new number.
         parallel: Parallel,
     },
-    /// Nobody will ask for more: the run may end once its work is done.
-    Close,
+    /// Whoever follows the run has seen that nothing is left to do, and asks for nothing more.
+    Close {
+        /// Which time it was told so; a later request makes the answer to an earlier time void.
+        seen: u64,
+    },
 }
 
 impl fmt::Display for Command {
@@ -55,7 +58,7 @@ impl fmt::Display for Command {
             Self::Retry { trial } => write!(f, "retry {}", trial.name),
             Self::Submit { trial } => write!(f, "submit {}", trial.name),
             Self::Parallel { parallel } => write!(f, "parallel {parallel}"),
-            Self::Close => write!(f, "close"),
+            Self::Close { .. } => write!(f, "close"),
         }
     }
 }

@@ -125,6 +125,11 @@ pub enum Fact {
         #[serde(serialize_with = "seconds")]
         elapsed: Duration,
     },
+    /// A trial that had ended waits again: it, or one it belongs to, was retried.
+    TrialReopened {
+        /// The trial.
+        trial: Name,
+    },
     /// A trial was added while running.
     TrialSubmitted {
         /// The trial.
@@ -135,6 +140,14 @@ pub enum Fact {
         /// The command.
         #[serde(flatten)]
         command: Command,
+    },
+    /// A command was refused.
+    CommandRefused {
+        /// The command.
+        #[serde(flatten)]
+        command: Command,
+        /// Why, as a sentence without its full stop.
+        message: String,
     },
     /// The halt policy was reached.
     Halted {

@@ -130,10 +130,10 @@ impl Summary {
                 let trial = Arc::new((**trial).clone());
                 self.change(&trial.name.clone(), |result| {
                     result.trial = trial;
-                    result.state = State::Waiting;
                 });
             }
-            Fact::Warned { message } => self.warnings.push(message.clone()),
+            Fact::TrialReopened { trial } => self.change(trial, |result| result.state = State::Waiting),
+            Fact::Warned { message } | Fact::CommandRefused { message, .. } => self.warnings.push(message.clone()),
             Fact::RunEnded { early, elapsed } => {
                 self.early.clone_from(early);
                 self.elapsed = Some(*elapsed);

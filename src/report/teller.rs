@@ -78,7 +78,9 @@ impl Teller {
                 );
                 Told::notable(self.line(Tone::Odd, "retry", trial.as_str(), &text))
             }
-            Fact::Warned { message } => Told::notable(self.line(Tone::Odd, "warning", "", message)),
+            Fact::Warned { message } | Fact::CommandRefused { message, .. } => {
+                Told::notable(self.line(Tone::Odd, "warning", "", message))
+            }
             Fact::Unhealthy { trial } => {
                 Told::notable(self.line(Tone::Odd, "warning", trial.as_str(), "its healthcheck failed"))
             }
@@ -159,7 +161,7 @@ impl Teller {
             }
             Command::Kill { .. } | Command::Retry { .. } | Command::Parallel { .. } => ("command", command.to_string()),
             // Thousands of these are a search at work, and a close is no news.
-            Command::Submit { .. } | Command::Close => return Told::default(),
+            Command::Submit { .. } | Command::Close { .. } => return Told::default(),
         };
         Told::notable(self.line(Tone::Odd, word, "", &text))
     }

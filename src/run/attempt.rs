@@ -19,12 +19,12 @@ use crate::run::message::{End, Message, Stage};
 pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 /// Why an attempt is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stop {
-    /// Someone asked; with the trial's grace period, or at once.
-    Killed { at_once: bool },
     /// Nothing needs the service any more.
     Unneeded,
+    /// Someone asked; with the trial's grace period, or at once.
+    Killed { at_once: bool },
 }
 
 /// One attempt in flight.

@@ -41,7 +41,9 @@ pub(crate) struct Dispatcher {
     tally: Tally,
     early: Option<Early>,
     cancels: usize,
+    /// Whether it was told that nothing is left to do, and how often so far.
     drained: bool,
+    drains: u64,
     abandoned: bool,
 }
 
@@ -69,6 +71,7 @@ impl Dispatcher {
             early: None,
             cancels: 0,
             drained: false,
+            drains: 0,
             abandoned: false,
         }
     }
@@ -87,18 +90,17 @@ impl Dispatcher {
                 }
                 if !self.drained {
                     self.drained = true;
-                    self.tell(Notice::Drained);
+                    self.drains += 1;
+                    self.tell(Notice::Drained(self.drains));
                 }
-            } else {
-                self.drained = false;
             }
             tokio::select! {
                 Some(message) = self.messages.1.recv() => self.take_message(message),
-                command = self.commands.recv() => match command {
-                    Some(Command::Close) if self.schedule.is_done() => break,
-                    Some(command) => self.take_command(command),
-                    None => self.abandon(),
+                Some(command) = self.commands.recv() => match command {
+                    Command::Close { seen } if self.drained && seen == self.drains => break,
+                    command => self.take_command(command),
                 },
+                () = self.notices.closed(), if !self.abandoned => self.abandon(),
             }
             // Only to free what ended attempts held; how they ended came as a message.
             while self.attempts.try_join_next().is_some() {}
@@ -181,7 +183,7 @@ impl Dispatcher {
         match message {
             Message::Attempt(place, Stage::Ended(end)) => self.attempt_ended(place, end),
             Message::Attempt(place, stage) => self.attempt_went_on(place, stage),
-            Message::DelayOver(place) => self.schedule.delayed_is_due(place),
+            Message::DelayOver(place, attempt) => self.schedule.delayed_is_due(place, attempt),
             Message::Preparing { engine, object, state } => self.emit(Fact::Preparing { engine, object, state }),
             Message::Warning(message) => self.emit(Fact::Warned { message }),
         }
@@ -197,9 +199,12 @@ impl Dispatcher {
             }
             Stage::Healthy => {
                 self.emit(Fact::Healthy { trial });
-                self.schedule.healthy(place);
+                self.schedule.probed(place, true);
             }
-            Stage::Unhealthy => self.emit(Fact::Unhealthy { trial }),
+            Stage::Unhealthy => {
+                self.emit(Fact::Unhealthy { trial });
+                self.schedule.probed(place, false);
+            }
             Stage::TimedOut(elapsed) => {
                 let because = format!("it ran longer than its timeout ({:.0?})", elapsed);
                 self.emit(Fact::Stopping { trial, because });
@@ -223,12 +228,12 @@ impl Dispatcher {
             let delay = retries.and_then(|retries| retries.delay_after(failures, rand::random())).unwrap_or_default();
             self.emit(Fact::RetryScheduled { trial, attempt: attempt + 1, delay });
             if delay.is_zero() {
-                self.schedule.delayed_is_due(place);
+                self.schedule.delayed_is_due(place, attempt);
             } else {
                 let messages = self.messages.0.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
-                    let _gone = messages.send(Message::DelayOver(place));
+                    let _gone = messages.send(Message::DelayOver(place, attempt));
                 });
             }
         }
@@ -236,15 +241,16 @@ impl Dispatcher {
 
     fn take_command(&mut self, command: Command) {
         let taken = match &command {
-            Command::Close => return,
+            Command::Close { .. } => return,
             Command::Kill { trial } => self.place(trial, "killed").map(drop),
             Command::Retry { trial } => self.retry(trial),
             Command::Submit { trial } => self.submit(trial),
             Command::Cancel { .. } | Command::Drain { .. } | Command::Parallel { .. } => Ok(()),
         };
         if let Err(message) = taken {
-            return self.emit(Fact::Warned { message });
+            return self.emit(Fact::CommandRefused { command, message });
         }
+        self.drained = false;
         self.emit(Fact::CommandTaken { command: command.clone() });
         match command {
             Command::Cancel { by } => {
@@ -268,7 +274,7 @@ impl Dispatcher {
                     self.emit(Fact::TrialSubmitted { trial: self.schedule.entry(place).trial.clone() });
                 }
             }
-            Command::Retry { .. } | Command::Close => {}
+            Command::Retry { .. } | Command::Close { .. } => {}
         }
     }
 
@@ -278,9 +284,7 @@ impl Dispatcher {
 
     fn retry(&mut self, trial: &Trial) -> Result<(), String> {
         let place = self.place(&trial.name, "retried")?;
-        self.schedule.retry(place, trial.clone())?;
-        self.tally.take_back(place);
-        Ok(())
+        self.schedule.retry(place, trial.clone())
     }
 
     fn submit(&mut self, trial: &Trial) -> Result<(), String> {
@@ -297,6 +301,11 @@ impl Dispatcher {
                     let trial = self.schedule.entry(place).trial.name.clone();
                     self.emit(Fact::Stopping { trial, because: "nothing needs it any more".to_owned() });
                     self.stop(place, Stop::Unneeded);
+                }
+                Effect::Reopened(place) => {
+                    self.tally.take_back(place);
+                    let trial = self.schedule.entry(place).trial.name.clone();
+                    self.emit(Fact::TrialReopened { trial });
                 }
                 Effect::Ended(place, outcome) => {
                     let entry = self.schedule.entry(place);
@@ -332,10 +341,17 @@ impl Dispatcher {
         }
     }
 
+    /// Stops an attempt. What was asked before is never weakened.
     fn stop(&mut self, place: usize, stop: Stop) {
         if let Some(sender) = self.stops.get(&place) {
-            self.schedule.stopping(place);
-            sender.send_replace(Some(stop));
+            self.schedule.stopping(place, stop != Stop::Unneeded);
+            sender.send_if_modified(|asked| {
+                let stronger = asked.is_none_or(|asked| stop > asked);
+                if stronger {
+                    *asked = Some(stop);
+                }
+                stronger
+            });
         }
     }
 

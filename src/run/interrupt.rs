@@ -1,7 +1,7 @@
 //! Interrupts: how a signal reaches every run of this process, and a script that is busy with itself.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::model::command::Command;
 use crate::run::session::Commands;
@@ -14,18 +14,24 @@ pub struct Interrupt {
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// Read on its own by scripts, in their loops; changed under the lock only.
     count: AtomicUsize,
-    by: Mutex<Option<String>>,
-    runs: Mutex<Vec<Commands>>,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    by: Option<String>,
+    runs: Vec<Commands>,
 }
 
 impl Interrupt {
     /// Interrupts: the first asks every run to stop, the second to kill. `by` is a noun: `SIGINT`.
     pub fn fire(&self, by: &str) {
-        self.shared.by.lock().expect("no code panics while it holds the lock").get_or_insert_with(|| by.to_owned());
+        let mut heard = self.heard();
         self.shared.count.fetch_add(1, Ordering::SeqCst);
-        let runs = self.shared.runs.lock().expect("no code panics while it holds the lock");
-        for commands in runs.iter() {
+        heard.by.get_or_insert_with(|| by.to_owned());
+        for commands in &heard.runs {
             commands.send(Command::Cancel { by: by.to_owned() });
         }
     }
@@ -37,16 +43,20 @@ impl Interrupt {
 
     /// Who fired it first.
     pub fn by(&self) -> Option<String> {
-        self.shared.by.lock().expect("no code panics while it holds the lock").clone()
+        self.heard().by.clone()
     }
 
-    /// Lets a run hear of interrupts; one that was fired before is passed on at once.
+    /// Lets a run hear of interrupts; those that were fired before are passed on at once.
     pub(crate) fn register(&self, commands: Commands) {
-        let mut runs = self.shared.runs.lock().expect("no code panics while it holds the lock");
-        runs.retain(|commands| !commands.is_closed());
+        let mut heard = self.heard();
+        heard.runs.retain(|commands| !commands.is_closed());
         for _ in 0..self.count() {
-            commands.send(Command::Cancel { by: self.by().unwrap_or_default() });
+            commands.send(Command::Cancel { by: heard.by.clone().unwrap_or_default() });
         }
-        runs.push(commands);
+        heard.runs.push(commands);
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.shared.heard.lock().expect("no code panics while it holds the lock")
     }
 }

@@ -12,8 +12,8 @@ use crate::model::outcome::Outcome;
 pub(crate) enum Message {
     /// About the attempt of the trial at that place.
     Attempt(usize, Stage),
-    /// A retry's delay is over.
-    DelayOver(usize),
+    /// The delay after that attempt of the trial at that place is over.
+    DelayOver(usize, u32),
     /// The engine is preparing something.
     Preparing { engine: EngineName, object: String, state: String },
     /// Something that users should know.

@@ -33,7 +33,7 @@ pub fn observe<E>(
                     failure = Some(error);
                 }
             }
-            Notice::Drained => live.commands().send(Command::Close),
+            Notice::Drained(seen) => live.commands().send(Command::Close { seen }),
         }
     }
     failure.map_or(Ok(summary), Err)

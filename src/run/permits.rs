@@ -58,6 +58,16 @@ impl Permits {
         self.limit.unwrap_or(self.cpus.floor() as usize).max(1)
     }
 
+    /// How many more trials the count allows now.
+    pub(crate) fn free(&self) -> usize {
+        self.most().saturating_sub(self.running)
+    }
+
+    /// Whether the engine's host is known.
+    pub(crate) fn knows(&self, engine: EngineName) -> bool {
+        self.hosts.contains_key(&engine)
+    }
+
     pub(crate) fn set_parallel(&mut self, parallel: Parallel) {
         self.limit = Some(parallel.on(self.cpus));
         self.parallel = Some(parallel);

@@ -68,8 +68,9 @@ pub struct Live {
 pub enum Notice {
     /// A fact.
     Event(Event),
-    /// Nothing is left to do: the run ends when a `Command::Close` is sent, unless another command comes before it.
-    Drained,
+    /// Nothing is left to do, for that time: the run ends when `Command::Close` is sent with that number, unless a trial
+    /// is retried or submitted before.
+    Drained(u64),
 }
 
 /// The way up to a run. Clones lead to the same run.

@@ -56,20 +56,16 @@ impl Way {
         self.commands.send(command);
     }
 
-    /// Takes note of the run's answer, which is the command itself or a warning that begins with the trial's name; gives
-    /// whether there is something to do again.
+    /// Takes note of the run's answer: taken or refused; gives whether there is something to do again.
     fn hear(&self, fact: &Fact) -> bool {
         let mut unheard = self.unheard.borrow_mut();
-        let (place, taken) = match fact {
-            Fact::CommandTaken { command: Command::Submit { trial } | Command::Retry { trial } } => {
-                (unheard.iter().position(|name| *name == trial.name), true)
-            }
-            Fact::Warned { message } => {
-                (unheard.iter().position(|name| message.starts_with(&format!("`{name}` was not "))), false)
-            }
-            _ => (None, false),
+        let (command, taken) = match fact {
+            Fact::CommandTaken { command } => (command, true),
+            Fact::CommandRefused { command, .. } => (command, false),
+            _ => return false,
         };
-        if let Some(place) = place {
+        let (Command::Submit { trial } | Command::Retry { trial }) = command else { return false };
+        if let Some(place) = unheard.iter().position(|name| *name == trial.name) {
             unheard.remove(place);
         }
         taken
@@ -137,7 +133,7 @@ fn close(script: &Script, ran: Ran) -> Answer<RunResult> {
 pub(super) fn start(script: &Script, experiment: &Experiment, options: Map) -> Answer<Run> {
     let started = begin(script, experiment, options)?;
     let way = Way::new(started.live.commands().clone());
-    let state = State { started, summary: Summary::default(), drained: false, failure: None };
+    let state = State { started, summary: Summary::default(), drained: None, failure: None };
     let following = Rc::new(Following {
         way: way.clone(),
         experiment: experiment.clone(),
@@ -160,8 +156,8 @@ pub(super) struct Following {
 struct State {
     started: Started,
     summary: Summary,
-    /// The run has said that nothing is left to do, and nothing was heard since.
-    drained: bool,
+    /// The run has said that nothing is left to do, for that time, and took nothing since.
+    drained: Option<u64>,
     failure: Option<Box<rhai::EvalAltResult>>,
 }
 
@@ -188,13 +184,16 @@ impl Following {
         let mut state = self.state.try_borrow_mut().map_err(|_| fault("a hook cannot follow the run it belongs to"))?;
         let Some(state) = &mut *state else { return Ok(None) };
         loop {
-            if state.drained && self.way.unheard.borrow().is_empty() {
+            if state.drained.is_some() && self.way.unheard.borrow().is_empty() {
                 return Ok(None);
             }
             let Some(notice) = state.started.live.next() else { return Ok(None) };
-            let Notice::Event(event) = notice else {
-                state.drained = true;
-                continue;
+            let event = match notice {
+                Notice::Event(event) => event,
+                Notice::Drained(seen) => {
+                    state.drained = Some(seen);
+                    continue;
+                }
             };
             self.hear(state, script, caller, &event);
             if let Some(failure) = state.failure.take() {
@@ -220,13 +219,13 @@ impl Following {
         let Some(mut state) = taken else {
             return self.result.borrow().clone().ok_or_else(|| fault("the run has ended with an error"));
         };
-        if state.drained {
-            self.way.send(Command::Close);
+        if let Some(seen) = state.drained {
+            self.way.send(Command::Close { seen });
         }
         while let Some(notice) = state.started.live.next() {
             match notice {
                 Notice::Event(event) => self.hear(&mut state, script, caller, &event),
-                Notice::Drained => self.way.send(Command::Close),
+                Notice::Drained(seen) => self.way.send(Command::Close { seen }),
             }
         }
         drop(state.started.keep);
@@ -245,7 +244,7 @@ impl Following {
         state.summary.add(event);
         feed(&mut state.started.sinks, event);
         if self.way.hear(&event.fact) {
-            state.drained = false;
+            state.drained = None;
         }
         if state.failure.is_none()
             && let Err(failure) = state.started.hooks.call(caller, script, event, &state.summary, &self.way)

@@ -1,81 +1,154 @@
 //! Edges: what a trial waits for, and what its prerequisites' changes mean for it.
 
-use std::cmp::Reverse;
-
 use crate::model::outcome::Outcome;
 use crate::model::trial::Condition;
 use crate::plan::Wait;
-use crate::run::schedule::{Phase, Schedule};
+use crate::run::schedule::Schedule;
+use crate::run::schedule::entry::Phase;
+
+/// How a wait stands now.
+pub(super) enum Standing {
+    Met,
+    Open,
+    /// It can never be met; why, as a clause.
+    Broken(String),
+}
 
 impl Schedule {
+    /// Joins a trial to its prerequisites; `wait_again` has to follow.
     pub(super) fn connect(&mut self, place: usize, waits: Vec<Wait>) {
         for (index, wait) in waits.iter().enumerate() {
             self.entries[wait.on].dependants.push((place, index));
             self.entries[wait.on].users += 1;
         }
+        self.entries[place].met = vec![false; waits.len()];
         self.entries[place].waits = waits;
-        self.wait_again(place);
     }
 
     /// Puts a trial back to waiting and counts anew what it waits for.
     pub(super) fn wait_again(&mut self, place: usize) {
-        let met: Vec<bool> = self.entries[place].waits.iter().map(|wait| self.is_met(*wait)).collect();
-        let entry = &mut self.entries[place];
-        entry.unmet = met.iter().filter(|met| !**met).count();
-        entry.met = met;
-        entry.phase = Phase::Waiting;
-        if let Some(because) = self.hopeless(place) {
-            self.end(place, Outcome::Skipped { because });
-        } else if self.entries[place].unmet == 0 {
-            self.make_ready(place);
+        self.entries[place].phase = Phase::Waiting;
+        self.entries[place].unmet = self.entries[place].waits.len();
+        let on_work = self.entries[place].waits.iter().filter(|wait| !self.entries[wait.on].service).count();
+        self.entries[place].unmet_work = on_work;
+        self.entries[place].met.fill(false);
+        for index in 0..self.entries[place].waits.len() {
+            self.refresh_wait(place, index);
         }
+        self.settle(place);
     }
 
-    pub(super) fn is_met(&self, wait: Wait) -> bool {
-        match (&self.entries[wait.on].phase, wait.condition) {
-            (Phase::Active { started, stopping: false, .. }, Condition::Started) => *started,
-            (Phase::Active { healthy, stopping: false, .. }, Condition::Healthy) => *healthy,
-            (Phase::Ended(outcome), Condition::Started | Condition::Completed) => *outcome == Outcome::Succeeded,
-            _ => false,
-        }
-    }
-
-    /// Why a waiting trial can never start, if one of its prerequisites has ended without meeting its condition.
-    pub(super) fn hopeless(&self, place: usize) -> Option<String> {
-        self.entries[place].waits.iter().find_map(|wait| self.breaks(*wait))
-    }
-
-    pub(super) fn breaks(&self, wait: Wait) -> Option<String> {
-        let on = &self.entries[wait.on];
-        match &on.phase {
-            Phase::Ended(Outcome::Succeeded) if wait.condition == Condition::Healthy => {
-                Some(format!("`{}` ended before it was healthy", on.trial.name))
-            }
-            Phase::Ended(Outcome::Succeeded) => None,
-            Phase::Ended(Outcome::Skipped { .. }) => Some(format!("`{}` was skipped", on.trial.name)),
-            Phase::Ended(Outcome::Killed) => Some(format!("`{}` was killed", on.trial.name)),
-            Phase::Ended(outcome) => Some(format!("`{}` {outcome}", on.trial.name)),
-            _ => None,
-        }
-    }
-
-    pub(super) fn make_ready(&mut self, place: usize) {
-        self.entries[place].phase = Phase::Ready;
-        self.ready.insert((Reverse(self.entries[place].trial.priority), place));
-    }
-
-    pub(super) fn tell_dependants(&mut self, place: usize) {
+    /// Looks again at every trial that waits for this one.
+    pub(super) fn refresh(&mut self, place: usize) {
         for index in 0..self.entries[place].dependants.len() {
             let (dependant, wait) = self.entries[place].dependants[index];
-            let entry = &self.entries[dependant];
-            if entry.phase == Phase::Waiting && !entry.met[wait] && self.is_met(entry.waits[wait]) {
-                let entry = &mut self.entries[dependant];
-                entry.met[wait] = true;
-                entry.unmet -= 1;
-                if entry.unmet == 0 {
-                    self.make_ready(dependant);
-                }
+            self.refresh_wait(dependant, wait);
+            self.settle(dependant);
+        }
+    }
+
+    pub(super) fn standing(&self, wait: Wait) -> Standing {
+        let on = &self.entries[wait.on];
+        let met = match (&on.phase, wait.condition) {
+            (Phase::Active { .. }, Condition::Healthy) if on.unhealthy => {
+                return Standing::Broken(format!("`{}` is unhealthy", on.trial.name));
+            }
+            (Phase::Active { stopping: true, .. }, _) => false,
+            (Phase::Active { started, .. }, Condition::Started) => *started,
+            (Phase::Active { .. }, Condition::Healthy) => on.healthy,
+            (Phase::Ended(Outcome::Succeeded), Condition::Healthy) if !on.healthy => {
+                return Standing::Broken(format!("`{}` ended before it was healthy", on.trial.name));
+            }
+            (Phase::Ended(Outcome::Succeeded), _) => true,
+            (Phase::Ended(outcome), _) => return Standing::Broken(why(on.trial.name.as_str(), outcome)),
+            _ => false,
+        };
+        if met { Standing::Met } else { Standing::Open }
+    }
+
+    fn refresh_wait(&mut self, place: usize, index: usize) {
+        let entry = &self.entries[place];
+        if matches!(entry.phase, Phase::Active { .. } | Phase::Ended(_)) {
+            return;
+        }
+        let wait = entry.waits[index];
+        let met = match self.standing(wait) {
+            Standing::Met => true,
+            Standing::Open => false,
+            Standing::Broken(because) => {
+                let outcome = self.entries[place].last.take().unwrap_or(Outcome::Skipped { because });
+                return self.end(place, outcome);
+            }
+        };
+        let on_work = usize::from(!self.entries[wait.on].service);
+        let entry = &mut self.entries[place];
+        match (std::mem::replace(&mut entry.met[index], met), met) {
+            (false, true) => (entry.unmet, entry.unmet_work) = (entry.unmet - 1, entry.unmet_work - on_work),
+            (true, false) => (entry.unmet, entry.unmet_work) = (entry.unmet + 1, entry.unmet_work + on_work),
+            _ => {}
+        }
+    }
+
+    /// Moves a trial between waiting and ready, as its waits now stand.
+    fn settle(&mut self, place: usize) {
+        let entry = &self.entries[place];
+        let turn = entry.turn(place);
+        let waits = matches!(entry.phase, Phase::Waiting | Phase::Ready);
+        let wanted = !entry.service || entry.demanded || entry.dependants.is_empty();
+        let ready = waits && entry.unmet == 0 && wanted;
+        let candidate = waits && !entry.service && entry.unmet > 0 && entry.unmet_work == 0;
+        if waits {
+            self.entries[place].phase = if ready { Phase::Ready } else { Phase::Waiting };
+        }
+        for (set, belongs) in [(&mut self.ready, ready), (&mut self.candidates, candidate)] {
+            if belongs {
+                set.insert(turn);
+            } else {
+                set.remove(&turn);
             }
         }
+    }
+
+    /// Lets the services start that the next trials in line need: as many trials as there is free room for, and one
+    /// more. A thousand pairs of a service and its trial must not start a thousand services at once.
+    pub(super) fn demand_services(&mut self) {
+        let mut missing = self.permits.free().max(1).saturating_sub(self.ready.len());
+        let mut needed = Vec::new();
+        for &(_, _, place) in &self.candidates {
+            if missing == 0 {
+                break;
+            }
+            let unmet = || self.unmet(place);
+            if unmet().all(|service| self.is_startable(service)) {
+                missing -= 1;
+                needed.extend(unmet());
+            }
+        }
+        while let Some(service) = needed.pop() {
+            if !std::mem::replace(&mut self.entries[service].demanded, true) {
+                needed.extend(self.unmet(service).filter(|on| self.entries[*on].service));
+                self.settle(service);
+            }
+        }
+    }
+
+    fn unmet(&self, place: usize) -> impl Iterator<Item = usize> {
+        let entry = &self.entries[place];
+        entry.waits.iter().zip(&entry.met).filter(|(_, met)| !**met).map(|(wait, _)| wait.on)
+    }
+
+    /// Whether a service runs, is on its way, or lacks nothing but such services.
+    fn is_startable(&self, service: usize) -> bool {
+        let entry = &self.entries[service];
+        entry.phase != Phase::Waiting
+            || (entry.unmet_work == 0 && self.unmet(service).all(|service| self.is_startable(service)))
+    }
+}
+
+fn why(name: &str, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Skipped { .. } => format!("`{name}` was skipped"),
+        Outcome::Killed => format!("`{name}` was killed"),
+        outcome => format!("`{name}` {outcome}"),
     }
 }

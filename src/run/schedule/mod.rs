@@ -1,34 +1,41 @@
 //! The schedule: which trial may start, and what an event means for the others. Pure: no clock, no channel, no engine.
 //!
-//! Edges decide waiting: a trial is ready when each of its prerequisites has met its condition. What is ready starts in
-//! order of priority, then of the plan; the first that does not fit holds back those behind it, so that a large trial is
-//! never starved by small ones.
+//! Edges decide waiting: a trial is ready while each of its prerequisites meets its condition. What is ready starts
+//! services first, then in order of priority, then of the plan; the first that does not fit holds back those behind it,
+//! so that a large trial is never starved by small ones. A service is started when the trials next in line need it.
 
 mod again;
 mod edges;
+mod entry;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::trial::{Condition, Trial};
-use crate::plan::{Plan, Wait};
-use crate::run::permits::{Permit, Permits};
+use crate::plan::Plan;
+use crate::run::permits::Permits;
+use crate::run::schedule::entry::{Entry, Phase};
 
 /// What is known of every trial of a run.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     entries: Vec<Entry>,
     places: HashMap<Name, usize>,
-    ready: BTreeSet<(Reverse<i32>, usize)>,
+    /// Trials that lack nothing but room.
+    ready: BTreeSet<Turn>,
+    /// Trials, not services, that lack nothing but services.
+    candidates: BTreeSet<Turn>,
     permits: Permits,
     effects: VecDeque<Effect>,
-    /// Trials in each phase that keeps the run going.
+    /// Ends to be carried out. A list, not recursion: a chain of 10,000 trials is skipped without 10,000 stack frames.
+    ends: VecDeque<(usize, Outcome)>,
+    ending: bool,
+    /// Trials that have not ended.
     open: usize,
-    /// Trials that are no services and have not ended.
+    /// Those of them that are no services.
     open_work: usize,
     /// Trials that are no services.
     work: usize,
@@ -36,42 +43,8 @@ pub(crate) struct Schedule {
     closed: Option<String>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) trial: Arc<Trial>,
-    pub(crate) service: bool,
-    pub(crate) phase: Phase,
-    pub(crate) attempts: u32,
-    /// How long its last attempt took.
-    pub(crate) elapsed: Duration,
-    /// Failed attempts since the trial was last asked for; what its retries are counted against.
-    failures: u32,
-    waits: Vec<Wait>,
-    met: Vec<bool>,
-    unmet: usize,
-    /// Who waits for this trial, and with which of its waits.
-    dependants: Vec<(usize, usize)>,
-    /// Dependants that have not ended.
-    users: usize,
-    permit: Option<Permit>,
-    /// Wanted again while it was being stopped.
-    again: bool,
-}
-
-/// What a trial is doing.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Phase {
-    /// Prerequisites are missing.
-    Waiting,
-    /// Only room is missing.
-    Ready,
-    /// It failed with that outcome and waits for its next attempt.
-    Delayed(Outcome),
-    /// An attempt is being prepared, started or runs.
-    Active { started: bool, healthy: bool, stopping: bool },
-    /// It ended.
-    Ended(Outcome),
-}
+/// The order in which trials start: services first, then by priority, then by place.
+type Turn = (bool, Reverse<i32>, usize);
 
 /// What has to be done because of something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,26 +53,35 @@ pub(crate) enum Effect {
     StopService(usize),
     /// That trial ended.
     Ended(usize, Outcome),
+    /// That trial had ended and waits again.
+    Reopened(usize),
 }
 
 impl Schedule {
     pub(crate) fn new(plan: &Plan, permits: Permits) -> Self {
+        let count = plan.trials.len();
         let mut schedule = Self {
-            entries: Vec::with_capacity(plan.trials.len()),
-            places: HashMap::with_capacity(plan.trials.len()),
+            entries: Vec::with_capacity(count),
+            places: HashMap::with_capacity(count),
             ready: BTreeSet::new(),
+            candidates: BTreeSet::new(),
             permits,
             effects: VecDeque::new(),
+            ends: VecDeque::new(),
+            ending: false,
             open: 0,
             open_work: 0,
             work: 0,
             closed: None,
         };
-        for (place, trial) in plan.trials.iter().enumerate() {
-            schedule.push(trial.clone(), plan.services[place]);
+        for (trial, &service) in plan.trials.iter().zip(&plan.services) {
+            schedule.push(trial.clone(), service);
         }
         for (place, waits) in plan.waits.iter().enumerate() {
             schedule.connect(place, waits.clone());
+        }
+        for place in 0..count {
+            schedule.wait_again(place);
         }
         schedule
     }
@@ -131,10 +113,8 @@ impl Schedule {
 
     /// Whether some trial waits for that of this one.
     pub(crate) fn is_awaited(&self, place: usize, condition: Condition) -> bool {
-        self.entries[place]
-            .dependants
-            .iter()
-            .any(|&(dependant, wait)| self.entries[dependant].waits[wait].condition == condition)
+        let mut dependants = self.entries[place].dependants.iter();
+        dependants.any(|&(dependant, wait)| self.entries[dependant].waits[wait].condition == condition)
     }
 
     /// How many trials are no services.
@@ -159,14 +139,16 @@ impl Schedule {
 
     /// Takes the next trial that may start now, and the room it needs.
     pub(crate) fn next_launch(&mut self) -> Option<usize> {
-        let &(priority, place) = self.ready.first()?;
-        let entry = &self.entries[place];
-        let permit = self.permits.take(&entry.trial, entry.service)?;
-        self.ready.remove(&(priority, place));
+        self.demand_services();
+        let &turn = self.ready.first()?;
+        let place = turn.2;
+        let permit = self.permits.take(&self.entries[place].trial, self.entries[place].service)?;
+        self.ready.remove(&turn);
         let entry = &mut self.entries[place];
         entry.permit = Some(permit);
-        entry.phase = Phase::Active { started: false, healthy: false, stopping: false };
+        entry.phase = Phase::Active { started: false, stopping: false };
         entry.attempts += 1;
+        (entry.healthy, entry.unhealthy) = (false, false);
         Some(place)
     }
 
@@ -174,141 +156,128 @@ impl Schedule {
     pub(crate) fn started(&mut self, place: usize) {
         if let Phase::Active { started, .. } = &mut self.entries[place].phase {
             *started = true;
-            self.tell_dependants(place);
+            self.refresh(place);
         }
-        if self.entries[place].service {
-            self.stop_if_unneeded(place);
+        self.stop_if_unneeded(place);
+    }
+
+    /// The attempt's healthcheck decided.
+    pub(crate) fn probed(&mut self, place: usize, healthy: bool) {
+        let entry = &mut self.entries[place];
+        if matches!(entry.phase, Phase::Active { .. }) {
+            (entry.healthy, entry.unhealthy) = (healthy, !healthy);
+            self.refresh(place);
         }
     }
 
-    /// The attempt's healthcheck passed.
-    pub(crate) fn healthy(&mut self, place: usize) {
-        if let Phase::Active { healthy, .. } = &mut self.entries[place].phase {
-            *healthy = true;
-            self.tell_dependants(place);
-        }
-    }
-
-    /// The attempt is being stopped: it will not be retried.
-    pub(crate) fn stopping(&mut self, place: usize) {
-        if let Phase::Active { stopping, .. } = &mut self.entries[place].phase {
+    /// The attempt is being stopped: it will not be retried. One that is killed is not started again either, though
+    /// others need it.
+    pub(crate) fn stopping(&mut self, place: usize, killed: bool) {
+        let entry = &mut self.entries[place];
+        if let Phase::Active { stopping, .. } = &mut entry.phase {
             *stopping = true;
+            entry.again &= !killed;
+            self.refresh(place);
         }
     }
 
-    /// The attempt ended; true when the trial's retries allow another one, which `delayed_is_due` then starts.
+    /// The attempt ended. Returns how many attempts have failed, if there will be another one: `delayed_is_due` is then
+    /// to be called after the delay.
     pub(crate) fn attempt_ended(&mut self, place: usize, outcome: Outcome, may_retry: bool) -> Option<u32> {
+        let is_open = self.closed.is_none();
         let entry = &mut self.entries[place];
         if let Some(permit) = entry.permit.take() {
             self.permits.give_back(permit);
         }
         let stopping = matches!(entry.phase, Phase::Active { stopping: true, .. });
-        if std::mem::take(&mut entry.again) && self.closed.is_none() {
+        if std::mem::take(&mut entry.again) && is_open {
+            entry.failures = 0;
             self.wait_again(place);
             return None;
         }
-        let entry = &mut self.entries[place];
-        if outcome.is_failure() && may_retry && !stopping && self.closed.is_none() {
+        if outcome.is_failure() && may_retry && !stopping && is_open {
             entry.failures += 1;
             if entry.failures <= entry.trial.retries.as_ref().map_or(0, |retries| retries.count) {
-                entry.phase = Phase::Delayed(outcome);
-                return Some(entry.failures);
+                entry.last = Some(outcome);
+                entry.phase = Phase::Delayed;
+                let failures = entry.failures;
+                self.refresh(place);
+                return Some(failures);
             }
         }
         self.end(place, outcome);
         None
     }
 
-    /// A retry's delay is over.
-    pub(crate) fn delayed_is_due(&mut self, place: usize) {
-        if matches!(self.entries[place].phase, Phase::Delayed(_)) {
-            self.make_ready(place);
+    /// The delay after that attempt is over.
+    pub(crate) fn delayed_is_due(&mut self, place: usize, attempt: u32) {
+        let entry = &self.entries[place];
+        if entry.phase == Phase::Delayed && entry.attempts == attempt {
+            self.wait_again(place);
         }
     }
 
-    /// Nothing more starts. Every trial that is not active ends, skipped because of that.
+    /// Nothing more starts. Every trial that is not active ends: as it last failed, or skipped because of that.
     pub(crate) fn close(&mut self, because: &str) {
         if self.closed.is_some() {
             return;
         }
         self.closed = Some(because.to_owned());
+        // All of them before any is carried out, so that each has this reason and not its prerequisite's.
         for place in 0..self.entries.len() {
-            match &self.entries[place].phase {
-                Phase::Waiting | Phase::Ready => self.end(place, Outcome::Skipped { because: because.to_owned() }),
-                Phase::Delayed(outcome) => {
-                    let outcome = outcome.clone();
-                    self.end(place, outcome);
-                }
-                Phase::Active { .. } | Phase::Ended(_) => {}
+            if !matches!(self.entries[place].phase, Phase::Active { .. } | Phase::Ended(_)) {
+                let skipped = Outcome::Skipped { because: because.to_owned() };
+                let outcome = self.entries[place].last.take().unwrap_or(skipped);
+                self.ends.push_back((place, outcome));
             }
         }
+        self.carry_out_ends();
     }
 
     /// Ends a trial that is not active, as killed.
     pub(crate) fn kill_waiting(&mut self, place: usize) {
-        if matches!(self.entries[place].phase, Phase::Waiting | Phase::Ready | Phase::Delayed(_)) {
+        if !matches!(self.entries[place].phase, Phase::Active { .. } | Phase::Ended(_)) {
             self.end(place, Outcome::Killed);
         }
     }
 
-    fn push(&mut self, trial: Arc<Trial>, service: bool) -> usize {
-        let place = self.entries.len();
-        self.places.insert(trial.name.clone(), place);
-        self.open += 1;
-        self.open_work += usize::from(!service);
-        self.work += usize::from(!service);
-        self.entries.push(Entry {
-            trial,
-            service,
-            phase: Phase::Waiting,
-            attempts: 0,
-            elapsed: Duration::ZERO,
-            failures: 0,
-            waits: Vec::new(),
-            met: Vec::new(),
-            unmet: 0,
-            dependants: Vec::new(),
-            users: 0,
-            permit: None,
-            again: false,
-        });
-        place
+    fn end(&mut self, place: usize, outcome: Outcome) {
+        self.ends.push_back((place, outcome));
+        self.carry_out_ends();
     }
 
-    fn end(&mut self, place: usize, outcome: Outcome) {
-        // A list, not recursion: a chain of 10,000 trials is skipped without 10,000 stack frames.
-        let mut ends = VecDeque::from([(place, outcome)]);
-        while let Some((place, outcome)) = ends.pop_front() {
-            let entry = &mut self.entries[place];
-            if matches!(entry.phase, Phase::Ended(_)) {
-                continue;
+    fn carry_out_ends(&mut self) {
+        if std::mem::replace(&mut self.ending, true) {
+            return;
+        }
+        while let Some((place, outcome)) = self.ends.pop_front() {
+            if !matches!(self.entries[place].phase, Phase::Ended(_)) {
+                self.end_one(place, outcome);
             }
-            self.ready.remove(&(Reverse(entry.trial.priority), place));
-            entry.phase = Phase::Ended(outcome.clone());
-            self.open -= 1;
-            self.open_work -= usize::from(!entry.service);
-            self.effects.push_back(Effect::Ended(place, outcome));
-            self.tell_dependants(place);
-            for index in 0..self.entries[place].dependants.len() {
-                let (dependant, wait) = self.entries[place].dependants[index];
-                let entry = &self.entries[dependant];
-                // A dependant that was started once does not need the start of its prerequisite any more.
-                if matches!(entry.phase, Phase::Waiting | Phase::Ready)
-                    && entry.failures == 0
-                    && let Some(because) = self.breaks(entry.waits[wait])
-                {
-                    ends.push_back((dependant, Outcome::Skipped { because }));
-                }
-            }
-            for index in 0..self.entries[place].waits.len() {
-                let on = self.entries[place].waits[index].on;
-                self.entries[on].users -= 1;
-                self.stop_if_unneeded(on);
-            }
-            if self.open_work == 0 && self.work > 0 {
-                for service in 0..self.entries.len() {
-                    self.stop_if_unneeded(service);
-                }
+        }
+        self.ending = false;
+    }
+
+    fn end_one(&mut self, place: usize, outcome: Outcome) {
+        let turn = self.entries[place].turn(place);
+        self.ready.remove(&turn);
+        self.candidates.remove(&turn);
+        let entry = &mut self.entries[place];
+        entry.phase = Phase::Ended(outcome.clone());
+        entry.demanded = false;
+        let service = entry.service;
+        self.open -= 1;
+        self.open_work -= usize::from(!service);
+        self.effects.push_back(Effect::Ended(place, outcome));
+        self.refresh(place);
+        for index in 0..self.entries[place].waits.len() {
+            let on = self.entries[place].waits[index].on;
+            self.entries[on].users -= 1;
+            self.stop_if_unneeded(on);
+        }
+        if !service && self.open_work == 0 {
+            for service in 0..self.entries.len() {
+                self.stop_if_unneeded(service);
             }
         }
     }
@@ -321,12 +290,22 @@ impl Schedule {
             return;
         }
         match entry.phase {
-            Phase::Active { started: true, stopping: false, .. } => {
-                self.stopping(place);
+            Phase::Active { started: true, stopping: false } => {
+                self.stopping(place, false);
                 self.effects.push_back(Effect::StopService(place));
             }
-            Phase::Waiting | Phase::Ready | Phase::Delayed(_) => self.end(place, Outcome::Stopped),
-            _ => {}
+            Phase::Waiting | Phase::Ready | Phase::Delayed => self.end(place, Outcome::Stopped),
+            Phase::Active { .. } | Phase::Ended(_) => {}
         }
+    }
+
+    fn push(&mut self, trial: Arc<Trial>, service: bool) -> usize {
+        let place = self.entries.len();
+        self.places.insert(trial.name.clone(), place);
+        self.open += 1;
+        self.open_work += usize::from(!service);
+        self.work += usize::from(!service);
+        self.entries.push(Entry::new(trial, service));
+        place
     }
 }

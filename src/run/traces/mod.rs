@@ -1,5 +1,7 @@
 //! Traces of whole runs on the fake engine, in virtual time.
 
+mod again;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,28 +24,28 @@ use crate::run::executor::Executor;
 use crate::run::permits::Permits;
 use crate::run::session::{Commands, Live, Notice, start_on};
 
-fn trial(name: &str, cmd: &str) -> Trial {
+pub(super) fn trial(name: &str, cmd: &str) -> Trial {
     let words = cmd.split(' ').map(ToOwned::to_owned).collect();
     Trial { cmd: (!cmd.is_empty()).then_some(words), ..Trial::new(Name::parse(name).unwrap()) }
 }
 
-fn after(mut trial: Trial, on: &str, condition: Option<Condition>) -> Trial {
+pub(super) fn after(mut trial: Trial, on: &str, condition: Option<Condition>) -> Trial {
     trial.depends.push(Dependency { trial: Name::parse(on).unwrap(), condition });
     trial
 }
 
-fn seconds(seconds: f64) -> Duration {
+pub(super) fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-fn planned(engine: &Fake, trials: Vec<Trial>, options: Options) -> Plan {
+pub(super) fn planned(engine: &Fake, trials: Vec<Trial>, options: Options) -> Plan {
     let experiment =
         Experiment { name: "exp".to_owned(), id: "id".to_owned(), spec: "/exp.jsonnet".into(), options, trials };
     let above = Options { engine: Some(EngineName::Fake), ..Options::default() };
     plan::build(experiment, above, &[(EngineName::Fake, engine.capabilities().clone())].into()).unwrap()
 }
 
-fn start(engine: &Arc<Fake>, trials: Vec<Trial>, options: Options) -> Live {
+pub(super) fn start(engine: &Arc<Fake>, trials: Vec<Trial>, options: Options) -> Live {
     let plan = planned(engine, trials, options);
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
     let permits = Permits::new(&engines, plan.experiment.options.parallel);
@@ -52,7 +54,7 @@ fn start(engine: &Arc<Fake>, trials: Vec<Trial>, options: Options) -> Live {
 }
 
 /// Follows a run to its end; `react` sees every event and may send commands.
-async fn follow(mut live: Live, mut react: impl FnMut(&Event, &Commands)) -> (String, Summary) {
+pub(super) async fn follow(mut live: Live, mut react: impl FnMut(&Event, &Commands)) -> (String, Summary) {
     let (mut lines, mut summary, mut began) = (String::new(), Summary::default(), None);
     while let Some(notice) = live.recv().await {
         match notice {
@@ -64,7 +66,7 @@ async fn follow(mut live: Live, mut react: impl FnMut(&Event, &Commands)) -> (St
                 summary.add(&event);
                 react(&event, live.commands());
             }
-            Notice::Drained => live.commands().send(Command::Close),
+            Notice::Drained(seen) => live.commands().send(Command::Close { seen }),
         }
     }
     (lines, summary)
@@ -81,6 +83,8 @@ fn line(fact: &Fact) -> Option<String> {
         Fact::TrialEnded { trial, outcome, .. } => format!("{trial} {outcome}"),
         Fact::CommandTaken { command } => format!("taken: {command}"),
         Fact::Halted { because } => format!("halted: {because}"),
+        Fact::CommandRefused { message, .. } => format!("refused: {message}"),
+        Fact::TrialReopened { trial } => format!("{trial} waits again"),
         Fact::Warned { message } => format!("warned: {message}"),
         Fact::RunEnded { early: None, .. } => "end".to_owned(),
         Fact::RunEnded { early: Some(early), .. } => format!("end: {early:?}"),
@@ -88,7 +92,7 @@ fn line(fact: &Fact) -> Option<String> {
     })
 }
 
-async fn trace(engine: Fake, trials: Vec<Trial>, options: Options) -> String {
+pub(super) async fn trace(engine: Fake, trials: Vec<Trial>, options: Options) -> String {
     let engine = Arc::new(engine);
     follow(start(&engine, trials, options), |_, _| {}).await.0
 }
@@ -351,6 +355,9 @@ async fn a_hook_retries_the_last_trial_before_the_run_can_end() {
     0.00  report skipped because `hungry` ran out of memory
     0.00  loader stopped, nothing needs it any more
     0.00  taken: retry hungry
+    0.00  hungry waits again
+    0.00  report waits again
+    0.00  loader waits again
     0.00  loader started, attempt 2
     0.00  hungry started, attempt 2
     0.00  hungry succeeded
@@ -384,7 +391,7 @@ async fn trials_are_submitted_killed_and_widened_while_running() {
     assert_snapshot!(follow(start(&engine, trials, options), react).await.0, @"
     0.00  t1 started
     0.00  taken: submit t4
-    0.00  warned: `t5` was not submitted: it depends on `nobody`, which is not in the run
+    0.00  refused: `t5` was not submitted: it depends on `nobody`, which is not in the run
     0.00  taken: parallel 2
     0.00  taken: kill t2
     0.00  t2 killed

@@ -1,0 +1,89 @@
+//! An entry: what the schedule knows of one trial.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::outcome::Outcome;
+use crate::model::trial::Trial;
+use crate::plan::Wait;
+use crate::run::permits::Permit;
+use crate::run::schedule::Turn;
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) trial: Arc<Trial>,
+    pub(crate) service: bool,
+    pub(crate) attempts: u32,
+    /// How long its last attempt took.
+    pub(crate) elapsed: Duration,
+    pub(super) phase: Phase,
+    /// Failed attempts since the trial was last asked for; what its retries are counted against.
+    pub(super) failures: u32,
+    /// How the last of them ended.
+    pub(super) last: Option<Outcome>,
+    /// What the healthcheck of its last attempt decided.
+    pub(super) healthy: bool,
+    pub(super) unhealthy: bool,
+    pub(super) waits: Vec<Wait>,
+    /// For each wait, whether it is met now.
+    pub(super) met: Vec<bool>,
+    /// How many are not.
+    pub(super) unmet: usize,
+    /// How many of those are not for services.
+    pub(super) unmet_work: usize,
+    /// Who waits for this trial, and with which of its waits.
+    pub(super) dependants: Vec<(usize, usize)>,
+    /// Dependants that have not ended, a dependant counting once per wait.
+    pub(super) users: usize,
+    pub(super) permit: Option<Permit>,
+    /// Wanted again while it was being stopped.
+    pub(super) again: bool,
+    /// A service that may start.
+    pub(super) demanded: bool,
+}
+
+/// What a trial is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Phase {
+    /// Prerequisites are missing, or nobody needs the service yet.
+    Waiting,
+    /// Only room is missing.
+    Ready,
+    /// It failed and waits for its next attempt.
+    Delayed,
+    /// An attempt is being prepared, started or runs.
+    Active { started: bool, stopping: bool },
+    /// It ended.
+    Ended(Outcome),
+}
+
+impl Entry {
+    pub(super) fn new(trial: Arc<Trial>, service: bool) -> Self {
+        Self {
+            trial,
+            service,
+            attempts: 0,
+            elapsed: Duration::ZERO,
+            phase: Phase::Waiting,
+            failures: 0,
+            last: None,
+            healthy: false,
+            unhealthy: false,
+            waits: Vec::new(),
+            met: Vec::new(),
+            unmet: 0,
+            unmet_work: 0,
+            dependants: Vec::new(),
+            users: 0,
+            permit: None,
+            again: false,
+            demanded: false,
+        }
+    }
+
+    /// Its turn among those that are ready.
+    pub(super) fn turn(&self, place: usize) -> Turn {
+        (!self.service, Reverse(self.trial.priority), place)
+    }
+}
