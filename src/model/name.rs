@@ -15,6 +15,8 @@ pub struct Name(Arc<str>);
 pub enum BadName {
     /// The name is shorter than Docker's two characters.
     TooShort,
+    /// The name is longer than a file's name may be: its logs lie in a folder of that name.
+    TooLong,
     /// The name holds a character outside Docker's set, or starts with one that may not start a name.
     Character(char),
 }
@@ -33,10 +35,11 @@ impl Name {
                 return Err(BadName::Character(c));
             }
         }
-        if text.len() < 2 {
-            return Err(BadName::TooShort);
+        match text.len() {
+            0 | 1 => Err(BadName::TooShort),
+            2..=255 => Ok(Self(text.into())),
+            _ => Err(BadName::TooLong),
         }
-        Ok(Self(text.into()))
     }
 
     /// The name as text.
@@ -75,6 +78,7 @@ impl fmt::Display for BadName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooShort => write!(f, "a name needs at least two characters"),
+            Self::TooLong => write!(f, "a name has at most 255 characters"),
             Self::Character(c) => write!(
                 f,
                 "`{c}` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule)"
@@ -156,6 +160,8 @@ mod tests {
         assert!(Name::parse("solver-1_a.b").is_ok());
         assert_eq!(Name::parse("a"), Err(BadName::TooShort));
         assert_eq!(Name::parse(""), Err(BadName::TooShort));
+        assert!(Name::parse(&"a".repeat(255)).is_ok());
+        assert_eq!(Name::parse(&"a".repeat(256)), Err(BadName::TooLong));
         assert_eq!(Name::parse("-a"), Err(BadName::Character('-')));
         assert_eq!(Name::parse("a b"), Err(BadName::Character(' ')));
         assert_eq!(Name::parse("実験"), Err(BadName::Character('実')));

@@ -7,14 +7,7 @@ use crate::model::experiment::Experiment;
 use crate::model::name::{EngineName, Name};
 use crate::model::options::Options;
 use crate::model::trial::{Condition, Dependency, Trial};
-use crate::plan::{Engines, Plan, PlanError, Problem, Wait, engine_of, graph, resolve};
-
-/// Fields that runs act on themselves, whatever the engine.
-const ACTED_ON_BY_RUNS: [&str; 8] =
-    ["engine", "depends", "service", "timeout", "stop_grace", "retries", "params", "priority"];
-
-/// Fields whose amounts runs reserve, whether or not the engine enforces them.
-const RESERVED_BY_RUNS: [&str; 2] = ["cpus", "memory"];
+use crate::plan::{Engines, Plan, PlanError, Problem, Wait, engine_of, graph, resolve, warnings};
 
 pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engines) -> Result<Plan, PlanError> {
     let mut problems = Vec::new();
@@ -43,14 +36,20 @@ pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engine
     if !problems.is_empty() {
         return Err(PlanError { experiment: experiment.name, problems });
     }
-    let warnings = warnings(&trials, engines);
+    let warnings = warnings::all(&trials, &waits, engines);
     Ok(Plan { experiment, trials, waits, services, groups, warnings })
 }
+
+/// Files beside the folders of the trials; see `store`.
+const RESERVED: [&str; 5] = ["lock", "run.json", "run.json.new", "events.jsonl", "combu.log"];
 
 fn places<'a>(trials: &'a [Trial], problems: &mut Vec<Problem>) -> HashMap<&'a Name, usize> {
     let mut places: HashMap<&Name, usize> = HashMap::with_capacity(trials.len());
     let mut duplicates: BTreeMap<&Name, Vec<usize>> = BTreeMap::new();
     for (place, trial) in trials.iter().enumerate() {
+        if RESERVED.contains(&trial.name.as_str()) {
+            problems.push(Problem::Reserved { name: trial.name.clone() });
+        }
         if let Some(&first) = places.get(&trial.name) {
             duplicates.entry(&trial.name).or_insert_with(|| vec![first]).push(place);
         } else {
@@ -152,24 +151,6 @@ fn check_needs(trials: &[Arc<Trial>], engines: &Engines, problems: &mut Vec<Prob
             problems.push(Problem::TooLarge { trial: trial.name.clone(), asks, has });
         }
     }
-}
-
-fn warnings(trials: &[Arc<Trial>], engines: &Engines) -> Vec<String> {
-    let mut ignored: BTreeMap<(EngineName, &str), (usize, &Name)> = BTreeMap::new();
-    for trial in trials {
-        let Some(engine) = engines.get(&trial.engine.unwrap_or_default()) else { continue };
-        for (field, said) in trial.fields() {
-            if said && !ACTED_ON_BY_RUNS.contains(&field) && !engine.acts_on.contains(&field) {
-                ignored.entry((engine.engine, field)).or_insert((0, &trial.name)).0 += 1;
-            }
-        }
-    }
-    let warning = |((engine, field), (count, first)): ((EngineName, &str), (usize, &Name))| {
-        let whose = if count == 1 { format!("of `{first}`") } else { format!("of {count} trials, such as `{first}`,") };
-        let how = if RESERVED_BY_RUNS.contains(&field) { "is reserved but not enforced" } else { "is not acted on" };
-        format!("`{field}` {whose} {how} by the engine {engine}")
-    };
-    ignored.into_iter().map(warning).collect()
 }
 
 #[cfg(test)]
@@ -309,6 +290,27 @@ mod tests {
         assert_snapshot!(plan.unwrap().warnings.join("\n"), @"
         `gpus` of 2 trials, such as `g1`, is not acted on by the engine docker
         `cpus` of `process` is reserved but not enforced by the engine local
+        ");
+    }
+
+    #[test]
+    fn what_a_reader_would_not_expect_is_warned_of() {
+        let mut params = trial("params", "x");
+        for name in ["a-b", "a_b", "学習率", "最適化"] {
+            params.params.insert(name.to_owned(), 1.into());
+        }
+        let trials = vec![trial("unprobed", "x"), after(params, "unprobed", Some(Condition::Healthy))];
+        assert_snapshot!(planned(trials, Options::default()).unwrap().warnings.join("\n"), @"
+        `unprobed` is waited for until it is healthy and has no `healthcheck`: where its image has none either, it counts as healthy as soon as it runs
+        the parameters `a-b` and `a_b` of `params` are both `COMBU_PARAM_A_B` in its environment: COMBU_PARAMS tells them apart
+        ");
+    }
+
+    #[test]
+    fn a_trial_cannot_be_named_as_a_file_of_the_runs_folder() {
+        assert_snapshot!(refusal(vec![trial("lock", "x"), trial("combu.log", "x")]), @"
+        `lock` cannot be a trial's name: combu keeps a file of that name beside the logs
+        `combu.log` cannot be a trial's name: combu keeps a file of that name beside the logs
         ");
     }
 

@@ -33,6 +33,11 @@ pub enum Problem {
         /// Their places in the list, from 0.
         places: Vec<usize>,
     },
+    /// The name is that of a file in the run's folder, where the trial's logs would lie.
+    Reserved {
+        /// The name.
+        name: Name,
+    },
     /// A prerequisite is not in the experiment.
     UnknownDependency {
         /// The dependant.
@@ -107,6 +112,9 @@ impl fmt::Display for Problem {
             Self::Duplicate { name, places } => {
                 let places: Vec<_> = places.iter().map(|place| format!("[{place}]")).collect();
                 write!(f, "the name `{name}` is used by {} trials: {}", places.len(), shortened(&places))
+            }
+            Self::Reserved { name } => {
+                write!(f, "`{name}` cannot be a trial's name: combu keeps a file of that name beside the logs")
             }
             Self::UnknownDependency { trial, on, .. } => {
                 write!(f, "`{trial}` depends on `{on}`, which is not in the experiment")

@@ -4,6 +4,7 @@ mod build;
 mod error;
 mod graph;
 mod text;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -205,8 +205,9 @@ impl Dispatcher {
                 self.emit(Fact::Unhealthy { trial });
                 self.schedule.probed(place, false);
             }
-            Stage::TimedOut(elapsed) => {
-                let because = format!("it ran longer than its timeout ({:.0?})", elapsed);
+            Stage::TimedOut(_) => {
+                let timeout = entry.trial.timeout.unwrap_or_default();
+                let because = format!("it ran longer than its timeout ({timeout:?})");
                 self.emit(Fact::Stopping { trial, because });
             }
             Stage::Ended(_) => {}

@@ -13,7 +13,7 @@ use crate::model::label;
 use crate::model::name::{EngineName, RunId};
 use crate::model::options::Remove;
 use crate::model::outcome::Outcome;
-use crate::model::trial::Trial;
+use crate::model::trial::{Trial, param_variable};
 use crate::run::engines::Engines;
 
 /// What the attempts of one run share.
@@ -117,7 +117,7 @@ impl Executor {
         ];
         for (name, value) in &trial.params {
             let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            env.push((format!("COMBU_PARAM_{}", variable(name)), text));
+            env.push((param_variable(name), text));
         }
         if let Some(cpus) = trial.cpus {
             env.push(("COMBU_CPUS".to_owned(), cpus.to_string()));
@@ -125,11 +125,6 @@ impl Executor {
         }
         env
     }
-}
-
-/// A parameter's name as the end of a variable's: upper case, `_` for what a variable cannot hold.
-fn variable(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
 /// A trial's own seed, below 2^32 because numpy takes no larger one: FNV-1a over the run's seed and the trial's name.
@@ -142,13 +137,7 @@ fn trial_seed(seed: u64, name: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{trial_seed, variable};
-
-    #[test]
-    fn a_parameter_becomes_a_variable_a_shell_can_read() {
-        assert_eq!(variable("learning-rate.0"), "LEARNING_RATE_0");
-        assert_eq!(variable("学習率"), "___");
-    }
+    use super::trial_seed;
 
     #[test]
     fn a_trials_seed_depends_on_the_runs_seed_and_the_name_only() {

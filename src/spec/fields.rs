@@ -266,6 +266,43 @@ A `~` is the home folder of whoever calls combu.
 What combu records of a trial (`combu plan -o json`, events, a script's trial) is the same trial with everything
 resolved: durations in seconds, sizes in bytes, absolute paths, commands as lists. It can be read back as a spec.
 
+## What happens when
+
+A trial starts when each of its prerequisites meets its condition: `started` (its process runs, or it ended well),
+`healthy` (its healthcheck passed) or `completed` (it ended well, with exit code 0). A trial whose prerequisite ended
+badly before that is skipped, with the reason. Nothing else makes a trial wait but room: as many run at once as fit the
+CPUs and the memory of the engine's host, a trial without `cpus` counting one; `-j` caps their number instead. The first
+that does not fit holds back those behind it; `priority` changes the order.
+
+A service is started when trials next in line need it, and stopped when all its dependants have ended. It takes no place
+among the trials that run at once. The run's `timeout` is not applied to it. When its healthcheck fails for good and
+others wait for it, it is stopped and ends as `unhealthy`.
+
+A trial that ran out of memory is not retried: the same limit would end it again. Neither is one that the engine refused
+to start.
+
+A bind mount's folder that is missing is made, owned by the caller, where the Docker daemon is on the same machine.
+Containers of trials that succeeded are removed, unless their logs could not be written; the others stay until `kill`.
+Networks stay while others use them; volumes are never removed.
+
+## What a trial finds
+
+| variable | holds |
+|---|---|
+| `COMBU` | `1` |
+| `COMBU_RUN_ID`, `COMBU_EXPERIMENT`, `COMBU_TRIAL`, `COMBU_ATTEMPT` | the run's id, the experiment's and the trial's name, the attempt's number from 1 |
+| `COMBU_PARAMS` | the parameters as JSON |
+| `COMBU_PARAM_<NAME>` | each of them as text; the name in upper case, `_` for every character but letters and digits |
+| `COMBU_SEED` | a number below 2^32, made from the run's seed (`--seed`) and the trial's name |
+| `COMBU_CPUS`, `OMP_NUM_THREADS` | where `cpus` is set: that number, and its whole part, at least 1 |
+
+The trial's own `env` wins over these. Containers and networks carry the labels `combu.run`, `combu.experiment`,
+`combu.trial`, `combu.attempt`, `combu.spec` (the absolute path of the spec) and `combu.version`.
+
+What is left of a run lies in `.combu/runs/<run>/`: `<trial>/<attempt>/stdout.log` and `stderr.log`, `events.jsonl` and
+`run.json`. The nearest `.combu` above the spec is used; without one it is made in the working folder where that is above
+the spec, else beside the spec. `COMBU_DIR` names another one.
+
 ## The UUID
 
 `local NAME = "UUID"`, with any name and either quote, in the spec or in a file it imports, gets twelve random characters

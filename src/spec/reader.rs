@@ -227,7 +227,7 @@ impl<'a> Item<'a> {
         };
         for key in map.keys().filter(|key| !keys.contains(&key.as_str())) {
             let message = format!("unknown key `{key}`");
-            let hint = match nearest(key, keys) {
+            let hint = match from_compose(key, keys).or_else(|| nearest(key, keys)) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None if keys.len() <= 6 => format!("known are {}", quoted(keys)),
                 None => "see docs/spec.md for the known ones".to_owned(),
@@ -278,6 +278,24 @@ fn plain(number: &serde_json::Number) -> String {
         Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9.0e15 => (float as i64).to_string(),
         _ => number.to_string(),
     }
+}
+
+/// What compose calls otherwise, as its reference has it.
+const COMPOSE: [(&str, &str); 9] = [
+    ("command", "cmd"),
+    ("container_name", "name"),
+    ("depends_on", "depends"),
+    ("environment", "env"),
+    ("mem_limit", "memory"),
+    ("pull_policy", "pull"),
+    ("restart", "retries"),
+    ("stop_grace_period", "stop_grace"),
+    ("working_dir", "workdir"),
+];
+
+fn from_compose<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    let (_, ours) = COMPOSE.iter().find(|(theirs, _)| *theirs == key)?;
+    known.iter().find(|known| *known == ours).copied()
 }
 
 /// The known word nearest to a wrong one, if one is near.
@@ -358,5 +376,14 @@ mod tests {
         let report = Report::default();
         assert_eq!(Item::root(&value, &report).integer(0, 5), Some(3));
         assert_eq!(Item::root(&value, &report).scalar(), Some("3".to_owned()));
+    }
+
+    #[test]
+    fn composes_words_lead_to_ours() {
+        let trial =
+            serde_json::json!({ "name": "t1", "image": "x", "command": "a", "depends_on": [], "environment": {} });
+        let problems = crate::spec::trial(&trial, std::path::Path::new("/")).unwrap_err().0;
+        let hints: Vec<_> = problems.into_iter().filter_map(|problem| problem.hint).collect();
+        assert_eq!(hints, ["did you mean `cmd`?", "did you mean `depends`?", "did you mean `env`?"]);
     }
 }

@@ -23,6 +23,15 @@ use futures_util::StreamExt;
 /// The image of the tests: busybox and nothing else.
 pub(crate) const IMAGE: &str = "combu-test/busybox:1";
 
+/// Images that stand in for those that the specs of the first combu name, each with the command it has by itself: a
+/// server that ends when asked to, a program, a server that ends at once, and what busybox has everywhere.
+const STAND_INS: [(&str, &str); 4] = [
+    ("maze", r#"CMD ["sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait"]"#),
+    ("navi", ""),
+    ("web", r#"CMD ["true"]"#),
+    ("busybox", r#"CMD ["sh"]"#),
+];
+
 /// A daemon, and one test's own names on it. Dropping it removes everything of those names.
 pub(crate) struct Daemon {
     /// The engine under test.
@@ -130,24 +139,40 @@ pub(crate) fn apart<T: Send>(future: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| scope.spawn(run).join().expect("the thread does not panic"))
 }
 
-/// Makes the image unless it is there; other test processes wait meanwhile.
+/// Makes the images that stand in for those of the first combu's specs.
+pub(crate) fn ensure_stand_ins(daemon: &Daemon) {
+    apart(async {
+        for (repository, change) in STAND_INS {
+            ensure(&daemon.api, &format!("combu-test/{repository}"), "latest", change).await;
+        }
+    });
+}
+
 async fn ensure_image(api: &bollard::Docker) {
-    if api.inspect_image(IMAGE).await.is_ok() {
+    let (repository, tag) = IMAGE.split_once(':').expect("it has a tag");
+    ensure(api, repository, tag, "").await;
+}
+
+/// Makes an image unless it is there; other test processes wait meanwhile.
+async fn ensure(api: &bollard::Docker, repository: &str, tag: &str, change: &str) {
+    let name = format!("{repository}:{tag}");
+    if api.inspect_image(&name).await.is_ok() {
         return;
     }
     let lock = std::fs::File::create(std::env::temp_dir().join("combu-test-image.lock")).unwrap();
     lock.lock().unwrap();
-    if api.inspect_image(IMAGE).await.is_ok() {
+    if api.inspect_image(&name).await.is_ok() {
         return;
     }
-    let options = CreateImageOptionsBuilder::new().from_src("-").repo("combu-test/busybox").tag("1").build();
+    let changes = if change.is_empty() { Vec::new() } else { vec![change.to_owned()] };
+    let options = CreateImageOptionsBuilder::new().from_src("-").repo(repository).tag(tag).changes(changes).build();
     let mut answers = api.create_image(Some(options), Some(bollard::body_full(root_filesystem().into())), None);
     while let Some(answer) = answers.next().await {
         answer.expect("the daemon imports the image of the tests");
     }
 }
 
-/// A tar of a root filesystem with busybox.
+/// A tar of a root filesystem with busybox, and a `make` that says what it is asked for.
 fn root_filesystem() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let bin = folder.path().join("bin");
@@ -159,6 +184,8 @@ fn root_filesystem() -> Vec<u8> {
     for applet in applets.lines().filter(|applet| *applet != "busybox") {
         symlink("busybox", bin.join(applet)).unwrap();
     }
+    std::fs::write(bin.join("make"), "#!/bin/sh\necho made $*\n").unwrap();
+    std::fs::set_permissions(bin.join("make"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let tmp = folder.path().join("tmp");
     std::fs::create_dir(&tmp).unwrap();
     std::fs::set_permissions(&tmp, std::fs::Permissions::from_mode(0o777)).unwrap();

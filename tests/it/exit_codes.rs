@@ -4,8 +4,8 @@ use rustix::process::Signal;
 
 use crate::harness::{Lab, Live, is_alive, named, steady};
 
-/// A local trial that says its process number through the pipe `ready`, and lives until it is ended.
-const LONG: &str = r#"{engine: "local", trials: [{name: "long", cmd: "sh -c 'sleep 600 & echo $$ > ready; wait'", stop_grace: "1h"}]}"#;
+/// A local trial that says its process numbers through the pipe `ready`, and lives until it is ended.
+const LONG: &str = r#"{engine: "local", trials: [{name: "long", cmd: "sh -c 'sleep 600 & echo $$ $! > ready; wait'", stop_grace: "1h"}]}"#;
 
 /// The same, deaf to the stop signal.
 const DEAF: &str = r#"{engine: "local", trials: [{name: "deaf", stop_grace: "1h",

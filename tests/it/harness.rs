@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -92,12 +91,6 @@ impl Lab {
         let path = self.path(below);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
-    }
-
-    /// Writes a program.
-    pub(crate) fn program(&self, below: &str, text: &str) {
-        self.write(below, text);
-        fs::set_permissions(self.path(below), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     pub(crate) fn read(&self, below: impl AsRef<Path>) -> String {
@@ -288,10 +281,12 @@ pub(crate) fn place(events: &[Value], event: &str, trial: &str) -> usize {
     found.unwrap_or_else(|| panic!("no event {event} of {trial}"))
 }
 
-/// Whether a process lives; one that only waits to be collected does not.
-pub(crate) fn is_alive(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+/// Whether one of these processes lives, their numbers separated by blanks; one that only waits to be collected does not.
+pub(crate) fn is_alive(pids: &str) -> bool {
+    pids.split(' ').any(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    })
 }
 
 /// Looks until it is so: for ends that nobody tells of.

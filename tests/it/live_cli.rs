@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::harness::{Lab, Live, eventually, is_alive, named, steady};
 
-/// A local trial that writes its process number to the pipe `ready`, and lives until it is ended.
-const LONG: &str = r#"{engine: "local", trials: [{name: "long", cmd: "sh -c 'sleep 600 & echo $$ > ready; wait'"}]}"#;
+/// A local trial that writes its process numbers to the pipe `ready`, and lives until it is ended.
+const LONG: &str =
+    r#"{engine: "local", trials: [{name: "long", cmd: "sh -c 'sleep 600 & echo $$ $! > ready; wait'"}]}"#;
 
 /// The same, until someone reads from the pipe `go`.
 const WAITING: &str =

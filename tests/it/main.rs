@@ -5,7 +5,10 @@
 mod cli;
 mod contract;
 mod daemon;
+mod docker_cli;
 mod docker_engine;
+mod docker_forms;
+mod docker_lab;
 mod docs;
 mod exit_codes;
 mod harness;

@@ -26,7 +26,6 @@ fn lines_and_the_final_report_go_to_stderr() {
           | no such maze
           log: .combu/runs/[RUN]/bad/1/stderr.log
     [3/3] skip    after  `bad` failed (exit code 3)
-    spec: ended after [TIME]
     skipped: `after` because `bad` failed (exit code 3)
     FAILED  HOW          ATTEMPTS  TIME  LOG
     bad     exit code 3         1 [TIME]  bad/1/stderr.log
@@ -49,6 +48,24 @@ fn json_events_go_to_stdout_and_are_those_on_disk() {
     assert!(events.iter().all(|event| event["run"] == *run && event["at"].is_u64()));
     assert!(place(&events, "trial-ended", "good") < place(&events, "attempt-starting", "bad"));
     assert_eq!(events[place(&events, "trial-ended", "after")]["because"], "`bad` failed (exit code 3)");
+}
+
+#[test]
+fn without_a_terminal_lines_are_what_is_shown_by_itself() {
+    let _steady = steady(&Lab::new());
+    for how in ["auto", "plain"] {
+        let lab = Lab::with(r#"{engine: "local", trials: [{name: "one", cmd: "true"}]}"#);
+        let said = lab.combu(&["run", "spec.jsonnet", "-j", "1", "--progress", how]).code(0);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said.stderr, @"
+            spec: 1 trial, at most 1 at once, run [RUN]
+            logs: .combu/runs/[RUN]
+            [1/1] ok      one [TIME]
+            1 trial: 1 succeeded in [TIME]
+            logs: .combu/runs/[RUN]
+            ");
+        }
+    }
 }
 
 #[test]

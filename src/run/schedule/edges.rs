@@ -149,6 +149,9 @@ fn why(name: &str, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Skipped { .. } => format!("`{name}` was skipped"),
         Outcome::Killed => format!("`{name}` was killed"),
+        // What the engine said was told where it happened; a hundred dependants need not repeat it.
+        Outcome::NotStarted { .. } => format!("`{name}` could not be started"),
+        Outcome::Lost { .. } => format!("`{name}` was lost"),
         outcome => format!("`{name}` {outcome}"),
     }
 }

@@ -195,6 +195,8 @@ impl Schedule {
             self.wait_again(place);
             return None;
         }
+        // The same memory would run out again: a hook may retry with more.
+        let may_retry = may_retry && outcome != Outcome::Oom;
         if outcome.is_failure() && may_retry && !stopping && is_open {
             entry.failures += 1;
             if entry.failures <= entry.trial.retries.as_ref().map_or(0, |retries| retries.count) {
