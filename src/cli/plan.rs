@@ -66,13 +66,7 @@ fn resolved(plan: &Plan) -> String {
     if let Ok(Value::Object(options)) = serde_json::to_value(&plan.experiment.options) {
         document.extend(options);
     }
-    let trials = plan.trials.iter().zip(&plan.services).map(|(trial, service)| {
-        let mut trial = Trial::clone(trial);
-        if *service {
-            trial.service = Some(true);
-        }
-        Value::Object(trial.to_json())
-    });
+    let trials = plan.trials.iter().map(|trial| Value::Object(trial.to_json()));
     document.insert("trials".to_owned(), trials.collect());
     format!("{:#}", Value::Object(document))
 }

@@ -54,6 +54,9 @@ pub struct Scene {
     pub stubborn: bool,
 }
 
+/// How long a service runs that is not told otherwise: a century.
+const FOR_EVER: Duration = Duration::from_secs(3_000_000_000);
+
 impl Default for Scene {
     fn default() -> Self {
         Self {
@@ -171,7 +174,11 @@ impl Fake {
             let index = (launch.attempt as usize).min(scenes.len()).saturating_sub(1);
             return scenes.get(index).cloned().unwrap_or_default();
         }
-        launch.trial.cmd.as_deref().map(scene_from).unwrap_or_default()
+        let mut scene = launch.trial.cmd.as_deref().map(scene_from).unwrap_or_default();
+        if launch.trial.service == Some(true) && scene == Scene::default() {
+            scene.run_for = FOR_EVER;
+        }
+        scene
     }
 
     fn with<T>(&self, handle: &Handle, read: impl FnOnce(&mut Attempt) -> T) -> Option<T> {

@@ -61,14 +61,17 @@ pub fn engine_of(trial: &Trial, above: &Options, below: &Options) -> EngineName 
     above.engine.or(trial.engine).or(below.engine).unwrap_or_default()
 }
 
-/// A trial with the run's options applied where it says nothing itself; `service` keeps the run's timeout from it.
+/// A trial with what the plan decided and the run's options applied where it says nothing itself; a service is spared the
+/// run's timeout.
 pub fn resolve(trial: &Trial, engine: EngineName, options: &Options, service: bool) -> Trial {
     let mut trial = trial.clone();
     trial.engine = Some(engine);
     trial.pull = trial.pull.or(options.pull);
     trial.stop_grace = trial.stop_grace.or(options.stop_grace);
     trial.retries = trial.retries.or_else(|| options.retries.clone());
-    if !service {
+    if service {
+        trial.service = Some(true);
+    } else {
         trial.timeout = trial.timeout.or(options.timeout);
     }
     trial

@@ -115,3 +115,24 @@ fn every_command_in_a_block_can_be_typed() {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
     assert!(count > 0, "no command was found");
 }
+
+/// The code blocks of a language in a page.
+fn listings(page: &str, language: &str) -> Vec<String> {
+    let opening = format!("```{language}\n");
+    let rest = page.split(&opening).skip(1);
+    rest.map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn the_readmes_spec_and_script_run_as_they_stand() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let lab = Lab::new();
+    let (specs, scripts) = (listings(&readme, "jsonnet"), listings(&readme, "rust"));
+    assert_eq!((specs.len(), scripts.len()), (1, 1));
+    lab.write("experiment.jsonnet", &specs[0]);
+    lab.write("sweep.rhai", &scripts[0]);
+    let plan = lab.combu(&["plan", "experiment.jsonnet"]).code(0);
+    assert!(plan.stdout.starts_with("experiment experiment: 11 trials in 2 groups"), "{}", plan.stdout);
+    let said = lab.combu(&["script", "--engine", "fake", "sweep.rhai"]).code(0);
+    assert_eq!(said.stdout.lines().count(), 6, "a table of five trials: {}", said.stdout);
+}
