@@ -87,9 +87,10 @@ pub(crate) struct KillArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
 
-    /// Time between the stop signal and the kill.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = crate::spec::duration)]
-    pub(crate) grace: Duration,
+    /// Time between the stop signal and the kill. Default: 5s for a trial that no combu runs any more, and 15s for a combu
+    /// that is running the spec, because it gives its trials their own `stop_grace`.
+    #[arg(long, value_name = "TIME", value_parser = crate::spec::duration)]
+    pub(crate) grace: Option<Duration>,
 
     /// Look on this engine only, instead of on those the spec names.
     #[arg(long, value_name = "ENGINE", value_parser = engine)]

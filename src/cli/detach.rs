@@ -3,11 +3,11 @@
 //! The same command line is started again with `--detached` before it. What it says on stderr is passed on until it writes one line
 //! on stdout: the run is started, and from then on it writes to the run's folder only.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::cli::error::{CliError, shown};
+use crate::cli::error::{CliError, kill_command, quoted};
 use crate::cli::exit;
 use crate::cli::ui::Ui;
 use crate::model::name::RunId;
@@ -45,10 +45,10 @@ pub(crate) fn hand_over(spec: &Path, ui: &Ui) -> Result<u8, CliError> {
         }
         return Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::INTERNAL));
     };
-    ui.result(run);
+    ui.result(run)?;
     ui.message(&format!("run {run} goes on in the background"));
-    ui.message(&format!("  progress: tail -f {log}"));
-    ui.message(&format!("  end it:   combu -f {} kill", shown(spec)));
+    ui.message(&format!("  progress: tail -f {}", quoted(log)));
+    ui.message(&format!("  end it:   {}", kill_command(spec)));
     Ok(exit::OK)
 }
 
@@ -60,6 +60,11 @@ pub(crate) fn leave_terminal() -> Result<(), CliError> {
 }
 
 /// Tells the foreground half that the run is started, and where its log is.
-pub(crate) fn report_ready(run: &RunId, log: &Path, ui: &Ui) {
-    ui.result(&format!("{run}\t{}", log.display()));
+///
+/// # Errors
+/// When the foreground half is gone: nobody knows of the run then.
+pub(crate) fn report_ready(run: &RunId, log: &Path, ui: &Ui) -> Result<(), CliError> {
+    writeln!(ui.stdout(), "{run}\t{}", log.display()).map_err(|error| {
+        CliError::new(exit::INTERNAL, format!("combu was ended before its run was in the background: {error}"))
+    })
 }

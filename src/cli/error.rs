@@ -84,6 +84,13 @@ impl Place {
     }
 }
 
+impl From<std::io::Error> for CliError {
+    /// A result that could not be written.
+    fn from(error: std::io::Error) -> Self {
+        Self::new(exit::INTERNAL, format!("cannot write to stdout: {error}"))
+    }
+}
+
 impl From<SpecError> for CliError {
     fn from(error: SpecError) -> Self {
         match error {
@@ -177,7 +184,7 @@ fn stands_in_the_way(obstacles: &[Obstacle]) -> CliError {
     }
     let any = |what: fn(&Obstacle) -> bool| obstacles.iter().any(what);
     if any(|obstacle| matches!(obstacle, Obstacle::Running { .. })) {
-        cli = cli.hint("wait for that run, or end it with `combu -f SPEC kill`");
+        cli = cli.hint("wait for that run, or remove what is left of it with `combu kill` on the same spec");
     }
     if any(|obstacle| matches!(obstacle, Obstacle::Foreign { .. })) {
         cli = cli.hint("combu never touches what is not its own: rename the trial, or remove the other by hand");
@@ -220,8 +227,20 @@ fn call(place: &Call) -> String {
     format!("in `{}`, called at {}:{}:{}", place.called, place.file.display(), place.line, place.column)
 }
 
+/// The command that removes what was started from a file, as it can be typed in a shell.
+pub(crate) fn kill_command(file: &Path) -> String {
+    format!("combu -f {} kill", quoted(&shown(file)))
+}
+
+/// A word as it can be typed in a shell.
+pub(crate) fn quoted(word: &str) -> String {
+    // Only a NUL cannot be quoted, and no path has one.
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
+}
+
 /// A path as people would write it: relative where it lies below the working folder.
 pub(crate) fn shown(path: &Path) -> String {
-    let below = std::env::current_dir().ok().and_then(|cwd| path.strip_prefix(cwd).ok().map(Path::to_path_buf));
+    let cwd = std::env::current_dir().ok().filter(|cwd| cwd != Path::new("/"));
+    let below = cwd.and_then(|cwd| path.strip_prefix(cwd).ok().map(Path::to_path_buf));
     below.unwrap_or_else(|| path.to_path_buf()).display().to_string()
 }

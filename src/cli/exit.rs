@@ -12,8 +12,8 @@ pub(crate) const TABLE: [(u8, &str); 9] = [
     (FAILED, "some trial failed"),
     (HALTED, "the run was halted by its policy (`--halt`)"),
     (ENGINE, "the engine is unreachable or refused"),
-    (INTERRUPTED, "interrupted by SIGINT; its trials were stopped"),
-    (TERMINATED, "interrupted by SIGTERM; its trials were stopped"),
+    (INTERRUPTED, "interrupted by SIGINT; its trials were stopped, unless a third signal ended combu at once"),
+    (TERMINATED, "interrupted by SIGTERM; its trials were stopped, unless a third signal ended combu at once"),
 ];
 
 pub(crate) const OK: u8 = 0;

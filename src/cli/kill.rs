@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::cli::args::KillArgs;
 use crate::cli::error::{CliError, shown};
 use crate::cli::exit;
-use crate::cli::stage::{end_live_runs, state};
+use crate::cli::stage::{POLITE, end_live_runs, real, state};
 use crate::cli::ui::Ui;
 use crate::cli::{id, session, spec_path};
 use crate::engine::{EngineError, Selector};
@@ -15,21 +16,24 @@ use crate::model::name::EngineName;
 use crate::model::options::Options;
 use crate::plan;
 
+/// Time between the stop signal and the kill of a trial that no combu runs any more.
+const GRACE: Duration = Duration::from_secs(5);
+
 pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, CliError> {
     let given = spec_path(file, args.spec.spec.as_deref())?;
-    let path = given.canonicalize().or_else(|_| std::path::absolute(&given));
-    let path = path.map_err(|error| CliError::new(exit::USAGE, format!("`{}`: {error}", given.display())))?;
-    let ended = end_live_runs(&state(&path)?, &path, args.grace)?;
+    let path = real(&given)?;
+    let ended = end_live_runs(&state(&path)?, &path, args.grace.unwrap_or(POLITE))?;
     let labels = [(label::SPEC.to_owned(), path.to_string_lossy().into_owned())].into();
     let selector = Selector { labels };
     let session = session()?;
-    let (mut trials, mut others, mut problems) = (BTreeSet::new(), Vec::new(), Vec::new());
+    let (mut trials, mut others, mut kept, mut problems) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
     let engines = engines(&path, args);
     for engine in &engines.names {
-        match session.kill(&selector, *engine, args.grace) {
+        match session.kill(&selector, *engine, args.grace.unwrap_or(GRACE)) {
             Ok(killed) => {
                 trials.extend(killed.trials);
                 others.extend(killed.others);
+                kept.extend(killed.kept);
                 problems.extend(killed.problems);
             }
             Err(EngineError::Unreachable { .. }) if !engines.sure => {}
@@ -45,14 +49,17 @@ pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, 
     for other in &others {
         ui.message(&format!("removed {other}"));
     }
-    if ended.is_empty() && trials.is_empty() && others.is_empty() && problems.is_empty() {
+    for thing in &kept {
+        ui.message(&format!("kept {thing}: others still use it"));
+    }
+    if ended.is_empty() && kept.is_empty() && trials.is_empty() && others.is_empty() && problems.is_empty() {
         if !path.exists() {
             return Err(CliError::new(
                 exit::USAGE,
-                format!("no file `{}`, and nothing was started from it", shown(&path)),
+                format!("no file `{}`, and nothing was started from it", shown(&given)),
             ));
         }
-        ui.message(&format!("nothing of {} is left", shown(&path)));
+        ui.message(&format!("nothing of {} is left", shown(&given)));
     }
     if let Some((first, rest)) = problems.split_first() {
         let mut error = CliError::new(exit::ENGINE, format!("not everything was removed: {first}"));

@@ -96,13 +96,23 @@ fn session() -> Result<Session, CliError> {
     Session::connecting(settings).map_err(|error| CliError::new(exit::INTERNAL, format!("failed to start: {error}")))
 }
 
+/// Held by a verb: whatever ends it, an error or a panic too, the trials it started have ended and are cleaned up first.
+struct Ending(Session);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // Runs that came to their end hear nothing of it.
+        self.0.interrupt().fire("a fault in combu");
+        self.0.join();
+    }
+}
+
 fn spec_path(file: Option<&Path>, positional: Option<&Path>) -> Result<PathBuf, CliError> {
     match (file, positional) {
         (Some(path), None) | (None, Some(path)) => Ok(path.to_path_buf()),
         (Some(_), Some(_)) => Err(CliError::new(exit::USAGE, "the spec is given twice: with -f and as an argument")),
-        (None, None) => {
-            Err(CliError::new(exit::USAGE, "no spec is given").hint("write `combu -f experiment.jsonnet run`"))
-        }
+        (None, None) => Err(CliError::new(exit::USAGE, "no spec is given")
+            .hint("give it with `-f experiment.jsonnet`, before or after the verb")),
     }
 }
 
@@ -111,4 +121,71 @@ fn id() -> String {
     const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let mut random = rand::rng();
     (0..12).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::Ending;
+    use crate::engine::fake::{Fake, Scene};
+    use crate::model::event::Fact;
+    use crate::model::experiment::Experiment;
+    use crate::model::name::{EngineName, Name};
+    use crate::model::options::Options;
+    use crate::model::trial::Trial;
+    use crate::run::engines::Engines;
+    use crate::run::session::{Commands, Live, Notice, Session};
+
+    /// A run whose trial goes on for an hour.
+    fn long(session: &Session) -> Live {
+        let options = Options { engine: Some(EngineName::Fake), ..Options::default() };
+        let experiment = Experiment {
+            name: "long".to_owned(),
+            id: "aaaaaaaaaaaa".to_owned(),
+            spec: "/lab/long.jsonnet".into(),
+            options: Options::default(),
+            trials: vec![Trial::new(Name::parse("long").unwrap())],
+        };
+        let plan = session.plan(experiment, options).unwrap();
+        let mut live = session.start(plan, "aaaaaaaaaaaa".into(), None).unwrap();
+        let started =
+            |notice| matches!(notice, Notice::Event(event) if matches!(event.fact, Fact::AttemptStarted { .. }));
+        assert!(live.by_ref().any(started));
+        live
+    }
+
+    fn session() -> Session {
+        let scene = Scene { run_for: Duration::from_secs(3600), ..Scene::default() };
+        Session::new(Engines::with(Arc::new(Fake::default().scene("long", [scene])))).unwrap()
+    }
+
+    #[test]
+    fn a_panic_ends_the_runs_first() {
+        let session = session();
+        let (sender, commands) = std::sync::mpsc::channel::<Commands>();
+        let thread = std::thread::spawn({
+            let session = session.clone();
+            move || {
+                let _ending = Ending(session.clone());
+                let live = long(&session);
+                sender.send(live.commands().clone()).unwrap();
+                // A panic without its message.
+                std::panic::resume_unwind(Box::new(()));
+            }
+        });
+        assert!(thread.join().is_err());
+        assert!(commands.recv().unwrap().is_closed(), "the run has ended");
+    }
+
+    #[test]
+    fn an_error_ends_the_runs_first() {
+        let session = session();
+        let commands = {
+            let _ending = Ending(session.clone());
+            long(&session).commands().clone()
+        };
+        assert!(commands.is_closed(), "the run has ended");
+    }
 }

@@ -12,7 +12,6 @@ use crate::cli::{id, session, spec_path};
 use crate::engine::{EngineError, Survey};
 use crate::model::experiment::Experiment;
 use crate::model::options::Options;
-use crate::model::trial::Trial;
 use crate::plan::{self, Plan};
 use crate::run::session::{RunError, Session};
 
@@ -22,8 +21,8 @@ pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, 
     let session = session()?;
     let (plan, survey) = look(&session, experiment, args.limits.options(), ui)?;
     match args.output {
-        Some(Form::Json) => ui.result(&resolved(&plan)),
-        None => ui.result(&text(&plan, &survey)),
+        Some(Form::Json) => ui.result(&resolved(&plan))?,
+        None => ui.result(&text(&plan, &survey))?,
     }
     for warning in &plan.warnings {
         ui.warn(warning);

@@ -3,12 +3,12 @@
 use std::convert::Infallible;
 use std::path::Path;
 
-use crate::cli::args::{Form, PlanArgs, RunArgs};
-use crate::cli::error::CliError;
+use crate::cli::args::{Form, PlanArgs, ProgressMode, RunArgs};
+use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::stage::Terminal;
 use crate::cli::ui::Ui;
-use crate::cli::{detach, id, plan, session, signals, spec_path};
+use crate::cli::{Ending, detach, id, plan, session, signals, spec_path};
 use crate::model::name::RunId;
 use crate::run::observer::observe;
 
@@ -16,6 +16,10 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     if args.dry_run {
         let args = PlanArgs { spec: args.spec, limits: args.limits, output: args.output };
         return plan::main(file, &args, ui);
+    }
+    if args.output.is_some() && args.progress.progress == ProgressMode::Json {
+        let error = CliError::new(exit::USAGE, "`--progress json` and `--output json` both print on stdout");
+        return Err(error.hint("the last event and events.jsonl in the run's folder say the same as the results"));
     }
     let path = spec_path(file, args.spec.spec.as_deref())?;
     if args.detach && !detached {
@@ -28,11 +32,12 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     let id = id();
     let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(id.clone()))?;
     let session = session()?;
+    let _ending = Ending(session.clone());
     let planned = session.plan(experiment, args.limits.options())?;
     let terminal = Terminal::new(ui, args.progress.progress, &path, detached)?;
+    signals::listen(&session, kill_command(&path), ui)?;
     let run = RunId::from(id.as_str());
     let (folder, mut sinks) = terminal.open(&planned, &run)?;
-    signals::listen(&session).map_err(|error| CliError::new(exit::INTERNAL, format!("no signal handler: {error}")))?;
     let mut live = match session.start(planned, run.clone(), Some(folder.path().to_path_buf())) {
         Ok(live) => live,
         Err(error) => {
@@ -40,16 +45,31 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
             return Err(error.into());
         }
     };
-    if detached {
-        detach::report_ready(&run, &folder.path().join("combu.log"), ui);
+    let seen = if detached {
+        // Until here, what is said goes to the foreground half.
+        terminal.redirect(&folder).and_then(|log| detach::report_ready(&run, &log, ui))
+    } else {
+        Ok(())
+    };
+    if seen.is_err() {
+        session.interrupt().fire("the end of its foreground half");
     }
     let Ok(summary) = observe(&mut live, &mut sinks, |_, _, _| Ok::<(), Infallible>(()));
     session.join();
     terminal.close(&summary);
+    seen?;
+    let code = exit::of_summary(&summary);
     if args.output == Some(Form::Json) {
         let text = serde_json::to_string_pretty(&summary)
             .map_err(|error| CliError::new(exit::INTERNAL, format!("the results are no JSON: {error}")))?;
-        ui.result(&text);
+        if let Err(error) = ui.result(&text) {
+            let error = CliError::from(error);
+            if code == exit::OK {
+                return Err(error);
+            }
+            // What became of the run says more than that it could not be written.
+            ui.message(&error.render(ui.err()));
+        }
     }
-    Ok(exit::of_summary(&summary))
+    Ok(code)
 }

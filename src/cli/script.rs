@@ -4,11 +4,11 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::cli::args::ScriptArgs;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::stage::Terminal;
 use crate::cli::ui::Ui;
-use crate::cli::{id, session, signals};
+use crate::cli::{Ending, id, session, signals};
 use crate::script::{Host, STACK, execute};
 
 pub(crate) fn main(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
@@ -26,11 +26,16 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let file = words.next().ok_or_else(|| CliError::new(exit::USAGE, "no script: give `combu script FILE`"))?;
     let path = Path::new(&file);
     let session = session()?;
-    signals::listen(&session).map_err(|error| CliError::new(exit::INTERNAL, format!("no signal handler: {error}")))?;
+    let _ending = Ending(session.clone());
+    signals::listen(&session, kill_command(path), ui)?;
     let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false)?);
     let load = args.jsonnet.load_options(id());
-    let host = Host { session: session.clone(), args: words.collect(), options, load, stage };
+    let host = Host { session: session.clone(), args: words.collect(), options, load, stage: stage.clone() };
     let finish = execute(path, host);
     session.join();
-    Ok(u8::try_from(finish?.code().rem_euclid(256)).unwrap_or(exit::INTERNAL))
+    let code = finish?.code();
+    if let Some(error) = stage.lost() {
+        return Err(error.into());
+    }
+    Ok(u8::try_from(code.rem_euclid(256)).unwrap_or(exit::INTERNAL))
 }

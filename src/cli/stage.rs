@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::ProgressMode;
-use crate::cli::error::{CliError, shown};
+use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::ui::Ui;
 use crate::model::event::Sink;
@@ -15,10 +15,11 @@ use crate::model::summary::Summary;
 use crate::plan::Plan;
 use crate::report::{Json, Next, Plain, Progress, summary};
 use crate::script::{Opened, Stage};
-use crate::store::{EventsFile, LiveRun, RunDir, RunRecord, StateDir};
+use crate::store::{EventsFile, LiveRun, RunDir, RunRecord, StateDir, StoreError};
 
-/// How long a combu that is asked to end may take before it is asked again, which kills its trials at once.
-const POLITE: Duration = Duration::from_secs(15);
+/// How long a combu that is asked to end may take before it is asked again, which kills its trials at once: longer than
+/// the 10 s that a trial may take to stop where it does not say it itself.
+pub(crate) const POLITE: Duration = Duration::from_secs(15);
 
 /// How long it may take after that.
 const IMPATIENT: Duration = Duration::from_secs(30);
@@ -31,10 +32,10 @@ pub(crate) struct Terminal {
     file: PathBuf,
     state: StateDir,
     bars: RefCell<Option<Progress>>,
-    /// The folders of the runs so far.
-    folders: RefCell<HashMap<RunId, PathBuf>>,
-    /// Whether this is the background half of --detach, which writes to the run's folder.
-    detached: bool,
+    /// Why something that a script printed was lost.
+    lost: RefCell<Option<std::io::Error>>,
+    /// The folders of the runs so far, and how to remove what they leave.
+    opened: RefCell<HashMap<RunId, (PathBuf, String)>>,
 }
 
 impl Terminal {
@@ -51,8 +52,8 @@ impl Terminal {
             file: file.to_path_buf(),
             state,
             bars: RefCell::default(),
-            folders: RefCell::default(),
-            detached,
+            lost: RefCell::default(),
+            opened: RefCell::default(),
         })
     }
 
@@ -68,18 +69,8 @@ impl Terminal {
             pid: std::process::id(),
             started_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         };
-        let folder = self.state.create_run(&record)?;
-        if let Err(error) = self.refuse_second(&record) {
-            folder.discard()?;
-            return Err(error);
-        }
+        let folder = self.create(&record)?;
         let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(EventsFile::create(&folder)?)];
-        if self.detached {
-            let log = folder.path().join("combu.log");
-            self.ui
-                .redirect(&log)
-                .map_err(|error| CliError::new(exit::INTERNAL, format!("{}: {error}", log.display())))?;
-        }
         match self.mode {
             ProgressMode::Bar => {
                 let bars = self.bars.borrow_mut().get_or_insert_with(|| Progress::stderr(*self.ui.err())).clone();
@@ -90,7 +81,8 @@ impl Terminal {
             ProgressMode::Json => sinks.push(Box::new(Json::new(self.ui.stdout()))),
             ProgressMode::None => {}
         }
-        self.folders.borrow_mut().insert(run.clone(), folder.path().to_path_buf());
+        let kill = self.kill_command(&record.spec);
+        self.opened.borrow_mut().insert(run.clone(), (folder.path().to_path_buf(), kill));
         Ok((folder, sinks))
     }
 
@@ -98,45 +90,59 @@ impl Terminal {
         Box::new(Plain::new(self.ui.stderr(), *self.ui.err()))
     }
 
-    /// Refuses a run while another process runs the same experiment. Both have said that they live before they look, so
-    /// of two that start at once the later one goes.
-    fn refuse_second(&self, record: &RunRecord) -> Result<(), CliError> {
-        let rank = |record: &RunRecord| (record.started_ms, record.run.clone());
-        let same = |other: &RunRecord| {
-            other.spec == record.spec && other.experiment == record.experiment && other.pid != record.pid
-        };
-        let runs = self.state.live_runs()?.runs;
-        match runs.iter().map(|live| &live.record).find(|other| same(other) && rank(other) < rank(record)) {
-            None => Ok(()),
-            Some(other) => {
-                let message = format!(
-                    "the experiment `{}` is running: run {}, process {}",
-                    other.experiment, other.run, other.pid
-                );
-                let hint = format!("wait for it, or end it with `combu -f {} kill`", shown(&record.spec));
-                Err(CliError::new(exit::USAGE, message).hint(hint))
-            }
+    /// Lets everything for stderr go to a log in the run's folder from now on; returns its path.
+    pub(crate) fn redirect(&self, folder: &RunDir) -> Result<PathBuf, CliError> {
+        let log = folder.path().join("combu.log");
+        match self.ui.redirect(&log) {
+            Ok(()) => Ok(log),
+            Err(error) => Err(CliError::new(exit::INTERNAL, format!("{}: {error}", log.display()))),
         }
+    }
+
+    /// Makes the run's folder, unless another process runs the same experiment.
+    fn create(&self, record: &RunRecord) -> Result<RunDir, CliError> {
+        let is_same = |live: &LiveRun| {
+            let is_own = live.is_here && live.record.pid == record.pid;
+            !is_own && live.record.spec == record.spec && live.record.experiment == record.experiment
+        };
+        self.state.create_run(record, is_same).map_err(|error| match error {
+            StoreError::Refused { .. } => CliError::new(exit::USAGE, error.to_string())
+                .hint(format!("wait for it, or end it with `{}`", self.kill_command(&record.spec))),
+            error => error.into(),
+        })
+    }
+
+    /// The file as the user wrote it, where that is what the run is known by; a script may have loaded another.
+    fn kill_command(&self, spec: &Path) -> String {
+        let is_given = real(&self.file).is_ok_and(|real| real == spec);
+        kill_command(if is_given { &self.file } else { spec })
     }
 
     /// Prints the final report of a run.
     pub(crate) fn close(&self, result: &Summary) {
-        let folders = self.folders.borrow();
-        let folder = result.run.as_ref().and_then(|run| folders.get(run)).map(PathBuf::as_path);
+        let opened = self.opened.borrow();
+        let opened = result.run.as_ref().and_then(|run| opened.get(run));
         if let Some(bars) = self.bars.borrow_mut().take() {
             bars.finish();
         }
         if matches!(self.mode, ProgressMode::Json | ProgressMode::None) {
             return;
         }
-        let kill = format!("combu -f {} kill", shown(&self.file));
         let kept = result.results.iter().any(|result| {
             result.trial.image.is_some()
                 && result.logs.is_some()
                 && result.outcome().is_some_and(|end| !end.is_success())
         });
-        let next = Next { folder, kill: kept.then_some(kill.as_str()) };
+        let next = Next {
+            folder: opened.map(|(folder, _)| folder.as_path()),
+            kill: opened.filter(|_| kept).map(|(_, kill)| kill.as_str()),
+        };
         self.ui.message(&summary(result, &next, self.ui.err()));
+    }
+
+    /// Why something that a script printed was lost, if it was.
+    pub(crate) fn lost(&self) -> Option<std::io::Error> {
+        self.lost.borrow_mut().take()
     }
 
     /// Writes above the bars.
@@ -155,7 +161,11 @@ impl Stage for Terminal {
     }
 
     fn print(&self, text: &str) {
-        self.above_bars(|| self.ui.result(text));
+        self.above_bars(|| {
+            if let Err(error) = self.ui.result(text) {
+                self.lost.borrow_mut().get_or_insert(error);
+            }
+        });
     }
 
     fn debug(&self, place: &str, text: &str) {
@@ -171,14 +181,27 @@ impl Stage for Terminal {
     }
 }
 
+/// Where a spec or script really lies: what its runs are known by. One that is gone is looked for where it would lie.
+pub(crate) fn real(file: &Path) -> Result<PathBuf, CliError> {
+    let beside = || {
+        let name = file.file_name()?;
+        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(name))
+    };
+    file.canonicalize()
+        .or_else(|error| beside().ok_or(error))
+        .or_else(|_| std::path::absolute(file))
+        .map_err(|error| CliError::new(exit::USAGE, format!("`{}`: {error}", file.display())))
+}
+
 /// The state folder that belongs to a spec or script: the nearest `.combu/` above it; else a new one in the working
 /// folder where that is above the file, else beside the file.
 pub(crate) fn state(file: &Path) -> Result<StateDir, CliError> {
-    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+    let real = real(file)?;
+    let folder = real.parent().unwrap_or(Path::new("/"));
     let working = std::env::current_dir().ok().filter(|working| folder.starts_with(working));
     let fixed = std::env::var_os("COMBU_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    Ok(StateDir::locate(&folder, working.as_deref(), fixed.as_deref())?)
+    Ok(StateDir::locate(folder, working.as_deref(), fixed.as_deref())?)
 }
 
 /// Asks every other combu that runs the spec to end, twice if need be, and waits for it.

@@ -46,8 +46,16 @@ impl Ui {
     }
 
     /// Writes a result to stdout, with its newline. A reader that is gone is no error: `combu plan | head`.
-    pub(crate) fn result(&self, text: &str) {
-        let _closed = self.stdout().write_all(format!("{}\n", text.trim_end_matches('\n')).as_bytes());
+    ///
+    /// # Errors
+    /// When it cannot be written otherwise: a full disk.
+    pub(crate) fn result(&self, text: &str) -> io::Result<()> {
+        let mut out = self.stdout();
+        let written = out.write_all(format!("{}\n", text.trim_end_matches('\n')).as_bytes()).and_then(|()| out.flush());
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
     }
 
     /// Writes a message to stderr, with its newline.

@@ -42,6 +42,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Whether the same call may succeed another time.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Call { .. })
+    }
+
     /// The message and those of its causes in one line.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();

@@ -13,7 +13,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::engine::{Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Survey};
+use crate::engine::{
+    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Survey,
+};
 use crate::model::capability::Capabilities;
 use crate::model::handle::Handle;
 use crate::model::label;
@@ -84,7 +86,7 @@ struct Attempt {
 impl Attempt {
     fn runs(&self) -> bool {
         let asked = self.stopped.borrow().map(|(_, at)| at);
-        let end = asked.into_iter().fold(self.started + self.scene.run_for, Instant::min);
+        let end = asked.into_iter().fold(later(self.started, self.scene.run_for), Instant::min);
         self.counted && Instant::now() < end
     }
 }
@@ -254,13 +256,14 @@ impl Engine for Fake {
         else {
             return Ok(Health::Ended);
         };
-        let healthy_at = scene.healthy_after.filter(|after| *after <= scene.run_for).map(|after| started + after);
+        let healthy_at = scene.healthy_after.filter(|after| *after <= scene.run_for).map(|after| later(started, after));
         // Docker's defaults and arithmetic: so many failures, an interval apart.
-        let failures = check.interval.unwrap_or(Duration::from_secs(30)) * check.retries.unwrap_or(3);
-        let sick_at = started + scene.run_for.min(check.start_period.unwrap_or_default() + failures);
+        let failures = check.interval.unwrap_or(Duration::from_secs(30)).saturating_mul(check.retries.unwrap_or(3));
+        let sick_after = check.start_period.unwrap_or_default().saturating_add(failures);
+        let sick_at = later(started, scene.run_for.min(sick_after));
         let decision = match healthy_at {
             Some(_) => Health::Healthy,
-            None if sick_at < started + scene.run_for => Health::Unhealthy,
+            None if sick_after < scene.run_for => Health::Unhealthy,
             None => Health::Ended,
         };
         tokio::select! {
@@ -288,7 +291,7 @@ impl Engine for Fake {
         let asked = self.with(handle, |attempt| {
             let now = Instant::now();
             let end = if attempt.scene.stubborn || grace.is_zero() {
-                (Exit::Signal(9), now + grace)
+                (Exit::Signal(9), later(now, grace))
             } else {
                 (Exit::Signal(15), now)
             };
@@ -330,14 +333,14 @@ impl Engine for Fake {
             .collect())
     }
 
-    async fn clean(&self, _selector: &Selector) -> Result<Vec<String>, EngineError> {
-        Ok(Vec::new())
+    async fn clean(&self, _selector: &Selector) -> Result<Cleaned, EngineError> {
+        Ok(Cleaned::default())
     }
 }
 
 /// Waits for the end of an attempt: its own, or the one it is asked for, however often that is brought forward.
 async fn ended(scene: &Scene, started: Instant, stopped: &mut watch::Receiver<Option<(Exit, Instant)>>) -> Exit {
-    let own_end = started + scene.run_for;
+    let own_end = later(started, scene.run_for);
     loop {
         let asked = *stopped.borrow_and_update();
         let (exit, at) = asked.filter(|(_, at)| *at < own_end).unwrap_or((scene.exit, own_end));
@@ -351,6 +354,11 @@ async fn ended(scene: &Scene, started: Instant, stopped: &mut watch::Receiver<Op
         tokio::time::sleep_until(at).await;
         return exit;
     }
+}
+
+/// That much later; or in a century, where the clock does not reach so far.
+fn later(from: Instant, by: Duration) -> Instant {
+    from.checked_add(by).unwrap_or(from + FOR_EVER)
 }
 
 /// Whether these are the labels of an attempt of the launch's own trial.
@@ -368,7 +376,10 @@ fn scene_from(cmd: &[String]) -> Scene {
         match verb {
             "echo" => scene.stdout.push_str(&format!("{rest}\n")),
             "warn" => scene.stderr.push_str(&format!("{rest}\n")),
-            "sleep" => scene.run_for += Duration::try_from_secs_f64(rest.parse().unwrap_or(0.0)).unwrap_or_default(),
+            "sleep" => {
+                let time = Duration::try_from_secs_f64(rest.parse().unwrap_or(0.0)).unwrap_or_default();
+                scene.run_for = scene.run_for.saturating_add(time);
+            }
             "exit" => scene.exit = Exit::Code(rest.parse().unwrap_or(0)),
             "false" => scene.exit = Exit::Code(1),
             "signal" => scene.exit = Exit::Signal(rest.parse().unwrap_or(15)),

@@ -60,9 +60,9 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Attempts of ours that carry all the labels, running or ended: found on the engine, not in a database.
     async fn find(&self, selector: &Selector) -> Result<Vec<Found>, EngineError>;
 
-    /// Removes what was made for those attempts beside containers: networks that carry all the labels.
-    /// Returns one line of text for each removed thing, and keeps what is in use.
-    async fn clean(&self, selector: &Selector) -> Result<Vec<String>, EngineError>;
+    /// Removes what was made for those attempts beside containers: networks that carry all the labels, unless others
+    /// still use them.
+    async fn clean(&self, selector: &Selector) -> Result<Cleaned, EngineError>;
 }
 
 /// What a healthcheck decided.
@@ -99,6 +99,15 @@ impl Launch {
     pub fn pull(&self) -> Pull {
         self.trial.pull.unwrap_or(Pull::Missing)
     }
+}
+
+/// What became of the things that were made for attempts beside containers; as lines for people: `network irl`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// They are gone.
+    pub removed: Vec<String>,
+    /// Others still use them.
+    pub kept: Vec<String>,
 }
 
 /// Selects attempts and networks by labels; all must match.

@@ -1,7 +1,7 @@
 //! Where an attempt's output goes: one file per stream, never the event channel.
 
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::model::event::Logs;
@@ -63,6 +63,26 @@ impl Output {
         }
     }
 
+    /// Bytes taken so far, since the last restart.
+    pub fn bytes(&self) -> u64 {
+        [&self.stdout, &self.stderr].into_iter().flatten().map(|stream| stream.bytes).sum()
+    }
+
+    /// Whether both files end with these bytes, as far as they are text; a file that nobody keeps, or that cannot be
+    /// read, ends with everything.
+    pub fn ends_with(&self, stdout: &[u8], stderr: &[u8]) -> bool {
+        let ends = |stream: &Option<Stream>, with: &[u8]| {
+            let tail = stream.as_ref().and_then(|stream| tail(&stream.path, with.len()).ok());
+            tail.is_none_or(|tail| String::from_utf8_lossy(&tail).ends_with(&*String::from_utf8_lossy(with)))
+        };
+        ends(&self.stdout, stdout) && ends(&self.stderr, stderr)
+    }
+
+    /// Notes that the files are not complete.
+    pub fn fail(&mut self, error: io::Error) {
+        self.error.get_or_insert(error);
+    }
+
     /// Where the files lie and how large they are; absent when nobody keeps them.
     pub fn logs(&self) -> Option<Logs> {
         let (stdout, stderr) = (self.stdout.as_ref()?, self.stderr.as_ref()?);
@@ -99,6 +119,17 @@ impl Stream {
     }
 }
 
+/// At least the last `length` bytes of a file, as far as it has them.
+fn tail(path: &Path, length: usize) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    // A log keeps a byte that is no text as three.
+    file.seek(io::SeekFrom::Start(size.saturating_sub(4 * length as u64)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Output;
@@ -117,6 +148,18 @@ mod tests {
         assert_eq!(std::fs::read(logs.stdout).unwrap(), b"whole\n");
         assert_eq!(std::fs::read(logs.stderr).unwrap(), b"\xff\x00\x01");
         assert!(output.error().is_none());
+    }
+
+    #[test]
+    fn the_end_is_compared_as_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut output = Output::into_folder(folder.path()).unwrap();
+        output.stdout(b"first\nlast \xff\n");
+        assert!(output.ends_with("last \u{fffd}\n".as_bytes(), b""));
+        assert!(!output.ends_with(b"lost\n", b""));
+        assert!(!output.ends_with(b"", b"an error\n"));
+        assert!(Output::nowhere().ends_with(b"anything", b""));
+        assert_eq!(output.bytes(), 13);
     }
 
     #[test]

@@ -14,3 +14,21 @@ pub const SPEC: &str = "combu.spec";
 pub const VERSION: &str = "combu.version";
 /// Every label of ours begins so; users' labels must not.
 pub const PREFIX: &str = "combu.";
+
+/// The variable a parameter is given as: upper case, `_` for what stands in no word. Letters of every script stay, so
+/// that parameters in Japanese stay apart.
+pub fn param_variable(name: &str) -> String {
+    let upper = name.chars().flat_map(char::to_uppercase);
+    format!("COMBU_PARAM_{}", upper.map(|c| if c.is_alphanumeric() { c } else { '_' }).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::param_variable;
+
+    #[test]
+    fn a_parameter_becomes_a_variable_of_its_own() {
+        assert_eq!(param_variable("learning-rate.0"), "COMBU_PARAM_LEARNING_RATE_0");
+        assert_eq!(param_variable("学習率"), "COMBU_PARAM_学習率");
+    }
+}

@@ -212,13 +212,6 @@ impl Trial {
     }
 }
 
-/// The variable a parameter is given as: upper case, `_` for what stands in no word. Letters of every script stay, so
-/// that parameters in Japanese stay apart.
-pub fn param_variable(name: &str) -> String {
-    let upper = name.chars().flat_map(char::to_uppercase);
-    format!("COMBU_PARAM_{}", upper.map(|c| if c.is_alphanumeric() { c } else { '_' }).collect::<String>())
-}
-
 /// A published port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Port {
@@ -400,15 +393,4 @@ pub(crate) fn optional_seconds<S: Serializer>(span: &Option<Duration>, serialize
 
 fn is_zero(number: &i32) -> bool {
     *number == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::param_variable;
-
-    #[test]
-    fn a_parameter_becomes_a_variable_of_its_own() {
-        assert_eq!(param_variable("learning-rate.0"), "COMBU_PARAM_LEARNING_RATE_0");
-        assert_eq!(param_variable("学習率"), "COMBU_PARAM_学習率");
-    }
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::model::label::param_variable;
 use crate::model::name::{EngineName, Name};
-use crate::model::trial::{Condition, Trial, param_variable};
+use crate::model::trial::{Condition, Trial};
 use crate::plan::{Engines, Wait};
 
 /// Fields that runs act on themselves, whatever the engine.

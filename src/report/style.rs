@@ -114,7 +114,7 @@ pub fn clean(text: &str) -> String {
 
 /// The path as it is shown: relative to the current folder where it lies below it.
 pub fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().ok();
+    let here = std::env::current_dir().ok().filter(|here| here != Path::new("/"));
     let below = here.and_then(|here| path.strip_prefix(here).ok());
     below.filter(|below| !below.as_os_str().is_empty()).unwrap_or(path).display().to_string()
 }

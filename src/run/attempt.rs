@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::engine::{Engine, EngineError, Health, Launch, Output};
 use crate::model::handle::Handle;
@@ -18,7 +18,19 @@ use crate::run::message::{End, Message, Stage};
 /// Docker's own grace period between the stop signal and the kill.
 pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
-/// Why an attempt is stopped.
+/// How long an attempt whose engine does not answer is waited for: a daemon that is upgraded comes back within it.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How long, once it was asked to end at once: whoever asks that twice does not want to wait for a dead daemon.
+const LITTLE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A wait that went well for so long has the whole patience again.
+const WENT_WELL: Duration = Duration::from_secs(60);
+
+/// How long the stop of an attempt that is given up may take.
+const LAST_TRY: Duration = Duration::from_secs(10);
+
+/// Why an attempt is stopped, from the weakest reason to the strongest; a weaker one changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stop {
     /// Nothing needs the service any more.
@@ -41,16 +53,20 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// Runs the attempt to its end; the last message is `Stage::Ended`.
-    pub(crate) async fn run(mut self, executor: Arc<Executor>) {
+    pub(crate) async fn run(self, executor: Arc<Executor>) {
         match self.launch(&executor).await {
-            Ok(Some((engine, handle, output))) => self.follow(&executor, engine, handle, output).await,
-            Ok(None) => self.say(Stage::Ended(End::bare(Outcome::Killed))),
+            Ok(Some((engine, handle, output))) => self.follow(&executor, engine.as_ref(), handle, output).await,
+            Ok(None) => {
+                let unneeded = *self.stop.borrow() == Some(Stop::Unneeded);
+                let outcome = if unneeded { Outcome::Stopped } else { Outcome::Killed };
+                self.say(Stage::Ended(End::bare(outcome)));
+            }
             Err(error) => self.say(Stage::Ended(End::not_started(&error))),
         }
     }
 
     /// Prepares and starts; `None` when it was stopped before anything was started.
-    async fn launch(&mut self, executor: &Executor) -> Result<Option<(Arc<dyn Engine>, Handle, Output)>, EngineError> {
+    async fn launch(&self, executor: &Executor) -> Result<Option<(Arc<dyn Engine>, Handle, Output)>, EngineError> {
         let name = self.launch.trial.engine.unwrap_or_default();
         let mut stop = self.stop.clone();
         let preparation = async {
@@ -78,11 +94,14 @@ impl Attempt {
     }
 
     /// Follows the started attempt; its end is said before its container is removed.
-    async fn follow(&mut self, executor: &Executor, engine: Arc<dyn Engine>, handle: Handle, mut output: Output) {
+    async fn follow(&self, executor: &Executor, engine: &dyn Engine, handle: Handle, mut output: Output) {
         let started = Instant::now();
-        let (waited, cause) = self.wait(engine.as_ref(), &handle, &mut output, started).await;
+        let (waited, cause) = self.wait(engine, &handle, &mut output, started).await;
         let outcome = match (cause, waited) {
-            (_, Err(error)) => Outcome::Lost { message: error.chain() },
+            (_, Err(error)) => {
+                self.give_up(engine, &handle).await;
+                Outcome::Lost { message: error.chain() }
+            }
             (Some(Cause::TimedOut), Ok(_)) => Outcome::TimedOut,
             (Some(Cause::Unhealthy), Ok(_)) => Outcome::Unhealthy,
             (Some(Cause::Asked(Stop::Killed { .. })), Ok(_)) => Outcome::Killed,
@@ -92,7 +111,8 @@ impl Attempt {
         if let Some(error) = output.error() {
             self.warn(format!("the logs of `{}` are not complete: {error}", self.launch.trial.name));
         }
-        let remove = executor.removes(&outcome);
+        // What could not be written is still in the container: `docker logs` has it.
+        let remove = executor.removes(&outcome) && output.error().is_none();
         let logs = output.logs();
         self.say(Stage::Ended(End { outcome, elapsed: started.elapsed(), logs, may_retry: true, unreachable: None }));
         if remove && let Err(error) = engine.remove(&handle).await {
@@ -101,45 +121,117 @@ impl Attempt {
     }
 
     /// Waits for the end, and stops the attempt when it is asked to, takes too long, or is unhealthy.
-    async fn wait(&mut self, engine: &dyn Engine, handle: &Handle, output: &mut Output, started: Instant) -> Waited {
+    async fn wait(&self, engine: &dyn Engine, handle: &Handle, output: &mut Output, started: Instant) -> Waited {
         let grace = self.launch.trial.stop_grace.unwrap_or(DEFAULT_GRACE);
-        let mut timer = pin!(after(self.launch.trial.timeout.map(|timeout| started + timeout)));
-        let mut exit = pin!(engine.wait(handle, output));
-        let mut health = pin!(watch_health(engine, handle, self.health.clone()));
-        let mut stopping: Pin<Box<dyn Future<Output = Result<(), EngineError>> + Send>> = Box::pin(pending());
+        // A timeout beyond the clock's end is none.
+        let mut timer = pin!(after(self.launch.trial.timeout.and_then(|timeout| started.checked_add(timeout))));
+        let mut exit = pin!(self.exit(engine, handle, output));
+        let mut health = pin!(self.health(engine, handle));
+        let mut stopping: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(pending());
+        let mut stop = self.stop.clone();
         let (mut cause, mut seen, mut timed, mut probed) = (None, None, false, false);
         loop {
             tokio::select! {
                 biased;
                 waited = &mut exit => return (waited, cause),
-                asked = next_stop(&mut self.stop, &mut seen) => {
-                    let grace = if asked == (Stop::Killed { at_once: true }) { Duration::ZERO } else { grace };
-                    cause = cause.or(Some(Cause::Asked(asked)));
-                    stopping = engine.stop(handle, grace);
+                asked = next_stop(&mut stop, &mut seen) => {
+                    if asked == (Stop::Killed { at_once: true }) {
+                        stopping = Box::pin(self.end(engine, handle, Duration::ZERO));
+                    } else if cause.is_none() {
+                        stopping = Box::pin(self.end(engine, handle, grace));
+                    }
+                    // A stronger request counts instead of a weaker one, but never instead of the attempt's own fault.
+                    if matches!(cause, None | Some(Cause::Asked(_))) {
+                        cause = Some(Cause::Asked(asked));
+                    }
                 }
                 () = &mut timer, if !timed => {
                     timed = true;
                     if cause.is_none() {
                         cause = Some(Cause::TimedOut);
-                        self.say(Stage::TimedOut(started.elapsed()));
-                        stopping = engine.stop(handle, grace);
+                        self.say(Stage::TimedOut);
+                        stopping = Box::pin(self.end(engine, handle, grace));
                     }
                 }
                 health = &mut health, if !probed => {
                     probed = true;
                     if self.report_health(health) && cause.is_none() {
                         cause = Some(Cause::Unhealthy);
-                        stopping = engine.stop(handle, grace);
+                        stopping = Box::pin(self.end(engine, handle, grace));
                     }
                 }
-                stopped = &mut stopping => {
-                    if let Err(error) = stopped {
-                        self.warn(format!("`{}` could not be stopped: {}", self.launch.trial.name, error.chain()));
-                    }
-                    stopping = Box::pin(pending());
-                }
+                () = &mut stopping => stopping = Box::pin(pending()),
             }
         }
+    }
+
+    /// Waits for the exit, also while the engine is away.
+    async fn exit(&self, engine: &dyn Engine, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {
+        let mut away: Option<(Instant, Pauses)> = None;
+        loop {
+            let began = Instant::now();
+            let error = match engine.wait(handle, output).await {
+                Err(error) if error.may_pass() => error,
+                answer => return answer,
+            };
+            if began.elapsed() >= WENT_WELL {
+                away = None;
+            }
+            let (since, pauses) = away.get_or_insert_with(|| {
+                let (name, minutes) = (&self.launch.trial.name, PATIENCE.as_secs() / 60);
+                self.warn(format!("`{name}` is out of sight; combu looks for it for {minutes} min: {}", error.chain()));
+                (Instant::now(), Pauses::up_to(Duration::from_secs(5)))
+            });
+            let at_once = *self.stop.borrow() == Some(Stop::Killed { at_once: true });
+            if since.elapsed() >= if at_once { LITTLE_PATIENCE } else { PATIENCE } {
+                return Err(error);
+            }
+            pauses.pause().await;
+        }
+    }
+
+    /// Waits until the healthcheck decided, also while the engine is away; for ever if there is none.
+    async fn health(&self, engine: &dyn Engine, handle: &Handle) -> Result<Health, EngineError> {
+        let Some(check) = &self.health else { return pending().await };
+        let mut pauses = Pauses::up_to(Duration::from_secs(10));
+        let mut told = false;
+        loop {
+            match engine.healthy(handle, check).await {
+                Err(error) if error.may_pass() => {
+                    if !std::mem::replace(&mut told, true) {
+                        let name = &self.launch.trial.name;
+                        self.warn(format!("the health of `{name}` is looked at again: {}", error.chain()));
+                    }
+                    pauses.pause().await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Ends the attempt. A stop that failed is repeated until one succeeds, with what is left of the grace period.
+    async fn end(&self, engine: &dyn Engine, handle: &Handle, grace: Duration) {
+        let began = Instant::now();
+        let mut pauses = Pauses::up_to(Duration::from_secs(10));
+        let mut told = false;
+        while let Err(error) = engine.stop(handle, grace.saturating_sub(began.elapsed())).await {
+            if !std::mem::replace(&mut told, true) {
+                let name = &self.launch.trial.name;
+                self.warn(format!("`{name}` could not be stopped and is stopped again: {}", error.chain()));
+            }
+            pauses.pause().await;
+        }
+    }
+
+    /// Stops an attempt that nobody can wait for any more: it should not go on unseen.
+    async fn give_up(&self, engine: &dyn Engine, handle: &Handle) {
+        let problem = match timeout(LAST_TRY, engine.stop(handle, Duration::ZERO)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.chain(),
+            Err(_) => format!("no answer in {} s", LAST_TRY.as_secs()),
+        };
+        let name = &self.launch.trial.name;
+        self.warn(format!("`{name}` may still run, and `combu kill` ends it: it could not be stopped: {problem}"));
     }
 
     /// Says what the healthcheck decided; true when the attempt has to be stopped for it.
@@ -152,7 +244,12 @@ impl Attempt {
             }
             Ok(Health::Ended) => {}
             Err(error) => {
-                self.warn(format!("the health of `{}` is unknown: {}", self.launch.trial.name, error.chain()))
+                self.warn(format!("the health of `{}` is unknown: {}", self.launch.trial.name, error.chain()));
+                // It will never be known, and those who wait for it would wait for ever.
+                if self.awaited {
+                    self.say(Stage::Unhealthy);
+                }
+                return self.awaited;
             }
         }
         false
@@ -207,22 +304,382 @@ async fn after(deadline: Option<Instant>) {
     }
 }
 
-async fn watch_health(engine: &dyn Engine, handle: &Handle, check: Option<Healthcheck>) -> Result<Health, EngineError> {
-    match check {
-        Some(check) => engine.healthy(handle, &check).await,
-        None => pending().await,
+/// Pauses between tries: a second, then each twice as long as the one before.
+struct Pauses {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Pauses {
+    fn up_to(longest: Duration) -> Self {
+        Self { next: Duration::from_secs(1), longest }
+    }
+
+    async fn pause(&mut self) {
+        sleep(self.next).await;
+        self.next = (self.next * 2).min(self.longest);
     }
 }
 
-/// Waits for a request to stop that was not seen yet.
+/// Waits for a request to stop that is stronger than those before.
 async fn next_stop(stop: &mut watch::Receiver<Option<Stop>>, seen: &mut Option<Stop>) -> Stop {
     let before = *seen;
-    match stop.wait_for(|asked| *asked != before).await.map(|asked| *asked) {
+    match stop.wait_for(|asked| *asked > before).await.map(|asked| *asked) {
         Ok(Some(asked)) => {
             *seen = Some(asked);
             asked
         }
-        // The sender is gone, or took the request back: neither stops anything.
+        // The sender is gone: nobody will ask any more.
         Ok(None) | Err(_) => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use insta::assert_snapshot;
+    use tokio::sync::{mpsc, watch};
+    use tokio::time::{Instant, sleep};
+
+    use super::{Attempt, Stop};
+    use crate::engine::Cleaned;
+    use crate::engine::fake::{Fake, Scene};
+    use crate::engine::{Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Survey};
+    use crate::model::capability::Capabilities;
+    use crate::model::experiment::Experiment;
+    use crate::model::handle::Handle;
+    use crate::model::name::{EngineName, Name, RunId};
+    use crate::model::options::Options;
+    use crate::model::outcome::{Exit, Outcome};
+    use crate::model::trial::{Healthcheck, Trial};
+    use crate::run::engines::Engines;
+    use crate::run::executor::Executor;
+    use crate::run::message::{Message, Stage};
+
+    /// What a call of a [`Shaky`] engine meets: the kind of error, for so many calls.
+    #[derive(Debug, Default)]
+    struct Trouble(Mutex<(usize, bool)>);
+
+    impl Trouble {
+        fn passing(times: usize) -> Self {
+            Self(Mutex::new((times, true)))
+        }
+
+        fn lasting() -> Self {
+            Self(Mutex::new((usize::MAX, false)))
+        }
+
+        fn meet(&self) -> Result<(), EngineError> {
+            let mut left = self.0.lock().unwrap();
+            if left.0 == 0 {
+                return Ok(());
+            }
+            left.0 -= 1;
+            match left.1 {
+                true => Err(EngineError::Call { action: "ask".to_owned(), source: "connection reset".into() }),
+                false => Err(EngineError::Refused { message: "there is no such probe".to_owned() }),
+            }
+        }
+    }
+
+    /// The fake engine, some of whose calls fail.
+    #[derive(Debug)]
+    struct Shaky {
+        fake: Fake,
+        waits: Trouble,
+        looks: Trouble,
+        stops: Trouble,
+        /// When it was asked to stop, and with which grace, in seconds from the test's begin.
+        stopped: Mutex<Vec<String>>,
+        began: Instant,
+    }
+
+    impl Shaky {
+        fn new(scene: Scene) -> Self {
+            Self {
+                fake: Fake::new(2.0).scene("aa", [scene]),
+                waits: Trouble::default(),
+                looks: Trouble::default(),
+                stops: Trouble::default(),
+                stopped: Mutex::default(),
+                began: Instant::now(),
+            }
+        }
+    }
+
+    #[async_trait]
+    impl Engine for Shaky {
+        fn capabilities(&self) -> &Capabilities {
+            self.fake.capabilities()
+        }
+        async fn survey(&self, launches: &[Launch]) -> Result<Survey, EngineError> {
+            self.fake.survey(launches).await
+        }
+        async fn prepare(&self, launch: &Launch, progress: &Progress<'_>) -> Result<(), EngineError> {
+            self.fake.prepare(launch, progress).await
+        }
+        async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
+            self.fake.start(launch).await
+        }
+        async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError> {
+            self.looks.meet()?;
+            self.fake.healthy(handle, check).await
+        }
+        async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {
+            self.waits.meet()?;
+            self.fake.wait(handle, output).await
+        }
+        async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
+            let at = self.began.elapsed().as_secs_f64();
+            self.stopped.lock().unwrap().push(format!("{at:.0}/{}", grace.as_secs()));
+            self.stops.meet()?;
+            self.fake.stop(handle, grace).await
+        }
+        async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {
+            self.fake.remove(handle).await
+        }
+        async fn find(&self, selector: &Selector) -> Result<Vec<Found>, EngineError> {
+            self.fake.find(selector).await
+        }
+        async fn clean(&self, selector: &Selector) -> Result<Cleaned, EngineError> {
+            self.fake.clean(selector).await
+        }
+    }
+
+    fn forever() -> Scene {
+        Scene { run_for: Duration::from_secs(1_000_000), ..Scene::default() }
+    }
+
+    fn check() -> Healthcheck {
+        Healthcheck { test: Vec::new(), interval: None, timeout: None, retries: None, start_period: None }
+    }
+
+    /// Runs an attempt to its end, with those requests to stop at those seconds; what it said, and when.
+    async fn told(engine: Shaky, edit: impl FnOnce(&mut Attempt, &mut Trial), asks: &[(u64, Stop)]) -> String {
+        let mut trial = Trial::new(Name::parse("aa").unwrap());
+        trial.engine = Some(EngineName::Fake);
+        let experiment = Experiment {
+            name: "exp".to_owned(),
+            id: "id".to_owned(),
+            spec: PathBuf::from("/exp.jsonnet"),
+            options: Options::default(),
+            trials: Vec::new(),
+        };
+        let engine = Arc::new(engine);
+        let executor = Arc::new(Executor::new(&experiment, RunId::from("run"), 1, None, Engines::with(engine.clone())));
+        let (messages, mut said) = mpsc::unbounded_channel();
+        let (sender, stop) = watch::channel(None);
+        let launch = executor.launch(&Arc::new(trial.clone()), 1);
+        let mut attempt = Attempt { place: 0, launch, health: None, awaited: false, stop, messages };
+        edit(&mut attempt, &mut trial);
+        attempt.launch.trial = Arc::new(trial);
+        let began = Instant::now();
+        let asking = async {
+            for (at, ask) in asks {
+                sleep((began + Duration::from_secs(*at)).duration_since(Instant::now())).await;
+                sender.send_replace(Some(*ask));
+            }
+        };
+        let mut lines = String::new();
+        let reading = async {
+            while let Some(message) = said.recv().await {
+                let text = match message {
+                    Message::Attempt(_, Stage::Ended(end)) => format!("ended: {}", end.outcome),
+                    Message::Attempt(_, Stage::Started(_)) => "started".to_owned(),
+                    Message::Attempt(_, stage) => format!("{stage:?}"),
+                    Message::Warning(text) => format!("warned: {text}"),
+                    other => format!("{other:?}"),
+                };
+                lines.push_str(&format!("{:>6.0}  {text}\n", began.elapsed().as_secs_f64()));
+            }
+        };
+        tokio::join!(attempt.run(executor), asking, reading);
+        let stopped = engine.stopped.lock().unwrap().join(" ");
+        format!("{lines}stops (second/grace): {stopped}")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_that_fails_is_repeated_with_what_is_left_of_the_grace() {
+        let engine = Shaky { stops: Trouble::passing(5), ..Shaky::new(forever()) };
+        let killed = told(engine, |_, _| {}, &[(2, Stop::Killed { at_once: false })]).await;
+        assert_snapshot!(killed, @"
+             0  started
+             2  warned: `aa` could not be stopped and is stopped again: failed to ask: connection reset
+            27  ended: killed
+        stops (second/grace): 2/10 3/9 5/7 9/3 17/0 27/0
+        ");
+        let engine = Shaky { stops: Trouble::passing(1), ..Shaky::new(forever()) };
+        let timed_out = told(engine, |_, trial| trial.timeout = Some(Duration::from_secs(5)), &[]).await;
+        assert_snapshot!(timed_out, @"
+             0  started
+             5  TimedOut
+             5  warned: `aa` could not be stopped and is stopped again: failed to ask: connection reset
+             6  ended: timed out
+        stops (second/grace): 5/10 6/9
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn health_is_looked_at_again_when_the_look_failed() {
+        let engine = Shaky {
+            looks: Trouble::passing(6),
+            ..Shaky::new(Scene { run_for: Duration::from_secs(100), ..Scene::default() })
+        };
+        assert_snapshot!(told(engine, |attempt, _| attempt.health = Some(check()), &[]).await, @"
+             0  started
+             0  warned: the health of `aa` is looked at again: failed to ask: connection reset
+            35  Healthy
+           100  ended: succeeded
+        stops (second/grace):
+        ");
+        // The attempt's own end ends the looking.
+        let engine = Shaky {
+            looks: Trouble::passing(1000),
+            ..Shaky::new(Scene { run_for: Duration::from_secs(100), ..Scene::default() })
+        };
+        assert_snapshot!(told(engine, |attempt, _| attempt.health = Some(check()), &[]).await, @"
+             0  started
+             0  warned: the health of `aa` is looked at again: failed to ask: connection reset
+           100  ended: succeeded
+        stops (second/grace):
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_health_that_can_never_be_known_is_bad_health_for_those_who_wait() {
+        let awaited = |attempt: &mut Attempt, _: &mut Trial| {
+            attempt.health = Some(check());
+            attempt.awaited = true;
+        };
+        let engine = Shaky { looks: Trouble::lasting(), ..Shaky::new(forever()) };
+        assert_snapshot!(told(engine, awaited, &[]).await, @"
+             0  started
+             0  warned: the health of `aa` is unknown: there is no such probe
+             0  Unhealthy
+             0  ended: was unhealthy
+        stops (second/grace): 0/10
+        ");
+        let engine = Shaky {
+            looks: Trouble::lasting(),
+            ..Shaky::new(Scene { run_for: Duration::from_secs(100), ..Scene::default() })
+        };
+        assert_snapshot!(told(engine, |attempt, _| attempt.health = Some(check()), &[]).await, @"
+             0  started
+             0  warned: the health of `aa` is unknown: there is no such probe
+           100  ended: succeeded
+        stops (second/grace):
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_is_waited_for_while_its_engine_is_away() {
+        let engine = Shaky { waits: Trouble::passing(100), ..Shaky::new(forever()) };
+        let ends = |_: &mut Attempt, trial: &mut Trial| trial.timeout = Some(Duration::from_secs(1000));
+        assert_snapshot!(told(engine, ends, &[]).await, @"
+             0  started
+             0  warned: `aa` is out of sight; combu looks for it for 10 min: failed to ask: connection reset
+          1000  TimedOut
+          1000  ended: timed out
+        stops (second/grace): 1000/10
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_is_given_up_is_stopped_or_told_to_run_on() {
+        let engine = Shaky { waits: Trouble::passing(usize::MAX), ..Shaky::new(forever()) };
+        assert_snapshot!(told(engine, |_, _| {}, &[]).await, @"
+             0  started
+             0  warned: `aa` is out of sight; combu looks for it for 10 min: failed to ask: connection reset
+           602  ended: was lost: failed to ask: connection reset
+        stops (second/grace): 602/0
+        ");
+        let engine =
+            Shaky { waits: Trouble::passing(usize::MAX), stops: Trouble::passing(usize::MAX), ..Shaky::new(forever()) };
+        // Whoever asks twice does not wait for a dead engine.
+        let asks = [(5, Stop::Killed { at_once: false }), (20, Stop::Killed { at_once: true })];
+        assert_snapshot!(told(engine, |_, _| {}, &asks).await, @"
+             0  started
+             0  warned: `aa` is out of sight; combu looks for it for 10 min: failed to ask: connection reset
+             5  warned: `aa` could not be stopped and is stopped again: failed to ask: connection reset
+            20  warned: `aa` could not be stopped and is stopped again: failed to ask: connection reset
+            22  warned: `aa` may still run, and `combu kill` ends it: it could not be stopped: failed to ask: connection reset
+            22  ended: was lost: failed to ask: connection reset
+        stops (second/grace): 5/10 6/9 8/7 12/3 20/0 20/0 21/0 22/0
+        ");
+        let engine = Shaky { waits: Trouble::lasting(), ..Shaky::new(forever()) };
+        assert_snapshot!(told(engine, |_, _| {}, &[]).await, @"
+             0  started
+             0  ended: was lost: there is no such probe
+        stops (second/grace): 0/0
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_beyond_the_clocks_end_is_none() {
+        for seconds in [10_000_000_000_000_000_000, u64::MAX] {
+            let engine = Shaky::new(Scene { run_for: Duration::from_secs(3), ..Scene::default() });
+            let told = told(engine, |_, trial| trial.timeout = Some(Duration::from_secs(seconds)), &[]).await;
+            assert_eq!(told, "     0  started\n     3  ended: succeeded\nstops (second/grace): ");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_strongest_request_to_stop_counts() {
+        let stubborn = || Shaky::new(Scene { stubborn: true, ..forever() });
+        let (unneeded, killed, at_once) =
+            (Stop::Unneeded, Stop::Killed { at_once: false }, Stop::Killed { at_once: true });
+        let mut lines = Vec::new();
+        for asks in [[(1, unneeded), (2, killed)], [(1, killed), (2, unneeded)], [(1, unneeded), (2, at_once)]] {
+            lines.push(told(stubborn(), |_, _| {}, &asks).await);
+        }
+        assert_snapshot!(lines.join("\n"), @"
+             0  started
+            11  ended: killed
+        stops (second/grace): 1/10
+             0  started
+            11  ended: killed
+        stops (second/grace): 1/10
+             0  started
+             2  ended: killed
+        stops (second/grace): 1/10 2/0
+        ");
+        // What was its own fault stays so.
+        let timeout = |_: &mut Attempt, trial: &mut Trial| trial.timeout = Some(Duration::from_secs(1));
+        assert_snapshot!(told(stubborn(), timeout, &[(2, killed), (3, unneeded)]).await, @"
+             0  started
+             1  TimedOut
+            11  ended: timed out
+        stops (second/grace): 1/10
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kill_at_once_outlasts_a_later_weaker_request() {
+        let engine = Shaky { stops: Trouble::passing(2), ..Shaky::new(Scene { stubborn: true, ..forever() }) };
+        let asks = [(1, Stop::Killed { at_once: true }), (2, Stop::Unneeded)];
+        assert_snapshot!(told(engine, |_, _| {}, &asks).await, @"
+             0  started
+             1  warned: `aa` could not be stopped and is stopped again: failed to ask: connection reset
+             4  ended: killed
+        stops (second/grace): 1/0 2/0 4/0
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_stopped_before_its_start_ended_as_it_was_asked_to() {
+        for (ask, outcome) in [(Stop::Unneeded, Outcome::Stopped), (Stop::Killed { at_once: false }, Outcome::Killed)] {
+            let engine = Shaky::new(forever());
+            let stopped_first = |attempt: &mut Attempt, _: &mut Trial| {
+                let (sender, stop) = watch::channel(Some(ask));
+                attempt.stop = stop;
+                drop(sender);
+            };
+            let told = told(engine, stopped_first, &[]).await;
+            assert_eq!(told, format!("     0  ended: {outcome}\nstops (second/grace): "));
+        }
     }
 }

@@ -205,7 +205,7 @@ impl Dispatcher {
                 self.emit(Fact::Unhealthy { trial });
                 self.schedule.probed(place, false);
             }
-            Stage::TimedOut(_) => {
+            Stage::TimedOut => {
                 let timeout = entry.trial.timeout.unwrap_or_default();
                 let because = format!("it ran longer than its timeout ({timeout:?})");
                 self.emit(Fact::Stopping { trial, because });

@@ -9,11 +9,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::engine::{Engine, EngineError, Launch};
 use crate::model::capability::Capabilities;
 use crate::model::experiment::Experiment;
-use crate::model::label;
+use crate::model::label::{self, param_variable};
 use crate::model::name::{EngineName, RunId};
 use crate::model::options::Remove;
 use crate::model::outcome::Outcome;
-use crate::model::trial::{Trial, param_variable};
+use crate::model::trial::Trial;
 use crate::run::engines::Engines;
 
 /// What the attempts of one run share.

@@ -30,7 +30,7 @@ pub(crate) enum Stage {
     /// Its healthcheck failed for good.
     Unhealthy,
     /// It is being stopped for its timeout.
-    TimedOut(Duration),
+    TimedOut,
     /// It ended.
     Ended(End),
 }

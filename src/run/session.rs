@@ -86,6 +86,8 @@ pub struct Killed {
     pub trials: Vec<String>,
     /// Other things that were removed, as lines: `network irl`.
     pub others: Vec<String>,
+    /// Other things that stay because others still use them.
+    pub kept: Vec<String>,
     /// What could not be removed, as sentences.
     pub problems: Vec<String>,
 }
@@ -243,7 +245,8 @@ async fn kill(engine: &dyn Engine, selector: &Selector, grace: Duration) -> Resu
         }
     }
     killed.trials.sort_unstable();
-    killed.others = engine.clean(selector).await?;
+    let cleaned = engine.clean(selector).await?;
+    (killed.others, killed.kept) = (cleaned.removed, cleaned.kept);
     Ok(killed)
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::model::name::RunId;
+use crate::store::run::LiveRun;
 
 /// What can go wrong in the state folder.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,12 @@ pub enum StoreError {
         run: RunId,
         /// Its folder.
         path: PathBuf,
+    },
+    /// A live run forbids another one.
+    #[error("the experiment `{}` is running: run {}, process {}", by.record.experiment, by.record.run, by.record.pid)]
+    Refused {
+        /// The run that is alive.
+        by: Box<LiveRun>,
     },
     /// The file system gives no locks.
     #[error("cannot lock `{}`; set COMBU_DIR to a folder on a local disk", path.display())]

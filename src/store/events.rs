@@ -60,7 +60,7 @@ mod tests {
     fn every_event_is_a_line_as_soon_as_it_was_taken() {
         let project = tempfile::tempdir().unwrap();
         let state = StateDir::locate(project.path(), None, None).unwrap();
-        let run = state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        let run = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let mut events = EventsFile::create(&run).unwrap();
         let path = run.path().join("events.jsonl");
         events.consume(&ended(1)).unwrap();

@@ -55,15 +55,33 @@ impl StateDir {
         &self.path
     }
 
-    /// Makes the folder of a run, records the run, and marks it alive for as long as the returned value lives.
+    /// Makes the folder of a run, records the run, and marks it alive for as long as the returned value lives; unless
+    /// one of the live runs forbids it, as `refuse` says. Of two that forbid each other one is made, whoever asks when.
     ///
     /// # Errors
-    /// [`StoreError::RunExists`], and when something cannot be written or locked.
-    pub fn create_run(&self, record: &RunRecord) -> Result<RunDir, StoreError> {
+    /// [`StoreError::Refused`], [`StoreError::RunExists`], and when something cannot be read, written or locked.
+    pub fn create_run(&self, record: &RunRecord, refuse: impl Fn(&LiveRun) -> bool) -> Result<RunDir, StoreError> {
         self.create()?;
         let runs = self.runs();
         fs::create_dir_all(&runs).map_err(|source| StoreError::Write { path: runs.clone(), source })?;
+        let _one_at_a_time = self.lock()?;
+        if let Some(live) = self.live_runs()?.runs.into_iter().find(refuse) {
+            return Err(StoreError::Refused { by: Box::new(live) });
+        }
         RunDir::create(runs.join(record.run.as_str()), record)
+    }
+
+    /// Waits for whoever else makes a run, and keeps others from it for as long as the returned file is open.
+    fn lock(&self) -> Result<File, StoreError> {
+        let path = self.path.join("lock");
+        // Opened for writing: over NFS only that gives a lock of one's own.
+        match File::options().create(true).truncate(false).write(true).open(&path) {
+            Err(source) => Err(StoreError::Write { path, source }),
+            Ok(file) => match file.lock() {
+                Ok(()) => Ok(file),
+                Err(source) => Err(StoreError::Lock { path, source }),
+            },
+        }
     }
 
     /// The runs whose process lives now, on this machine or another that shares the folder.
@@ -187,7 +205,7 @@ pub(super) mod tests {
         let at = project.path().join("elsewhere/state");
         let state = StateDir::locate(project.path(), None, Some(&at)).unwrap();
         assert_eq!(state.path(), at);
-        state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         assert!(at.join("runs/aaaaaaaaaaaa/run.json").exists());
         let relative = StateDir::locate(project.path(), None, Some(Path::new("state"))).unwrap();
         assert_eq!(relative.path(), std::env::current_dir().unwrap().join("state"));
@@ -197,16 +215,16 @@ pub(super) mod tests {
     fn git_ignores_a_folder_that_combu_made_and_no_other() {
         let project = tempfile::tempdir().unwrap();
         let state = StateDir::locate(project.path(), None, None).unwrap();
-        state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let ignore = project.path().join(".combu/.gitignore");
         assert_eq!(fs::read_to_string(&ignore).unwrap(), "*\n");
         fs::write(&ignore, "mine\n").unwrap();
-        state.create_run(&record("bbbbbbbbbbbb")).unwrap();
+        state.create_run(&record("bbbbbbbbbbbb"), |_| false).unwrap();
         assert_eq!(fs::read_to_string(&ignore).unwrap(), "mine\n");
 
         let home = tempfile::tempdir().unwrap();
         let state = StateDir::locate(project.path(), None, Some(home.path())).unwrap();
-        state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         assert!(!home.path().join(".gitignore").exists());
     }
 
@@ -215,8 +233,8 @@ pub(super) mod tests {
         let project = tempfile::tempdir().unwrap();
         let state = StateDir::locate(project.path(), None, None).unwrap();
         assert!(state.live_runs().unwrap().runs.is_empty());
-        let first = state.create_run(&record("bbbbbbbbbbbb")).unwrap();
-        let second = state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        let first = state.create_run(&record("bbbbbbbbbbbb"), |_| false).unwrap();
+        let second = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let live = state.live_runs().unwrap();
         let names: Vec<_> = live.runs.iter().map(|run| run.record.run.as_str()).collect();
         assert_eq!(names, ["aaaaaaaaaaaa", "bbbbbbbbbbbb"]);
@@ -241,7 +259,7 @@ pub(super) mod tests {
     fn a_process_number_from_another_machine_is_not_taken_for_one_of_here() {
         let project = tempfile::tempdir().unwrap();
         let state = StateDir::locate(project.path(), None, None).unwrap();
-        let run = state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        let run = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let path = run.path().join("run.json");
         let mut written: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         for place in [serde_json::json!("another start of a kernel pid:[1]"), serde_json::Value::Null] {
@@ -256,7 +274,7 @@ pub(super) mod tests {
     fn the_lock_holds_against_other_processes() {
         let project = tempfile::tempdir().unwrap();
         let state = StateDir::locate(project.path(), None, None).unwrap();
-        let run = state.create_run(&record("aaaaaaaaaaaa")).unwrap();
+        let run = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let flock = |path: &Path| {
             let lock = path.join("lock");
             std::process::Command::new("flock").arg("-n").arg(lock).arg("true").status().unwrap().success()
@@ -276,8 +294,8 @@ pub(super) mod tests {
     fn a_damaged_record_is_a_warning_and_hides_no_other_run() {
         let project = tempfile::tempdir().unwrap();
         let state = StateDir::locate(project.path(), None, None).unwrap();
-        let torn = state.create_run(&record("aaaaaaaaaaaa")).unwrap();
-        let _whole = state.create_run(&record("bbbbbbbbbbbb")).unwrap();
+        let torn = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
+        let _whole = state.create_run(&record("bbbbbbbbbbbb"), |_| false).unwrap();
         fs::write(torn.path().join("run.json"), "{\"run\": \"aaa").unwrap();
         fs::write(state.path().join("runs/a file"), "").unwrap();
         fs::create_dir_all(state.path().join("runs/cccccccccccc/lock")).unwrap();
@@ -291,9 +309,40 @@ pub(super) mod tests {
     fn a_run_is_recorded_once() {
         let project = tempfile::tempdir().unwrap();
         let state = StateDir::locate(project.path(), None, None).unwrap();
-        state.create_run(&record("aaaaaaaaaaaa")).unwrap();
-        let again = state.create_run(&record("aaaaaaaaaaaa")).unwrap_err();
+        state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
+        let again = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap_err();
         assert!(matches!(again, StoreError::RunExists { .. }), "{again}");
+    }
+
+    #[test]
+    fn of_many_that_forbid_each_other_one_is_made() {
+        let project = tempfile::tempdir().unwrap();
+        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let start = std::sync::Barrier::new(8);
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|number| {
+                    let (state, start) = (&state, &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        state.create_run(&record(&format!("aaaaaaaaaaa{number}")), |_| true)
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let (made, refused): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
+        assert_eq!(made.len(), 1, "{refused:?}");
+        let alive = made.into_iter().next().unwrap().unwrap();
+        for error in refused {
+            assert!(
+                matches!(error.as_ref().unwrap_err(), StoreError::Refused { by } if by.path == alive.path()),
+                "{error:?}"
+            );
+        }
+        assert_eq!(fs::read_dir(state.path().join("runs")).unwrap().count(), 1, "who is refused leaves no folder");
+        drop(alive);
+        state.create_run(&record("bbbbbbbbbbbb"), |_| true).unwrap();
     }
 
     #[test]
@@ -310,9 +359,9 @@ pub(super) mod tests {
         let not = StateDir::locate(project.path(), None, None).unwrap_err();
         insta::assert_snapshot!(message(not), @"the state folder `/lab/.combu` is not a folder; move that file away or set COMBU_DIR");
         let state = StateDir { path: "/dev/null/state".into() };
-        assert!(matches!(state.create_run(&record("aaaaaaaaaaaa")), Err(StoreError::Read { .. })));
+        assert!(matches!(state.create_run(&record("aaaaaaaaaaaa"), |_| false), Err(StoreError::Read { .. })));
         let state = StateDir { path: "/proc/state".into() };
-        let write = state.create_run(&record("aaaaaaaaaaaa")).unwrap_err();
+        let write = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap_err();
         insta::assert_snapshot!(message(write), @"cannot write `/proc/state` in the state folder; set COMBU_DIR to a folder that can be written");
     }
 

@@ -1,6 +1,10 @@
 //! The command line as it is typed: where the spec may stand, and what is said when something is wrong.
 
-use crate::harness::{Lab, steady};
+use std::fs;
+
+use serde_json::Value;
+
+use crate::harness::{Lab, events, named, steady};
 
 const ONE: &str = r#"{engine: "local", trials: [{name: "one", cmd: "true"}]}"#;
 
@@ -50,7 +54,7 @@ fn what_cannot_be_understood_is_told_with_what_to_write() {
     error: unrecognized subcommand 'walk'
     $ combu run
     error: no spec is given
-    hint: write `combu -f experiment.jsonnet run`
+    hint: give it with `-f experiment.jsonnet`, before or after the verb
     $ combu -f spec.jsonnet run spec.jsonnet
     error: the spec is given twice: with -f and as an argument
     $ combu run spec.jsonnet -j many
@@ -260,4 +264,32 @@ fn a_missing_image_is_told_by_plan_also_where_no_docker_answers() {
         give it an `image`, or `engine: "local"` to run it as a process
     "#);
     assert_eq!(said.code, Some(2));
+}
+
+#[test]
+fn a_standard_stream_that_takes_nothing_costs_no_run() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let closed = || std::io::pipe().unwrap().1;
+    let lab = Lab::with(r#"{engine: "local", trials: [{name: "good", cmd: "true"}, {name: "bad", cmd: "false"}]}"#);
+    for args in [
+        &["run", "spec.jsonnet"][..],
+        &["run", "spec.jsonnet", "--progress", "json"],
+        &["run", "spec.jsonnet", "-o", "json"],
+    ] {
+        let line = format!("exec {} {} >&- 2>&-", env!("CARGO_BIN_EXE_combu"), args.join(" "));
+        let mut no_streams = lab.command("sh");
+        no_streams.args(["-c", &line]);
+        let mut no_room = lab.command(env!("CARGO_BIN_EXE_combu"));
+        no_room.args(args).stdout(full()).stderr(full());
+        let mut no_reader = lab.command(env!("CARGO_BIN_EXE_combu"));
+        no_reader.args(args).stdout(closed()).stderr(closed());
+        for mut command in [no_streams, no_room, no_reader] {
+            assert_eq!(command.status().unwrap().code(), Some(100), "{args:?}");
+        }
+    }
+    assert_eq!(lab.runs().len(), 9);
+    for run in lab.runs() {
+        let text = fs::read_to_string(run.join("events.jsonl")).unwrap();
+        assert_eq!(named(&events(&text), "run-ended")[0]["early"], Value::Null);
+    }
 }

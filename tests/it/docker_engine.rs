@@ -239,11 +239,11 @@ async fn a_launch_that_docker_refuses_leaves_nothing_behind() {
     assert!(message.starts_with(&format!("failed to start container `{}`: ", program.trial.name)), "{message}");
 
     let folder = tempfile::tempdir().unwrap();
-    let missing = folder.path().join("missing");
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let missing = folder.path().join("file/below");
     let volume = daemon.launch("b", "true", |trial| trial.volumes = vec![bind(&missing, false)]);
     let message = refusal(start(&daemon, &volume).await);
-    assert!(message.contains(missing.to_str().unwrap()) && message.contains("does not exist"), "{message}");
-    assert!(!missing.exists(), "Docker created the folder as root");
+    assert!(message.contains(missing.to_str().unwrap()), "{message}");
 
     let greedy = daemon.launch("c", "true", |trial| trial.cpus = Some(100_000.0));
     assert!(refusal(start(&daemon, &greedy).await).contains("CPUs"));
@@ -318,10 +318,12 @@ async fn trials_find_each_other_by_name_on_every_network_they_share() {
         let ended = run(&daemon, &client).await;
         assert_eq!((ended.exit, ended.text()), (Exit::Code(0), "hello"));
     }
-    assert!(daemon.engine.clean(&selector(&daemon)).await.unwrap().iter().all(|line| !line.ends_with("server")));
+    assert!(
+        daemon.engine.clean(&selector(&daemon)).await.unwrap().removed.iter().all(|line| !line.ends_with("server"))
+    );
     assert!(daemon.api.inspect_network(&one, None).await.is_ok(), "a network in use is kept");
     daemon.engine.remove(&handle).await.unwrap();
-    let mut removed = daemon.engine.clean(&selector(&daemon)).await.unwrap();
+    let mut removed = daemon.engine.clean(&selector(&daemon)).await.unwrap().removed;
     removed.sort();
     assert_eq!(removed, [format!("network {one}"), format!("network {two}")]);
 
@@ -347,7 +349,7 @@ async fn a_network_of_somebody_else_is_joined_and_never_removed() {
     let joined = format!("network {name} (not combu's: joined, never removed)");
     assert_eq!(survey.uses, [format!("image {IMAGE}"), joined]);
     assert_eq!(run(&daemon, &launch).await.exit, Exit::Code(0));
-    assert_eq!(daemon.engine.clean(&selector(&daemon)).await.unwrap(), [format!("network {missing}")]);
+    assert_eq!(daemon.engine.clean(&selector(&daemon)).await.unwrap().removed, [format!("network {missing}")]);
     assert!(daemon.api.inspect_network(&name, None).await.is_ok());
 }
 
@@ -522,6 +524,26 @@ async fn a_finished_attempt_is_replaced_and_a_running_one_is_not() {
     assert!(daemon.engine.find(&selector(&daemon)).await.unwrap()[0].running);
 }
 
+#[tokio::test]
+async fn a_trial_is_launched_again_while_its_old_container_is_being_removed() {
+    let Some(daemon) = daemon() else { return };
+    // Many files make the removal slow.
+    let launch = daemon.launch("a", "cd /tmp; seq 1 1000 | xargs touch", |_| {});
+    let mut old = start(&daemon, &launch).await.unwrap();
+    for round in 0..4 {
+        assert_eq!(wait(&daemon, &old).await.exit, Exit::Code(0));
+        // In the same moment, and a little later each time.
+        let relaunch = async {
+            tokio::time::sleep(Duration::from_millis(round * 5)).await;
+            daemon.engine.start(&launch).await
+        };
+        let (removed, again) = tokio::join!(daemon.engine.remove(&old), relaunch);
+        removed.unwrap();
+        assert!(inspect(&daemon, &old.id).await.is_none(), "round {round}: what was removed is still there");
+        old = again.unwrap_or_else(|error| panic!("round {round}: {}", error.chain()));
+    }
+}
+
 /// What a [`proxy`] does to the first call of a kind.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
@@ -612,4 +634,31 @@ async fn output_is_complete_although_its_connection_broke() {
         assert!(read(exit, &output).stdout == expected.as_bytes(), "{call}");
         assert_eq!(exit, Exit::Code(3), "{call}");
     }
+}
+
+#[tokio::test]
+async fn a_missing_folder_to_mount_is_made_by_the_caller() {
+    let Some(daemon) = daemon() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("out/a");
+    let launch = daemon.launch("maker", "echo made > /out/file", |trial| {
+        trial.volumes =
+            vec![Volume { host: missing.display().to_string(), container: "/out".to_owned(), readonly: false }];
+    });
+    daemon.engine.prepare(&launch, &|_, _| {}).await.unwrap();
+    let handle = start(&daemon, &launch).await.unwrap();
+    assert_eq!(daemon.engine.wait(&handle, &mut Output::nowhere()).await.unwrap(), Exit::Code(0));
+    assert_eq!(std::fs::read_to_string(missing.join("file")).unwrap(), "made\n");
+}
+
+#[tokio::test]
+async fn output_that_a_trial_closes_itself_is_kept_as_it_was_written() {
+    let Some(daemon) = daemon() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut output = Output::into_folder(folder.path()).unwrap();
+    // More than the daemon's log may keep, were it asked for it, and bytes that the log cannot hold.
+    let launch = daemon.launch("closer", "head -c 3000000 /dev/urandom; echo; exec >&- 2>&-; sleep 2", |_| {});
+    let handle = start(&daemon, &launch).await.unwrap();
+    assert_eq!(daemon.engine.wait(&handle, &mut output).await.unwrap(), Exit::Code(0));
+    assert_eq!((output.bytes(), output.error().is_none()), (3_000_001, true));
 }

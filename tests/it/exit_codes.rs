@@ -1,8 +1,10 @@
 //! Every exit code of the manual's table, as a shell sees it.
 
-use rustix::process::Signal;
+use std::fs;
 
-use crate::harness::{Lab, Live, is_alive, named, steady};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{Lab, Live, eventually, is_alive, named, steady};
 
 /// A local trial that says its process numbers through the pipe `ready`, and lives until it is ended.
 const LONG: &str = r#"{engine: "local", trials: [{name: "long", cmd: "sh -c 'sleep 600 & echo $$ $! > ready; wait'", stop_grace: "1h"}]}"#;
@@ -126,6 +128,64 @@ fn a_second_ctrl_c_kills_a_trial_that_will_not_stop() {
     let said = live.end().code(130);
     assert!(!is_alive(&pid));
     assert_eq!(named(&said.events(), "trial-ended")[0]["status"], "killed");
+}
+
+#[test]
+fn a_third_signal_ends_combu_whatever_keeps_it() {
+    let mut lab =
+        Lab::with(r#"{engine: "fake", trials: [{name: "t-%d" % n, image: "x"} for n in std.range(1, 1000)]}"#);
+    lab.keep_state_in_memory();
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        // A reader that does not read, as a pager would: combu cannot write its events.
+        let (unread, stdout) = std::io::pipe().unwrap();
+        let mut command = lab.command(env!("CARGO_BIN_EXE_combu"));
+        command.args(["run", "spec.jsonnet", "--progress", "json"]).stdout(stdout);
+        let child = command.spawn().unwrap();
+        drop(command);
+        eventually("it writes", || !lab.runs().is_empty());
+        let pid = Pid::from_child(&child);
+        // Signals that come close together may count as one.
+        eventually("it has ended", || {
+            let _gone = kill_process(pid, signal);
+            !is_alive(&pid.as_raw_nonzero().to_string())
+        });
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(stderr, @"
+            error: ended by a third signal; trials may be left
+            hint: `combu -f spec.jsonnet kill` removes what is left
+            ");
+        }
+        drop(unread);
+        fs::remove_dir_all(&lab.runs()[0]).unwrap();
+    }
+}
+
+#[test]
+fn signals_that_were_ignored_at_the_start_are_not_listened_to() {
+    let lab = Lab::with(r#"{engine: "local", trials: [{name: "one", cmd: "sh -c 'echo $$ > ready; echo go > go'"}]}"#);
+    lab.pipe("ready");
+    lab.pipe("go");
+    let line = format!("trap '' HUP INT; exec {} run spec.jsonnet --progress json", env!("CARGO_BIN_EXE_combu"));
+    let mut live = Live::new(lab.command("sh").args(["-c", &line]).spawn().unwrap());
+    lab.hear("ready");
+    live.event("attempt-started", "one");
+    live.signal(Signal::HUP);
+    live.signal(Signal::INT);
+    let status = fs::read_to_string(format!("/proc/{}/status", live.pid())).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    assert_eq!(u64::from_str_radix(mask.trim(), 16).unwrap() & 0b11, 0b11, "both are ignored still");
+    assert_eq!(lab.hear("go"), "go");
+    let said = live.end().code(0);
+    assert!(named(&said.events(), "command-taken").is_empty());
+    // SIGTERM is listened to all the same: `kill` needs it.
+    let mut live = Live::new(lab.command("sh").args(["-c", &line]).spawn().unwrap());
+    lab.hear("ready");
+    live.event("attempt-started", "one");
+    live.signal(Signal::TERM);
+    live.end().code(143);
 }
 
 #[test]

@@ -201,6 +201,11 @@ impl Live {
         Self { pid, lines, seen: String::new(), stderr, status, deadline: Instant::now() + LIMIT, is_over: false }
     }
 
+    /// Its process number.
+    pub(crate) fn pid(&self) -> String {
+        self.pid.as_raw_nonzero().to_string()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         rustix::process::kill_process(self.pid, signal).unwrap();
     }

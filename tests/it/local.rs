@@ -361,6 +361,9 @@ fn a_probe_that_cannot_run_is_told_in_words() {
             ..check.clone()
         };
         assert_eq!(local.healthy(&handle, &hangs).await.unwrap(), Health::Unhealthy);
+        let endless = Healthcheck { interval: Some(Duration::MAX), start_period: Some(Duration::MAX), ..check.clone() };
+        let asked = tokio::time::timeout(Duration::from_millis(300), local.healthy(&handle, &endless)).await;
+        assert!(asked.is_err(), "decided before an endless start period is over");
         let none = Healthcheck { test: vec!["NONE".to_owned()], ..check };
         assert_eq!(local.healthy(&handle, &none).await.unwrap(), Health::Healthy);
     });

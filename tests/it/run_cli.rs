@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Lab, events, named, place, steady};
+use crate::harness::{Lab, Live, events, named, place, steady};
 
 const MIXED: &str = r#"{engine: "local", trials: [
     {name: "good", cmd: "echo fine"},
@@ -294,4 +294,25 @@ fn state_lies_in_the_project_or_where_combu_dir_says() {
     lab.set("COMBU_DIR", "elsewhere/state");
     lab.combu(&["run", "project/specs/one.jsonnet"]).code(0);
     assert!(lab.path("elsewhere/state/runs").is_dir());
+}
+
+#[test]
+fn results_that_cannot_be_written_are_an_error_and_a_reader_that_left_is_none() {
+    let lab = Lab::with("[{ name: 't1', engine: 'local', cmd: 'true' }]");
+    for line in ["run spec.jsonnet -o json", "plan spec.jsonnet", "script print.rhai"] {
+        lab.write("print.rhai", "print(1);");
+        let full = format!("exec \"$0\" {line} >/dev/full");
+        let said = Live::new(lab.command("sh").args(["-c", &full, env!("CARGO_BIN_EXE_combu")]).spawn().unwrap()).end();
+        assert!(said.code(1).stderr.contains("cannot write to stdout: No space left"), "{line}");
+        let left = format!("\"$0\" {line} | true");
+        Live::new(lab.command("sh").args(["-c", &left, env!("CARGO_BIN_EXE_combu")]).spawn().unwrap()).end().code(0);
+    }
+}
+
+#[test]
+fn two_forms_on_one_stream_are_refused() {
+    let lab = Lab::with("[{ name: 't1', engine: 'local', cmd: 'true' }]");
+    let said = lab.combu(&["run", "spec.jsonnet", "-o", "json", "--progress", "json"]).code(2);
+    assert!(said.stderr.contains("both print on stdout"), "{}", said.stderr);
+    assert!(lab.runs().is_empty());
 }

@@ -41,9 +41,14 @@ impl Connection {
         call::failure(&self.address, action, error)
     }
 
+    /// Whether the daemon sees this machine's files.
+    pub(super) fn is_here(&self) -> bool {
+        self.address.starts_with("unix://")
+    }
+
     /// The same daemon with more patience than usual.
     pub(super) fn patient(&self, extra: Duration) -> Api {
-        self.api.clone().with_timeout(Duration::from_secs(TIMEOUT) + extra)
+        self.api.clone().with_timeout(Duration::from_secs(TIMEOUT).saturating_add(extra))
     }
 }
 

@@ -16,7 +16,7 @@ mod survey;
 mod wait;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -28,7 +28,9 @@ use crate::engine::docker::image::Images;
 use crate::engine::docker::logs::Pieces;
 use crate::engine::docker::network::Networks;
 use crate::engine::docker::start::Failure;
-use crate::engine::{Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Settings, Survey};
+use crate::engine::{
+    Cleaned, Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Settings, Survey,
+};
 use crate::model::capability::Capabilities;
 use crate::model::handle::Handle;
 use crate::model::name::EngineName;
@@ -94,6 +96,9 @@ impl Engine for Docker {
     }
 
     async fn prepare(&self, launch: &Launch, progress: &Progress<'_>) -> Result<(), EngineError> {
+        if self.daemon.is_here() {
+            make_folders(launch)?;
+        }
         self.images.prepare(&self.daemon, self.config.as_deref(), launch, progress).await?;
         self.networks.prepare(&self.daemon, launch, progress).await
     }
@@ -150,7 +155,22 @@ impl Engine for Docker {
         survey::find(&self.daemon, selector).await
     }
 
-    async fn clean(&self, selector: &Selector) -> Result<Vec<String>, EngineError> {
+    async fn clean(&self, selector: &Selector) -> Result<Cleaned, EngineError> {
         self.networks.clean(&self.daemon, selector).await
     }
+}
+
+/// Makes the folders of bind mounts that are missing, as the caller: the daemon would refuse them, or, as `docker run -v`
+/// has it, make them root's.
+fn make_folders(launch: &Launch) -> Result<(), EngineError> {
+    for volume in launch.trial.volumes.iter().filter(|volume| volume.is_bind()) {
+        if let Err(error) = Path::new(&volume.host).metadata()
+            && error.kind() == std::io::ErrorKind::NotFound
+        {
+            std::fs::create_dir_all(&volume.host).map_err(|error| EngineError::Refused {
+                message: format!("cannot make the folder `{}` to mount it: {error}", volume.host),
+            })?;
+        }
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use crate::engine::docker::call::{message, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::convert;
 use crate::engine::docker::once::Once;
-use crate::engine::{EngineError, Launch, Progress, Selector};
+use crate::engine::{Cleaned, EngineError, Launch, Progress, Selector};
 use crate::model::label;
 
 /// The networks known to be there.
@@ -30,11 +30,13 @@ impl Networks {
         for name in launch.trial.networks.iter().filter(|name| !name.starts_with("container:")) {
             let cell = self.known.cell(name.clone());
             cell.get_or_try_init(async || {
-                if named(daemon, name).await?.is_empty() {
+                let there = named(daemon, name).await?;
+                if there.is_empty() {
                     create(daemon, name, launch).await?;
                     progress(&format!("network {name}"), "created");
+                    return Ok(());
                 }
-                Ok::<(), EngineError>(())
+                keep_oldest(daemon, name, there).await
             })
             .await?;
         }
@@ -47,22 +49,25 @@ impl Networks {
     }
 
     /// Removes the networks of ours that carry the labels and that nobody uses.
-    pub(super) async fn clean(&self, daemon: &Connection, selector: &Selector) -> Result<Vec<String>, EngineError> {
+    pub(super) async fn clean(&self, daemon: &Connection, selector: &Selector) -> Result<Cleaned, EngineError> {
         let mut labels: Vec<String> = selector.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         labels.push(label::RUN.to_owned());
-        let mut removed = Vec::new();
+        let mut cleaned = Cleaned::default();
         for network in list(daemon, HashMap::from([("label", labels)])).await? {
             let name = network.name.unwrap_or_default();
             match daemon.api.remove_network(network.id.as_deref().unwrap_or(&name)).await {
                 Ok(()) => {
                     self.known.forget(|known| *known == name);
-                    removed.push(format!("network {name}"));
+                    cleaned.removed.push(format!("network {name}"));
                 }
-                Err(error) if status(&error) == Some(404) || message(&error).contains("active endpoints") => {}
+                Err(error) if status(&error) == Some(404) => {}
+                Err(error) if message(&error).contains("active endpoints") => {
+                    cleaned.kept.push(format!("network {name}"))
+                }
                 Err(error) => return Err(daemon.failure(format!("remove network `{name}`"), error)),
             }
         }
-        Ok(removed)
+        Ok(cleaned)
     }
 }
 
@@ -96,29 +101,33 @@ async fn create(daemon: &Connection, name: &str, launch: &Launch) -> Result<(), 
         labels: Some(convert::shared_labels(launch)),
         ..Default::default()
     };
-    let id = match daemon.api.create_network(request).await {
-        Ok(created) => created.id,
+    match daemon.api.create_network(request).await {
+        // Older daemons let two processes create the same name, and then refuse both.
+        Ok(_) => keep_oldest(daemon, name, named(daemon, name).await?).await,
         // Newer daemons refuse a second one of that name; then another process was faster, which is as good.
-        Err(error) if status(&error) == Some(409) => return Ok(()),
+        Err(error) if status(&error) == Some(409) => Ok(()),
         Err(error) if message(&error).contains("address pool") => {
             let message = format!(
                 "no room for network `{name}`: {} (`docker network prune` removes unused ones)",
                 message(&error)
             );
-            return Err(EngineError::Refused { message });
+            Err(EngineError::Refused { message })
         }
-        Err(error) => return Err(daemon.failure(format!("create network `{name}`"), error)),
-    };
-    // Older daemons let two processes create the same name, and then refuse both. Everybody keeps the oldest.
-    let mut same_name = named(daemon, name).await?;
+        Err(error) => Err(daemon.failure(format!("create network `{name}`"), error)),
+    }
+}
+
+/// Removes what has the oldest's name, whoever of us made it: one that is registered late can be older than one that
+/// was alone when its maker looked.
+async fn keep_oldest(daemon: &Connection, name: &str, mut same_name: Vec<Network>) -> Result<(), EngineError> {
     same_name.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
-    let oldest = same_name.first().and_then(|network| network.id.as_deref());
-    if oldest.is_some_and(|oldest| oldest != id) {
-        daemon
-            .api
-            .remove_network(&id)
-            .await
-            .map_err(|error| daemon.failure(format!("remove the second network `{name}`"), error))?;
+    for second in same_name.iter().skip(1).filter(|network| is_ours(network)) {
+        match daemon.api.remove_network(second.id.as_deref().unwrap_or_default()).await {
+            Err(error) if status(&error) != Some(404) => {
+                return Err(daemon.failure(format!("remove the second network `{name}`"), error));
+            }
+            Ok(()) | Err(_) => {}
+        }
     }
     Ok(())
 }

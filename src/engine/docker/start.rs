@@ -2,6 +2,7 @@
 //! is called for every attempt.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, NetworkConnectRequest};
@@ -9,6 +10,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, RemoveContainerOptionsBuilder, StartContainerOptions,
 };
 use rustix::process::{getgid, getuid};
+use tokio::time::{Instant, sleep};
 
 use crate::engine::docker::call::{is_lost, message, status, steady};
 use crate::engine::docker::connect::Connection;
@@ -18,6 +20,15 @@ use crate::engine::docker::survey::Holder;
 use crate::engine::docker::wait::is_running;
 use crate::engine::{EngineError, Launch};
 use crate::model::label;
+
+/// How long a removal that somebody else has begun may take: its volumes go with it.
+const REMOVAL: Duration = Duration::from_secs(30);
+
+/// How often in a row a name may be taken: the daemon forgets a container a moment before it frees its name.
+const CLASHES: usize = 100;
+
+/// Pause between two looks at what goes away by itself.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Why an attempt was not started.
 pub(super) enum Failure {
@@ -51,10 +62,25 @@ pub(super) async fn start(daemon: &Connection, launch: &Launch) -> Result<(Strin
 pub(super) async fn remove(daemon: &Connection, id: &str, which: &str) -> Result<(), EngineError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     match steady(|| daemon.api.remove_container(id, Some(options.clone()))).await {
-        Err(error) if status(&error) == Some(404) || message(&error).contains("already in progress") => Ok(()),
+        Err(error) if status(&error) == Some(404) => Ok(()),
+        // Somebody else's removal, perhaps our own of a moment ago.
+        Err(error) if message(&error).contains("already in progress") => vanished(daemon, id, which).await,
         Err(error) => Err(daemon.failure(format!("remove container `{id}`, which {which}"), error)),
         Ok(()) => Ok(()),
     }
+}
+
+/// Waits until a container that is being removed is gone.
+async fn vanished(daemon: &Connection, id: &str, which: &str) -> Result<(), EngineError> {
+    let until = Instant::now() + REMOVAL;
+    while inspect(daemon, id).await?.is_some() {
+        if Instant::now() >= until {
+            let source = format!("its removal goes on for more than {} s", REMOVAL.as_secs()).into();
+            return Err(EngineError::Call { action: format!("remove container `{id}`, which {which}"), source });
+        }
+        sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 async fn create(daemon: &Connection, launch: &Launch) -> Result<String, Failure> {
@@ -67,7 +93,13 @@ async fn create(daemon: &Connection, launch: &Launch) -> Result<String, Failure>
     let body = convert::body(launch, &format!("{}:{}", getuid().as_raw(), getgid().as_raw()));
     let call = async || daemon.api.create_container(Some(options.clone()), body.clone()).await;
     let mut answer = call().await;
-    if answer.as_ref().is_err_and(is_clash) {
+    for clash in 0..CLASHES {
+        if !answer.as_ref().is_err_and(is_clash) {
+            break;
+        }
+        if clash > 0 {
+            sleep(LOOK).await;
+        }
         make_way(daemon, launch).await.map_err(Failure::Final)?;
         answer = call().await;
     }

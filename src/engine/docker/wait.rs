@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, ContainerState, HealthStatusEnum};
-use bollard::query_parameters::{EventsOptionsBuilder, InspectContainerOptions, WaitContainerOptionsBuilder};
+use bollard::query_parameters::{
+    EventsOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, WaitContainerOptionsBuilder,
+};
 use futures_util::StreamExt;
 
 use crate::engine::docker::call::{is_lost, status, steady};
@@ -18,8 +21,12 @@ use crate::model::outcome::Exit;
 /// Longest silence of the output after the exit: it ends with the container, unless the daemon forgot to close it.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Longest time from the end of an attached stream to the container's own: the connection may have been closed on us.
+/// From the end of an attached stream to the container's own it is usually milliseconds. When it is longer, the container
+/// may have closed its streams itself, or the daemon is busy, or the connection was closed on us: the log tells.
 const EARLY: Duration = Duration::from_secs(1);
+
+/// Last pieces of the log that are compared with what was copied.
+const TAIL: &str = "32";
 
 /// Longest time from a kill to the daemon's report of it.
 const REPORT: Duration = Duration::from_millis(300);
@@ -50,13 +57,21 @@ pub(super) async fn wait(
 ) -> Result<Exit, EngineError> {
     let mut attached = attached;
     let mut pauses = PAUSES.iter();
+    let mut copied = 0;
     loop {
         let pieces = attached.take().unwrap_or_else(|| {
+            copied = copied.max(output.bytes());
             output.restart();
             Pieces::logs(&daemon.api, id)
         });
         match follow(daemon, id, pieces, output).await {
-            Ok(exit) => return Ok(exit),
+            Ok(exit) => {
+                if output.bytes() < copied {
+                    let text = format!("Docker's log kept {} of {copied} bytes or more", output.bytes());
+                    output.fail(std::io::Error::other(text));
+                }
+                return Ok(exit);
+            }
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::Lost(error)) => match pauses.next() {
                 Some(pause) => tokio::time::sleep(*pause).await,
@@ -70,19 +85,23 @@ async fn follow(daemon: &Connection, id: &str, mut pieces: Pieces, output: &mut 
     let mut ended = pin!(until_ended(daemon, id));
     let mut over = false;
     let mut open = true;
+    let mut closed: Option<Instant> = None;
     while open || !over {
         tokio::select! {
             copied = pieces.copy(output), if open => {
                 open = copied.map_err(|error| stop(daemon, id, "read the output of", error))?;
+                closed = (!open).then(Instant::now);
             }
             answer = &mut ended, if !over => {
                 answer.map_err(|error| stop(daemon, id, "wait for", error))?;
                 over = true;
             }
-            () = tokio::time::sleep(SILENCE), if over && pieces.is_log() => open = false,
-            () = tokio::time::sleep(SILENCE), if over => return Err(apart(id)),
-            () = tokio::time::sleep(EARLY), if !open && !pieces.is_log() => return Err(apart(id)),
+            () = tokio::time::sleep(SILENCE), if over => open = false,
         }
+    }
+    let together = closed.is_some_and(|closed| closed.elapsed() < EARLY);
+    if !pieces.is_log() && !together && !ends_like_the_log(daemon, id, output).await {
+        return Err(apart(id));
     }
     let found = inspect(daemon, id).await.map_err(Stop::Failed)?;
     let state = found.state.unwrap_or_default();
@@ -95,6 +114,21 @@ async fn follow(daemon: &Connection, id: &str, mut pieces: Pieces, output: &mut 
         return Ok(Exit::Oom);
     }
     Ok(exit)
+}
+
+/// Whether what was copied ends as the container's log does. A log that cannot be read says nothing against it.
+async fn ends_like_the_log(daemon: &Connection, id: &str, output: &Output) -> bool {
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(TAIL).build();
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let mut pieces = pin!(daemon.api.logs(id, Some(options)));
+    while let Ok(Some(Ok(piece))) = tokio::time::timeout(SILENCE, pieces.next()).await {
+        match piece {
+            LogOutput::StdErr { message } => stderr = message.to_vec(),
+            LogOutput::StdOut { message } => stdout = message.to_vec(),
+            LogOutput::Console { .. } | LogOutput::StdIn { .. } => {}
+        }
+    }
+    output.ends_with(&stdout, &stderr)
 }
 
 /// Whether somebody had the daemon kill the container. Where nobody did, and its memory is limited, the kernel did:

@@ -51,6 +51,8 @@ struct State {
     grace_until: Option<Instant>,
     /// Set when what the leader left was killed: when it has to be gone.
     dead_by: Option<Instant>,
+    /// One who lived at the last look, after the leader's end.
+    survivor: Option<Process>,
     /// Set when the group is gone: its number may be another's from then on.
     over: Option<Exit>,
 }
@@ -84,7 +86,7 @@ impl Attempt {
                 launch,
                 group: Pid::from_raw(pid).expect("a child's number is not zero"),
                 ending,
-                state: Mutex::new(State { child, grace_until: None, dead_by: None, over: None }),
+                state: Mutex::new(State { child, grace_until: None, dead_by: None, survivor: None, over: None }),
                 pipes: tokio::sync::Mutex::new(pipes),
             }),
             Err(source) => {
@@ -205,7 +207,7 @@ impl Attempt {
             }),
         };
         let exit = exit_of(state.child.wait()?);
-        if until > now && is_alive(self.group) {
+        if until > now && is_alive(self.group, &mut state.survivor) {
             return Ok(Some(until));
         }
         state.over = Some(exit);
@@ -305,8 +307,8 @@ pub(super) async fn stop_foreign(process: Process, grace: Duration) -> Result<()
             send(group, *signal);
         }
         let gone = async {
-            let mut pause = Duration::from_millis(1);
-            while process.alive().is_some() || is_alive(group) {
+            let (mut pause, mut survivor) = (Duration::from_millis(1), None);
+            while process.alive().is_some() || is_alive(group, &mut survivor) {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -323,10 +325,17 @@ pub(super) fn send(group: Pid, signal: Signal) {
     let _gone = rustix::process::kill_process_group(group, signal);
 }
 
-/// Whether a member of the group has not ended. The kernel counts zombies, so `/proc` has the last word.
-fn is_alive(group: Pid) -> bool {
-    rustix::process::test_kill_process_group(group) != Err(rustix::io::Errno::SRCH)
-        && proc::group_is_alive(group.as_raw_nonzero().get())
+/// Whether a member of the group has not ended. The kernel counts zombies, so `/proc` has the last word; all of it is
+/// read only when the member `known` from the look before has ended.
+fn is_alive(group: Pid, known: &mut Option<Process>) -> bool {
+    if rustix::process::test_kill_process_group(group) == Err(rustix::io::Errno::SRCH) {
+        return false;
+    }
+    let number = group.as_raw_nonzero().get();
+    if known.and_then(Process::alive).is_none_or(|stat| stat.group != number) {
+        *known = proc::member(number);
+    }
+    known.is_some()
 }
 
 fn exit_of(status: std::process::ExitStatus) -> Exit {
@@ -352,8 +361,11 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::time::Duration;
 
-    use super::{Attempt, Ending};
+    use rustix::process::{Pid, WaitId, WaitIdOptions};
+
+    use super::{Attempt, Ending, is_alive};
     use crate::engine::Output;
+    use crate::engine::local::proc::Process;
     use crate::model::outcome::Exit;
 
     fn attempt(line: &str) -> Attempt {
@@ -371,6 +383,28 @@ mod tests {
         stopped.ending = Ending::Polled;
         assert!(stopped.stop(Duration::ZERO).await.is_ok());
         assert!(matches!(stopped.wait(&mut Output::nowhere()).await, Ok(Exit::Signal(9))));
+    }
+
+    #[test]
+    fn a_group_lives_as_long_as_one_of_it_does() {
+        let sleep_in = |group: i32| Command::new("sleep").arg("600").process_group(group).spawn().unwrap();
+        let mut first = sleep_in(0);
+        let number = first.id().cast_signed();
+        let mut second = sleep_in(number);
+        let group = Pid::from_raw(number).unwrap();
+        let mut known = None;
+        assert!(is_alive(group, &mut known));
+        first.kill().unwrap();
+        first.wait().unwrap();
+        assert!(is_alive(group, &mut known));
+        assert_eq!(known, Process::of(second.id().cast_signed()));
+        second.kill().unwrap();
+        // It has ended, and nobody has asked how: a zombie.
+        let id = WaitId::Pid(Pid::from_raw(second.id().cast_signed()).unwrap());
+        rustix::process::waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+        assert!(!is_alive(group, &mut known));
+        second.wait().unwrap();
+        assert!(!is_alive(group, &mut known));
     }
 
     #[tokio::test]

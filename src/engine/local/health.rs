@@ -19,6 +19,8 @@ const RETRIES: u32 = 3;
 /// at once do not wait for Docker's long interval.
 const QUICK: Duration = Duration::from_millis(100);
 const CALM: Duration = Duration::from_secs(1);
+/// As good as for ever, and does not overflow the clock.
+const CENTURY: Duration = Duration::from_secs(3_000_000_000);
 
 /// Probes until the verdict: healthy at the first success, unhealthy after the failures in a row that
 /// Docker would take.
@@ -26,7 +28,7 @@ const CALM: Duration = Duration::from_secs(1);
 /// We probe oftener than `interval`, but a failure counts once per interval only: the verdict is never harsher.
 ///
 /// # Errors
-/// [`EngineError::Refused`] when the test cannot be run at all.
+/// [`EngineError::Refused`] when the test could not even be run until then: a failure that has to be told.
 pub(super) async fn verdict(
     attempt: &Attempt,
     check: &Healthcheck,
@@ -54,11 +56,11 @@ pub(super) async fn verdict(
 }
 
 async fn probe(launch: &Launch, words: &[&str], check: &Healthcheck, token: Option<&str>) -> Result<bool, EngineError> {
-    let or = |given: Option<Duration>, default| given.filter(|given| !given.is_zero()).unwrap_or(default);
+    let or = |given: Option<Duration>, default| given.filter(|given| !given.is_zero()).unwrap_or(default).min(CENTURY);
     let (interval, timeout) = (or(check.interval, INTERVAL), or(check.timeout, TIMEOUT));
     let retries = check.retries.filter(|retries| *retries > 0).unwrap_or(RETRIES);
     let (mut failures, mut pause) = (0, QUICK);
-    let mut counts_from = Instant::now() + check.start_period.unwrap_or_default() + interval;
+    let mut counts_from = Instant::now() + check.start_period.unwrap_or_default().min(CENTURY) + interval;
     loop {
         let outcome = match launch::probe(launch, words, token) {
             Ok(command) => passes(command, timeout).await,
@@ -72,7 +74,8 @@ async fn probe(launch: &Launch, words: &[&str], check: &Healthcheck, token: Opti
             failures += 1;
             counts_from = now + interval;
             if failures >= retries {
-                return outcome;
+                // Final, whatever it was: it was tried again already.
+                return outcome.map_err(|error| EngineError::Refused { message: error.chain() });
             }
         }
         tokio::time::sleep(pause.min(interval)).await;

@@ -21,7 +21,7 @@ use crate::engine::local::attempt::Attempt;
 use crate::engine::local::proc::{Group, Process};
 use crate::engine::local::watch::Watch;
 use crate::engine::{
-    Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Settings, Survey,
+    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Settings, Survey,
 };
 use crate::model::capability::Capabilities;
 use crate::model::handle::Handle;
@@ -195,8 +195,8 @@ impl Engine for Local {
         Ok(found.collect())
     }
 
-    async fn clean(&self, _selector: &Selector) -> Result<Vec<String>, EngineError> {
-        Ok(Vec::new())
+    async fn clean(&self, _selector: &Selector) -> Result<Cleaned, EngineError> {
+        Ok(Cleaned::default())
     }
 }
 

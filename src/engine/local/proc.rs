@@ -92,9 +92,9 @@ fn environ(pid: i32) -> Option<Vec<u8>> {
     None
 }
 
-/// Whether a process of the group has not ended; zombies do not count.
-pub(super) fn group_is_alive(group: i32) -> bool {
-    pids().filter_map(stat).any(|stat| stat.group == group && stat.alive)
+/// A process of the group that has not ended; zombies do not count. Reads all of `/proc`.
+pub(super) fn member(group: i32) -> Option<Process> {
+    Some(pids().filter_map(stat).find(|stat| stat.group == group && stat.alive)?.process)
 }
 
 /// The running attempts of ours that carry all those labels.
@@ -141,7 +141,7 @@ fn parse_stat(pid: i32, line: &[u8]) -> Option<Stat> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, Stat, group_is_alive, memory, parse_stat, parse_total, stat, variable};
+    use super::{Process, Stat, member, memory, parse_stat, parse_total, stat, variable};
 
     #[test]
     fn a_programs_name_cannot_disturb_its_stat_line() {
@@ -164,7 +164,7 @@ mod tests {
         let pid = i32::try_from(std::process::id()).unwrap();
         let me = Process::of(pid).unwrap();
         assert_eq!(Process::parse(&me.id()), Some(me));
-        assert!(me.alive().is_some_and(|stat| group_is_alive(stat.group)));
+        assert!(me.alive().is_some_and(|stat| member(stat.group).is_some()));
         assert_eq!(Process { start: me.start + 1, ..me }.alive(), None);
         assert_eq!(stat(-5), None);
         let path = std::env::var("PATH").unwrap();
