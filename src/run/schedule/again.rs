@@ -105,6 +105,10 @@ impl Schedule {
             self.wait_again(place);
             self.refresh(place);
         }
+        // A service that was retried though nobody came back with it.
+        for &place in &reopened {
+            self.stop_if_unneeded(place);
+        }
     }
 
     /// Whether the service comes back when it is needed again. One that is being stopped is noted for it.

@@ -25,8 +25,12 @@ impl Schedule {
         self.entries[place].waits = waits;
     }
 
-    /// Puts a trial back to waiting and counts anew what it waits for.
+    /// Puts a trial back to waiting and counts anew what it waits for. One that has ended in the meantime, because what it
+    /// waits for has, stays so.
     pub(super) fn wait_again(&mut self, place: usize) {
+        if matches!(self.entries[place].phase, Phase::Ended(_)) {
+            return;
+        }
         self.entries[place].phase = Phase::Waiting;
         self.entries[place].unmet = self.entries[place].waits.len();
         let on_work = self.entries[place].waits.iter().filter(|wait| !self.entries[wait.on].service).count();
@@ -96,7 +100,7 @@ impl Schedule {
         let waits = matches!(entry.phase, Phase::Waiting | Phase::Ready);
         let wanted = !entry.service || entry.demanded || entry.dependants.is_empty();
         let ready = waits && entry.unmet == 0 && wanted;
-        let candidate = waits && !entry.service && entry.unmet > 0 && entry.unmet_work == 0;
+        let candidate = waits && wanted && entry.unmet > 0 && entry.unmet_work == 0;
         if waits {
             self.entries[place].phase = if ready { Phase::Ready } else { Phase::Waiting };
         }
@@ -114,13 +118,14 @@ impl Schedule {
     pub(super) fn demand_services(&mut self) {
         let mut missing = self.permits.free().max(1).saturating_sub(self.ready.len());
         let mut needed = Vec::new();
-        for &(_, _, place) in &self.candidates {
-            if missing == 0 {
+        for &(work, _, place) in &self.candidates {
+            if missing == 0 && work {
                 break;
             }
             let unmet = || self.unmet(place);
             if unmet().all(|service| self.is_startable(service)) {
-                missing -= 1;
+                // What a wanted service needs is wanted whatever the room.
+                missing -= usize::from(work);
                 needed.extend(unmet());
             }
         }

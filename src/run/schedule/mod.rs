@@ -26,7 +26,7 @@ pub(crate) struct Schedule {
     places: HashMap<Name, usize>,
     /// Trials that lack nothing but room.
     ready: BTreeSet<Turn>,
-    /// Trials, not services, that lack nothing but services.
+    /// Trials, and services that may start, that lack nothing but services.
     candidates: BTreeSet<Turn>,
     permits: Permits,
     effects: VecDeque<Effect>,

@@ -1,6 +1,7 @@
 //! Traces of whole runs on the fake engine, in virtual time.
 
 mod again;
+mod random;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,192 @@
+//! Random experiments, with random commands while they run: whatever happens, what every run promises.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
+use crate::engine::fake::{Fake, Scene};
+use crate::engine::{Engine, Selector};
+use crate::model::command::Command;
+use crate::model::event::{Event, Fact};
+use crate::model::name::{EngineName, Name};
+use crate::model::options::{Halt, Options, Parallel};
+use crate::model::outcome::{Exit, Outcome};
+use crate::model::retry::Retries;
+use crate::model::trial::{Condition, Dependency, Healthcheck, Trial};
+use crate::run::session::Notice;
+use crate::run::traces::{seconds, start, trial};
+
+/// How many experiments, each from its own seed.
+const EXPERIMENTS: u64 = 1_000;
+
+/// What is known of a trial from its events.
+#[derive(Default, Clone)]
+struct Seen {
+    started: bool,
+    healthy: bool,
+    stopping: bool,
+    ended: Option<Outcome>,
+    ends: usize,
+    reopened: usize,
+}
+
+fn experiment(random: &mut Xoshiro256PlusPlus) -> (Fake, Vec<Trial>) {
+    let mut fake = Fake::new(random.random_range(1..=4).into());
+    let mut trials: Vec<Trial> = Vec::new();
+    for place in 0..random.random_range(1..=25) {
+        let name = format!("t{place}");
+        let service = random.random_bool(0.25);
+        let mut next = Trial { service: Some(service), ..trial(&name, "true") };
+        next.priority = random.random_range(0..3);
+        next.cpus = random.random_bool(0.2).then_some(1.0);
+        next.retries = random.random_bool(0.4).then(|| Retries {
+            delay: seconds(random.random_range(0.0..20.0)),
+            ..Retries::count(random.random_range(0..3))
+        });
+        next.timeout = random.random_bool(0.1).then(|| seconds(random.random_range(1.0..30.0)));
+        if random.random_bool(0.3) {
+            let (interval, test) = (Some(seconds(1.0)), vec!["CMD".to_owned(), "true".to_owned()]);
+            next.healthcheck =
+                Some(Healthcheck { test, interval, timeout: None, retries: Some(3), start_period: None });
+        }
+        next.depends = dependencies(random, &trials);
+        fake = fake.scene(&name, scenes(random, service));
+        trials.push(next);
+    }
+    (fake, trials)
+}
+
+fn dependencies(random: &mut Xoshiro256PlusPlus, earlier: &[Trial]) -> Vec<Dependency> {
+    let mut depends = Vec::new();
+    for on in earlier {
+        if !random.random_bool(2.0 / (earlier.len() as f64 + 1.0)) {
+            continue;
+        }
+        let condition = match random.random_range(0..3) {
+            0 if on.service == Some(false) => Condition::Completed,
+            1 if on.healthcheck.is_some() => Condition::Healthy,
+            _ => Condition::Started,
+        };
+        depends.push(Dependency { trial: on.name.clone(), condition: Some(condition) });
+    }
+    depends
+}
+
+fn scenes(random: &mut Xoshiro256PlusPlus, service: bool) -> Vec<Scene> {
+    let count = random.random_range(1..=3);
+    let mut scene = || Scene {
+        run_for: seconds(if service && random.random_bool(0.7) { 1e6 } else { random.random_range(0.0..30.0) }),
+        exit: [Exit::Code(0), Exit::Code(0), Exit::Code(1), Exit::Oom, Exit::Signal(9)][random.random_range(0..5)],
+        start_error: random.random_bool(0.05).then(|| "no".to_owned()),
+        healthy_after: random.random_bool(0.8).then(|| seconds(random.random_range(0.0..5.0))),
+        stubborn: random.random_bool(0.2),
+        ..Scene::default()
+    };
+    (0..count).map(|_| scene()).collect()
+}
+
+fn command(random: &mut Xoshiro256PlusPlus, trials: &[Trial], serial: usize) -> Command {
+    let any = &trials[random.random_range(0..trials.len())];
+    match random.random_range(0..12) {
+        0 => Command::Cancel { by: "SIGINT".to_owned() },
+        1 => Command::Drain { by: "a test".to_owned() },
+        2 | 3 => Command::Kill { trial: any.name.clone() },
+        4 => Command::Parallel { parallel: Parallel::Count(random.random_range(1..6)) },
+        5..8 => {
+            let mut new = trial(&format!("new{serial}"), "sleep 3");
+            new.depends.push(Dependency { trial: any.name.clone(), condition: None });
+            Command::Submit { trial: Box::new(Trial { engine: Some(EngineName::Fake), ..new }) }
+        }
+        _ => Command::Retry { trial: Box::new(Trial { engine: Some(EngineName::Fake), ..any.clone() }) },
+    }
+}
+
+/// Takes an event into account, and fails where a trial starts whose prerequisites do not stand as it asks.
+fn check(seen: &mut HashMap<Name, Seen>, trials: &mut HashMap<Name, Trial>, event: &Event, seed: u64) {
+    match &event.fact {
+        Fact::TrialSubmitted { trial } => {
+            trials.insert(trial.name.clone(), (**trial).clone());
+        }
+        Fact::AttemptStarting { trial, .. } => {
+            for dependency in &trials[trial].depends {
+                let on = seen.get(&dependency.trial).cloned().unwrap_or_default();
+                let probed = trials[&dependency.trial].healthcheck.is_some();
+                let default = if probed { Condition::Healthy } else { Condition::Started };
+                let ended_well = on.ended == Some(Outcome::Succeeded);
+                let lives = on.ended.is_none() && !on.stopping;
+                let met = match dependency.condition.unwrap_or(default) {
+                    Condition::Started => ended_well || (lives && on.started),
+                    Condition::Healthy => on.healthy && (ended_well || lives),
+                    Condition::Completed => ended_well,
+                };
+                assert!(met, "seed {seed}: {trial} starts though {} does not stand so", dependency.trial);
+            }
+            let this = seen.entry(trial.clone()).or_default();
+            *this = Seen { ends: this.ends, reopened: this.reopened, ..Seen::default() };
+        }
+        Fact::AttemptStarted { trial, .. } => seen.entry(trial.clone()).or_default().started = true,
+        Fact::Healthy { trial } => seen.entry(trial.clone()).or_default().healthy = true,
+        Fact::Stopping { trial, because } if because.starts_with("nothing") => {
+            seen.entry(trial.clone()).or_default().stopping = true;
+        }
+        Fact::AttemptEnded { trial, .. } => seen.entry(trial.clone()).or_default().started = false,
+        Fact::TrialEnded { trial, outcome, .. } => {
+            let this = seen.entry(trial.clone()).or_default();
+            assert_eq!(this.ends, this.reopened, "seed {seed}: {trial} ended twice");
+            (this.ended, this.ends) = (Some(outcome.clone()), this.ends + 1);
+        }
+        Fact::TrialReopened { trial } => {
+            let this = seen.entry(trial.clone()).or_default();
+            (this.ended, this.healthy, this.reopened) = (None, false, this.reopened + 1);
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_happens_a_run_ends_and_keeps_its_promises() {
+    for seed in 0..EXPERIMENTS {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let (fake, trials) = experiment(&mut random);
+        let halt = random.random_bool(0.1).then(|| Halt::parse("soon,fail=50%").unwrap());
+        let options = Options { halt, stop_grace: Some(seconds(5.0)), ..Options::default() };
+        let fake = Arc::new(fake);
+        let mut live = start(&fake, trials.clone(), options);
+        let commands = live.commands().clone();
+        let interrupts = random.random_range(0..8);
+        let known = trials.clone();
+        let sender = tokio::spawn(async move {
+            for serial in 0..interrupts {
+                tokio::time::sleep(seconds(random.random_range(0.0..15.0))).await;
+                commands.send(command(&mut random, &known, serial));
+            }
+        });
+        let mut by_name: HashMap<Name, Trial> =
+            trials.iter().map(|trial| (trial.name.clone(), trial.clone())).collect();
+        let (mut seen, mut over) = (HashMap::new(), false);
+        let follow = async {
+            while let Some(notice) = live.recv().await {
+                match notice {
+                    Notice::Event(event) => {
+                        check(&mut seen, &mut by_name, &event, seed);
+                        over = matches!(event.fact, Fact::RunEnded { .. });
+                    }
+                    Notice::Drained(number) => live.commands().send(Command::Close { seen: number }),
+                }
+            }
+        };
+        // Services that nobody else ends run for a million seconds.
+        let ended = tokio::time::timeout(Duration::from_secs(1_000_000_000), follow).await;
+        assert!(ended.is_ok() && over, "seed {seed}: the run does not end");
+        sender.abort();
+        for name in by_name.keys() {
+            let ended = seen.get(name).and_then(|seen: &Seen| seen.ended.clone());
+            assert!(ended.is_some(), "seed {seed}: {name} did not end");
+        }
+        let left = fake.find(&Selector::default()).await.unwrap();
+        assert!(left.iter().all(|found| !found.running), "seed {seed}: something is left running");
+    }
+}
