@@ -40,6 +40,11 @@ pub struct LoadOptions {
 /// and unknown prerequisites are for the plan to find.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError> {
     let unreadable = |source: io::Error| SpecError::Read { path: path.to_owned(), source };
+    let kind = path.metadata().map_err(unreadable)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        let text = "it is no file: `kill` knows what a spec started by the spec's path, which has to last";
+        return Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, text)));
+    }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let spec = path.canonicalize().map_err(unreadable)?;
     let invalid = |problems: Problems| SpecError::Invalid { path: path.to_owned(), problems };

@@ -146,6 +146,9 @@ impl ImportResolver for Imports {
             return Ok(SourcePath::new(SourceVirtual(LIBRARY.into())));
         }
         let mut folders = vec![from.path().and_then(Path::parent).map_or_else(|| ".".to_owned(), shown)];
+        if folders[0] == "." {
+            folders[0] = "the working folder".to_owned();
+        }
         folders.extend(self.jpath.iter().map(|folder| shown(folder)));
         let message = format!("`{}` cannot be imported: it is not in {}", wanted.display(), folders.join(", "));
         *error.error_mut() = ErrorKind::ImportCallbackError(message);
@@ -231,7 +234,15 @@ fn told(error: &Error, at: &str) -> Failure {
             let errors: Vec<_> = diagnostics.iter().filter(|found| found.level == DiagLevel::Error).collect();
             spans.extend(errors.iter().map(|found| (found.span.as_ref(), "")));
             let messages: Vec<_> = errors.iter().map(|found| found.message.as_str()).collect();
-            messages.join("; ")
+            let message = messages.join("; ");
+            // The evaluator's own suggestion, in our words.
+            match message.split_once("There is a local with similar name present: ") {
+                Some((message, near)) => {
+                    hint = Some(format!("did you mean `{}`?", near.trim()));
+                    message.trim().to_owned()
+                }
+                None => message,
+            }
         }
         ErrorKind::ImportSyntaxError { error, .. } => {
             spans.push((Some(&error.location), ""));

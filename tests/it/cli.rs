@@ -189,11 +189,11 @@ fn an_error_of_jsonnet_is_told_with_its_place() {
     ];
     insta::assert_snapshot!(told.map(refused).join("\n"), @"
     error: undefined local: nn
-    There is a local with similar name present: n
      --> spec.jsonnet:3:19
       |
     3 |   cmd: 'solve ' + nn,
       |                   ^
+    hint: did you mean `n`?
 
     error: syntax error: unexpected '}'
      --> spec.jsonnet:2:23
@@ -216,7 +216,7 @@ fn an_error_of_jsonnet_is_told_with_its_place() {
       while making [0].name
     hint: give it with `--ext-str mode=..` or `--ext-code mode=..`
 
-    error: `lib/missing.libsonnet` cannot be imported: it is not in .
+    error: `lib/missing.libsonnet` cannot be imported: it is not in the working folder
       in spec.jsonnet
 
     error: the spec is a function and its argument `mode` is not given
@@ -292,4 +292,12 @@ fn a_standard_stream_that_takes_nothing_costs_no_run() {
         let text = fs::read_to_string(run.join("events.jsonl")).unwrap();
         assert_eq!(named(&events(&text), "run-ended")[0]["early"], Value::Null);
     }
+}
+
+#[test]
+fn a_pipe_is_no_spec() {
+    let lab = Lab::new();
+    lab.pipe("spec.jsonnet");
+    let said = lab.combu(&["plan", "spec.jsonnet"]).code(2);
+    insta::assert_snapshot!(said.stderr, @"error: cannot read the spec `spec.jsonnet`: it is no file: `kill` knows what a spec started by the spec's path, which has to last");
 }
