@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::engine::{
     Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Survey,
 };
-use crate::model::capability::Capabilities;
+use crate::model::capability::{CONTAINER_FIELDS, Capabilities};
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::EngineName;
@@ -108,32 +108,7 @@ impl Fake {
                 memory: 64 << 30,
                 starts: 1024,
                 images: false,
-                acts_on: &[
-                    "image",
-                    "cmd",
-                    "entrypoint",
-                    "env",
-                    "workdir",
-                    "user",
-                    "hostname",
-                    "labels",
-                    "ports",
-                    "volumes",
-                    "networks",
-                    "healthcheck",
-                    "cpus",
-                    "memory",
-                    "shm_size",
-                    "pids_limit",
-                    "pull",
-                    "init",
-                    "platform",
-                    "ulimits",
-                    "tmpfs",
-                    "devices",
-                    "cap_add",
-                    "extra_hosts",
-                ],
+                acts_on: CONTAINER_FIELDS,
             },
             scenes: HashMap::new(),
             start_takes: Duration::ZERO,

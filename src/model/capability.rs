@@ -22,3 +22,31 @@ pub struct Capabilities {
     /// The trial fields of the spec that this engine acts on; the plan warns of the others.
     pub acts_on: &'static [&'static str],
 }
+
+/// The trial fields that engines of containers act on.
+pub const CONTAINER_FIELDS: &[&str] = &[
+    "image",
+    "cmd",
+    "entrypoint",
+    "env",
+    "workdir",
+    "user",
+    "hostname",
+    "labels",
+    "ports",
+    "volumes",
+    "networks",
+    "healthcheck",
+    "cpus",
+    "memory",
+    "shm_size",
+    "pids_limit",
+    "pull",
+    "init",
+    "platform",
+    "ulimits",
+    "tmpfs",
+    "devices",
+    "cap_add",
+    "extra_hosts",
+];

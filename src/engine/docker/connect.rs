@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::engine::EngineError;
 use crate::engine::docker::call;
-use crate::model::capability::Capabilities;
+use crate::model::capability::{CONTAINER_FIELDS, Capabilities};
 use crate::model::name::EngineName;
 
 /// Longest the daemon may take to begin an answer, in seconds: a start on a crowded host takes tens of them.
@@ -111,32 +111,7 @@ fn capabilities(description: String, cpus: Option<i64>, memory: Option<i64>) -> 
         // Starting is serial inside the daemon: past this, each start only takes longer (moby#42096, and measured).
         starts: (2 * cpus).clamp(2, 8),
         images: true,
-        acts_on: &[
-            "image",
-            "cmd",
-            "entrypoint",
-            "env",
-            "workdir",
-            "user",
-            "hostname",
-            "labels",
-            "ports",
-            "volumes",
-            "networks",
-            "healthcheck",
-            "cpus",
-            "memory",
-            "shm_size",
-            "pids_limit",
-            "pull",
-            "init",
-            "platform",
-            "ulimits",
-            "tmpfs",
-            "devices",
-            "cap_add",
-            "extra_hosts",
-        ],
+        acts_on: CONTAINER_FIELDS,
     }
 }
 
