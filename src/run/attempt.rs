@@ -239,7 +239,7 @@ impl Attempt {
         match health {
             Ok(Health::Healthy) => self.say(Stage::Healthy),
             Ok(Health::Unhealthy) => {
-                self.say(Stage::Unhealthy);
+                self.say(Stage::Unhealthy { stops: self.awaited });
                 return self.awaited;
             }
             Ok(Health::Ended) => {}
@@ -247,7 +247,7 @@ impl Attempt {
                 self.warn(format!("the health of `{}` is unknown: {}", self.launch.trial.name, error.chain()));
                 // It will never be known, and those who wait for it would wait for ever.
                 if self.awaited {
-                    self.say(Stage::Unhealthy);
+                    self.say(Stage::Unhealthy { stops: self.awaited });
                 }
                 return self.awaited;
             }
@@ -559,7 +559,7 @@ mod tests {
         assert_snapshot!(told(engine, awaited, &[]).await, @"
              0  started
              0  warned: the health of `aa` is unknown: there is no such probe
-             0  Unhealthy
+             0  Unhealthy { stops: true }
              0  ended: was unhealthy
         stops (second/grace): 0/10
         ");

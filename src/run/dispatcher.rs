@@ -201,9 +201,12 @@ impl Dispatcher {
                 self.emit(Fact::Healthy { trial });
                 self.schedule.probed(place, true);
             }
-            Stage::Unhealthy => {
+            Stage::Unhealthy { stops } => {
                 self.emit(Fact::Unhealthy { trial });
-                self.schedule.probed(place, false);
+                // One that is stopped may be retried: its end decides.
+                if !stops {
+                    self.schedule.probed(place, false);
+                }
             }
             Stage::TimedOut => {
                 let timeout = entry.trial.timeout.unwrap_or_default();

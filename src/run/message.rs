@@ -27,8 +27,8 @@ pub(crate) enum Stage {
     Started(Handle),
     /// Its healthcheck passed.
     Healthy,
-    /// Its healthcheck failed for good.
-    Unhealthy,
+    /// Its healthcheck failed for good, and whether it is being stopped for that.
+    Unhealthy { stops: bool },
     /// It is being stopped for its timeout.
     TimedOut,
     /// It ended.

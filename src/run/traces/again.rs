@@ -378,6 +378,25 @@ fn plan_host(engine: &Fake) -> crate::model::capability::Capabilities {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dependants_wait_while_an_unhealthy_service_is_retried() {
+    let sick = Scene { healthy_after: None, ..forever() };
+    let engine = Fake::new(2.0).scene("db", [sick, forever()]);
+    let trials = vec![retried(probed(trial("db", "")), 1.0), after(trial("user", "sleep 1"), "db", None)];
+    assert_snapshot!(trace(engine, trials, Options::default()).await, @"
+    0.00  db started
+    2.00  db unhealthy
+    2.00  db will be retried in 1s
+    3.00  db started, attempt 2
+    3.00  db healthy
+    3.00  user started
+    4.00  user succeeded
+    4.00  db stopping: nothing needs it any more
+    4.00  db stopped, nothing needs it any more
+    4.00  end
+    ");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dependency_can_be_named_twice() {
     let mut twice = after(trial("twice", "true"), "first", COMPLETED);
     twice.depends.push(Dependency { trial: Name::parse("first").unwrap(), condition: Some(Condition::Started) });
