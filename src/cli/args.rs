@@ -44,7 +44,7 @@ pub(crate) enum Verb {
     ///
     /// Finds containers, processes and networks by combu's labels, so it also works for names that hold the UUID, after
     /// the spec was edited, and when no combu runs any more. A combu that is running the spec is asked to end. Nothing
-    /// without combu's labels is touched.
+    /// without combu's labels is touched. Trials that a script ran from a spec are known by that spec.
     Kill(KillArgs),
     /// Show what would run, in which order, and what would be pulled or created. Starts nothing.
     Plan(PlanArgs),

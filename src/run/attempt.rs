@@ -109,7 +109,8 @@ impl Attempt {
             (None, Ok(exit)) => Outcome::of(exit),
         };
         if let Some(error) = output.error() {
-            self.warn(format!("the logs of `{}` are not complete: {error}", self.launch.trial.name));
+            let kept = if engine.capabilities().images { "; its container is kept until `kill`" } else { "" };
+            self.warn(format!("the logs of `{}` are not complete: {error}{kept}", self.launch.trial.name));
         }
         // What could not be written is still in the container: `docker logs` has it.
         let remove = executor.removes(&outcome) && output.error().is_none();

@@ -276,7 +276,8 @@ that does not fit holds back those behind it; `priority` changes the order.
 
 A service is started when trials next in line need it, and stopped when all its dependants have ended. It takes no place
 among the trials that run at once. The run's `timeout` is not applied to it. When its healthcheck fails for good and
-others wait for it, it is stopped and ends as `unhealthy`.
+others wait for it, it is stopped and ends as `unhealthy`. A service without dependants runs until all trials but services
+have ended; an experiment of services only runs until they end by themselves, or are interrupted or killed.
 
 A trial that ran out of memory is not retried: the same limit would end it again. Neither is one that the engine refused
 to start.
