@@ -9,12 +9,13 @@ use crate::cli::error::{CliError, shown};
 use crate::cli::exit;
 use crate::cli::stage::{POLITE, end_live_runs, real, state};
 use crate::cli::ui::Ui;
-use crate::cli::{id, session, spec_path};
+use crate::cli::{session, spec_path};
 use crate::engine::{EngineError, Selector};
 use crate::model::label;
 use crate::model::name::EngineName;
 use crate::model::options::Options;
 use crate::plan;
+use crate::run::session::new_id;
 
 /// Time between the stop signal and the kill of a trial that no combu runs any more.
 const GRACE: Duration = Duration::from_secs(5);
@@ -83,7 +84,7 @@ fn engines(path: &Path, args: &KillArgs) -> Where {
     }
     let is_script = path.extension().is_some_and(|ending| ending == "rhai");
     let loaded =
-        (!is_script).then(|| crate::spec::load(path, &args.spec.jsonnet.load_options(id()))).and_then(Result::ok);
+        (!is_script).then(|| crate::spec::load(path, &args.spec.jsonnet.load_options(new_id()))).and_then(Result::ok);
     match loaded {
         Some(experiment) if !experiment.trials.is_empty() => {
             let none = Options::default();

@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use rand::RngExt;
 
 use crate::cli::args::{Cli, JsonnetArgs, Verb};
 use crate::cli::error::CliError;
@@ -114,13 +113,6 @@ fn spec_path(file: Option<&Path>, positional: Option<&Path>) -> Result<PathBuf, 
         (None, None) => Err(CliError::new(exit::USAGE, "no spec is given")
             .hint("give it with `-f experiment.jsonnet`, before or after the verb")),
     }
-}
-
-/// A new id of a run: 12 characters of `[a-z0-9]`.
-fn id() -> String {
-    const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let mut random = rand::rng();
-    (0..12).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect()
 }
 
 #[cfg(test)]

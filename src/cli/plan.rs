@@ -8,16 +8,16 @@ use crate::cli::args::{Form, PlanArgs};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
-use crate::cli::{id, session, spec_path};
+use crate::cli::{session, spec_path};
 use crate::engine::{EngineError, Survey};
 use crate::model::experiment::Experiment;
 use crate::model::options::Options;
 use crate::plan::{self, Plan};
-use crate::run::session::{RunError, Session};
+use crate::run::session::{RunError, Session, new_id};
 
 pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, CliError> {
     let path = spec_path(file, args.spec.spec.as_deref())?;
-    let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(id()))?;
+    let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(new_id()))?;
     let session = session()?;
     let (plan, survey) = look(&session, experiment, args.limits.options(), ui)?;
     match args.output {

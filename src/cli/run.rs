@@ -8,9 +8,10 @@ use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::stage::Terminal;
 use crate::cli::ui::Ui;
-use crate::cli::{Ending, detach, id, plan, session, signals, spec_path};
+use crate::cli::{Ending, detach, plan, session, signals, spec_path};
 use crate::model::name::RunId;
 use crate::run::observer::observe;
+use crate::run::session::new_id;
 
 pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) -> Result<u8, CliError> {
     if args.dry_run {
@@ -29,7 +30,7 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
         detach::leave_terminal()?;
     }
     // The run's own id is what "UUID" stands for, so that either finds the other.
-    let id = id();
+    let id = new_id();
     let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(id.clone()))?;
     let session = session()?;
     let _ending = Ending(session.clone());

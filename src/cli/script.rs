@@ -8,7 +8,8 @@ use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::stage::Terminal;
 use crate::cli::ui::Ui;
-use crate::cli::{Ending, id, session, signals};
+use crate::cli::{Ending, session, signals};
+use crate::run::session::new_id;
 use crate::script::{Host, STACK, execute};
 
 pub(crate) fn main(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
@@ -29,7 +30,7 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let _ending = Ending(session.clone());
     signals::listen(&session, kill_command(path), ui)?;
     let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false)?);
-    let load = args.jsonnet.load_options(id());
+    let load = args.jsonnet.load_options(new_id());
     let host = Host { session: session.clone(), args: words.collect(), options, load, stage: stage.clone() };
     let finish = execute(path, host);
     session.join();

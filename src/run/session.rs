@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use rand::RngExt;
 use tokio::runtime::{Handle as Tokio, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -211,6 +212,13 @@ impl Session {
         let seed = plan.experiment.options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
         Executor::new(&plan.experiment, run.clone(), seed, folder, self.shared.engines.clone())
     }
+}
+
+/// A new id of a run, or of a load of a spec: 12 random characters `[a-z0-9]`.
+pub fn new_id() -> String {
+    const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut random = rand::rng();
+    (0..12).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect()
 }
 
 /// Starts a run's dispatcher.

@@ -30,7 +30,7 @@ use crate::model::name::RunId;
 use crate::model::options::Options;
 use crate::model::summary::Summary;
 use crate::plan::Plan;
-use crate::run::session::Session;
+use crate::run::session::{Session, new_id};
 use crate::script::error::Answer;
 use crate::script::live::Following;
 use crate::spec::LoadOptions;
@@ -84,9 +84,7 @@ pub trait Stage {
 
     /// Twelve characters `[a-z0-9]` that were not given before.
     fn id(&self) -> String {
-        use rand::RngExt;
-        let mut random = rand::rng();
-        (0..12).map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz0123456789"[random.random_range(0..36)])).collect()
+        new_id()
     }
 }
 
