@@ -5,7 +5,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, NetworkCreateRequest};
-use bollard::query_parameters::{CreateContainerOptionsBuilder, InspectContainerOptions, TagImageOptionsBuilder};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, TagImageOptionsBuilder,
+};
 use combu::engine::docker::Docker;
 use combu::engine::{Engine, EngineError, Health, Launch, Obstacle, Output, Selector};
 use combu::model::handle::Handle;
@@ -13,6 +15,7 @@ use combu::model::label;
 use combu::model::outcome::Exit;
 use combu::model::trial::{Healthcheck, Port, Protocol, Pull, Ulimit, Volume};
 
+use futures_util::StreamExt;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -59,6 +62,12 @@ async fn run(daemon: &Daemon, launch: &Launch) -> Ended {
 
 async fn inspect(daemon: &Daemon, name: &str) -> Option<ContainerInspectResponse> {
     daemon.api.inspect_container(name, None::<InspectContainerOptions>).await.ok()
+}
+
+/// Whether a container has written anything yet.
+async fn has_written(daemon: &Daemon, name: &str) -> bool {
+    let options = LogsOptionsBuilder::new().stdout(true).build();
+    daemon.api.logs(name, Some(options)).next().await.is_some()
 }
 
 fn selector(daemon: &Daemon) -> Selector {
@@ -209,7 +218,10 @@ async fn a_kill_of_a_trial_with_limited_memory_is_a_kill() {
 async fn stopping_asks_then_kills_and_may_be_repeated() {
     let Some(daemon) = daemon() else { return };
     let grace = Duration::from_secs(10);
-    let polite = start(&daemon, &daemon.launch("a", "exec sleep 1000", |trial| trial.init = Some(true))).await.unwrap();
+    let launch = daemon.launch("a", "echo ready; exec sleep 1000", |trial| trial.init = Some(true));
+    let polite = start(&daemon, &launch).await.unwrap();
+    // A signal that comes before the init process listens to it is lost.
+    until("the trial runs", async || has_written(&daemon, launch.trial.name.as_str()).await).await;
     daemon.engine.stop(&polite, grace).await.unwrap();
     daemon.engine.stop(&polite, grace).await.unwrap();
     assert_eq!(wait(&daemon, &polite).await.exit, Exit::Signal(15));
