@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::engine::{
     Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Survey,
 };
-use crate::model::capability::{CONTAINER_FIELDS, Capabilities};
+use crate::model::capability::{CONTAINER_FIELDS, Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::EngineName;
@@ -102,6 +102,8 @@ impl Fake {
     pub fn new(cpus: f64) -> Self {
         Self {
             capabilities: Capabilities {
+                here: true,
+                gpus: Vec::new(),
                 engine: EngineName::Fake,
                 description: "a rehearsal: nothing real is run".to_owned(),
                 cpus,
@@ -281,6 +283,18 @@ impl Engine for Fake {
             ended(&scene, started, &mut stopped).await;
         }
         Ok(())
+    }
+
+    async fn pause(&self, _handle: &Handle) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn resume(&self, _handle: &Handle) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn gpus(&self) -> Result<Vec<Gpu>, EngineError> {
+        Ok(Vec::new())
     }
 
     async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {

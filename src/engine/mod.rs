@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::model::capability::Capabilities;
+use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::outcome::Exit;
@@ -54,6 +54,15 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Idempotent: an attempt that has ended, or is unknown, is stopped. `wait` then returns its exit.
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError>;
 
+    /// Makes a running attempt stand still, with every process of it. Idempotent; an attempt that has ended stays so.
+    async fn pause(&self, handle: &Handle) -> Result<(), EngineError>;
+
+    /// Lets a paused attempt go on. Idempotent.
+    async fn resume(&self, handle: &Handle) -> Result<(), EngineError>;
+
+    /// The GPUs of the engine's host, and who uses them now; none where nobody can say.
+    async fn gpus(&self) -> Result<Vec<Gpu>, EngineError>;
+
     /// Removes what is left of an ended attempt (the container); of a running one, kills it first. Idempotent.
     async fn remove(&self, handle: &Handle) -> Result<(), EngineError>;
 
@@ -88,6 +97,10 @@ pub struct Launch {
     pub trial: Arc<Trial>,
     /// From 1.
     pub attempt: u32,
+    /// Cores of its own, if it is pinned: it runs on no other.
+    pub cores: Vec<u32>,
+    /// Ids of the GPUs that it gets, and no other.
+    pub gpus: Vec<String>,
     /// combu's own variables (`COMBU_*`); the trial's `env` wins over them.
     pub env: Vec<(String, String)>,
     /// combu's own labels; see [`crate::model::label`].

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::model::budget::Change;
 use crate::model::name::Name;
-use crate::model::options::Parallel;
 use crate::model::trial::Trial;
 
 /// What a run can be asked to do. Every command taken becomes an event.
@@ -37,10 +37,20 @@ pub enum Command {
         /// The trial; its name is new and its prerequisites are in the run.
         trial: Box<Trial>,
     },
-    /// Change how many trials run at once.
-    Parallel {
-        /// The new number.
-        parallel: Parallel,
+    /// Change the run's budget.
+    Set {
+        /// What of it.
+        change: Box<Change>,
+    },
+    /// Pause every trial and start nothing new; timers stand still.
+    Suspend {
+        /// Who asks.
+        by: String,
+    },
+    /// Go on after a pause.
+    Resume {
+        /// Who asks.
+        by: String,
     },
     /// Whoever follows the run has seen that nothing is left to do, and asks for nothing more.
     Close {
@@ -57,7 +67,9 @@ impl fmt::Display for Command {
             Self::Kill { trial } => write!(f, "kill {trial}"),
             Self::Retry { trial } => write!(f, "retry {}", trial.name),
             Self::Submit { trial } => write!(f, "submit {}", trial.name),
-            Self::Parallel { parallel } => write!(f, "parallel {parallel}"),
+            Self::Set { change } => write!(f, "set {change}"),
+            Self::Suspend { by } => write!(f, "suspend (by {by})"),
+            Self::Resume { by } => write!(f, "resume (by {by})"),
             Self::Close { .. } => write!(f, "close"),
         }
     }

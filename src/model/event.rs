@@ -59,6 +59,12 @@ pub enum Fact {
         trial: Name,
         /// From 1.
         attempt: u32,
+        /// Cores of its own, if it is pinned.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        cores: Vec<u32>,
+        /// GPUs of its own.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        gpus: Vec<String>,
     },
     /// The engine started it.
     AttemptStarted {
@@ -78,6 +84,14 @@ pub enum Fact {
     Unhealthy {
         /// The trial.
         trial: Name,
+    },
+    /// It runs for long: the user may want to look at it before its timeout.
+    Slow {
+        /// The trial.
+        trial: Name,
+        /// Seconds it has been running.
+        #[serde(serialize_with = "seconds")]
+        elapsed: Duration,
     },
     /// It is being stopped.
     Stopping {
@@ -111,6 +125,9 @@ pub enum Fact {
         /// Seconds until then.
         #[serde(serialize_with = "seconds")]
         delay: Duration,
+        /// Bytes of memory it gets then, if that changes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        memory: Option<u64>,
     },
     /// A trial ended, after its last attempt or without one. A retry on request may open it again.
     TrialEnded {
@@ -148,6 +165,17 @@ pub enum Fact {
         command: Command,
         /// Why, as a sentence without its full stop.
         message: String,
+    },
+    /// Nothing new is started for now, because of the machine's load.
+    HeldBack {
+        /// Why, as a clause: "the load is 5, above 4".
+        because: String,
+    },
+    /// Trials are started again.
+    Released {
+        /// Seconds they were held back.
+        #[serde(serialize_with = "seconds")]
+        elapsed: Duration,
     },
     /// The halt policy was reached.
     Halted {

@@ -2,6 +2,7 @@
 //!
 //! May name `std`, `serde` and `serde_json` only.
 
+pub mod budget;
 pub mod capability;
 pub mod command;
 pub mod event;

@@ -1,13 +1,15 @@
 //! Run options: what a spec's top level, a script's `run()` and the command line can say about a run.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::model::budget::{Load, Reserve};
 use crate::model::name::EngineName;
 use crate::model::retry::Retries;
-use crate::model::trial::{Pull, optional_seconds};
+use crate::model::trial::{Pull, Timeout, optional_seconds};
 
 /// Options of a run; everything absent means the default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -18,9 +20,15 @@ pub struct Options {
     /// For trials that do not say it themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<Retries>,
-    /// Longest an attempt may run, for trials that do not say it themselves, in seconds.
+    /// Longest an attempt may run, for trials that do not say it themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Timeout>,
+    /// When a trial is announced as slow; absent: after three quarters of its timeout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow: Option<Timeout>,
+    /// Longest the whole run may take, in seconds; then it is halted.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
-    pub timeout: Option<Duration>,
+    pub time_budget: Option<Duration>,
     /// Seconds between stop signal and kill, for trials that do not say it themselves.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
     pub stop_grace: Option<Duration>,
@@ -39,11 +47,41 @@ pub struct Options {
     /// Seed of the run, from which every trial's `COMBU_SEED` is derived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// CPUs the run may use; absent: those of the engine's host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    /// Bytes of memory the run may use; absent: those of the engine's host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Ids of the GPUs the run may use; absent: those found on the engine's host that nobody else uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<Vec<String>>,
+    /// What of the host is left to the people at the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<Reserve>,
+    /// Named limits: name -> how much the trials that run may take of it together.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, u32>,
+    /// The load above which nothing new is started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+    /// Free memory in bytes below which nothing new is started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memfree: Option<u64>,
+    /// Share of the time, in percent, in which something waits for CPU, memory or disk (the kernel's pressure-stall
+    /// information over 10 s) above which nothing new is started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pressure: Option<f64>,
+    /// `nice` of trials that do not say it themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nice: Option<u8>,
 }
 
 impl Options {
     /// These options where they say something, else those of `below`.
     pub fn over(self, below: Self) -> Self {
+        let mut limits = below.limits;
+        limits.extend(self.limits);
         Self {
             parallel: self.parallel.or(below.parallel),
             retries: self.retries.or(below.retries),
@@ -54,6 +92,17 @@ impl Options {
             engine: self.engine.or(below.engine),
             rm: self.rm.or(below.rm),
             seed: self.seed.or(below.seed),
+            slow: self.slow.or(below.slow),
+            time_budget: self.time_budget.or(below.time_budget),
+            cpus: self.cpus.or(below.cpus),
+            memory: self.memory.or(below.memory),
+            gpus: self.gpus.or(below.gpus),
+            reserve: self.reserve.or(below.reserve),
+            limits,
+            load: self.load.or(below.load),
+            memfree: self.memfree.or(below.memfree),
+            pressure: self.pressure.or(below.pressure),
+            nice: self.nice.or(below.nice),
         }
     }
 }

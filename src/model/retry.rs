@@ -9,7 +9,7 @@ use crate::model::trial::{optional_seconds, seconds};
 /// How often, and after what delay, a failed attempt is repeated.
 ///
 /// The fields follow nextest's `retries = { backoff, count, delay, max-delay, jitter }`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Retries {
     /// Attempts beyond the first.
     pub count: u32,
@@ -24,6 +24,52 @@ pub struct Retries {
     /// Shorten each delay by a random part of up to a half.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub jitter: bool,
+    /// Which ends are followed by another attempt; empty: all failures but running out of memory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<On>,
+    /// How often a trial that its engine lost is started again, counted apart from `count`; absent:
+    /// [`Retries::CRASH_LIMIT`]. The word is HyperQueue's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crash_limit: Option<u32>,
+    /// What `memory` is multiplied with after a trial ran out of it; absent: it is not started again for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_factor: Option<f64>,
+    /// Most bytes that `memory` may grow to; absent: what the run's budget has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_max: Option<u64>,
+}
+
+/// An end that is followed by another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// It exited with a code that is not 0, a signal ended it, or it was unhealthy or could not be started.
+    Failed,
+    /// It ran out of its memory.
+    Oom,
+    /// It ran longer than its timeout.
+    Timeout,
+    /// Its engine lost it.
+    Lost,
+    /// It exited with that code, 1 to 255.
+    Code(u8),
+}
+
+impl On {
+    /// The words for all but the codes.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("failed", Self::Failed), ("oom", Self::Oom), ("timeout", Self::Timeout), ("lost", Self::Lost)];
+}
+
+impl Serialize for On {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Code(code) => serializer.serialize_u8(*code),
+            on => {
+                let word = Self::WORDS.iter().find(|(_, other)| other == on).map(|(word, _)| *word);
+                serializer.serialize_str(word.unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// How the delay between attempts grows.
@@ -38,9 +84,22 @@ pub enum Backoff {
 }
 
 impl Retries {
+    /// How often a trial that its engine lost is started again, where nobody says it: HyperQueue's default.
+    pub const CRASH_LIMIT: u32 = 5;
+
     /// That many repetitions, at once.
     pub fn count(count: u32) -> Self {
-        Self { count, delay: Duration::ZERO, backoff: Backoff::Fixed, max_delay: None, jitter: false }
+        Self {
+            count,
+            delay: Duration::ZERO,
+            backoff: Backoff::Fixed,
+            max_delay: None,
+            jitter: false,
+            on: Vec::new(),
+            crash_limit: None,
+            memory_factor: None,
+            memory_max: None,
+        }
     }
 
     /// The delay before the attempt that follows `failed` failed ones; `None` when they are used up.

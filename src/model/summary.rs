@@ -105,7 +105,7 @@ impl Summary {
                 }
             }
             Fact::TrialSubmitted { trial } => self.enter(trial, trial.service == Some(true)),
-            Fact::AttemptStarting { trial, attempt } => {
+            Fact::AttemptStarting { trial, attempt, .. } => {
                 let attempt = *attempt;
                 self.change(trial, |result| {
                     result.state = State::Starting;

@@ -162,7 +162,7 @@ mod tests {
     use crate::model::name::{EngineName, Name};
     use crate::model::options::Options;
     use crate::model::retry::Retries;
-    use crate::model::trial::{Condition, Dependency, Gpus, Trial};
+    use crate::model::trial::{Condition, Dependency, Gpus, Timeout, Trial};
     use crate::plan::{Engines, Plan, PlanError, build};
 
     fn trial(name: &str, cmd: &str) -> Trial {
@@ -178,6 +178,8 @@ mod tests {
     fn docker() -> Engines {
         let acts_on = &["image", "cmd", "networks", "cpus", "memory", "healthcheck"];
         let docker = Capabilities {
+            here: true,
+            gpus: Vec::new(),
             engine: EngineName::Docker,
             description: String::new(),
             cpus: 2.0,
@@ -317,11 +319,12 @@ mod tests {
     #[test]
     fn options_fill_what_trials_do_not_say_and_spare_services_the_timeout() {
         let ten = std::time::Duration::from_secs(10);
-        let options = Options { timeout: Some(ten), retries: Some(Retries::count(2)), ..Options::default() };
+        let options =
+            Options { timeout: Some(Timeout::After(ten)), retries: Some(Retries::count(2)), ..Options::default() };
         let own = Trial { retries: Some(Retries::count(0)), ..trial("solver", "x") };
         let plan = planned(vec![trial("loader", ""), after(own, "loader", None)], options).unwrap();
         assert_eq!(plan.services, [true, false]);
-        assert_eq!((plan.trials[0].timeout, plan.trials[1].timeout), (None, Some(ten)));
+        assert_eq!((plan.trials[0].timeout, plan.trials[1].timeout), (None, Some(Timeout::After(ten))));
         assert_eq!(plan.trials[0].retries, Some(Retries::count(2)));
         assert_eq!(plan.trials[1].retries, Some(Retries::count(0)));
     }

@@ -65,7 +65,7 @@ impl Board {
                     (None, false) => {}
                 }
             }
-            Fact::AttemptStarting { trial, attempt } => {
+            Fact::AttemptStarting { trial, attempt, .. } => {
                 self.serial += 1;
                 let running = Running { serial: self.serial, attempt: *attempt, since: None, is_stopping: false };
                 self.running.insert(trial.clone(), running);

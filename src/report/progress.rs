@@ -200,7 +200,7 @@ mod tests {
             script.at = number * 1000;
             script.start(&format!("trial-{number}"), 1);
         }
-        script.fact(Fact::AttemptStarting { trial: name("trial-17"), attempt: 1 });
+        script.fact(Fact::AttemptStarting { trial: name("trial-17"), attempt: 1, cores: Vec::new(), gpus: Vec::new() });
         feed(&mut progress, &mut script);
         insta::assert_snapshot!(terminal.contents(), @r#"
         sweep [------------------------------] 0/500, 17 running, 1m 05s

@@ -71,7 +71,7 @@ impl Teller {
             Fact::TrialEnded { trial, attempts, outcome, elapsed } => {
                 self.trial_ended(trial, *attempts, outcome, *elapsed)
             }
-            Fact::RetryScheduled { trial, attempt, delay } => {
+            Fact::RetryScheduled { trial, attempt, delay, .. } => {
                 let text = format!(
                     "attempt {attempt} {}",
                     if delay.is_zero() { "now".into() } else { format!("in {}", took(*delay)) }
@@ -159,7 +159,11 @@ impl Teller {
             Command::Drain { by } => {
                 ("drain", format!("asked for by {by}: what runs may end, nothing more is started"))
             }
-            Command::Kill { .. } | Command::Retry { .. } | Command::Parallel { .. } => ("command", command.to_string()),
+            Command::Kill { .. }
+            | Command::Retry { .. }
+            | Command::Set { .. }
+            | Command::Suspend { .. }
+            | Command::Resume { .. } => ("command", command.to_string()),
             // Thousands of these are a search at work, and a close is no news.
             Command::Submit { .. } | Command::Close { .. } => return Told::default(),
         };

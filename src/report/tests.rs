@@ -53,7 +53,7 @@ impl Script {
 
     pub(crate) fn start(&mut self, trial: &str, attempt: u32) -> &mut Self {
         let handle = Handle { engine: EngineName::Fake, id: format!("fake-{trial}") };
-        self.fact(Fact::AttemptStarting { trial: name(trial), attempt });
+        self.fact(Fact::AttemptStarting { trial: name(trial), attempt, cores: Vec::new(), gpus: Vec::new() });
         self.fact(Fact::AttemptStarted { trial: name(trial), attempt, handle })
     }
 
@@ -143,7 +143,12 @@ fn eventful() -> Script {
     script.start("solver-a-1", 1).end("solver-a-1", 1, Outcome::Succeeded, 3_240, "");
     script.start("solver-b-2", 1);
     script.attempt_end("solver-b-2", 1, Outcome::Failed { exit: Exit::Code(3) }, 900, "first\n");
-    script.fact(Fact::RetryScheduled { trial: name("solver-b-2"), attempt: 2, delay: Duration::from_secs(5) });
+    script.fact(Fact::RetryScheduled {
+        trial: name("solver-b-2"),
+        attempt: 2,
+        delay: Duration::from_secs(5),
+        memory: None,
+    });
     let traceback = "1\n2\nTraceback (most recent call last):\n  File \"solver.py\", line 3\n 50%\r100%\nValueError: 温度が範囲外です: \u{1b}[31m-300\u{1b}[0m\n\n";
     script.start("solver-b-2", 2).end("solver-b-2", 2, Outcome::Failed { exit: Exit::Code(3) }, 1_020, traceback);
     script.start("loader", 1).end("loader", 1, Outcome::Failed { exit: Exit::Signal(11) }, 65_000, "");

@@ -125,7 +125,8 @@ impl Attempt {
     async fn wait(&self, engine: &dyn Engine, handle: &Handle, output: &mut Output, started: Instant) -> Waited {
         let grace = self.launch.trial.stop_grace.unwrap_or(DEFAULT_GRACE);
         // A timeout beyond the clock's end is none.
-        let mut timer = pin!(after(self.launch.trial.timeout.and_then(|timeout| started.checked_add(timeout))));
+        let mut timer =
+            pin!(after(self.launch.trial.timeout.and_then(|timeout| started.checked_add(timeout.limit(None)?))));
         let mut exit = pin!(self.exit(engine, handle, output));
         let mut health = pin!(self.health(engine, handle));
         let mut stopping: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(pending());
@@ -350,13 +351,13 @@ mod tests {
     use crate::engine::Cleaned;
     use crate::engine::fake::{Fake, Scene};
     use crate::engine::{Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Survey};
-    use crate::model::capability::Capabilities;
+    use crate::model::capability::{Capabilities, Gpu};
     use crate::model::experiment::Experiment;
     use crate::model::handle::Handle;
     use crate::model::name::{EngineName, Name, RunId};
     use crate::model::options::Options;
     use crate::model::outcome::{Exit, Outcome};
-    use crate::model::trial::{Healthcheck, Trial};
+    use crate::model::trial::{Healthcheck, Timeout, Trial};
     use crate::run::engines::Engines;
     use crate::run::executor::Executor;
     use crate::run::message::{Message, Stage};
@@ -440,6 +441,18 @@ mod tests {
             self.stops.meet()?;
             self.fake.stop(handle, grace).await
         }
+        async fn pause(&self, handle: &Handle) -> Result<(), EngineError> {
+            self.fake.pause(handle).await
+        }
+
+        async fn resume(&self, handle: &Handle) -> Result<(), EngineError> {
+            self.fake.resume(handle).await
+        }
+
+        async fn gpus(&self) -> Result<Vec<Gpu>, EngineError> {
+            self.fake.gpus().await
+        }
+
         async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {
             self.fake.remove(handle).await
         }
@@ -474,7 +487,7 @@ mod tests {
         let executor = Arc::new(Executor::new(&experiment, RunId::from("run"), 1, None, Engines::with(engine.clone())));
         let (messages, mut said) = mpsc::unbounded_channel();
         let (sender, stop) = watch::channel(None);
-        let launch = executor.launch(&Arc::new(trial.clone()), 1);
+        let launch = executor.launch(&Arc::new(trial.clone()), 1, Vec::new(), Vec::new());
         let mut attempt = Attempt { place: 0, launch, health: None, awaited: false, stop, messages };
         edit(&mut attempt, &mut trial);
         attempt.launch.trial = Arc::new(trial);
@@ -514,7 +527,8 @@ mod tests {
         stops (second/grace): 2/10 3/9 5/7 9/3 17/0 27/0
         ");
         let engine = Shaky { stops: Trouble::passing(1), ..Shaky::new(forever()) };
-        let timed_out = told(engine, |_, trial| trial.timeout = Some(Duration::from_secs(5)), &[]).await;
+        let timed_out =
+            told(engine, |_, trial| trial.timeout = Some(Timeout::After(Duration::from_secs(5))), &[]).await;
         assert_snapshot!(timed_out, @"
              0  started
              5  TimedOut
@@ -579,7 +593,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_attempt_is_waited_for_while_its_engine_is_away() {
         let engine = Shaky { waits: Trouble::passing(100), ..Shaky::new(forever()) };
-        let ends = |_: &mut Attempt, trial: &mut Trial| trial.timeout = Some(Duration::from_secs(1000));
+        let ends = |_: &mut Attempt, trial: &mut Trial| trial.timeout = Some(Timeout::After(Duration::from_secs(1000)));
         assert_snapshot!(told(engine, ends, &[]).await, @"
              0  started
              0  warned: `aa` is out of sight; combu looks for it for 10 min: failed to ask: connection reset
@@ -623,7 +637,8 @@ mod tests {
     async fn a_timeout_beyond_the_clocks_end_is_none() {
         for seconds in [10_000_000_000_000_000_000, u64::MAX] {
             let engine = Shaky::new(Scene { run_for: Duration::from_secs(3), ..Scene::default() });
-            let told = told(engine, |_, trial| trial.timeout = Some(Duration::from_secs(seconds)), &[]).await;
+            let told =
+                told(engine, |_, trial| trial.timeout = Some(Timeout::After(Duration::from_secs(seconds))), &[]).await;
             assert_eq!(told, "     0  started\n     3  ended: succeeded\nstops (second/grace): ");
         }
     }
@@ -649,7 +664,7 @@ mod tests {
         stops (second/grace): 1/10 2/0
         ");
         // What was its own fault stays so.
-        let timeout = |_: &mut Attempt, trial: &mut Trial| trial.timeout = Some(Duration::from_secs(1));
+        let timeout = |_: &mut Attempt, trial: &mut Trial| trial.timeout = Some(Timeout::After(Duration::from_secs(1)));
         assert_snapshot!(told(stubborn(), timeout, &[(2, killed), (3, unneeded)]).await, @"
              0  started
              1  TimedOut

@@ -21,7 +21,7 @@ use crate::model::trial::{Condition, Healthcheck, Trial};
 use crate::plan::{self, Plan};
 use crate::run::attempt::{Attempt, Stop};
 use crate::run::executor::Executor;
-use crate::run::message::{End, Message, Stage};
+use crate::run::message::{End, Message, Request, Stage};
 use crate::run::permits::Permits;
 use crate::run::schedule::{Effect, Schedule};
 use crate::run::session::Notice;
@@ -35,7 +35,7 @@ pub(crate) struct Dispatcher {
     stops: HashMap<usize, watch::Sender<Option<Stop>>>,
     attempts: JoinSet<()>,
     messages: (mpsc::UnboundedSender<Message>, mpsc::UnboundedReceiver<Message>),
-    commands: mpsc::UnboundedReceiver<Command>,
+    requests: mpsc::UnboundedReceiver<Request>,
     notices: mpsc::UnboundedSender<Notice>,
     clock: Clock,
     tally: Tally,
@@ -52,7 +52,7 @@ impl Dispatcher {
         plan: &Plan,
         permits: Permits,
         executor: Executor,
-        commands: mpsc::UnboundedReceiver<Command>,
+        requests: mpsc::UnboundedReceiver<Request>,
         notices: mpsc::UnboundedSender<Notice>,
     ) -> Self {
         let schedule = Schedule::new(plan, permits);
@@ -64,7 +64,7 @@ impl Dispatcher {
             attempts: JoinSet::new(),
             // Unbounded: attempts must never wait for the dispatcher, and each trial sends a handful of messages.
             messages: mpsc::unbounded_channel(),
-            commands,
+            requests,
             notices,
             clock: Clock::starting_now(),
             tally: Tally::default(),
@@ -96,9 +96,11 @@ impl Dispatcher {
             }
             tokio::select! {
                 Some(message) = self.messages.1.recv() => self.take_message(message),
-                Some(command) = self.commands.recv() => match command {
-                    Command::Close { seen } if self.drained && seen == self.drains => break,
-                    command => self.take_command(command),
+                Some(request) = self.requests.recv() => match request {
+                    Request::Do(Command::Close { seen }) if self.drained && seen == self.drains => break,
+                    Request::Do(command) => self.take_command(command),
+                    // Whoever asked may be gone by now.
+                    Request::Why { trial, answer } => drop(answer.send(self.schedule.why(&trial))),
                 },
                 () = self.notices.closed(), if !self.abandoned => self.abandon(),
             }
@@ -160,12 +162,20 @@ impl Dispatcher {
 
     fn launch(&mut self, place: usize) {
         let entry = self.schedule.entry(place);
-        let launch = self.executor.launch(&entry.trial, entry.attempts);
+        let launch = {
+            let (cores, gpus) = entry.given();
+            self.executor.launch(&entry.trial, entry.attempts, cores, gpus)
+        };
         let awaited = self.schedule.is_awaited(place, Condition::Healthy);
         let image_check =
             Healthcheck { test: Vec::new(), interval: None, timeout: None, retries: None, start_period: None };
         let health = entry.trial.healthcheck.clone().or(awaited.then_some(image_check));
-        self.emit(Fact::AttemptStarting { trial: launch.trial.name.clone(), attempt: launch.attempt });
+        self.emit(Fact::AttemptStarting {
+            trial: launch.trial.name.clone(),
+            attempt: launch.attempt,
+            cores: launch.cores.clone(),
+            gpus: launch.gpus.clone(),
+        });
         let (sender, stop) = watch::channel(None);
         self.stops.insert(place, sender);
         let messages = self.messages.0.clone();
@@ -209,8 +219,8 @@ impl Dispatcher {
                 }
             }
             Stage::TimedOut => {
-                let timeout = entry.trial.timeout.unwrap_or_default();
-                let because = format!("it ran longer than its timeout ({timeout:?})");
+                let timeout = entry.trial.timeout.map(|timeout| timeout.to_string()).unwrap_or_default();
+                let because = format!("it ran longer than its timeout ({timeout})");
                 self.emit(Fact::Stopping { trial, because });
             }
             Stage::Ended(_) => {}
@@ -230,7 +240,7 @@ impl Dispatcher {
         }
         if let Some(failures) = self.schedule.attempt_ended(place, end.outcome, end.may_retry) {
             let delay = retries.and_then(|retries| retries.delay_after(failures, rand::random())).unwrap_or_default();
-            self.emit(Fact::RetryScheduled { trial, attempt: attempt + 1, delay });
+            self.emit(Fact::RetryScheduled { trial, attempt: attempt + 1, delay, memory: None });
             if delay.is_zero() {
                 self.schedule.delayed_is_due(place, attempt);
             } else {
@@ -249,7 +259,11 @@ impl Dispatcher {
             Command::Kill { trial } => self.place(trial, "killed").map(drop),
             Command::Retry { trial } => self.retry(trial),
             Command::Submit { trial } => self.submit(trial),
-            Command::Cancel { .. } | Command::Drain { .. } | Command::Parallel { .. } => Ok(()),
+            Command::Cancel { .. }
+            | Command::Drain { .. }
+            | Command::Set { .. }
+            | Command::Suspend { .. }
+            | Command::Resume { .. } => Ok(()),
         };
         if let Err(message) = taken {
             return self.emit(Fact::CommandRefused { command, message });
@@ -272,13 +286,13 @@ impl Dispatcher {
                     self.stop(place, Stop::Killed { at_once: false });
                 }
             }
-            Command::Parallel { parallel } => self.schedule.permits_mut().set_parallel(parallel),
+            Command::Set { change } => self.schedule.permits_mut().set(&change),
             Command::Submit { trial } => {
                 if let Some(place) = self.schedule.place(&trial.name) {
                     self.emit(Fact::TrialSubmitted { trial: self.schedule.entry(place).trial.clone() });
                 }
             }
-            Command::Retry { .. } | Command::Close { .. } => {}
+            Command::Retry { .. } | Command::Close { .. } | Command::Suspend { .. } | Command::Resume { .. } => {}
         }
     }
 

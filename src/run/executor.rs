@@ -49,13 +49,15 @@ impl Executor {
         }
     }
 
-    /// Everything the engine is told of an attempt.
-    pub(crate) fn launch(&self, trial: &Arc<Trial>, attempt: u32) -> Launch {
+    /// Everything the engine is told of an attempt that gets those cores and GPUs.
+    pub(crate) fn launch(&self, trial: &Arc<Trial>, attempt: u32, cores: Vec<u32>, gpus: Vec<String>) -> Launch {
         Launch {
             run: self.run.clone(),
             trial: trial.clone(),
             attempt,
-            env: self.env(trial, attempt),
+            env: self.env(trial, attempt, &gpus),
+            cores,
+            gpus,
             labels: self.labels(trial, attempt),
         }
     }
@@ -105,7 +107,7 @@ impl Executor {
         ])
     }
 
-    fn env(&self, trial: &Trial, attempt: u32) -> Vec<(String, String)> {
+    fn env(&self, trial: &Trial, attempt: u32, gpus: &[String]) -> Vec<(String, String)> {
         let mut env = vec![
             ("COMBU".to_owned(), "1".to_owned()),
             ("COMBU_RUN_ID".to_owned(), self.run.to_string()),
@@ -122,6 +124,9 @@ impl Executor {
         if let Some(cpus) = trial.cpus {
             env.push(("COMBU_CPUS".to_owned(), cpus.to_string()));
             env.push(("OMP_NUM_THREADS".to_owned(), (cpus.floor().max(1.0) as u64).to_string()));
+        }
+        if !gpus.is_empty() {
+            env.push(("COMBU_GPUS".to_owned(), gpus.join(",")));
         }
         env
     }

@@ -2,10 +2,22 @@
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
+use crate::model::command::Command;
 use crate::model::event::Logs;
 use crate::model::handle::Handle;
-use crate::model::name::EngineName;
+use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
+
+/// What comes from above: a command, or a question, which changes nothing.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// A command.
+    Do(Command),
+    /// What that trial waits for; nothing when it is not in the run.
+    Why { trial: Name, answer: oneshot::Sender<Option<Vec<String>>> },
+}
 
 /// What an executor tells the dispatcher.
 #[derive(Debug)]

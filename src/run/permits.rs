@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::budget::Change;
 use crate::model::name::EngineName;
 use crate::model::options::Parallel;
 use crate::model::trial::Trial;
@@ -68,9 +69,12 @@ impl Permits {
         self.hosts.contains_key(&engine)
     }
 
-    pub(crate) fn set_parallel(&mut self, parallel: Parallel) {
-        self.limit = Some(parallel.on(self.cpus));
-        self.parallel = Some(parallel);
+    /// Changes the budget.
+    pub(crate) fn set(&mut self, change: &Change) {
+        if let Some(parallel) = change.parallel {
+            self.limit = Some(parallel.on(self.cpus));
+            self.parallel = Some(parallel);
+        }
     }
 
     /// Takes the room for a trial, if there is some.

@@ -9,20 +9,21 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use rand::RngExt;
 use tokio::runtime::{Handle as Tokio, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, Survey};
 use crate::model::command::Command;
 use crate::model::event::Event;
 use crate::model::experiment::Experiment;
-use crate::model::name::{EngineName, RunId};
+use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
 use crate::plan::{self, Plan, PlanError};
 use crate::run::dispatcher::Dispatcher;
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::interrupt::Interrupt;
+use crate::run::message::Request;
 use crate::run::permits::Permits;
 
 /// How many containers `kill` stops at once: the daemon is no faster with more.
@@ -77,7 +78,7 @@ pub enum Notice {
 /// The way up to a run. Clones lead to the same run.
 #[derive(Debug, Clone)]
 pub struct Commands {
-    sender: mpsc::UnboundedSender<Command>,
+    sender: mpsc::UnboundedSender<Request>,
 }
 
 /// What `kill` did.
@@ -154,7 +155,12 @@ impl Session {
         let executor = self.executor(plan, &RunId::from("survey"), None);
         let mut launches: BTreeMap<EngineName, Vec<Launch>> = BTreeMap::new();
         for trial in &plan.trials {
-            launches.entry(trial.engine.unwrap_or_default()).or_default().push(executor.launch(trial, 1));
+            launches.entry(trial.engine.unwrap_or_default()).or_default().push(executor.launch(
+                trial,
+                1,
+                Vec::new(),
+                Vec::new(),
+            ));
         }
         let mut survey = Survey::default();
         for (name, launches) in launches {
@@ -225,11 +231,11 @@ pub fn new_id() -> String {
 pub(crate) fn start_on(tokio: &Tokio, plan: Plan, permits: Permits, executor: Executor) -> (Live, JoinHandle<()>) {
     // Unbounded, both: a run never waits for a terminal or a script, and people send few commands.
     let (notice_sender, notices) = mpsc::unbounded_channel();
-    let (sender, command_receiver) = mpsc::unbounded_channel();
+    let (sender, requests) = mpsc::unbounded_channel();
     let commands = Commands { sender };
     let dispatched = {
         let _inside = tokio.enter();
-        let dispatcher = Dispatcher::new(&plan, permits, executor, command_receiver, notice_sender);
+        let dispatcher = Dispatcher::new(&plan, permits, executor, requests, notice_sender);
         tokio.spawn(dispatcher.run(plan))
     };
     (Live { tokio: tokio.clone(), notices, commands }, dispatched)
@@ -261,7 +267,15 @@ async fn kill(engine: &dyn Engine, selector: &Selector, grace: Duration) -> Resu
 impl Commands {
     /// Sends a command; a run that has ended takes none, and that is no error.
     pub fn send(&self, command: Command) {
-        let _gone = self.sender.send(command);
+        let _gone = self.sender.send(Request::Do(command));
+    }
+
+    /// What a trial waits for, as sentences: what it is doing, then each thing that it lacks. `None` when it is not in the
+    /// run, or the run has ended. Blocks; not for use inside the runtime.
+    pub fn why(&self, trial: &Name) -> Option<Vec<String>> {
+        let (answer, answered) = oneshot::channel();
+        self.sender.send(Request::Why { trial: trial.clone(), answer }).ok()?;
+        answered.blocking_recv().ok()?
     }
 
     /// Whether the run has ended.

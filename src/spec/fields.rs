@@ -49,7 +49,13 @@ pub const OPTIONS: &[Field] = &[
         "How many trials run at once: that many, a part of the host's CPUs, or all CPUs but one. Default: what fits the host's CPUs and memory.",
     ),
     field("retries", &["2", "{count: 2, delay: '10s'}"], "`retries` of trials that do not say it themselves."),
-    field("timeout", &["'2h'"], "`timeout` of trials that do not say it themselves."),
+    field("timeout", &["'2h'", "'300%'"], "`timeout` of trials that do not say it themselves."),
+    field(
+        "slow",
+        &["'10m'", "'200%'"],
+        "When a trial that still runs is announced as slow. Default: after three quarters of its `timeout`.",
+    ),
+    field("time_budget", &["'8h'"], "Longest the whole run may take; then it is halted, and what runs is stopped."),
     field("stop_grace", &["'30s'"], "`stop_grace` of trials that do not say it themselves."),
     field(
         "halt",
@@ -64,6 +70,35 @@ pub const OPTIONS: &[Field] = &[
         "Which containers are removed once they ended and their logs are safe. Default: `success`; the others stay until `combu kill`.",
     ),
     field("seed", &["42"], "Seed of the run, from which every trial's `COMBU_SEED` is derived. Default: a random one."),
+    field("cpus", &["8", "1.5"], "CPUs for all trials together. Default: those of the engine's host."),
+    field("memory", &["'16g'"], "Memory for all trials together. Default: that of the engine's host."),
+    field(
+        "gpus",
+        &["['0', '1']", "'0,1'", "'nvidia.com/gpu=0'"],
+        "GPUs for all trials together, by id; they are used even if somebody else uses them. Default: those found on the engine's host that nobody else uses.",
+    ),
+    field(
+        "reserve",
+        &["{cpus: 1, memory: '2g'}", "'cpus=1,memory=2g'"],
+        "What of the host is left to the people at the machine: taken off `cpus` and `memory`.",
+    ),
+    field(
+        "limits",
+        &["{license: 2}"],
+        "Named limits: how much the trials that run may take of each together. A trial counts against them with its own `limits`.",
+    ),
+    field(
+        "load",
+        &["'80%'", "3"],
+        "Nothing new is started while more processes run, or want to run: a share of the host's CPUs, or a number.",
+    ),
+    field("memfree", &["'4g'"], "Nothing new is started while less memory is free."),
+    field(
+        "pressure",
+        &["20", "'20%'"],
+        "Nothing new is started while the kernel's pressure-stall information (the share of the last 10 s in which something waited for CPU, memory or disk, in percent) is above.",
+    ),
+    field("nice", &["10", "true"], "`nice` of trials that do not say it themselves."),
 ];
 
 /// The fields of a trial.
@@ -144,14 +179,38 @@ pub const FIELDS: &[Field] = &[
         &["1", "'all'", "['0', '1']"],
         "GPUs it needs: a number, all of them, or their ids. A string other than `all` is one id.",
     ),
+    field(
+        "pin",
+        &["true"],
+        "Whether it gets whole cores of its own, as many as its `cpus`, which then is a whole number. Trials that are not pinned may still run there.",
+    ),
+    field(
+        "limits",
+        &["{license: 1}"],
+        "How much it takes, while it runs, of limits that the run names: `--limit license=2` or `limits` at the top level.",
+    ),
+    field(
+        "nice",
+        &["10", "true"],
+        "How much it gives way to other work of the machine, 0 to 19 as in nice(1): low CPU shares and disk weight. `true` is 10. Default: 0.",
+    ),
     field("shm_size", &["'1g'"], "Size of `/dev/shm`."),
     field("pids_limit", &["100", "-1"], "Most processes and threads; -1 is no limit."),
-    field("timeout", &["'30m'", "90"], "Longest an attempt may run."),
+    field(
+        "timeout",
+        &["'30m'", "90", "'300%'"],
+        "Longest an attempt may run; `'300%'` is three times the median of the run's successes so far, once there are three.",
+    ),
     field("stop_grace", &["'10s'"], "Time between the stop signal and the kill."),
     field(
         "retries",
-        &["2", "{count: 3, delay: '5s', backoff: 'exponential', max_delay: '1m', jitter: true}"],
-        "How often a failed attempt is repeated, and after what delay. `backoff` is `fixed` or `exponential`; `jitter` shortens each delay by up to a half.",
+        &[
+            "2",
+            "{count: 3, delay: '5s', backoff: 'exponential', max_delay: '1m', jitter: true}",
+            "{count: 2, on: ['failed', 'timeout', 3]}",
+            "{memory_factor: 2, memory_max: '32g', crash_limit: 5}",
+        ],
+        "How often a failed attempt is repeated, and after what delay. `backoff` is `fixed` or `exponential`; `jitter` shortens each delay by up to a half. `on` lists the ends that are followed by another attempt: `failed`, `oom`, `timeout`, `lost` and exit codes. An attempt that its engine lost is repeated up to `crash_limit` times (default 5), which are not counted in `count`. With `memory_factor`, a trial that ran out of its `memory` is started again with so many times as much, up to `memory_max`; that is not counted either.",
     ),
     field(
         "params",
@@ -183,171 +242,14 @@ pub const FIELDS: &[Field] = &[
     field("extra_hosts", &["['registry:10.0.0.5']", "{registry: '10.0.0.5'}"], "Lines for `/etc/hosts`."),
 ];
 
-/// The manual of the spec as Markdown: the content of `docs/spec.md`.
-pub fn reference() -> String {
-    let mut text = String::new();
-    for part in [BEGINNING, EXAMPLE, FORMS] {
-        text.push_str(part);
-    }
-    table(&mut text, "key", TOP);
-    text.push_str("\n### Run options\n\nEach is also an option of `combu run` and a key of a script's `run()`; those win over the spec.\n\n");
-    table(&mut text, "option", OPTIONS);
-    text.push_str("\n## A trial\n\nOnly `name` is always required. `null` is as good as absent.\n\n");
-    table(&mut text, "field", FIELDS);
-    text.push_str(END);
-    text
-}
-
-fn table(text: &mut String, heading: &str, fields: &[Field]) {
-    text.push_str(&format!("| {heading} | written as | meaning |\n|---|---|---|\n"));
-    for Field { name, forms, meaning } in fields {
-        let forms: Vec<_> = forms.iter().map(|form| format!("`{form}`")).collect();
-        text.push_str(&format!("| `{name}` | {} | {meaning} |\n", forms.join("<br>")));
-    }
-}
-
-const BEGINNING: &str = "\
-# The spec
-
-A spec is a jsonnet or JSON file that states an experiment: its trials, each one container, and how they depend on
-each other. `combu plan -f FILE` shows what combu makes of it without starting anything.
-
-<!-- Written by `UPDATE_DOCS=1 cargo test` from src/spec/fields.rs; edit that. -->
-
-";
-
-/// The example of the manual; a test loads it.
-const EXAMPLE: &str = r#"```jsonnet
-local combu = import 'combu.libsonnet';
-local uuid = 'UUID';
-
-{
-  name: 'maze',
-  parallel: '50%',
-  retries: 1,
-  defaults: { image: 'lab/solver:2', networks: ['maze'], env: { RUN: uuid } },
-  trials: [
-    { name: 'db', image: 'postgres:16', healthcheck: { test: 'pg_isready', interval: '2s' } },
-  ] + [
-    {
-      name: combu.name('solver', point),
-      cmd: 'python solve.py --mode %(mode)s --seed %(seed)d' % point,
-      params: point,
-      depends: ['db'],
-      cpus: 2,
-      memory: '4g',
-      timeout: '2h',
-      volumes: ['./out/%s:/out' % combu.name('solver', point)],
-    }
-    for point in combu.grid({ mode: ['hard', 'soft'], seed: std.range(1, 50) })
-  ],
-}
-```
-"#;
-
-const FORMS: &str = "
-## The top level
-
-One of
-
-- a list of trials: `[{ name: 'first', image: 'busybox' }]`;
-- an object with the keys below;
-- a function of either, whose arguments are given with `--tla-str NAME=TEXT` and `--tla-code NAME=CODE`.
-
-An unknown key is an error, at any level.
-
-";
-
-const END: &str = r#"
-Durations are `'30m'`, `'1h 30m'`, `'90s'`, `'500ms'`, or a number of seconds. Sizes are a number of bytes, or have one
-of the suffixes `b k m g t p`; as in Docker, every one of them is a power of 1024, and `m`, `mb`, `MiB` are the same.
-A `~` is the home folder of whoever calls combu.
-
-What combu records of a trial (`combu plan -o json`, events, a script's trial) is the same trial with everything
-resolved: durations in seconds, sizes in bytes, absolute paths, commands as lists. It can be read back as a spec.
-
-## What happens when
-
-A trial starts when each of its prerequisites meets its condition: `started` (its process runs, or it ended well),
-`healthy` (its healthcheck passed) or `completed` (it ended well, with exit code 0). A trial whose prerequisite ended
-badly before that is skipped, with the reason. Nothing else makes a trial wait but room: as many run at once as fit the
-CPUs and the memory of the engine's host, a trial without `cpus` counting one; `-j` caps their number instead. The first
-that does not fit holds back those behind it; `priority` changes the order.
-
-A service is started when trials next in line need it, and stopped when all its dependants have ended. It takes no place
-among the trials that run at once. The run's `timeout` is not applied to it. When its healthcheck fails for good and
-others wait for it, it is stopped and ends as `unhealthy`. A service without dependants runs until all trials but services
-have ended; an experiment of services only runs until they end by themselves, or are interrupted or killed.
-
-A trial that ran out of memory is not retried: the same limit would end it again. Neither is one that the engine refused
-to start.
-
-A bind mount's folder that is missing is made, owned by the caller, where the Docker daemon is on the same machine.
-Containers of trials that succeeded are removed, unless their logs could not be written; the others stay until `kill`.
-Networks stay while others use them; volumes are never removed.
-
-## What a trial finds
-
-| variable | holds |
-|---|---|
-| `COMBU` | `1` |
-| `COMBU_RUN_ID`, `COMBU_EXPERIMENT`, `COMBU_TRIAL`, `COMBU_ATTEMPT` | the run's id, the experiment's and the trial's name, the attempt's number from 1 |
-| `COMBU_PARAMS` | the parameters as JSON |
-| `COMBU_PARAM_<NAME>` | each of them as text; the name in upper case, `_` for every character but letters and digits |
-| `COMBU_SEED` | a number below 2^32, made from the run's seed (`--seed`) and the trial's name |
-| `COMBU_CPUS`, `OMP_NUM_THREADS` | where `cpus` is set: that number, and its whole part, at least 1 |
-
-The trial's own `env` wins over these. Containers and networks carry the labels `combu.run`, `combu.experiment`,
-`combu.trial`, `combu.attempt`, `combu.spec` (the absolute path of the spec) and `combu.version`.
-
-What is left of a run lies in `.combu/runs/<run>/`: `<trial>/<attempt>/stdout.log` and `stderr.log`, `events.jsonl` and
-`run.json`. The nearest `.combu` above the spec is used; without one it is made in the working folder where that is above
-the spec, else beside the spec. `COMBU_DIR` names another one.
-
-## The UUID
-
-`local NAME = "UUID"`, with any name and either quote, in the spec or in a file it imports, gets twelve random characters
-`[a-z0-9]` instead. They are new for each run, the same everywhere in it, and recorded with it.
-`std.extVar('combu.id')` and `(import 'combu.libsonnet').id` are the same value.
-
-## Imports and external variables
-
-`import 'FILE'` looks beside the importing file, then in the folders given with `-J`, then for the built-in
-`combu.libsonnet`. `--ext-str NAME=TEXT` and `--ext-code NAME=CODE` are what `std.extVar('NAME')` gives.
-
-`combu.libsonnet` has
-
-| function | gives |
-|---|---|
-| `grid({lr: [0.1, 0.01], seed: [1, 2]})` | every combination, as objects; keys in alphabetical order, the first one slowest |
-| `zip({lr: [0.1, 0.01], seed: [1, 2]})` | the first values together, then the second, .. |
-| `name('solver', {mode: 'a', seed: 1})` | `'solver-a-1'`, a legal name for a trial |
-| `range(0, 1, 0.25)` | numbers from, to, with a step, both ends included |
-| `linspace(0, 1, 5)` | five numbers, evenly spaced |
-| `logspace(-3, -1, 3)` | `[0.001, 0.01, 0.1]` |
-| `sample(20, {lr: [0.001, 0.1]}, seed=1)` | random points of ranges, the same for the same seed |
-| `random(seed)` | one number in 0..1, the same for the same seed |
-| `id` | the UUID |
-
-## Specs of the first combu
-
-They load as they are: a list of trials with `name image ports volumes networks depends cmd`. What is different:
-
-- `cmd` is split as a shell splits it, so quotes hold words together; it was split at every single blank. A `#` that would
-  begin a comment has to be quoted.
-- `"UUID"` is replaced where it is the value of a `local`, and no longer anywhere in the file. It has twelve characters.
-- A host side of a volume that begins with `/`, `.` or `~` is a path; every one was a named volume.
-- `networks` may be absent, and all of them are joined, not only the first.
-- An unknown key, two trials of one name, an unknown or circular `depends` are errors; they were ignored.
-"#;
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use serde_json::{Value, json};
 
-    use super::{EXAMPLE, FIELDS, OPTIONS, TOP, reference};
+    use super::{FIELDS, OPTIONS, TOP};
+    use crate::spec::reference::{EXAMPLE, reference};
     use crate::spec::{LoadOptions, load};
 
     fn loaded(text: &str) -> crate::model::experiment::Experiment {

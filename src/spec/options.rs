@@ -1,15 +1,18 @@
 //! Run options: at a spec's top level and in a script's `run()`, in the same forms.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
+use crate::model::budget::{Load, Reserve};
 use crate::model::name::EngineName;
 use crate::model::options::{Halt, Options, Parallel, Remove};
-use crate::model::retry::{Backoff, Retries};
-use crate::model::trial::Pull;
+use crate::model::retry::{Backoff, On, Retries};
+use crate::model::trial::{Pull, Timeout};
 use crate::spec::error::Problems;
 use crate::spec::fields;
 use crate::spec::reader::{Item, Object, Report};
-use crate::spec::units::{positive_span, span};
+use crate::spec::units::{bytes, cpu_number, cpus, positive_span, size, span, timeout as read_timeout};
 
 /// Reads run options; an unknown key is a problem.
 ///
@@ -29,13 +32,140 @@ pub(super) fn from(object: &Object<'_>) -> Options {
     Options {
         parallel: object.read("parallel", parallel),
         retries: object.read("retries", retries),
-        timeout: object.read("timeout", positive_span),
+        timeout: object.read("timeout", timeout),
+        slow: object.read("slow", timeout),
+        time_budget: object.read("time_budget", positive_span),
         stop_grace: object.read("stop_grace", span),
         halt: object.read("halt", |item| item.check(Halt::parse(item.text()?))),
         pull: object.read("pull", pull),
         engine: object.read("engine", engine),
         rm: object.read("rm", |item| item.word(&Remove::ALL.map(Remove::as_str), Remove::parse)),
         seed: object.read("seed", seed),
+        cpus: object.read("cpus", cpus),
+        memory: object.read("memory", bytes),
+        gpus: object.read("gpus", devices),
+        reserve: object.read("reserve", |item| match item.value {
+            Value::String(text) => item.check(reserve(text)),
+            _ => {
+                let object = item.object("what is left to others: {cpus, memory}", &["cpus", "memory"])?;
+                let cpus = object.read("cpus", cpus).unwrap_or_default();
+                Some(Reserve { cpus, memory: object.read("memory", bytes).unwrap_or_default() })
+            }
+        }),
+        limits: object.read("limits", limits).unwrap_or_default(),
+        load: object.read("load", |item| match item.value {
+            Value::String(text) => item.check(Load::parse(text)),
+            Value::Number(number) => item.check(Load::parse(&number.to_string())),
+            _ => item.expected("a load: a number of processes, or a string such as \"80%\""),
+        }),
+        memfree: object.read("memfree", bytes),
+        pressure: object.read("pressure", |item| match item.value {
+            Value::String(text) => item.check(pressure(text)),
+            Value::Number(number) => item.check(pressure(&number.to_string())),
+            _ => item.expected("a pressure in percent, such as 20"),
+        }),
+        nice: object.read("nice", nice),
+    }
+}
+
+/// Reads what is left to others, as in `--reserve`: `cpus=1,memory=2g`, either of them.
+///
+/// # Errors
+/// A sentence that says what is accepted.
+pub fn reserve(text: &str) -> Result<Reserve, String> {
+    let wrong = || format!("`{text}` is not what is left to others: write `cpus=1,memory=2g`, or one of the two");
+    let mut reserve = Reserve::default();
+    for part in text.split(',') {
+        match part.trim().split_once('=') {
+            Some(("cpus", number)) => reserve.cpus = cpu_number(number).ok_or_else(wrong)?,
+            Some(("memory", bytes)) => reserve.memory = size(bytes)?,
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(reserve)
+}
+
+/// Reads a pressure in percent, above 0 and at most 100: `20` or `20%`.
+///
+/// # Errors
+/// A sentence that says what is accepted.
+pub fn pressure(text: &str) -> Result<f64, String> {
+    match text.trim().trim_end_matches('%').parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent),
+        _ => Err(format!("`{text}` is not a pressure: write a share of the time in percent, such as `20`")),
+    }
+}
+
+/// Reads a named limit: `license=2`.
+///
+/// # Errors
+/// A sentence that says what is accepted.
+pub fn limit(text: &str) -> Result<(String, u32), String> {
+    let read = text.split_once('=').and_then(|(name, number)| Some((name.trim(), number.trim().parse().ok()?)));
+    match read {
+        Some((name, number)) if !name.is_empty() => Ok((name.to_owned(), number)),
+        _ => Err(format!("`{text}` is not a named limit: write `NAME=NUMBER`, such as `license=2`")),
+    }
+}
+
+/// Reads GPU ids separated by commas: `0,1`.
+///
+/// # Errors
+/// A sentence that says what is accepted.
+pub fn gpu_ids(text: &str) -> Result<Vec<String>, String> {
+    let ids: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
+    let twice = ids.iter().enumerate().find(|(place, id)| ids[..*place].contains(id));
+    match twice {
+        Some((_, id)) => Err(format!("the GPU `{id}` is named twice")),
+        None if ids.is_empty() => Err("no GPU is named: write their ids, such as `0,1`".to_owned()),
+        None => Ok(ids),
+    }
+}
+
+fn devices(item: Item<'_>) -> Option<Vec<String>> {
+    match item.value {
+        Value::String(text) => item.check(gpu_ids(text)),
+        _ => {
+            let ids = item.list("a list of GPU ids, or a string such as \"0,1\"", |item| item.scalar())?;
+            item.check(gpu_ids(&ids.join(",")))
+        }
+    }
+}
+
+/// Named limits: name -> whole number.
+pub(super) fn limits(item: Item<'_>) -> Option<BTreeMap<String, u32>> {
+    item.table("an object of limits, such as {license: 1}", |_, item| item.count())
+}
+
+/// How much a trial gives way to others: `true` for what nice(1) takes by itself, or a number.
+pub(super) fn nice(item: Item<'_>) -> Option<u8> {
+    match item.value {
+        Value::Bool(true) => Some(NICE),
+        Value::Bool(false) => Some(0),
+        _ => item.integer(0, MOST_NICE.into()).and_then(|nice| u8::try_from(nice).ok()),
+    }
+}
+
+/// Reads how much trials give way to others: 0 to 19.
+///
+/// # Errors
+/// A sentence that says what is accepted.
+pub fn niceness(text: &str) -> Result<u8, String> {
+    let nice = text.trim().parse().ok().filter(|nice| *nice <= MOST_NICE);
+    nice.ok_or_else(|| format!("`{text}` is not a niceness: write a whole number from 0 to {MOST_NICE}"))
+}
+
+/// What nice(1) takes where no number is given.
+pub const NICE: u8 = 10;
+
+/// The largest value of nice(1).
+const MOST_NICE: u8 = 19;
+
+/// A time, or a share of the median such as `"300%"`.
+pub(super) fn timeout(item: Item<'_>) -> Option<Timeout> {
+    match item.value {
+        Value::String(text) if text.trim_end().ends_with('%') => item.check(read_timeout(text)),
+        _ => positive_span(item).map(Timeout::After),
     }
 }
 
@@ -54,15 +184,41 @@ pub(super) fn retries(item: Item<'_>) -> Option<Retries> {
     if item.value.is_number() {
         return item.count().map(Retries::count);
     }
-    let keys = ["count", "delay", "backoff", "max_delay", "jitter"];
+    let keys = ["count", "delay", "backoff", "max_delay", "jitter", "on", "crash_limit", "memory_factor", "memory_max"];
     let object = item.object("a number of retries, or {count, delay, ..}", &keys)?;
+    // What follows a loss, or a lack of memory, has counts of its own.
+    let other = ["crash_limit", "memory_factor"].into_iter().any(|key| object.get(key).is_some());
+    let count = if other {
+        Some(object.read("count", |item| item.count()).unwrap_or_default())
+    } else {
+        object.need("count", |item| item.count())
+    };
     Some(Retries {
         delay: object.read("delay", span).unwrap_or_default(),
         backoff: object.read("backoff", backoff).unwrap_or_default(),
         max_delay: object.read("max_delay", positive_span),
         jitter: object.read("jitter", |item| item.boolean()).unwrap_or_default(),
-        ..Retries::count(object.need("count", |item| item.count())?)
+        on: object.read("on", |item| item.list("a list of ends", on)).unwrap_or_default(),
+        crash_limit: object.read("crash_limit", |item| item.count()),
+        memory_factor: object.read("memory_factor", factor),
+        memory_max: object.read("memory_max", bytes),
+        ..Retries::count(count?)
     })
+}
+
+fn on(item: Item<'_>) -> Option<On> {
+    if item.value.is_number() {
+        return item.integer(1, u8::MAX.into()).and_then(|code| u8::try_from(code).ok()).map(On::Code);
+    }
+    let words = On::WORDS.map(|(word, _)| word);
+    item.word(&words, |word| On::WORDS.into_iter().find(|(other, _)| *other == word).map(|(_, on)| on))
+}
+
+fn factor(item: Item<'_>) -> Option<f64> {
+    match item.value.as_f64() {
+        Some(factor) if factor > 1.0 && factor.is_finite() => Some(factor),
+        _ => item.fail(format!("{} is not a factor above 1", item.value)),
+    }
 }
 
 fn backoff(item: Item<'_>) -> Option<Backoff> {
@@ -145,9 +301,9 @@ mod tests {
         let wrong = read(json!({"retries": {"delay": "x", "backoff": "linear", "cuont": 1}}));
         insta::assert_snapshot!(wrong.unwrap_err(), @"
         retries: unknown key `cuont`; did you mean `count`?
+        retries: `count` is missing
         retries.delay: `x` is not a duration: write `30m`, `1h 30m`, `90s`, `500ms` or seconds
         retries.backoff: `linear` is none of `fixed`, `exponential`
-        retries: `count` is missing
         ");
     }
 }

@@ -10,13 +10,13 @@ use crate::model::name::Name;
 use crate::model::trial::Trial;
 use crate::spec::error::Problems;
 use crate::spec::fields;
-use crate::spec::options::{engine, pull, retries};
+use crate::spec::options::{engine, limits, nice, pull, retries, timeout};
 use crate::spec::parts::{
     addresses, command, dependency, entrypoint, gpus, healthcheck, network, pids, port, tmpfs, ulimits, variables,
     volume,
 };
 use crate::spec::reader::{Item, Report};
-use crate::spec::units::{bytes, cpus, positive_span, span};
+use crate::spec::units::{bytes, cpus, span};
 
 /// Reads one trial; relative paths of the host are resolved from `folder`, which is absolute.
 ///
@@ -58,9 +58,12 @@ pub(super) fn read(item: Item<'_>, folder: &Path, name: Option<Name>) -> Option<
         cpus: object.read("cpus", cpus),
         memory: object.read("memory", bytes),
         gpus: object.read("gpus", gpus),
+        pin: object.read("pin", |item| item.boolean()).unwrap_or_default(),
+        limits: object.read("limits", limits).unwrap_or_default(),
+        nice: object.read("nice", nice),
         shm_size: object.read("shm_size", bytes),
         pids_limit: object.read("pids_limit", pids),
-        timeout: object.read("timeout", positive_span),
+        timeout: object.read("timeout", timeout),
         stop_grace: object.read("stop_grace", span),
         retries: object.read("retries", retries),
         params: object.read("params", params).unwrap_or_default(),
@@ -150,7 +153,7 @@ pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::trial;
-    use crate::model::trial::Trial;
+    use crate::model::trial::{Timeout, Trial};
 
     const FOLDER: &str = "/lab/maze";
 
@@ -180,6 +183,9 @@ pub(super) mod tests {
             "cpus": "1.5",
             "memory": "512m",
             "gpus": ["0", 1],
+            "pin": true,
+            "limits": {"license": 1},
+            "nice": true,
             "shm_size": "64MiB",
             "pids_limit": -1,
             "timeout": "1h 30m",
@@ -224,6 +230,9 @@ pub(super) mod tests {
         cpus: 1.5
         memory: 536870912
         gpus: ["0","1"]
+        pin: true
+        limits: {"license":1}
+        nice: 10
         shm_size: 67108864
         pids_limit: -1
         timeout: 5400
@@ -365,7 +374,7 @@ pub(super) mod tests {
     fn durations_and_sizes_take_numbers_and_texts() {
         let trial = read(json!({"name": "some", "timeout": 90, "stop_grace": 0.5, "memory": 1e9, "shm_size": "1g"}));
         let trial = trial.unwrap();
-        assert_eq!(trial.timeout, Some(Duration::from_secs(90)));
+        assert_eq!(trial.timeout, Some(Timeout::After(Duration::from_secs(90))));
         assert_eq!(trial.stop_grace, Some(Duration::from_millis(500)));
         assert_eq!((trial.memory, trial.shm_size), (Some(1_000_000_000), Some(1 << 30)));
     }

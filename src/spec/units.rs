@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::model::trial::Timeout;
 use crate::spec::reader::Item;
 
 /// Reads `30m`, `1h 30m`, `90s`, `500ms`, or a bare number of seconds.
@@ -17,6 +18,18 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Err(_) => humantime::parse_duration(text).ok(),
     };
     read.ok_or_else(|| format!("`{text}` is not a duration: write `30m`, `1h 30m`, `90s`, `500ms` or seconds"))
+}
+
+/// Reads a duration, or a share of the median of the successes so far: `300%`.
+///
+/// # Errors
+/// A sentence that says what is accepted.
+pub fn timeout(text: &str) -> Result<Timeout, String> {
+    let Some(percent) = text.trim().strip_suffix('%') else { return duration(text).map(Timeout::After) };
+    match percent.trim().parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent.is_finite() => Ok(Timeout::OfMedian(percent)),
+        _ => Err(format!("`{text}` is not a share of the median: write a number above zero and `%`, such as `300%`")),
+    }
 }
 
 /// Reads `512m`, `2g`, `64MiB` or bytes; every suffix is a power of 1024, as in `docker run --memory`.
@@ -83,7 +96,7 @@ pub(super) fn bytes(item: Item<'_>) -> Option<u64> {
 pub(super) fn cpus(item: Item<'_>) -> Option<f64> {
     let number = match item.value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
+        Value::String(text) => cpu_number(text),
         _ => return item.expected("a number of CPUs"),
     };
     match number {
@@ -93,6 +106,11 @@ pub(super) fn cpus(item: Item<'_>) -> Option<f64> {
             "write a number above zero, such as 2 or 0.5",
         ),
     }
+}
+
+/// A number of CPUs in a text, if it is one above zero.
+pub fn cpu_number(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|number: &f64| *number > 0.0 && number.is_finite())
 }
 
 #[cfg(test)]

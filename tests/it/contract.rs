@@ -115,6 +115,8 @@ impl Stage {
             run: RunId::from("contract0run"),
             trial: Arc::new(trial),
             attempt: 1,
+            cores: Vec::new(),
+            gpus: Vec::new(),
             env: [("COMBU_OURS", "ours"), ("COMBU_BOTH", "ours")].map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
             labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         }

@@ -100,6 +100,8 @@ impl Daemon {
             run: self.run().as_str().into(),
             trial: Arc::new(trial),
             attempt: 1,
+            cores: Vec::new(),
+            gpus: Vec::new(),
             env: vec![("COMBU".to_owned(), "1".to_owned()), ("COMBU_SEED".to_owned(), "7".to_owned())],
             labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
         }

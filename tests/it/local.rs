@@ -42,6 +42,8 @@ fn launch(folder: &Path, edit: impl FnOnce(&mut Trial)) -> Launch {
         run: RunId::from("local0000run"),
         trial: Arc::new(trial),
         attempt: 1,
+        cores: Vec::new(),
+        gpus: Vec::new(),
         env: Vec::new(),
         labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<BTreeMap<_, _>>(),
     }

@@ -97,13 +97,15 @@ async fn open(address: &Address) -> Result<(Connection, Capabilities), EngineErr
     let number = info.server_version.or(version.version).unwrap_or_default();
     let number = number.split_once('+').map_or(number.as_str(), |(number, _build)| number);
     let description = format!("{kind} {number} at {host}");
-    let capabilities = capabilities(description, info.ncpu, info.mem_total);
+    let capabilities = capabilities(description, host, info.ncpu, info.mem_total);
     Ok((Connection { api, address: host.to_owned() }, capabilities))
 }
 
-fn capabilities(description: String, cpus: Option<i64>, memory: Option<i64>) -> Capabilities {
+fn capabilities(description: String, host: &str, cpus: Option<i64>, memory: Option<i64>) -> Capabilities {
     let cpus = usize::try_from(cpus.unwrap_or(1)).unwrap_or(1).max(1);
     Capabilities {
+        here: host.starts_with("unix://"),
+        gpus: Vec::new(),
         engine: EngineName::Docker,
         description,
         cpus: cpus as f64,

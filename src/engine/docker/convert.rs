@@ -188,6 +188,8 @@ mod tests {
             run: "r1".into(),
             trial: Arc::new(trial),
             attempt: 1,
+            cores: Vec::new(),
+            gpus: Vec::new(),
             env: vec![("COMBU".to_owned(), "1".to_owned()), ("COMBU_SEED".to_owned(), "7".to_owned())],
             labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         }

@@ -31,7 +31,7 @@ use crate::engine::docker::start::Failure;
 use crate::engine::{
     Cleaned, Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Settings, Survey,
 };
-use crate::model::capability::Capabilities;
+use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::name::EngineName;
 use crate::model::outcome::Exit;
@@ -144,6 +144,27 @@ impl Engine for Docker {
             Err(error) => Err(self.daemon.failure(format!("stop container `{id}`"), error)),
             Ok(()) => Ok(()),
         }
+    }
+
+    async fn pause(&self, handle: &Handle) -> Result<(), EngineError> {
+        match call::steady(|| self.daemon.api.pause_container(&handle.id)).await {
+            // Paused already, not running, or unknown: nothing of it runs.
+            Err(error) if matches!(call::status(&error), Some(404 | 409)) => Ok(()),
+            answer => answer.map_err(|error| self.daemon.failure(format!("pause container `{}`", handle.id), error)),
+        }
+    }
+
+    async fn resume(&self, handle: &Handle) -> Result<(), EngineError> {
+        match call::steady(|| self.daemon.api.unpause_container(&handle.id)).await {
+            // Not paused, not running, or unknown. Docker answers 500 to the first.
+            Err(error) if matches!(call::status(&error), Some(404 | 409)) => Ok(()),
+            Err(error) if call::message(&error).contains("is not paused") => Ok(()),
+            answer => answer.map_err(|error| self.daemon.failure(format!("resume container `{}`", handle.id), error)),
+        }
+    }
+
+    async fn gpus(&self) -> Result<Vec<Gpu>, EngineError> {
+        Ok(Vec::new())
     }
 
     async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {

@@ -164,6 +164,8 @@ mod tests {
             run: "r2".into(),
             trial: Arc::new(Trial::new(Name::parse("ab").unwrap())),
             attempt: 1,
+            cores: Vec::new(),
+            gpus: Vec::new(),
             env: Vec::new(),
             labels: ours.clone().into_iter().collect(),
         };

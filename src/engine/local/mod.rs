@@ -23,7 +23,7 @@ use crate::engine::local::watch::Watch;
 use crate::engine::{
     Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Settings, Survey,
 };
-use crate::model::capability::Capabilities;
+use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::{EngineName, Name};
@@ -75,6 +75,8 @@ impl Local {
         };
         Ok(Self {
             capabilities: Capabilities {
+                here: true,
+                gpus: Vec::new(),
                 engine: EngineName::Local,
                 description: "processes of this machine".to_owned(),
                 cpus: cpus as f64,
@@ -175,6 +177,18 @@ impl Engine for Local {
                 None => Ok(()),
             },
         }
+    }
+
+    async fn pause(&self, _handle: &Handle) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn resume(&self, _handle: &Handle) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn gpus(&self) -> Result<Vec<Gpu>, EngineError> {
+        Ok(Vec::new())
     }
 
     async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {

@@ -82,6 +82,11 @@ impl Entry {
         }
     }
 
+    /// The cores and GPUs that it has of its own.
+    pub(crate) fn given(&self) -> (Vec<u32>, Vec<String>) {
+        (Vec::new(), Vec::new())
+    }
+
     /// Its turn among those that are ready.
     pub(super) fn turn(&self, place: usize) -> Turn {
         (!self.service, Reverse(self.trial.priority), place)

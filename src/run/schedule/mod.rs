@@ -106,6 +106,11 @@ impl Schedule {
         self.places.get(name).copied()
     }
 
+    /// What a trial waits for, as sentences; `None` when it is not in the run.
+    pub(crate) fn why(&self, trial: &Name) -> Option<Vec<String>> {
+        self.place(trial).map(|_| Vec::new())
+    }
+
     /// Whether the trial ended, and well.
     pub(crate) fn succeeded(&self, place: usize) -> bool {
         matches!(&self.entries[place].phase, Phase::Ended(outcome) if outcome.is_success())

@@ -10,6 +10,7 @@ use insta::assert_snapshot;
 
 use crate::engine::Engine;
 use crate::engine::fake::{Fake, Scene};
+use crate::model::budget::Change;
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact};
 use crate::model::experiment::Experiment;
@@ -18,7 +19,7 @@ use crate::model::options::{Halt, Options, Parallel};
 use crate::model::outcome::Exit;
 use crate::model::retry::{Backoff, Retries};
 use crate::model::summary::Summary;
-use crate::model::trial::{Condition, Dependency, Healthcheck, Trial};
+use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
 use crate::plan::{self, Plan};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
@@ -200,7 +201,8 @@ async fn retries_double_their_delay_and_the_dependants_wait_for_the_last() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_stops_with_grace_and_then_kills_what_is_stubborn() {
-    let options = Options { timeout: Some(seconds(2.0)), stop_grace: Some(seconds(3.0)), ..Options::default() };
+    let options =
+        Options { timeout: Some(Timeout::After(seconds(2.0))), stop_grace: Some(seconds(3.0)), ..Options::default() };
     let engine = Fake::new(4.0).scene("deaf", [Scene { run_for: seconds(60.0), stubborn: true, ..Scene::default() }]);
     let trials = vec![trial("deaf", "true"), trial("meek", "sleep 60"), trial("short", "sleep 1")];
     assert_snapshot!(trace(engine, trials, options).await, @"
@@ -381,7 +383,9 @@ async fn trials_are_submitted_killed_and_widened_while_running() {
                 trial: Box::new(after(trial("t4", "true"), "t3", Some(Condition::Completed))),
             });
             commands.send(Command::Submit { trial: Box::new(after(trial("t5", "true"), "nobody", None)) });
-            commands.send(Command::Parallel { parallel: Parallel::Count(2) });
+            commands.send(Command::Set {
+                change: Box::new(Change { parallel: Some(Parallel::Count(2)), ..Change::default() }),
+            });
             commands.send(Command::Kill { trial: Name::parse("t2").unwrap() });
         }
         Fact::TrialEnded { trial: name, .. } if name.as_str() == "t4" => {
@@ -393,7 +397,7 @@ async fn trials_are_submitted_killed_and_widened_while_running() {
     0.00  t1 started
     0.00  taken: submit t4
     0.00  refused: `t5` was not submitted: it depends on `nobody`, which is not in the run
-    0.00  taken: parallel 2
+    0.00  taken: set parallel 2
     0.00  taken: kill t2
     0.00  t2 killed
     0.00  t3 started

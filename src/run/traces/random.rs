@@ -9,13 +9,14 @@ use rand::{RngExt, SeedableRng};
 
 use crate::engine::fake::{Fake, Scene};
 use crate::engine::{Engine, Selector};
+use crate::model::budget::Change;
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact};
 use crate::model::name::{EngineName, Name};
 use crate::model::options::{Halt, Options, Parallel};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::retry::Retries;
-use crate::model::trial::{Condition, Dependency, Healthcheck, Trial};
+use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
 use crate::run::session::Notice;
 use crate::run::traces::{seconds, start, trial};
 
@@ -46,7 +47,7 @@ fn experiment(random: &mut Xoshiro256PlusPlus) -> (Fake, Vec<Trial>) {
             delay: seconds(random.random_range(0.0..20.0)),
             ..Retries::count(random.random_range(0..3))
         });
-        next.timeout = random.random_bool(0.1).then(|| seconds(random.random_range(1.0..30.0)));
+        next.timeout = random.random_bool(0.1).then(|| Timeout::After(seconds(random.random_range(1.0..30.0))));
         if random.random_bool(0.3) {
             let (interval, test) = (Some(seconds(1.0)), vec!["CMD".to_owned(), "true".to_owned()]);
             next.healthcheck =
@@ -94,7 +95,12 @@ fn command(random: &mut Xoshiro256PlusPlus, trials: &[Trial], serial: usize) -> 
         0 => Command::Cancel { by: "SIGINT".to_owned() },
         1 => Command::Drain { by: "a test".to_owned() },
         2 | 3 => Command::Kill { trial: any.name.clone() },
-        4 => Command::Parallel { parallel: Parallel::Count(random.random_range(1..6)) },
+        4 => Command::Set {
+            change: Box::new(Change {
+                parallel: Some(Parallel::Count(random.random_range(1..6))),
+                ..Change::default()
+            }),
+        },
         5..8 => {
             let mut new = trial(&format!("new{serial}"), "sleep 3");
             new.depends.push(Dependency { trial: any.name.clone(), condition: None });

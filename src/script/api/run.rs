@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
+use crate::model::budget::Change;
 use crate::model::command::Command;
 use crate::model::options::Parallel;
 use crate::model::trial::Trial;
@@ -62,7 +63,7 @@ fn register_live(engine: &mut Engine, script: &Rc<Script>) {
         .register_get("counts", counts)
         .register_set("parallel", |run: &mut Run, parallel: Dynamic| {
             let parallel = Parallel::parse(&parallel.to_string()).map_err(fault)?;
-            run.way.send(Command::Parallel { parallel });
+            run.way.send(Command::Set { change: Box::new(Change { parallel: Some(parallel), ..Change::default() }) });
             Ok::<_, Box<rhai::EvalAltResult>>(())
         })
         .register_fn("to_string", |run: &mut Run| text(run))

@@ -1,0 +1,172 @@
+//! The parts of a trial that have fields of their own: ports, mounts, edges, checks, GPUs, limits.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::name::Name;
+use crate::model::trial::optional_seconds;
+
+/// A published port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Port {
+    /// Address of the host to listen on; absent: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// Port of the host; absent: the engine chooses a free one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<u16>,
+    /// Port in the container.
+    pub container: u16,
+    /// Transport protocol.
+    pub protocol: Protocol,
+}
+
+/// Transport protocol of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl Protocol {
+    /// The word behind the slash in `80/tcp`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+}
+
+/// A mount: `host` is an absolute path (bind mount) or a bare name (named volume).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Volume {
+    /// Absolute path on the host, or name of a volume.
+    pub host: String,
+    /// Absolute path in the container.
+    pub container: String,
+    /// Mounted read-only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub readonly: bool,
+}
+
+impl Volume {
+    /// Whether the host side is a path and not the name of a volume.
+    pub fn is_bind(&self) -> bool {
+        self.host.starts_with('/')
+    }
+}
+
+/// One edge of the dependency graph, as written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dependency {
+    /// The prerequisite.
+    pub trial: Name,
+    /// What is awaited; absent: started, and healthy where the prerequisite has a healthcheck.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
+}
+
+/// What a dependant waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// The prerequisite's process has been started.
+    Started,
+    /// Its healthcheck passed.
+    Healthy,
+    /// It ended successfully.
+    Completed,
+}
+
+impl Condition {
+    /// The word in specs and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Healthy => "healthy",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+/// How readiness is probed, with compose's fields and Docker's defaults where absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Healthcheck {
+    /// `["CMD", word..]` or `["CMD-SHELL", line]`, as in Docker.
+    pub test: Vec<String>,
+    /// Seconds between probes (Docker: 30).
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    pub interval: Option<Duration>,
+    /// Seconds a probe may take (Docker: 30).
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    pub timeout: Option<Duration>,
+    /// Failures in a row that mean unhealthy (Docker: 3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// Seconds after the start in which failures do not count (Docker: 0).
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    pub start_period: Option<Duration>,
+}
+
+/// GPUs a trial needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Gpus {
+    /// That many, whichever are free.
+    Count(u32),
+    /// `"all"`, or one device id.
+    Word(String),
+    /// These device ids.
+    Ids(Vec<String>),
+}
+
+/// When an image is pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pull {
+    /// Once per run, even if it is there.
+    Always,
+    /// When it is not there.
+    Missing,
+    /// Never: it must be there.
+    Never,
+}
+
+impl Pull {
+    /// Every policy, in the order of the manual.
+    pub const ALL: [Self; 3] = [Self::Always, Self::Missing, Self::Never];
+
+    /// The word in specs and options.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Missing => "missing",
+            Self::Never => "never",
+        }
+    }
+
+    /// The policy a word names, if any.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|pull| pull.as_str() == word)
+    }
+}
+
+/// A resource limit as in `docker run --ulimit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ulimit {
+    /// Name without `RLIMIT_`, lower case: `nofile`.
+    pub name: String,
+    /// Soft limit; -1 is unlimited.
+    pub soft: i64,
+    /// Hard limit; -1 is unlimited.
+    pub hard: i64,
+}
