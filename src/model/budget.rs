@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::model::options::Parallel;
+use crate::model::capability::Capabilities;
+use crate::model::options::{Options, Parallel};
 
 /// What of the host is left to the people at the machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -16,6 +17,26 @@ pub struct Reserve {
     /// Bytes of memory.
     #[serde(skip_serializing_if = "is_zero")]
     pub memory: u64,
+}
+
+/// What a run may take of one host.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Budget {
+    /// CPUs.
+    pub cpus: f64,
+    /// Bytes of memory.
+    pub memory: u64,
+}
+
+impl Budget {
+    /// The budget of a run on an engine's host: what the options say, else all of it, less what is left to others.
+    pub fn of(options: &Options, host: &Capabilities) -> Self {
+        let reserve = options.reserve.unwrap_or_default();
+        Self {
+            cpus: (options.cpus.unwrap_or(host.cpus) - reserve.cpus).max(0.0),
+            memory: options.memory.unwrap_or(host.memory).saturating_sub(reserve.memory),
+        }
+    }
 }
 
 /// The load above which nothing new is started: GNU parallel's `--load`.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::model::experiment::Experiment;
-use crate::model::name::{EngineName, Name};
+use crate::model::name::Name;
 use crate::model::options::Options;
 use crate::model::trial::{Condition, Dependency, Trial};
-use crate::plan::{Engines, Plan, PlanError, Problem, Wait, engine_of, graph, resolve, warnings};
+use crate::plan::{Engines, Plan, PlanError, Problem, Wait, engine_of, graph, needs, resolve, warnings};
 
 pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engines) -> Result<Plan, PlanError> {
     let mut problems = Vec::new();
@@ -25,7 +25,7 @@ pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engine
     }
     experiment.options = options;
     check_edges(&trials, &waits, &services, engines, &mut problems);
-    check_needs(&trials, engines, &mut problems);
+    needs::check(&trials, &experiment.options, engines, &mut problems);
     let groups = match graph::groups(&waits) {
         Ok(groups) => groups,
         Err(circle) => {
@@ -135,24 +135,6 @@ fn check_edges(
     }
 }
 
-fn check_needs(trials: &[Arc<Trial>], engines: &Engines, problems: &mut Vec<Problem>) {
-    for trial in trials {
-        let engine = trial.engine.unwrap_or_default();
-        if engine == EngineName::Docker && trial.image.is_none() {
-            problems.push(Problem::NoImage { trial: trial.name.clone(), engine });
-        }
-        let Some(host) = engines.get(&engine) else { continue };
-        if let Some(cpus) = trial.cpus.filter(|&cpus| cpus > host.cpus) {
-            let (asks, has) = (format!("{cpus} CPUs"), format!("{} CPUs", host.cpus));
-            problems.push(Problem::TooLarge { trial: trial.name.clone(), asks, has });
-        }
-        if let Some(memory) = trial.memory.filter(|&memory| memory > host.memory) {
-            let (asks, has) = (format!("{} MiB of memory", memory >> 20), format!("{} MiB", host.memory >> 20));
-            problems.push(Problem::TooLarge { trial: trial.name.clone(), asks, has });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
@@ -162,7 +144,7 @@ mod tests {
     use crate::model::name::{EngineName, Name};
     use crate::model::options::Options;
     use crate::model::retry::Retries;
-    use crate::model::trial::{Condition, Dependency, Gpus, Timeout, Trial};
+    use crate::model::trial::{Condition, Dependency, Timeout, Trial};
     use crate::plan::{Engines, Plan, PlanError, build};
 
     fn trial(name: &str, cmd: &str) -> Trial {
@@ -285,12 +267,14 @@ mod tests {
 
     #[test]
     fn what_no_one_acts_on_is_warned_of_once_per_field() {
-        let gpu = Trial { gpus: Some(Gpus::Count(1)), priority: 3, ..trial("g1", "x") };
+        let first = Trial { outputs: vec!["/out".to_owned()], priority: 3, ..trial("t1", "x") };
         let local = Trial { engine: Some(EngineName::Local), image: None, cpus: Some(1.0), ..trial("process", "x") };
-        let plan =
-            planned(vec![gpu.clone(), Trial { name: Name::parse("g2").unwrap(), ..gpu }, local], Options::default());
+        let plan = planned(
+            vec![first.clone(), Trial { name: Name::parse("t2").unwrap(), ..first }, local],
+            Options::default(),
+        );
         assert_snapshot!(plan.unwrap().warnings.join("\n"), @"
-        `gpus` of 2 trials, such as `g1`, is not acted on by the engine docker
+        `outputs` of 2 trials, such as `t1`, is not acted on by the engine docker
         `cpus` of `process` is reserved but not enforced by the engine local
         ");
     }

@@ -81,8 +81,57 @@ pub enum Problem {
         trial: Name,
         /// What it asks for: `4 CPUs`.
         asks: String,
-        /// What the host has: `2 CPUs`.
+        /// Who has less: `the engine's host`, `the run's budget`.
+        owner: &'static str,
+        /// What that has: `2 CPUs`.
         has: String,
+    },
+    /// What is left to others is all that the host has.
+    NothingLeft {
+        /// The engine of that host.
+        engine: EngineName,
+        /// What is left to others.
+        reserve: String,
+        /// What the run would have without.
+        has: String,
+    },
+    /// A trial asks for more GPUs than are known.
+    TooFewGpus {
+        /// The trial.
+        trial: Name,
+        /// What it asks for: `2 GPUs`.
+        asks: String,
+        /// How many are known.
+        known: usize,
+        /// Whether the engine's host is this machine, where they can be looked for.
+        here: bool,
+        /// Whether the user named them.
+        named: bool,
+    },
+    /// A trial asks for a GPU that is not there.
+    UnknownGpu {
+        /// The trial.
+        trial: Name,
+        /// The GPU.
+        id: String,
+        /// Those that are.
+        known: Vec<String>,
+    },
+    /// A trial counts against a limit that the run does not have.
+    UnknownLimit {
+        /// The trial.
+        trial: Name,
+        /// The limit.
+        limit: String,
+        /// The limit with the nearest name.
+        nearest: Option<String>,
+    },
+    /// A trial that gets cores of its own asks for parts of one.
+    PinnedToParts {
+        /// The trial.
+        trial: Name,
+        /// What it asks for.
+        cpus: Option<f64>,
     },
 }
 
@@ -99,7 +148,22 @@ impl Problem {
                 Some(format!("give `{service}` a `cmd` or `service: false`, or wait for \"started\""))
             }
             Self::NoHealthcheck { on, .. } => Some(format!("give `{on}` a `healthcheck`, or wait for \"started\"")),
-            Self::TooLarge { .. } => Some("ask for less, or run it on a larger host".to_owned()),
+            Self::TooLarge { owner: "the engine's host", .. } => {
+                Some("ask for less, or run it on a larger host".to_owned())
+            }
+            Self::TooLarge { .. } | Self::NothingLeft { .. } => Some("ask for less, or give the run more".to_owned()),
+            Self::TooFewGpus { named: true, .. } => Some("name more of them with `--gpus`".to_owned()),
+            Self::TooFewGpus { here: true, .. } => {
+                Some("`nvidia-smi` has to list them; or name them: `--gpus 0,1`".to_owned())
+            }
+            Self::TooFewGpus { .. } => {
+                Some("those of another machine are not looked for; name them: `--gpus 0,1`".to_owned())
+            }
+            Self::UnknownLimit { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            Self::UnknownLimit { limit, .. } => Some(format!(
+                "say how much there is of it: `--limit {limit}=1`, or `limits: {{{limit}: 1}}` at the top level of the spec"
+            )),
+            Self::PinnedToParts { .. } => Some("give it a whole number of `cpus`, such as 1".to_owned()),
             _ => None,
         }
     }
@@ -133,8 +197,30 @@ impl fmt::Display for Problem {
             Self::NoHealthcheck { trial, on, engine } => {
                 write!(f, "`{trial}` waits until `{on}` is healthy, but `{on}` has no healthcheck (engine {engine})")
             }
-            Self::TooLarge { trial, asks, has } => {
-                write!(f, "`{trial}` asks for {asks}, but the engine's host has {has}")
+            Self::TooLarge { trial, asks, owner, has } => write!(f, "`{trial}` asks for {asks}, but {owner} has {has}"),
+            Self::NothingLeft { engine, reserve, has } => {
+                write!(f, "the reserve of {reserve} leaves nothing of the {has} that the engine {engine} has")
+            }
+            Self::TooFewGpus { trial, asks, known: 0, .. } => {
+                write!(f, "`{trial}` asks for {asks}, but no GPU is known on the engine's host")
+            }
+            Self::TooFewGpus { trial, asks, known, .. } => {
+                write!(f, "`{trial}` asks for {asks}, but the run has {known}")
+            }
+            Self::UnknownGpu { trial, id, known } if known.is_empty() => {
+                write!(f, "`{trial}` asks for the GPU `{id}`, but no GPU is known on the engine's host")
+            }
+            Self::UnknownGpu { trial, id, known } => {
+                write!(f, "`{trial}` asks for the GPU `{id}`, but the run has {}", known.join(", "))
+            }
+            Self::UnknownLimit { trial, limit, .. } => {
+                write!(f, "`{trial}` counts against the limit `{limit}`, which the run does not have")
+            }
+            Self::PinnedToParts { trial, cpus: Some(cpus) } => {
+                write!(f, "`{trial}` is pinned to cores of its own, and {cpus} CPUs are no whole cores")
+            }
+            Self::PinnedToParts { trial, cpus: None } => {
+                write!(f, "`{trial}` is pinned to cores of its own, and does not say how many: it has no `cpus`")
             }
         }
     }

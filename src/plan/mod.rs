@@ -3,6 +3,7 @@
 mod build;
 mod error;
 mod graph;
+mod needs;
 mod text;
 mod warnings;
 

@@ -84,6 +84,9 @@ impl Dispatcher {
             while let Some(place) = self.schedule.next_launch() {
                 self.launch(place);
             }
+            if self.schedule.has_effects() {
+                continue;
+            }
             if self.schedule.is_done() {
                 if self.abandoned {
                     break;
@@ -259,11 +262,8 @@ impl Dispatcher {
             Command::Kill { trial } => self.place(trial, "killed").map(drop),
             Command::Retry { trial } => self.retry(trial),
             Command::Submit { trial } => self.submit(trial),
-            Command::Cancel { .. }
-            | Command::Drain { .. }
-            | Command::Set { .. }
-            | Command::Suspend { .. }
-            | Command::Resume { .. } => Ok(()),
+            Command::Set { change } => self.schedule.permits_mut().set(change),
+            Command::Cancel { .. } | Command::Drain { .. } | Command::Suspend { .. } | Command::Resume { .. } => Ok(()),
         };
         if let Err(message) = taken {
             return self.emit(Fact::CommandRefused { command, message });
@@ -286,13 +286,16 @@ impl Dispatcher {
                     self.stop(place, Stop::Killed { at_once: false });
                 }
             }
-            Command::Set { change } => self.schedule.permits_mut().set(&change),
             Command::Submit { trial } => {
                 if let Some(place) = self.schedule.place(&trial.name) {
                     self.emit(Fact::TrialSubmitted { trial: self.schedule.entry(place).trial.clone() });
                 }
             }
-            Command::Retry { .. } | Command::Close { .. } | Command::Suspend { .. } | Command::Resume { .. } => {}
+            Command::Set { .. }
+            | Command::Retry { .. }
+            | Command::Close { .. }
+            | Command::Suspend { .. }
+            | Command::Resume { .. } => {}
         }
     }
 

@@ -5,6 +5,7 @@ mod dispatcher;
 pub mod engines;
 mod executor;
 pub mod interrupt;
+mod load;
 mod message;
 pub mod observer;
 mod permits;

@@ -186,7 +186,7 @@ impl Session {
         for name in plan.engines() {
             engines.insert(name, self.engine(name)?.capabilities().clone());
         }
-        let permits = Permits::new(&engines, plan.experiment.options.parallel);
+        let permits = Permits::new(&engines, &plan.experiment.options);
         let executor = self.executor(&plan, &run, folder);
         let (live, dispatched) = start_on(self.tokio(), plan, permits, executor);
         self.shared.interrupt.register(live.commands.clone());

@@ -104,12 +104,15 @@ impl Schedule {
         if waits {
             self.entries[place].phase = if ready { Phase::Ready } else { Phase::Waiting };
         }
-        for (set, belongs) in [(&mut self.ready, ready), (&mut self.candidates, candidate)] {
-            if belongs {
-                set.insert(turn);
-            } else {
-                set.remove(&turn);
-            }
+        if ready {
+            self.line_up(place);
+        } else {
+            self.leave_line(place);
+        }
+        if candidate {
+            self.candidates.insert(turn);
+        } else {
+            self.candidates.remove(&turn);
         }
     }
 

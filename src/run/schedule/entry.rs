@@ -37,6 +37,8 @@ pub(crate) struct Entry {
     /// Dependants that have not ended, a dependant counting once per wait.
     pub(super) users: usize,
     pub(super) permit: Option<Permit>,
+    /// Which of the schedule's asks is its own, while it is ready.
+    pub(super) shape: usize,
     /// Wanted again while it was being stopped.
     pub(super) again: bool,
     /// A service that may start.
@@ -77,6 +79,7 @@ impl Entry {
             dependants: Vec::new(),
             users: 0,
             permit: None,
+            shape: 0,
             again: false,
             demanded: false,
         }
@@ -84,7 +87,7 @@ impl Entry {
 
     /// The cores and GPUs that it has of its own.
     pub(crate) fn given(&self) -> (Vec<u32>, Vec<String>) {
-        (Vec::new(), Vec::new())
+        self.permit.as_ref().map(|permit| (permit.cores.clone(), permit.gpus.clone())).unwrap_or_default()
     }
 
     /// Its turn among those that are ready.

@@ -1,12 +1,14 @@
 //! The schedule: which trial may start, and what an event means for the others. Pure: no clock, no channel, no engine.
 //!
 //! Edges decide waiting: a trial is ready while each of its prerequisites meets its condition. What is ready starts
-//! services first, then in order of priority, then of the plan; the first that does not fit holds back those behind it,
-//! so that a large trial is never starved by small ones. A service is started when the trials next in line need it.
+//! services first, then in order of priority, then of the plan; room is kept for the first that does not fit (see `room`).
+//! A service is started when the trials next in line need it.
 
 mod again;
 mod edges;
 mod entry;
+mod room;
+mod why;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -16,7 +18,7 @@ use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::trial::{Condition, Trial};
 use crate::plan::Plan;
-use crate::run::permits::Permits;
+use crate::run::permits::{Ask, Permits};
 use crate::run::schedule::entry::{Entry, Phase};
 
 /// What is known of every trial of a run.
@@ -26,6 +28,10 @@ pub(crate) struct Schedule {
     places: HashMap<Name, usize>,
     /// Trials that lack nothing but room.
     ready: BTreeSet<Turn>,
+    /// Everything that was ever asked for, and those of the ready trials that ask for it.
+    shapes: Vec<Ask>,
+    shape_of: HashMap<Ask, usize>,
+    lines: Vec<BTreeSet<Turn>>,
     /// Trials, and services that may start, that lack nothing but services.
     candidates: BTreeSet<Turn>,
     permits: Permits,
@@ -64,6 +70,9 @@ impl Schedule {
             entries: Vec::with_capacity(count),
             places: HashMap::with_capacity(count),
             ready: BTreeSet::new(),
+            shapes: Vec::new(),
+            shape_of: HashMap::new(),
+            lines: Vec::new(),
             candidates: BTreeSet::new(),
             permits,
             effects: VecDeque::new(),
@@ -106,11 +115,6 @@ impl Schedule {
         self.places.get(name).copied()
     }
 
-    /// What a trial waits for, as sentences; `None` when it is not in the run.
-    pub(crate) fn why(&self, trial: &Name) -> Option<Vec<String>> {
-        self.place(trial).map(|_| Vec::new())
-    }
-
     /// Whether the trial ended, and well.
     pub(crate) fn succeeded(&self, place: usize) -> bool {
         matches!(&self.entries[place].phase, Phase::Ended(outcome) if outcome.is_success())
@@ -142,13 +146,17 @@ impl Schedule {
         self.effects.pop_front()
     }
 
+    /// Whether something has to be done before anything is waited for.
+    pub(crate) fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
     /// Takes the next trial that may start now, and the room it needs.
     pub(crate) fn next_launch(&mut self) -> Option<usize> {
         self.demand_services();
-        let &turn = self.ready.first()?;
+        let (turn, permit) = self.next_in_line()?;
         let place = turn.2;
-        let permit = self.permits.take(&self.entries[place].trial, self.entries[place].service)?;
-        self.ready.remove(&turn);
+        self.leave_line(place);
         let entry = &mut self.entries[place];
         entry.permit = Some(permit);
         entry.phase = Phase::Active { started: false, stopping: false };
@@ -267,7 +275,7 @@ impl Schedule {
 
     fn end_one(&mut self, place: usize, outcome: Outcome) {
         let turn = self.entries[place].turn(place);
-        self.ready.remove(&turn);
+        self.leave_line(place);
         self.candidates.remove(&turn);
         let entry = &mut self.entries[place];
         entry.phase = Phase::Ended(outcome.clone());

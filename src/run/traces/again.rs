@@ -363,7 +363,7 @@ async fn a_second_delay_is_not_cut_short_by_the_first() {
 async fn a_run_that_is_left_after_its_work_is_done_ends() {
     let engine = Arc::new(Fake::new(2.0));
     let plan = planned(&engine, vec![trial("only", "true")], Options::default());
-    let permits = Permits::new(&[(EngineName::Fake, plan_host(&engine))].into(), None);
+    let permits = Permits::new(&[(EngineName::Fake, plan_host(&engine))].into(), &Options::default());
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
     let (mut live, dispatched) = start_on(&tokio::runtime::Handle::current(), plan, permits, executor);
     // As an interrupt does, which must be able to reach the run for as long as it lives.

@@ -2,6 +2,7 @@
 
 mod again;
 mod random;
+mod room;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +51,7 @@ pub(super) fn planned(engine: &Fake, trials: Vec<Trial>, options: Options) -> Pl
 pub(super) fn start(engine: &Arc<Fake>, trials: Vec<Trial>, options: Options) -> Live {
     let plan = planned(engine, trials, options);
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
-    let permits = Permits::new(&engines, plan.experiment.options.parallel);
+    let permits = Permits::new(&engines, &plan.experiment.options);
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
     start_on(&tokio::runtime::Handle::current(), plan, permits, executor).0
 }

@@ -23,12 +23,17 @@ use crate::run::traces::{seconds, start, trial};
 /// How many experiments, each from its own seed.
 const EXPERIMENTS: u64 = 1_000;
 
+/// How much there is of the one named limit.
+const LICENSES: u32 = 2;
+
 /// What is known of a trial from its events.
 #[derive(Default, Clone)]
 struct Seen {
     started: bool,
     healthy: bool,
     stopping: bool,
+    /// Whether it holds what it asks for.
+    holds: bool,
     ended: Option<Outcome>,
     ends: usize,
     reopened: usize,
@@ -43,6 +48,10 @@ fn experiment(random: &mut Xoshiro256PlusPlus) -> (Fake, Vec<Trial>) {
         let mut next = Trial { service: Some(service), ..trial(&name, "true") };
         next.priority = random.random_range(0..3);
         next.cpus = random.random_bool(0.2).then_some(1.0);
+        next.memory = random.random_bool(0.3).then(|| random.random_range(1..=64) << 30);
+        if random.random_bool(0.2) {
+            next.limits = [("license".to_owned(), random.random_range(1..=LICENSES))].into();
+        }
         next.retries = random.random_bool(0.4).then(|| Retries {
             delay: seconds(random.random_range(0.0..20.0)),
             ..Retries::count(random.random_range(0..3))
@@ -110,6 +119,22 @@ fn command(random: &mut Xoshiro256PlusPlus, trials: &[Trial], serial: usize) -> 
     }
 }
 
+/// Fails where those that run have more of something than there is, after that trial was started.
+fn check_budget(seen: &HashMap<Name, Seen>, trials: &HashMap<Name, Trial>, started: &Name, seed: u64) {
+    let holding = || seen.iter().filter(|(_, seen)| seen.holds).map(|(name, _)| &trials[name]);
+    let licenses: u32 = holding().filter_map(|trial| trial.limits.get("license")).sum();
+    assert!(licenses <= LICENSES, "seed {seed}: {started} starts and {licenses} licenses are held");
+    // Services are never held back for memory, and beside services alone one trial always fits.
+    let work: Vec<&Trial> = holding().filter(|trial| trial.service != Some(true)).collect();
+    let memory: u64 = holding().filter_map(|trial| trial.memory).sum();
+    let starts_service = trials[started].service == Some(true);
+    assert!(
+        work.len() < 2 || starts_service || trials[started].memory.is_none() || memory <= 64 << 30,
+        "seed {seed}: {started} starts and {} GiB are held",
+        memory >> 30
+    );
+}
+
 /// Takes an event into account, and fails where a trial starts whose prerequisites do not stand as it asks.
 fn check(seen: &mut HashMap<Name, Seen>, trials: &mut HashMap<Name, Trial>, event: &Event, seed: u64) {
     match &event.fact {
@@ -131,14 +156,18 @@ fn check(seen: &mut HashMap<Name, Seen>, trials: &mut HashMap<Name, Trial>, even
                 assert!(met, "seed {seed}: {trial} starts though {} does not stand so", dependency.trial);
             }
             let this = seen.entry(trial.clone()).or_default();
-            *this = Seen { ends: this.ends, reopened: this.reopened, ..Seen::default() };
+            *this = Seen { holds: true, ends: this.ends, reopened: this.reopened, ..Seen::default() };
+            check_budget(seen, trials, trial, seed);
         }
         Fact::AttemptStarted { trial, .. } => seen.entry(trial.clone()).or_default().started = true,
         Fact::Healthy { trial } => seen.entry(trial.clone()).or_default().healthy = true,
         Fact::Stopping { trial, because } if because.starts_with("nothing") => {
             seen.entry(trial.clone()).or_default().stopping = true;
         }
-        Fact::AttemptEnded { trial, .. } => seen.entry(trial.clone()).or_default().started = false,
+        Fact::AttemptEnded { trial, .. } => {
+            let this = seen.entry(trial.clone()).or_default();
+            (this.started, this.holds) = (false, false);
+        }
         Fact::TrialEnded { trial, outcome, .. } => {
             let this = seen.entry(trial.clone()).or_default();
             assert_eq!(this.ends, this.reopened, "seed {seed}: {trial} ended twice");
@@ -158,7 +187,8 @@ async fn whatever_happens_a_run_ends_and_keeps_its_promises() {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let (fake, trials) = experiment(&mut random);
         let halt = random.random_bool(0.1).then(|| Halt::parse("soon,fail=50%").unwrap());
-        let options = Options { halt, stop_grace: Some(seconds(5.0)), ..Options::default() };
+        let limits = [("license".to_owned(), LICENSES)].into();
+        let options = Options { halt, limits, stop_grace: Some(seconds(5.0)), ..Options::default() };
         let fake = Arc::new(fake);
         let mut live = start(&fake, trials.clone(), options);
         let commands = live.commands().clone();

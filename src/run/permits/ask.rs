@@ -1,0 +1,56 @@
+//! An ask: what a trial wants of its host, in a form that can be compared. Trials that ask for the same fit or do not fit
+//! alike, so only the first of them has to be looked at.
+
+use std::collections::BTreeMap;
+
+use crate::model::trial::{Gpus, Trial};
+
+/// What a trial wants.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Ask {
+    pub(super) host: usize,
+    pub(super) service: bool,
+    /// In thousandths; absent: it says nothing.
+    pub(super) cpus: Option<u64>,
+    pub(super) memory: u64,
+    pub(super) cores: usize,
+    pub(super) gpus: GpuAsk,
+    pub(super) limits: BTreeMap<String, u32>,
+}
+
+/// The GPUs that a trial wants.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum GpuAsk {
+    /// That many, whichever.
+    Count(usize),
+    /// All that the run has.
+    All,
+    /// Those.
+    Ids(Vec<String>),
+}
+
+impl Ask {
+    pub(super) fn new(trial: &Trial, service: bool, host: usize) -> Self {
+        let gpus = match &trial.gpus {
+            None => GpuAsk::Count(0),
+            Some(Gpus::Count(count)) => GpuAsk::Count(*count as usize),
+            Some(Gpus::Word(word)) if word == "all" => GpuAsk::All,
+            Some(Gpus::Word(id)) => GpuAsk::Ids(vec![id.clone()]),
+            Some(Gpus::Ids(ids)) => GpuAsk::Ids(ids.clone()),
+        };
+        Self {
+            host,
+            service,
+            cpus: trial.cpus.map(super::millis),
+            memory: trial.memory.unwrap_or(0),
+            cores: if trial.pin { trial.cpus.unwrap_or(1.0).ceil() as usize } else { 0 },
+            gpus,
+            limits: trial.limits.iter().filter(|(_, amount)| **amount > 0).map(|(k, v)| (k.clone(), *v)).collect(),
+        }
+    }
+
+    /// How many it counts among the trials that run at once.
+    pub(super) fn counts(&self) -> usize {
+        usize::from(!self.service)
+    }
+}

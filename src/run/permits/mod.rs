@@ -1,0 +1,301 @@
+//! Permits: whether a trial fits beside those that run. Pure arithmetic over counts, CPUs, memory, cores, GPUs and named
+//! limits.
+//!
+//! Services take CPUs and memory but are never held back for them: trials that hold permits may be waiting for them
+//! (docker/compose#5864 is what happens otherwise). And where nothing but services runs, the first trial always fits in
+//! CPUs and memory, or nothing would ever start. GPUs, cores and limits are never given twice, whoever asks.
+
+mod ask;
+mod gpus;
+mod lack;
+
+use std::collections::BTreeMap;
+
+use crate::model::budget::{Budget, Change};
+use crate::model::capability::Gpu;
+use crate::model::name::EngineName;
+use crate::model::options::{Options, Parallel};
+use crate::model::trial::Trial;
+use crate::plan::Engines;
+use crate::run::permits::gpus::Ledger;
+
+pub(crate) use ask::Ask;
+pub(crate) use lack::Lack;
+
+/// The room of a run: how many trials, and what they may take of each host.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    /// One per machine; engines on this machine share one.
+    hosts: Vec<Host>,
+    places: BTreeMap<EngineName, usize>,
+    /// Most trials at once, if someone said a number.
+    parallel: Option<Parallel>,
+    limit: Option<usize>,
+    running: usize,
+    limits: BTreeMap<String, Room>,
+}
+
+#[derive(Debug)]
+struct Host {
+    /// CPUs of the machine, for shares of them.
+    size: f64,
+    /// In thousandths of a CPU: sums must come back to zero.
+    cpus: Room,
+    memory: Room,
+    /// For each core, whether a pinned trial has it.
+    cores: Vec<bool>,
+    gpus: Ledger,
+    running: usize,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Room {
+    all: u64,
+    taken: u64,
+}
+
+/// The room a running trial holds.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    ask: Ask,
+    /// What it counted then: the number of trials at once may have been set since.
+    cpus: u64,
+    /// Cores of its own.
+    pub(crate) cores: Vec<u32>,
+    /// Ids of GPUs of its own.
+    pub(crate) gpus: Vec<String>,
+}
+
+impl Permits {
+    pub(crate) fn new(engines: &Engines, options: &Options) -> Self {
+        let mut permits = Self {
+            hosts: Vec::new(),
+            places: BTreeMap::new(),
+            parallel: options.parallel,
+            limit: None,
+            running: 0,
+            limits: BTreeMap::new(),
+        };
+        let mut here: Option<usize> = None;
+        for (name, engine) in engines {
+            let budget = Budget::of(options, engine);
+            let place = match here {
+                Some(place) if engine.here => {
+                    // Two engines see the same machine; where they differ, the smaller figure is safe.
+                    permits.hosts[place].narrow(&budget, engine.cpus);
+                    permits.hosts[place].gpus.learn(&engine.gpus);
+                    place
+                }
+                _ => {
+                    permits.hosts.push(Host::new(&budget, engine.cpus, &engine.gpus, options.gpus.is_some()));
+                    permits.hosts.len() - 1
+                }
+            };
+            if engine.here {
+                here = Some(place);
+            }
+            permits.places.insert(*name, place);
+        }
+        for (name, all) in &options.limits {
+            permits.limits.insert(name.clone(), Room { all: u64::from(*all), taken: 0 });
+        }
+        permits.limit = permits.parallel.map(|parallel| parallel.on(permits.size()));
+        permits
+    }
+
+    /// Most trials at once; without a number, as many as the budget has CPUs.
+    pub(crate) fn most(&self) -> usize {
+        let cpus = self.hosts.iter().map(|host| host.cpus.all / 1000).max().unwrap_or(1);
+        self.limit.unwrap_or(usize::try_from(cpus).unwrap_or(usize::MAX)).max(1)
+    }
+
+    /// How many more trials the count allows now.
+    pub(crate) fn free(&self) -> usize {
+        self.most().saturating_sub(self.running)
+    }
+
+    /// Whether the engine's host is known.
+    pub(crate) fn knows(&self, engine: EngineName) -> bool {
+        self.places.contains_key(&engine)
+    }
+
+    /// Whether any trial but services runs.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.running > 0
+    }
+
+    /// What a trial asks for.
+    pub(crate) fn ask(&self, trial: &Trial, service: bool) -> Ask {
+        let host = self.places.get(&trial.engine.unwrap_or_default()).copied().unwrap_or_default();
+        Ask::new(trial, service, host)
+    }
+
+    /// Changes the budget. What runs keeps what it has; nothing new starts until it fits.
+    ///
+    /// # Errors
+    /// Why it cannot be changed so; nothing was changed then.
+    pub(crate) fn set(&mut self, change: &Change) -> Result<(), String> {
+        if let Some(ids) = &change.gpus
+            && let Some(unknown) = ids.iter().find(|id| !self.hosts.iter().any(|host| host.gpus.knows(id)))
+            && self.hosts.iter().any(|host| host.gpus.is_known())
+        {
+            return Err(format!("no GPU `{unknown}` was found on the engine's host"));
+        }
+        for host in &mut self.hosts {
+            host.cpus.all = change.cpus.map_or(host.cpus.all, millis);
+            host.memory.all = change.memory.unwrap_or(host.memory.all);
+            if let Some(ids) = &change.gpus {
+                host.gpus.allow(ids);
+            }
+        }
+        for (name, all) in &change.limits {
+            self.limits.entry(name.clone()).or_default().all = u64::from(*all);
+        }
+        if let Some(parallel) = change.parallel {
+            self.limit = Some(parallel.on(self.size()));
+            self.parallel = Some(parallel);
+        }
+        Ok(())
+    }
+
+    /// Takes the room for what was asked, if there is some beside what is kept for `kept`.
+    pub(crate) fn take(&mut self, ask: &Ask, kept: Option<&Ask>) -> Option<Permit> {
+        if !self.lacks(ask, kept, 1).is_empty() {
+            return None;
+        }
+        let cpus = self.cpus_of(ask);
+        let host = &mut self.hosts[ask.host];
+        let gpus = host.gpus.take(&ask.gpus)?;
+        let cores = host.take_cores(ask.cores);
+        host.cpus.taken += cpus;
+        host.memory.taken += ask.memory;
+        host.running += ask.counts();
+        self.running += ask.counts();
+        for (name, amount) in &ask.limits {
+            self.limits.entry(name.clone()).or_default().taken += u64::from(*amount);
+        }
+        Some(Permit { ask: ask.clone(), cpus, cores, gpus })
+    }
+
+    /// Gives back what `take` took.
+    pub(crate) fn give_back(&mut self, permit: Permit) {
+        let Permit { ask, cpus, cores, gpus } = permit;
+        let host = &mut self.hosts[ask.host];
+        host.gpus.give_back(&gpus);
+        for core in cores {
+            host.cores[core as usize] = false;
+        }
+        host.cpus.taken -= cpus;
+        host.memory.taken -= ask.memory;
+        host.running -= ask.counts();
+        self.running -= ask.counts();
+        for (name, amount) in &ask.limits {
+            self.limits.entry(name.clone()).or_default().taken -= u64::from(*amount);
+        }
+    }
+
+    /// What keeps what was asked from being taken beside what is kept for `kept`; no more than `most` reasons.
+    pub(crate) fn lacks(&self, ask: &Ask, kept: Option<&Ask>, most: usize) -> Vec<Lack> {
+        let mut lacks = Vec::new();
+        let Some(host) = self.hosts.get(ask.host) else { return lacks };
+        let kept_here = kept.filter(|kept| kept.host == ask.host);
+        if let Some(limit) = self.limit.filter(|_| !ask.service) {
+            let kept = kept.map_or(0, Ask::counts);
+            if self.running + kept >= limit {
+                lacks.push(Lack::Place { limit });
+            }
+        }
+        if !ask.service && (host.running > 0 || kept_here.is_some()) {
+            let (cpus, keeps) = (self.cpus_of(ask), kept_here.map_or(0, |kept| self.cpus_of(kept)));
+            if !host.cpus.fits(cpus, keeps) {
+                lacks.push(Lack::Cpus { asks: cpus, free: host.cpus.free(), all: host.cpus.all });
+            }
+            if !host.memory.fits(ask.memory, kept_here.map_or(0, |kept| kept.memory)) {
+                lacks.push(Lack::Memory { asks: ask.memory, free: host.memory.free(), all: host.memory.all });
+            }
+        }
+        let free_cores = host.cores.iter().filter(|taken| !**taken).count();
+        if ask.cores > 0 && ask.cores + kept_here.map_or(0, |kept| kept.cores) > free_cores {
+            lacks.push(Lack::Cores { asks: ask.cores, free: free_cores });
+        }
+        lacks.extend(host.gpus.lack(&ask.gpus, kept_here.map(|kept| &kept.gpus)));
+        for (name, amount) in &ask.limits {
+            let room = self.limits.get(name).copied().unwrap_or_default();
+            let kept = kept.and_then(|kept| kept.limits.get(name)).copied().unwrap_or_default();
+            if !room.fits(u64::from(*amount), u64::from(kept)) {
+                lacks.push(Lack::Limit { name: name.clone(), asks: *amount, free: room.free(), all: room.all });
+            }
+        }
+        lacks.truncate(most);
+        lacks
+    }
+
+    /// Who uses which GPUs now, on the machine of that engine. Those that trials of this run have are theirs.
+    pub(crate) fn see_gpus(&mut self, engine: EngineName, gpus: &[Gpu]) {
+        if let Some(place) = self.places.get(&engine) {
+            self.hosts[*place].gpus.see(gpus);
+        }
+    }
+
+    /// The engine's GPUs are looked at again from time to time: strangers may take or leave them.
+    pub(crate) fn watches_gpus(&self, engine: EngineName) -> bool {
+        self.places.get(&engine).is_some_and(|place| self.hosts[*place].gpus.is_watched())
+    }
+
+    /// A trial that says nothing counts one CPU, unless someone said how many trials run at once.
+    fn cpus_of(&self, ask: &Ask) -> u64 {
+        let unsaid = if ask.service || self.parallel.is_some() { 0 } else { 1000 };
+        ask.cpus.unwrap_or(unsaid)
+    }
+
+    /// CPUs of the largest machine.
+    fn size(&self) -> f64 {
+        self.hosts.iter().map(|host| host.size).fold(1.0, f64::max)
+    }
+}
+
+impl Host {
+    fn new(budget: &Budget, size: f64, gpus: &[Gpu], named: bool) -> Self {
+        Self {
+            size,
+            cpus: Room { all: millis(budget.cpus), taken: 0 },
+            memory: Room { all: budget.memory, taken: 0 },
+            cores: vec![false; size as usize],
+            gpus: Ledger::new(gpus, named),
+            running: 0,
+        }
+    }
+
+    fn narrow(&mut self, budget: &Budget, size: f64) {
+        self.size = self.size.min(size);
+        self.cpus.all = self.cpus.all.min(millis(budget.cpus));
+        self.memory.all = self.memory.all.min(budget.memory);
+        self.cores.truncate(size as usize);
+    }
+
+    /// The last cores that are free: what is left to others is the first ones, where the kernel and people's shells are.
+    fn take_cores(&mut self, count: usize) -> Vec<u32> {
+        let free = (0..self.cores.len()).rev().filter(|core| !self.cores[*core]).take(count);
+        let mut cores: Vec<u32> = free.filter_map(|core| u32::try_from(core).ok()).collect();
+        cores.reverse();
+        for core in &cores {
+            self.cores[*core as usize] = true;
+        }
+        cores
+    }
+}
+
+impl Room {
+    fn fits(self, amount: u64, kept: u64) -> bool {
+        // What asks for nothing takes nothing, even where too much is taken already.
+        amount == 0 || self.taken.saturating_add(amount).saturating_add(kept) <= self.all
+    }
+
+    fn free(self) -> u64 {
+        self.all.saturating_sub(self.taken)
+    }
+}
+
+fn millis(cpus: f64) -> u64 {
+    (cpus * 1000.0).round() as u64
+}
