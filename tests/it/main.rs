@@ -8,6 +8,7 @@ mod daemon;
 mod docker_cli;
 mod docker_engine;
 mod docker_forms;
+mod docker_guest;
 mod docker_lab;
 mod docs;
 mod exit_codes;
