@@ -91,7 +91,8 @@ impl JsonnetArgs {
 
 fn session() -> Result<Session, CliError> {
     // Without its own path, local trials run all the same; only nobody ends them if combu is killed.
-    let settings = Settings { watch: std::env::current_exe().ok() };
+    let nvidia_smi = std::env::var_os("COMBU_NVIDIA_SMI").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let settings = Settings { watch: std::env::current_exe().ok(), nvidia_smi };
     Session::connecting(settings).map_err(|error| CliError::new(exit::INTERNAL, format!("failed to start: {error}")))
 }
 

@@ -6,6 +6,7 @@
 pub mod docker;
 mod error;
 pub mod fake;
+mod gpus;
 pub mod local;
 mod output;
 
@@ -193,6 +194,8 @@ impl fmt::Display for Obstacle {
 pub struct Settings {
     /// The program started (with `__watch`) to end local trials when combu dies; absent: none is started.
     pub watch: Option<PathBuf>,
+    /// The program that tells this machine's GPUs, as `nvidia-smi` does; absent: `nvidia-smi`, where that is in `PATH`.
+    pub nvidia_smi: Option<PathBuf>,
 }
 
 /// Connects to an engine.

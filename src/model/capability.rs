@@ -42,6 +42,18 @@ pub struct Gpu {
     pub busy: Option<String>,
 }
 
+impl Gpu {
+    /// The GPU that somebody named, in their words, with what is known of it; whoever uses it does not count.
+    pub fn named(id: &str, known: &[Self]) -> Self {
+        let short = id.rsplit_once('=').map_or(id, |(_, name)| name);
+        let same = known.iter().find(|gpu| {
+            [&gpu.id, gpu.uuid.as_ref().unwrap_or(&gpu.id)].iter().any(|name| *name == id || *name == short)
+        });
+        let unknown = Self { id: String::new(), uuid: None, name: String::new(), memory: 0, busy: None };
+        Self { id: id.to_owned(), busy: None, ..same.cloned().unwrap_or(unknown) }
+    }
+}
+
 /// The trial fields that engines of containers act on.
 pub const CONTAINER_FIELDS: &[&str] = &[
     "image",
@@ -58,6 +70,9 @@ pub const CONTAINER_FIELDS: &[&str] = &[
     "healthcheck",
     "cpus",
     "memory",
+    "gpus",
+    "pin",
+    "nice",
     "shm_size",
     "pids_limit",
     "pull",
@@ -69,3 +84,20 @@ pub const CONTAINER_FIELDS: &[&str] = &[
     "cap_add",
     "extra_hosts",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::Gpu;
+
+    #[test]
+    fn a_named_gpu_is_known_by_each_of_its_names_and_free_for_who_named_it() {
+        let uuid = Some("GPU-5a1b".to_owned());
+        let known = [Gpu { id: "0".into(), uuid, name: "A100".into(), memory: 1, busy: Some("python".into()) }];
+        for id in ["0", "GPU-5a1b", "nvidia.com/gpu=0", "nvidia.com/gpu=GPU-5a1b"] {
+            let named = Gpu::named(id, &known);
+            assert_eq!((named.id.as_str(), named.name.as_str(), named.busy), (id, "A100", None));
+        }
+        let other = Gpu { id: "1".into(), uuid: None, name: String::new(), memory: 0, busy: None };
+        assert_eq!(Gpu::named("1", &known), other);
+    }
+}

@@ -1,7 +1,6 @@
 //! A session: the engines of this process and the runs started on them. Its methods block; its runs do not.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,11 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, Survey};
+use crate::model::capability::Gpu;
 use crate::model::command::Command;
 use crate::model::event::Event;
 use crate::model::experiment::Experiment;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
+use crate::model::trial::Trial;
 use crate::plan::{self, Plan, PlanError};
 use crate::run::dispatcher::Dispatcher;
 use crate::run::engines::Engines;
@@ -28,6 +29,9 @@ use crate::run::permits::Permits;
 
 /// How many containers `kill` stops at once: the daemon is no faster with more.
 const KILLS_AT_ONCE: usize = 16;
+
+/// How long the models of GPUs that were named may take to be found: they are only shown.
+const LOOK_FOR_MODELS: Duration = Duration::from_secs(3);
 
 /// The engines of this process and the runs started on them. Clones share one state.
 #[derive(Debug, Clone)]
@@ -137,13 +141,10 @@ impl Session {
     /// # Errors
     /// When it cannot be planned, or an engine it needs cannot be reached.
     pub fn plan(&self, experiment: Experiment, options: Options) -> Result<Plan, RunError> {
-        let mut engines = plan::Engines::new();
-        for trial in &experiment.trials {
-            let name = plan::engine_of(trial, &options, &experiment.options);
-            if let Entry::Vacant(place) = engines.entry(name) {
-                place.insert(self.engine(name)?.capabilities().clone());
-            }
-        }
+        let engine_of = |trial| plan::engine_of(trial, &options, &experiment.options);
+        let trials = experiment.trials.iter().map(|trial| (engine_of(trial), trial));
+        let named = options.gpus.as_deref().or(experiment.options.gpus.as_deref());
+        let engines = self.capabilities(trials, named)?;
         Ok(plan::build(experiment, options, &engines)?)
     }
 
@@ -182,10 +183,8 @@ impl Session {
         if !obstacles.is_empty() {
             return Err(RunError::Obstacles(obstacles));
         }
-        let mut engines = plan::Engines::new();
-        for name in plan.engines() {
-            engines.insert(name, self.engine(name)?.capabilities().clone());
-        }
+        let trials = plan.trials.iter().map(|trial| (trial.engine.unwrap_or_default(), &**trial));
+        let engines = self.capabilities(trials, plan.experiment.options.gpus.as_deref())?;
         let permits = Permits::new(&engines, &plan.experiment.options);
         let executor = self.executor(&plan, &run, folder);
         let (live, dispatched) = start_on(self.tokio(), plan, permits, executor);
@@ -214,6 +213,29 @@ impl Session {
         self.tokio().block_on(kill(engine.as_ref(), selector, grace))
     }
 
+    /// What the engines of these trials can do, with the GPUs of those engines whose trials ask for some: those that the
+    /// user named, whoever uses them, or else those that are found.
+    fn capabilities<'a>(
+        &self,
+        trials: impl Iterator<Item = (EngineName, &'a Trial)>,
+        named: Option<&[String]>,
+    ) -> Result<plan::Engines, EngineError> {
+        let mut asking: BTreeMap<EngineName, bool> = BTreeMap::new();
+        for (name, trial) in trials {
+            *asking.entry(name).or_default() |= trial.gpus.is_some();
+        }
+        let mut engines = plan::Engines::new();
+        for (name, asks) in asking {
+            let engine = self.engine(name)?;
+            let mut capabilities = engine.capabilities().clone();
+            if asks {
+                capabilities.gpus = self.tokio().block_on(gpus(&*engine, named))?;
+            }
+            engines.insert(name, capabilities);
+        }
+        Ok(engines)
+    }
+
     fn executor(&self, plan: &Plan, run: &RunId, folder: Option<PathBuf>) -> Executor {
         let seed = plan.experiment.options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
         Executor::new(&plan.experiment, run.clone(), seed, folder, self.shared.engines.clone())
@@ -239,6 +261,17 @@ pub(crate) fn start_on(tokio: &Tokio, plan: Plan, permits: Permits, executor: Ex
         tokio.spawn(dispatcher.run(plan))
     };
     (Live { tokio: tokio.clone(), notices, commands }, dispatched)
+}
+
+/// The GPUs of an engine's host, or those of them that were named: then what is found only tells their models.
+async fn gpus(engine: &dyn Engine, named: Option<&[String]>) -> Result<Vec<Gpu>, EngineError> {
+    let Some(named) = named else { return engine.gpus().await };
+    let found = match tokio::time::timeout(LOOK_FOR_MODELS, engine.gpus()).await {
+        Ok(Ok(found)) => found,
+        // Named because they cannot be found, perhaps.
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    };
+    Ok(named.iter().map(|id| Gpu::named(id, &found)).collect())
 }
 
 async fn kill(engine: &dyn Engine, selector: &Selector, grace: Duration) -> Result<Killed, EngineError> {
@@ -313,4 +346,20 @@ impl Live {
 
 fn obstacles(obstacles: &[Obstacle]) -> String {
     obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gpus;
+    use crate::engine::Settings;
+    use crate::engine::local::Local;
+
+    #[tokio::test]
+    async fn named_gpus_are_taken_as_they_are_also_where_none_can_be_found() {
+        let missing = Settings { nvidia_smi: Some("/nonexistent/nvidia-smi".into()), ..Settings::default() };
+        let local = Local::connect(&missing).unwrap();
+        assert!(gpus(&local, None).await.is_err());
+        let named = gpus(&local, Some(&["3".to_owned(), "nvidia.com/gpu=0".to_owned()])).await.unwrap();
+        assert_eq!(named.iter().map(|gpu| gpu.id.as_str()).collect::<Vec<_>>(), ["3", "nvidia.com/gpu=0"]);
+    }
 }

@@ -63,6 +63,8 @@ pub(crate) enum Does {
     Sleep,
     /// Writes `ready`, then sleeps for long; does not end at the stop signal.
     Stubborn,
+    /// Writes a line every hundredth of a second, for long.
+    Tick,
     /// Creates the file `ready` in its working folder (which [`CHECK`] looks for), then sleeps for long.
     Ready,
     /// As `Sleep`, with nothing that [`CHECK`] would find.
@@ -414,6 +416,93 @@ async fn a_trial_that_ended_is_not_healthy(stage: &Stage) {
     assert_eq!(stage.engine.healthy(&handle, &patient).await.unwrap(), Health::Ended);
 }
 
+/// A trial that is not paused is the clock: what the other one does not do in its time, it does not do.
+async fn a_paused_trial_makes_no_progress_until_it_is_resumed(stage: &Stage) {
+    let engine = &stage.engine;
+    let (paused, clock) = (stage.start("paused", Does::Tick).await, stage.start("clock", Does::Tick).await);
+    let (mut one, mut other) = (stage.output(), stage.output());
+    let (one_log, clock_log) = (one.logs().unwrap().stdout, other.logs().unwrap().stdout);
+    let lines = |log: &Path| std::fs::read(log).unwrap().iter().filter(|byte| **byte == b'\n').count();
+    let more = async |log: &Path, count: usize| {
+        let enough = lines(log) + count;
+        until(|| lines(log) >= enough).await;
+    };
+    let pauses = async {
+        more(&one_log, 3).await;
+        engine.pause(&paused).await.unwrap();
+        engine.pause(&paused).await.unwrap();
+        // What was written before is still on its way for a moment.
+        more(&clock_log, 30).await;
+        let before = lines(&one_log);
+        more(&clock_log, 50).await;
+        assert_eq!(lines(&one_log), before, "it goes on while it is paused");
+        let found = stage.find().await;
+        assert!(found.iter().all(|found| found.running) && found.len() == 2, "{found:?}");
+        engine.resume(&paused).await.unwrap();
+        engine.resume(&paused).await.unwrap();
+        more(&one_log, 30).await;
+    };
+    tokio::select! {
+        exit = engine.wait(&paused, &mut one) => panic!("it ended by itself: {exit:?}"),
+        exit = engine.wait(&clock, &mut other) => panic!("it ended by itself: {exit:?}"),
+        () = pauses => {}
+    }
+}
+
+async fn a_paused_trial_can_be_stopped(stage: &Stage) {
+    let handle = stage.start_ready("sleeper", Does::Sleep).await;
+    stage.engine.pause(&handle).await.unwrap();
+    let asked = Instant::now();
+    stage.engine.stop(&handle, LONG).await.unwrap();
+    assert_eq!(stage.wait(&handle).await.exit.shell_code(), 143);
+    assert!(asked.elapsed() < LONG, "it heard nothing: {:?}", asked.elapsed());
+}
+
+async fn a_paused_trial_can_be_killed(stage: &Stage) {
+    let handle = stage.start_ready("stubborn", Does::Stubborn).await;
+    stage.engine.pause(&handle).await.unwrap();
+    stage.engine.stop(&handle, Duration::ZERO).await.unwrap();
+    assert_eq!(stage.wait(&handle).await.exit.shell_code(), 137);
+}
+
+async fn a_paused_trial_can_be_removed(stage: &Stage) {
+    let handle = stage.start_ready("stubborn", Does::Stubborn).await;
+    stage.engine.pause(&handle).await.unwrap();
+    stage.engine.remove(&handle).await.unwrap();
+    assert_eq!(stage.find().await, []);
+}
+
+async fn a_resumed_trial_listens_again(stage: &Stage) {
+    let handle = stage.start_ready("sleeper", Does::Sleep).await;
+    stage.engine.pause(&handle).await.unwrap();
+    stage.engine.resume(&handle).await.unwrap();
+    let mut output = Output::nowhere();
+    let (ended, stopped) = tokio::join!(stage.engine.wait(&handle, &mut output), stage.engine.stop(&handle, LONG));
+    assert!(stopped.is_ok(), "{stopped:?}");
+    assert_eq!(ended.unwrap().shell_code(), 143);
+}
+
+async fn pausing_what_does_not_run_is_no_error(stage: &Stage) {
+    let ended = stage.start("three", Does::Exit(3)).await;
+    assert_eq!(stage.wait(&ended).await.exit, Exit::Code(3));
+    let name = stage.engine.capabilities().engine;
+    let unknown = ["0123456789abcdef", "2147483647:1"].map(|id| Handle { engine: name, id: id.to_owned() });
+    for handle in unknown.iter().chain([&ended]) {
+        stage.engine.pause(handle).await.unwrap();
+        stage.engine.resume(handle).await.unwrap();
+    }
+    assert_eq!(stage.wait(&ended).await.exit, Exit::Code(3));
+}
+
+async fn another_combu_stops_a_paused_one(stage: &Stage) {
+    let handle = stage.start_ready("sleeper", Does::Sleep).await;
+    let other = stage.setup.connect();
+    other.pause(&handle).await.unwrap();
+    let (stopped, ended) = tokio::join!(other.stop(&handle, LONG), stage.wait(&handle));
+    assert!(stopped.is_ok(), "{stopped:?}");
+    assert_eq!(ended.exit.shell_code(), 143);
+}
+
 /// The engine of rehearsals.
 struct Rehearsal;
 
@@ -432,7 +521,9 @@ impl Setup for Rehearsal {
             Does::Stubborn => "echo ready; sleep 600; stubborn".to_owned(),
             Does::Sick => "sleep 600; sick".to_owned(),
             Does::Missing => "refuse no such program".to_owned(),
-            Does::Binary | Does::Megabytes | Does::Environment | Does::Folder => unreachable!("a fake does not"),
+            Does::Binary | Does::Megabytes | Does::Environment | Does::Folder | Does::Tick => {
+                unreachable!("a fake does not")
+            }
         };
         trial.cmd = Some(vec![steps]);
     }
@@ -444,7 +535,7 @@ pub(crate) struct Processes;
 impl Setup for Processes {
     fn connect(&self) -> Arc<dyn Engine> {
         let watch = Some(Path::new(env!("CARGO_BIN_EXE_combu")).to_owned());
-        Arc::new(Local::connect(&Settings { watch }).unwrap())
+        Arc::new(Local::connect(&Settings { watch, ..Settings::default() }).unwrap())
     }
 
     fn does(&self, trial: &mut Trial, does: &Does) {
@@ -491,6 +582,7 @@ pub(crate) fn shell(does: &Does) -> String {
         Does::Folder => "pwd".to_owned(),
         Does::Sleep => "trap 'exit 143' TERM; echo ready; sleep 600 & wait".to_owned(),
         Does::Stubborn => "trap '' TERM; echo ready; exec sleep 600".to_owned(),
+        Does::Tick => "while :; do echo tick; sleep 0.01; done".to_owned(),
         Does::Ready => "touch ready; exec sleep 600".to_owned(),
         Does::Sick => "exec sleep 600".to_owned(),
         Does::Missing => unreachable!("a shell is there"),
@@ -520,6 +612,11 @@ macro_rules! every {
             a_wait_may_be_dropped_and_called_again,
             a_trial_becomes_healthy,
             a_sick_trial_is_unhealthy,
+            a_paused_trial_can_be_stopped,
+            a_paused_trial_can_be_killed,
+            a_paused_trial_can_be_removed,
+            a_resumed_trial_listens_again,
+            pausing_what_does_not_run_is_no_error,
             a_trial_that_ended_is_not_healthy,
             $($more),+
         );
@@ -550,6 +647,8 @@ every!(
     a_trial_runs_in_its_working_folder,
     another_combu_finds_and_stops_it,
     another_combu_kills_a_stubborn_one,
+    another_combu_stops_a_paused_one,
+    a_paused_trial_makes_no_progress_until_it_is_resumed,
 );
 
 every!(
@@ -562,4 +661,6 @@ every!(
     a_trial_runs_in_its_working_folder,
     another_combu_finds_and_stops_it,
     another_combu_kills_a_stubborn_one,
+    another_combu_stops_a_paused_one,
+    a_paused_trial_makes_no_progress_until_it_is_resumed,
 );

@@ -445,6 +445,54 @@ async fn limits_and_settings_reach_the_container() {
 }
 
 #[tokio::test]
+async fn cores_and_niceness_reach_the_container() {
+    let Some(daemon) = daemon() else { return };
+    let line = "grep Cpus_allowed_list /proc/self/status | cut -f2; cat /sys/fs/cgroup/cpu/cpu.shares /sys/fs/cgroup/cpu.weight";
+    let mut launch = daemon.launch("a", line, |trial| trial.nice = Some(10));
+    launch.cores = vec![0];
+    let ended = run(&daemon, &launch).await;
+    // One of the two, as the host has cgroups of version 1 or 2; and runc has changed its way from shares to a weight.
+    let mut said = ended.text().lines();
+    assert_eq!(said.next(), Some("0"), "{}", ended.text());
+    let weight: u64 = said.next().expect("the container's own weight").parse().unwrap();
+    assert!(weight == 110 || weight < 39, "{weight}");
+    let host = inspect(&daemon, launch.trial.name.as_str()).await.unwrap().host_config.unwrap();
+    assert_eq!((host.cpuset_cpus.as_deref(), host.cpu_shares), (Some("0"), Some(110)));
+    // A daemon whose kernel has no disk weights says so in a warning, and starts the container without one.
+    assert!([None, Some(0), Some(11)].contains(&host.blkio_weight), "{:?}", host.blkio_weight);
+}
+
+#[tokio::test]
+async fn cores_that_the_host_lacks_are_refused() {
+    let Some(daemon) = daemon() else { return };
+    let mut launch = daemon.launch("a", "true", |_| {});
+    launch.cores = vec![4000];
+    let message = refusal(start(&daemon, &launch).await);
+    assert!(message.contains("4000"), "{message}");
+    assert!(daemon.engine.find(&selector(&daemon)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_gpu_that_the_daemon_cannot_give_is_refused_with_what_to_install() {
+    let Some(daemon) = daemon() else { return };
+    let refused = async |id: &str| {
+        let mut launch = daemon.launch("a", "true", |_| {});
+        // No host has so many: also where the daemon can give GPUs, this one is refused.
+        launch.gpus = vec![id.to_owned()];
+        refusal(start(&daemon, &launch).await)
+    };
+    let message = refused("4000").await;
+    if message.contains("could not select device driver") {
+        let words = "(the daemon cannot give GPUs to containers: install nvidia-container-toolkit on its machine, run \
+                     `nvidia-ctk runtime configure --runtime=docker` there, and restart it)";
+        assert!(message.ends_with(words), "{message}");
+    }
+    let message = refused("nvidia.com/gpu=4000").await;
+    assert!(message.contains("CDI"), "{message}");
+    assert!(daemon.engine.find(&selector(&daemon)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_published_port_answers_and_a_taken_one_is_refused() {
     let Some(daemon) = daemon() else { return };
     let port = |host| Port { ip: Some("127.0.0.1".to_owned()), host, container: 80, protocol: Protocol::Tcp };

@@ -28,7 +28,7 @@ fn with_engine(test: impl AsyncFnOnce(&Local, &Path)) {
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let local = Local::connect(&Settings { watch: Some(COMBU.into()) }).unwrap();
+        let local = Local::connect(&Settings { watch: Some(COMBU.into()), ..Settings::default() }).unwrap();
         tokio::time::timeout(GUARD, test(&local, folder.path())).await.expect("within a minute");
     });
 }
@@ -368,5 +368,68 @@ fn a_probe_that_cannot_run_is_told_in_words() {
         assert!(asked.is_err(), "decided before an endless start period is over");
         let none = Healthcheck { test: vec!["NONE".to_owned()], ..check };
         assert_eq!(local.healthy(&handle, &none).await.unwrap(), Health::Healthy);
+    });
+}
+
+#[test]
+fn a_local_trial_sees_the_gpus_it_was_given_and_no_others() {
+    with_engine(async |local, folder| {
+        let says = async |gpus: &[&str], own: Option<&str>| {
+            let mut launch = shell(folder, "echo $CUDA_DEVICE_ORDER ${CUDA_VISIBLE_DEVICES-unset}");
+            launch.gpus = gpus.iter().map(|id| (*id).to_owned()).collect();
+            let env = own.map(|own| ("CUDA_VISIBLE_DEVICES".to_owned(), own.to_owned()));
+            Arc::get_mut(&mut launch.trial).unwrap().env = env.into_iter().collect();
+            let handle = local.start(&launch).await.unwrap();
+            wait(local, folder, &handle).await.1.trim().to_owned()
+        };
+        assert_eq!(says(&["0", "2"], None).await, "PCI_BUS_ID 0,2");
+        assert_eq!(says(&["nvidia.com/gpu=1", "GPU-5a1b"], None).await, "PCI_BUS_ID 1,GPU-5a1b");
+        assert_eq!(says(&["0"], Some("7")).await, "7");
+        if std::env::var_os("CUDA_VISIBLE_DEVICES").is_none() {
+            assert_eq!(says(&[], None).await, "unset");
+        }
+    });
+}
+
+#[test]
+fn a_local_trial_and_its_children_run_on_its_cores_and_give_way() {
+    with_engine(async |local, folder| {
+        let line = "sh -c 'grep Cpus_allowed_list /proc/self/status; nice'; nice";
+        let says = async |cores: &[u32], nice| {
+            let mut launch = shell(folder, line);
+            launch.cores = cores.to_vec();
+            Arc::get_mut(&mut launch.trial).unwrap().nice = nice;
+            let handle = local.start(&launch).await.unwrap();
+            wait(local, folder, &handle).await.1
+        };
+        let own: u8 = says(&[], None).await.lines().last().unwrap().parse().unwrap();
+        let nicer = (own + 10).min(19);
+        assert_eq!(says(&[0], Some(10)).await, format!("Cpus_allowed_list:\t0\n{nicer}\n{nicer}\n"));
+        let mut launch = shell(folder, "true");
+        launch.cores = vec![1000];
+        let error = local.start(&launch).await.unwrap_err();
+        assert!(error.to_string().starts_with("cannot be pinned to the cores 1000: "), "{error}");
+    });
+}
+
+#[test]
+fn a_paused_trial_is_not_sick_for_answering_nobody() {
+    with_engine(async |local, folder| {
+        let check = Healthcheck {
+            test: ["CMD-SHELL", "echo asked >> asked; false"].map(str::to_owned).to_vec(),
+            interval: Some(Duration::from_millis(20)),
+            timeout: None,
+            retries: Some(1),
+            start_period: None,
+        };
+        let mut launch = shell(folder, "sleep 600");
+        Arc::get_mut(&mut launch.trial).unwrap().healthcheck = Some(check.clone());
+        let handle = local.start(&launch).await.unwrap();
+        local.pause(&handle).await.unwrap();
+        let asked = tokio::time::timeout(Duration::from_millis(500), local.healthy(&handle, &check)).await;
+        assert!(asked.is_err(), "decided while it was paused");
+        assert!(!folder.join("asked").exists());
+        local.resume(&handle).await.unwrap();
+        assert_eq!(local.healthy(&handle, &check).await.unwrap(), Health::Unhealthy);
     });
 }

@@ -12,6 +12,7 @@ mod docker_guest;
 mod docker_lab;
 mod docs;
 mod exit_codes;
+mod gpu_requests;
 mod harness;
 mod live_cli;
 mod local;

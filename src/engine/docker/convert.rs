@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointSettings, HealthConfig, HostConfig, Mount, MountType,
+    ContainerCreateBody, DeviceMapping, DeviceRequest, EndpointSettings, HealthConfig, HostConfig, Mount, MountType,
     MountVolumeOptions, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits,
 };
 
@@ -69,6 +69,9 @@ fn host_config(launch: &Launch) -> HostConfig {
         port_bindings: Some(ports(trial)).filter(|ports| !ports.is_empty()),
         mounts: some(trial.volumes.iter().map(|volume| mount(volume, launch)).collect()),
         nano_cpus: trial.cpus.map(|cpus| (cpus * 1e9).round() as i64),
+        cpuset_cpus: some(launch.cores.iter().map(u32::to_string).collect::<Vec<_>>()).map(|cores| cores.join(",")),
+        cpu_shares: nice(trial).map(cpu_shares),
+        blkio_weight: nice(trial).map(disk_weight),
         memory,
         // The same number means no swap: a trial over its limit is killed instead of slowing the machine down.
         memory_swap: memory,
@@ -88,6 +91,7 @@ fn host_config(launch: &Launch) -> HostConfig {
         ),
         tmpfs: Some(trial.tmpfs.clone().into_iter().collect::<HashMap<_, _>>()).filter(|tmpfs| !tmpfs.is_empty()),
         devices: some(trial.devices.iter().map(|device| device_mapping(device)).collect()),
+        device_requests: some(device_requests(&launch.gpus)),
         cap_add: some(trial.cap_add.clone()),
         extra_hosts: some(trial.extra_hosts.clone()),
         ..Default::default()
@@ -163,6 +167,51 @@ fn device_mapping(text: &str) -> DeviceMapping {
     }
 }
 
+/// What `docker run` sends for `--gpus '"device=0,1"'` and for `--device nvidia.com/gpu=0`: always explicit ids, since a
+/// count gives every container the same first GPUs (moby's `countToDevices`).
+fn device_requests(gpus: &[String]) -> Vec<DeviceRequest> {
+    let (cdi, plain): (Vec<_>, Vec<_>) = gpus.iter().cloned().partition(|id| is_cdi(id));
+    let plain = some(plain).map(|ids| DeviceRequest {
+        driver: Some(String::new()),
+        count: Some(0),
+        device_ids: Some(ids),
+        capabilities: Some(vec![vec!["gpu".to_owned()]]),
+        options: Some(HashMap::new()),
+    });
+    let cdi = some(cdi).map(|ids| DeviceRequest {
+        driver: Some("cdi".to_owned()),
+        count: Some(0),
+        device_ids: Some(ids),
+        capabilities: None,
+        options: None,
+    });
+    plain.into_iter().chain(cdi).collect()
+}
+
+/// Whether a device is named as the Container Device Interface does: `vendor/class=name`.
+fn is_cdi(id: &str) -> bool {
+    id.split_once('=').is_some_and(|(kind, name)| !name.is_empty() && kind.contains('/'))
+}
+
+/// How much a trial gives way, if it does.
+fn nice(trial: &Trial) -> Option<u8> {
+    trial.nice.filter(|nice| *nice > 0)
+}
+
+/// CPU shares, where 1024 are everybody's. Each level is a factor of 1.25, as in the kernel's own weights of processes
+/// (`sched_prio_to_weight` in kernel/sched/core.c); the kernel takes no fewer than 2.
+fn cpu_shares(nice: u8) -> i64 {
+    ((1024.0 / 1.25_f64.powi(i32::from(nice))).round() as i64).max(2)
+}
+
+/// The weight in the disk's queue, by the same factor, from 10 to 19 and so below what containers have that say nothing.
+///
+/// Their weight is 500 in the old CFQ scheduler only: it is 100 in BFQ, and 100 of cgroup v2's `io.weight`, for which
+/// runc stretches Docker's 10 to 1000 over 1 to 10000 (`ConvertBlkIOToIOWeightValue`), so that 20 is above 100 already.
+fn disk_weight(nice: u8) -> u16 {
+    ((100.0 / 1.25_f64.powi(i32::from(nice))).round() as u16).clamp(10, 19)
+}
+
 fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
@@ -176,7 +225,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{body, device_mapping, further_networks, whole_seconds};
+    use super::{body, cpu_shares, device_mapping, disk_weight, further_networks, is_cdi, whole_seconds};
     use crate::engine::Launch;
     use crate::model::label;
     use crate::model::name::Name;
@@ -333,6 +382,39 @@ mod tests {
         assert_eq!(seen("/dev/a:rw"), "/dev/a /dev/a rw");
         assert_eq!(seen("/dev/a:/dev/b"), "/dev/a /dev/b rwm");
         assert_eq!(seen("/dev/a:/dev/b:r"), "/dev/a /dev/b r");
+    }
+
+    #[test]
+    fn cores_gpus_and_niceness_reach_docker() {
+        let mut trial = Trial::new(Name::parse("solver").unwrap());
+        trial.nice = Some(10);
+        let mut launch = launch(trial.clone());
+        (launch.cores, launch.gpus) = (vec![0, 3], words("1 nvidia.com/gpu=0"));
+        let host = body(&launch, "0:0").host_config.unwrap();
+        assert_eq!(
+            (host.cpuset_cpus.as_deref(), host.cpu_shares, host.blkio_weight),
+            (Some("0,3"), Some(110), Some(11))
+        );
+        assert_eq!(host.device_requests.unwrap().len(), 2);
+        trial.nice = Some(0);
+        let host = body(&super::tests::launch(trial), "0:0").host_config.unwrap();
+        assert_eq!((host.cpuset_cpus, host.cpu_shares, host.blkio_weight), (None, None, None));
+    }
+
+    #[test]
+    fn each_level_of_niceness_is_the_kernels_and_never_raises_a_weight() {
+        // The kernel's own table for 1, 5, 10, 15 and 19.
+        assert_eq!([1, 5, 10, 15, 19].map(cpu_shares), [819, 336, 110, 36, 15]);
+        assert_eq!((cpu_shares(40), cpu_shares(255)), (2, 2));
+        assert_eq!([1, 5, 8, 9, 10, 19, 255].map(disk_weight), [19, 19, 17, 13, 11, 10, 10]);
+        // What runc makes of it for `io.weight`, where others have 100.
+        assert!((1..=19).map(|nice| 1 + (u64::from(disk_weight(nice)) - 10) * 9999 / 990).all(|weight| weight < 100));
+    }
+
+    #[test]
+    fn a_cdi_name_is_told_from_an_index_and_a_uuid() {
+        let ids = ["nvidia.com/gpu=0", "amd.com/gpu=all", "0", "GPU-1a", "a=b", "a/b=", "/dev/nvidia0"];
+        assert_eq!(ids.map(is_cdi), [true, true, false, false, false, false, false]);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::engine::docker::image::Images;
 use crate::engine::docker::logs::Pieces;
 use crate::engine::docker::network::Networks;
 use crate::engine::docker::start::Failure;
+use crate::engine::gpus::Places;
 use crate::engine::{
     Cleaned, Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Settings, Survey,
 };
@@ -46,6 +47,7 @@ pub struct Docker {
     config: Option<PathBuf>,
     images: Images,
     networks: Networks,
+    gpus: Places,
     /// What started containers write, until `wait` takes it.
     attached: Mutex<HashMap<String, Pieces>>,
 }
@@ -56,8 +58,8 @@ impl Docker {
     ///
     /// # Errors
     /// [`EngineError::Unreachable`] when nothing answers there.
-    pub async fn connect(_settings: &Settings) -> Result<Self, EngineError> {
-        Self::connect_as(&|name| std::env::var(name).ok().filter(|value| !value.is_empty())).await
+    pub async fn connect(settings: &Settings) -> Result<Self, EngineError> {
+        Self::connect_as(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()), settings).await
     }
 
     /// Connects to the daemon at an address, whatever the environment says: `unix:///run/docker.sock`.
@@ -65,10 +67,10 @@ impl Docker {
     /// # Errors
     /// [`EngineError::Unreachable`] when nothing answers there.
     pub async fn connect_to(host: &str) -> Result<Self, EngineError> {
-        Self::connect_as(&|name| (name == "DOCKER_HOST").then(|| host.to_owned())).await
+        Self::connect_as(&|name| (name == "DOCKER_HOST").then(|| host.to_owned()), &Settings::default()).await
     }
 
-    async fn connect_as(env: connect::Env<'_>) -> Result<Self, EngineError> {
+    async fn connect_as(env: connect::Env<'_>, settings: &Settings) -> Result<Self, EngineError> {
         let (daemon, capabilities) = connect::connect(env).await?;
         Ok(Self {
             daemon,
@@ -76,6 +78,7 @@ impl Docker {
             config: connect::config_folder(env),
             images: Images::default(),
             networks: Networks::default(),
+            gpus: Places::new(settings),
             attached: Mutex::default(),
         })
     }
@@ -131,6 +134,8 @@ impl Engine for Docker {
 
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
         let id = &handle.id;
+        // A frozen container hears no signal, and not every daemon thaws it by itself.
+        self.resume(handle).await?;
         let answer = if grace.is_zero() {
             call::steady(|| self.daemon.api.kill_container(id, None::<KillContainerOptions>)).await
         } else {
@@ -164,7 +169,8 @@ impl Engine for Docker {
     }
 
     async fn gpus(&self) -> Result<Vec<Gpu>, EngineError> {
-        Ok(Vec::new())
+        // A daemon elsewhere does not tell its host's GPUs, and this machine's would be the wrong ones.
+        if self.capabilities.here { self.gpus.look().await } else { Ok(Vec::new()) }
     }
 
     async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {

@@ -193,13 +193,29 @@ fn is_clash(error: &Error) -> bool {
 
 /// What a failed call means for the launch.
 fn failed(daemon: &Connection, launch: &Launch, verb: &str, error: Error) -> EngineError {
-    const FOR_GOOD: [&str; 4] =
-        ["already allocated", "address already in use", "could not select device driver", "OCI runtime"];
+    const FOR_GOOD: [&str; 5] =
+        ["already allocated", "address already in use", "select device driver", "CDI device", "OCI runtime"];
     let trial = launch.trial.name.as_str();
     let text = error.to_string();
     let client = status(&error).is_some_and(|status| (400..500).contains(&status));
     if client || FOR_GOOD.iter().any(|part| text.contains(part)) {
-        return EngineError::Refused { message: format!("failed to {verb} container `{trial}`: {}", message(&error)) };
+        let message = format!("failed to {verb} container `{trial}`: {}{}", message(&error), advice(&text));
+        return EngineError::Refused { message };
     }
     daemon.failure(format!("{verb} container `{trial}`"), error)
+}
+
+/// What to do about it, where the daemon's words do not say that.
+fn advice(text: &str) -> &'static str {
+    if text.contains(r#"select device driver "cdi""#) {
+        " (the daemon does not know CDI names: Docker does from version 25 on with `\"features\": {\"cdi\": true}` in \
+         its daemon.json; GPUs are also named by index, `0`)"
+    } else if text.contains("select device driver") {
+        " (the daemon cannot give GPUs to containers: install nvidia-container-toolkit on its machine, run \
+         `nvidia-ctk runtime configure --runtime=docker` there, and restart it)"
+    } else if text.contains("CDI device") {
+        " (`nvidia-ctk cdi list` on the daemon's machine lists the names there are)"
+    } else {
+        ""
+    }
 }

@@ -14,9 +14,10 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::Instant;
 
-use crate::engine::local::proc::Process;
-use crate::engine::local::{launch, proc};
+use crate::engine::local::place::Place;
+use crate::engine::local::proc::{self, Process};
 use crate::engine::{EngineError, Launch, Output};
+use crate::model::handle::Handle;
 use crate::model::outcome::Exit;
 
 /// How long a pipe may be silent after the attempt's end before we stop listening: only a process that left the group
@@ -53,6 +54,8 @@ struct State {
     dead_by: Option<Instant>,
     /// One who lived at the last look, after the leader's end.
     survivor: Option<Process>,
+    /// Whether it stands still.
+    paused: bool,
     /// Set when the group is gone: its number may be another's from then on.
     over: Option<Exit>,
 }
@@ -77,8 +80,8 @@ impl Attempt {
     ///
     /// # Errors
     /// When the system cannot start it; nothing runs then.
-    pub(super) fn start(mut command: Command, launch: Option<Launch>) -> Result<Self, EngineError> {
-        let mut child = command.spawn().map_err(|error| launch::failed(&command, error))?;
+    pub(super) fn start(mut command: Command, launch: Option<Launch>, place: &Place) -> Result<Self, EngineError> {
+        let mut child = place.spawn(&mut command)?;
         let pid = child.id().cast_signed();
         match Self::adopt(&mut child) {
             Ok((process, ending, pipes)) => Ok(Self {
@@ -86,7 +89,14 @@ impl Attempt {
                 launch,
                 group: Pid::from_raw(pid).expect("a child's number is not zero"),
                 ending,
-                state: Mutex::new(State { child, grace_until: None, dead_by: None, survivor: None, over: None }),
+                state: Mutex::new(State {
+                    child,
+                    grace_until: None,
+                    dead_by: None,
+                    survivor: None,
+                    paused: false,
+                    over: None,
+                }),
                 pipes: tokio::sync::Mutex::new(pipes),
             }),
             Err(source) => {
@@ -168,6 +178,7 @@ impl Attempt {
             {
                 let mut state = self.state();
                 state.grace_until = Some(state.grace_until.map_or(until, |earlier| earlier.min(until)));
+                state.paused = false;
                 if state.over.is_none() {
                     send(self.group, Signal::TERM);
                     // A stopped process (SIGSTOP) has to go on to hear that it should end.
@@ -189,6 +200,29 @@ impl Attempt {
             Ok(ended) => ended.map(drop),
             Err(_) => Err(unkillable(self.process)),
         }
+    }
+
+    /// Makes the whole group stand still, unless it is being stopped: then it has to go on to its end.
+    pub(super) fn pause(&self) {
+        let mut state = self.state();
+        if state.over.is_none() && state.grace_until.is_none() {
+            send(self.group, Signal::STOP);
+            state.paused = true;
+        }
+    }
+
+    /// Lets a paused group go on, whoever paused it.
+    pub(super) fn resume(&self) {
+        let mut state = self.state();
+        state.paused = false;
+        if state.over.is_none() {
+            send(self.group, Signal::CONT);
+        }
+    }
+
+    /// Whether it stands still because it was paused.
+    pub(super) fn is_paused(&self) -> bool {
+        self.state().paused
     }
 
     /// Reaps the ended leader; says until when others of its group may go on or take to die, or makes an end.
@@ -320,6 +354,14 @@ pub(super) async fn stop_foreign(process: Process, grace: Duration) -> Result<()
     Err(unkillable(process))
 }
 
+/// Signals the group of a process that is not our child, unless it has ended.
+pub(super) fn signal_foreign(handle: &Handle, signal: Signal) {
+    let stat = Process::parse(&handle.id).and_then(Process::alive);
+    if let Some(group) = stat.and_then(|stat| Pid::from_raw(stat.group)) {
+        send(group, signal);
+    }
+}
+
 /// Signals a group. Its end just before, or members of another user, are no error: there is nothing else to try.
 pub(super) fn send(group: Pid, signal: Signal) {
     let _gone = rustix::process::kill_process_group(group, signal);
@@ -365,13 +407,14 @@ mod tests {
 
     use super::{Attempt, Ending, is_alive};
     use crate::engine::Output;
+    use crate::engine::local::place::Place;
     use crate::engine::local::proc::Process;
     use crate::model::outcome::Exit;
 
     fn attempt(line: &str) -> Attempt {
         let mut command = Command::new("sh");
         command.args(["-c", line]).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Attempt::start(command, None).expect("there is a shell")
+        Attempt::start(command, None, &Place::default()).expect("there is a shell")
     }
 
     #[tokio::test]

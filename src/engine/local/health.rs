@@ -51,17 +51,29 @@ pub(super) async fn verdict(
         // An attempt that has ended is not healthy, whatever a probe says.
         biased;
         ended = attempt.ended() => ended.map(|_| Health::Ended),
-        healthy = probe(launch, &words, check, token) => healthy.map(|healthy| if healthy { Health::Healthy } else { Health::Unhealthy }),
+        healthy = probe(attempt, launch, &words, check, token) => healthy.map(|healthy| if healthy { Health::Healthy } else { Health::Unhealthy }),
     }
 }
 
-async fn probe(launch: &Launch, words: &[&str], check: &Healthcheck, token: Option<&str>) -> Result<bool, EngineError> {
+async fn probe(
+    attempt: &Attempt,
+    launch: &Launch,
+    words: &[&str],
+    check: &Healthcheck,
+    token: Option<&str>,
+) -> Result<bool, EngineError> {
     let or = |given: Option<Duration>, default| given.filter(|given| !given.is_zero()).unwrap_or(default).min(CENTURY);
     let (interval, timeout) = (or(check.interval, INTERVAL), or(check.timeout, TIMEOUT));
     let retries = check.retries.filter(|retries| *retries > 0).unwrap_or(RETRIES);
     let (mut failures, mut pause) = (0, QUICK);
     let mut counts_from = Instant::now() + check.start_period.unwrap_or_default().min(CENTURY) + interval;
     loop {
+        // What stands still answers nobody, and is not sick for that.
+        if attempt.is_paused() {
+            tokio::time::sleep(QUICK).await;
+            counts_from = counts_from.max(Instant::now() + interval);
+            continue;
+        }
         let outcome = match launch::probe(launch, words, token) {
             Ok(command) => passes(command, timeout).await,
             Err(error) => Err(error),
@@ -70,7 +82,8 @@ async fn probe(launch: &Launch, words: &[&str], check: &Healthcheck, token: Opti
             return Ok(true);
         }
         let now = Instant::now();
-        if now >= counts_from {
+        // A probe may have been cut in half by a pause.
+        if now >= counts_from && !attempt.is_paused() {
             failures += 1;
             counts_from = now + interval;
             if failures >= retries {

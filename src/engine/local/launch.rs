@@ -79,9 +79,19 @@ fn prepared(launch: &Launch, words: &[&str]) -> Result<Command, EngineError> {
     let mut command = Command::new(path);
     command.arg0(program).args(arguments).current_dir(folder);
     command.envs(launch.env.iter().map(|(name, value)| (name, value))).envs(&launch.trial.env);
+    if !launch.gpus.is_empty() && !launch.trial.env.contains_key("CUDA_VISIBLE_DEVICES") {
+        // By its own order CUDA's 0 is the fastest GPU, and not the one that `nvidia-smi` calls 0.
+        command.env("CUDA_DEVICE_ORDER", "PCI_BUS_ID").env("CUDA_VISIBLE_DEVICES", visible(&launch.gpus));
+    }
     // A group of its own: it is killed as one, and the terminal's Ctrl-C reaches combu alone.
     command.process_group(0).stdin(Stdio::null());
     Ok(command)
+}
+
+/// Ids as CUDA takes them: of a CDI name (`nvidia.com/gpu=0`) what is behind the `=`.
+fn visible(gpus: &[String]) -> String {
+    let ids: Vec<&str> = gpus.iter().map(|id| id.rsplit_once('=').map_or(id.as_str(), |(_, name)| name)).collect();
+    ids.join(",")
 }
 
 fn folder(launch: &Launch) -> Result<PathBuf, EngineError> {

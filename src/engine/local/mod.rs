@@ -1,11 +1,13 @@
 //! The local engine: trials as process groups of this machine, with the manners of containers.
 //!
 //! It needs no daemon: `/proc` is its memory. What has ended leaves nothing behind, and what runs is found by the
-//! labels in its environment, by any combu of the same user. It never limits what a trial may use.
+//! labels in its environment, by any combu of the same user. It never limits how much a trial may use; only on which
+//! cores, at which priority, and of which GPUs.
 
 mod attempt;
 mod health;
 mod launch;
+mod place;
 mod proc;
 mod watch;
 
@@ -16,8 +18,11 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rustix::process::Signal;
 
+use crate::engine::gpus::Places;
 use crate::engine::local::attempt::Attempt;
+use crate::engine::local::place::Place;
 use crate::engine::local::proc::{Group, Process};
 use crate::engine::local::watch::Watch;
 use crate::engine::{
@@ -39,6 +44,7 @@ pub struct Local {
     /// The attempts this engine started and that were not removed, by handle.
     attempts: Mutex<HashMap<String, Known>>,
     watch: Option<Guard>,
+    gpus: Places,
 }
 
 /// An attempt of ours, as far as it is still needed.
@@ -83,10 +89,11 @@ impl Local {
                 memory: proc::memory(),
                 starts: (4 * cpus).max(8),
                 images: false,
-                acts_on: &["cmd", "entrypoint", "env", "workdir", "user", "healthcheck"],
+                acts_on: &["cmd", "entrypoint", "env", "workdir", "user", "healthcheck", "gpus", "pin", "nice"],
             },
             attempts: Mutex::default(),
             watch: settings.watch.as_ref().map(guard),
+            gpus: Places::new(settings),
         })
     }
 
@@ -134,7 +141,7 @@ impl Engine for Local {
             guard.raise()?;
         }
         let kept = launch.trial.healthcheck.is_some().then(|| launch.clone());
-        let attempt = Attempt::start(command, kept)?;
+        let attempt = Attempt::start(command, kept, &Place::of(launch))?;
         if let Some(guard) = &self.watch {
             guard.started(attempt.process);
         }
@@ -179,16 +186,26 @@ impl Engine for Local {
         }
     }
 
-    async fn pause(&self, _handle: &Handle) -> Result<(), EngineError> {
+    async fn pause(&self, handle: &Handle) -> Result<(), EngineError> {
+        match self.known(handle) {
+            Some(Known::Started(attempt)) => attempt.pause(),
+            Some(Known::Ended(_)) => {}
+            None => attempt::signal_foreign(handle, Signal::STOP),
+        }
         Ok(())
     }
 
-    async fn resume(&self, _handle: &Handle) -> Result<(), EngineError> {
+    async fn resume(&self, handle: &Handle) -> Result<(), EngineError> {
+        match self.known(handle) {
+            Some(Known::Started(attempt)) => attempt.resume(),
+            Some(Known::Ended(_)) => {}
+            None => attempt::signal_foreign(handle, Signal::CONT),
+        }
         Ok(())
     }
 
     async fn gpus(&self) -> Result<Vec<Gpu>, EngineError> {
-        Ok(Vec::new())
+        self.gpus.look().await
     }
 
     async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {
