@@ -10,7 +10,7 @@ pub(crate) const TABLE: [(u8, &str); 9] = [
     (USAGE, "usage, spec or script error, or something stands in the way; nothing was started"),
     (NOTHING, "nothing selected: there is no trial to run"),
     (FAILED, "some trial failed"),
-    (HALTED, "the run was halted by its policy (`--halt`)"),
+    (HALTED, "the run was halted by its policy (`--halt`), or its time was up (`--time-budget`)"),
     (ENGINE, "the engine is unreachable or refused"),
     (INTERRUPTED, "interrupted by SIGINT; its trials were stopped, unless a third signal ended combu at once"),
     (TERMINATED, "interrupted by SIGTERM; its trials were stopped, unless a third signal ended combu at once"),

@@ -1,18 +1,41 @@
 //! Signals: the first SIGINT or SIGTERM stops the runs of this process, the second kills their trials, and the third ends
-//! the process, whatever keeps it.
+//! the process, whatever keeps it. SIGTSTP (Ctrl-Z) pauses the trials before the process stops, and SIGCONT lets them go on.
 
 use std::future::pending;
+use std::pin::Pin;
 use std::time::Duration;
 
+use rustix::process::{getpid, kill_process};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{sleep, timeout};
 
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
+use crate::run::interrupt::Interrupt;
 use crate::run::session::Session;
 
 /// How long the last message may take: what keeps the process may be the terminal itself.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long the process does not stop because trials do not stand still yet: whoever presses Ctrl-Z wants the prompt, and
+/// an engine that is out of reach pauses nothing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Time for the reports to say that the runs are suspended, and to take their bars away.
+const REPORT: Duration = Duration::from_millis(100);
+
+/// The time between a SIGTSTP and the process's stop.
+type Pausing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The signals that this process listens to.
+struct Signals {
+    int: Option<Signal>,
+    hup: Option<Signal>,
+    term: Option<Signal>,
+    tstp: Option<Signal>,
+    cont: Option<Signal>,
+}
 
 /// Passes signals on to the session's runs from now on; `kill` is the command that removes what they leave.
 ///
@@ -23,25 +46,47 @@ pub(crate) fn listen(session: &Session, kill: String, ui: &Ui) -> Result<(), Cli
     let _inside = session.tokio().enter();
     // Where it cannot be read, nothing is known to be ignored.
     let ignored = std::fs::read_to_string("/proc/self/status").map_or(0, |status| ignored(&status));
-    let mut int = unless_ignored(ignored, SignalKind::interrupt())?;
-    // A terminal that closes ends the run as `kill` would; --detach and nohup are how a run outlives its terminal.
-    let mut hup = unless_ignored(ignored, SignalKind::hangup())?;
-    // Never ignored: it is how `kill` ends a run.
-    let mut term = unless_ignored(0, SignalKind::terminate())?;
+    let mut signals = Signals {
+        int: unless_ignored(ignored, SignalKind::interrupt())?,
+        // A terminal that closes ends the run as `kill` would; --detach and nohup are how a run outlives its terminal.
+        hup: unless_ignored(ignored, SignalKind::hangup())?,
+        // Never ignored: it is how `kill` ends a run.
+        term: unless_ignored(0, SignalKind::terminate())?,
+        tstp: unless_ignored(ignored, stop_of_a_terminal())?,
+        cont: unless_ignored(0, continuation())?,
+    };
     session.tokio().spawn(async move {
         let mut count = 0;
+        let mut pausing: Pausing = Box::pin(pending());
         loop {
             let by = tokio::select! {
-                () = next(&mut int) => "SIGINT",
-                () = next(&mut term) => "SIGTERM",
-                () = next(&mut hup) => {
+                biased;
+                () = next(&mut signals.int) => "SIGINT",
+                () = next(&mut signals.term) => "SIGTERM",
+                () = next(&mut signals.hup) => {
                     // Shell and system may both tell of the same end of a terminal, so it never means "at once".
                     if count > 0 {
                         continue;
                     }
                     "SIGTERM"
                 }
+                () = next(&mut signals.cont) => {
+                    pausing = Box::pin(pending());
+                    interrupt.resume("SIGCONT");
+                    continue;
+                }
+                () = next(&mut signals.tstp) => {
+                    pausing = Box::pin(pause(&interrupt));
+                    continue;
+                }
+                () = &mut pausing => {
+                    pausing = Box::pin(pending());
+                    stand_still(&interrupt);
+                    continue;
+                }
             };
+            // Whoever wants it to end does not want it to stop first.
+            pausing = Box::pin(pending());
             count += 1;
             if count > 2 {
                 end(&ui, exit::of_signal(by), &kill).await;
@@ -50,6 +95,32 @@ pub(crate) fn listen(session: &Session, kill: String, ui: &Ui) -> Result<(), Cli
         }
     });
     Ok(())
+}
+
+/// Pauses every trial, and waits until they stand still.
+fn pause(interrupt: &Interrupt) -> impl Future<Output = ()> + Send + use<> {
+    let still = interrupt.suspend("SIGTSTP");
+    async move {
+        let _in_time = timeout(PATIENCE, still).await;
+        sleep(REPORT).await;
+    }
+}
+
+/// Stops this process until somebody sends SIGCONT: a shell's `fg`, or `kill -CONT`.
+fn stand_still(interrupt: &Interrupt) {
+    // Not the default action of SIGTSTP: a process without a terminal, as after --detach, would ignore it. Should it be
+    // refused, nothing would ever send SIGCONT.
+    if kill_process(getpid(), rustix::process::Signal::STOP).is_err() {
+        interrupt.resume("SIGCONT");
+    }
+}
+
+fn stop_of_a_terminal() -> SignalKind {
+    SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw())
+}
+
+fn continuation() -> SignalKind {
+    SignalKind::from_raw(rustix::process::Signal::CONT.as_raw())
 }
 
 /// Ends the process.

@@ -236,5 +236,7 @@ fn terminate(live: &LiveRun) {
     if let Some(pid) = pid {
         // It may end by itself just now; the wait that follows tells.
         let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        // A process that was stopped by Ctrl-Z takes no signal before it goes on.
+        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::CONT);
     }
 }

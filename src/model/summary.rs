@@ -42,6 +42,11 @@ pub struct TrialResult {
     pub state: State,
     /// Attempts so far.
     pub attempts: u32,
+    /// Whether it succeeded after an attempt that failed; one that the engine lost says nothing against it.
+    pub flaky: bool,
+    /// Whether an attempt has failed so far.
+    #[serde(skip)]
+    failed_before: bool,
     /// Seconds of its last attempt, once that ended.
     #[serde(serialize_with = "seconds")]
     pub elapsed: Duration,
@@ -80,6 +85,8 @@ pub struct Counts {
     pub total: usize,
     /// Succeeded, or services that were stopped.
     pub succeeded: usize,
+    /// Those of them that are flaky.
+    pub flaky: usize,
     /// Ended badly.
     pub failed: usize,
     /// Never started.
@@ -116,23 +123,31 @@ impl Summary {
                 let at = event.at;
                 self.change(trial, |result| result.state = State::Running(at));
             }
-            Fact::AttemptEnded { trial, elapsed, logs, .. } => self.change(trial, |result| {
+            Fact::AttemptEnded { trial, outcome, elapsed, logs, .. } => self.change(trial, |result| {
                 result.state = State::Waiting;
+                result.failed_before |= outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. });
                 result.elapsed = *elapsed;
                 result.logs.clone_from(logs);
             }),
             Fact::TrialEnded { trial, outcome, elapsed, attempts } => self.change(trial, |result| {
                 result.state = State::Ended(outcome.clone());
+                result.flaky = outcome.is_success() && result.failed_before;
                 result.attempts = *attempts;
                 result.elapsed = *elapsed;
             }),
+            Fact::RetryScheduled { trial, memory: Some(memory), .. } => {
+                self.change(trial, |result| Arc::make_mut(&mut result.trial).memory = Some(*memory));
+            }
             Fact::CommandTaken { command: crate::model::command::Command::Retry { trial } } => {
                 let trial = Arc::new((**trial).clone());
                 self.change(&trial.name.clone(), |result| {
                     result.trial = trial;
                 });
             }
-            Fact::TrialReopened { trial } => self.change(trial, |result| result.state = State::Waiting),
+            Fact::TrialReopened { trial } => self.change(trial, |result| {
+                result.state = State::Waiting;
+                result.flaky = false;
+            }),
             Fact::Warned { message } | Fact::CommandRefused { message, .. } => self.warnings.push(message.clone()),
             Fact::RunEnded { early, elapsed } => {
                 self.early.clone_from(early);
@@ -151,6 +166,7 @@ impl Summary {
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { total: self.results.len(), ..Counts::default() };
         for result in &self.results {
+            counts.flaky += usize::from(result.flaky);
             *match &result.state {
                 State::Waiting => &mut counts.waiting,
                 State::Starting | State::Running(_) => &mut counts.running,
@@ -176,6 +192,8 @@ impl Summary {
             service,
             state: State::Waiting,
             attempts: 0,
+            flaky: false,
+            failed_before: false,
             elapsed: Duration::ZERO,
             logs: None,
         });

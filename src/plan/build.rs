@@ -221,6 +221,7 @@ mod tests {
             after(trial("lonely", "x"), "lonely", None),
             Trial { image: None, ..trial("bare", "x") },
             Trial { cpus: Some(4.0), memory: Some(2 << 30), ..trial("huge", "x") },
+            Trial { retries: Some(Retries { memory_factor: Some(2.0), ..Retries::count(1) }), ..trial("climber", "x") },
             Trial { service: Some(true), ..trial("server", "x") },
             after(trial("waiter", "x"), "server", Some(Condition::Completed)),
             Trial { engine: Some(EngineName::Local), ..trial("process", "x") },
@@ -240,6 +241,8 @@ mod tests {
           ask for less, or run it on a larger host
         `huge` asks for 2048 MiB of memory, but the engine's host has 1024 MiB
           ask for less, or run it on a larger host
+        `climber` has a `memory_factor` in its `retries` and no `memory` to multiply
+          give it a `memory`, or `retries` of its own without `memory_factor`
         trials depend on each other in a circle: `left` -> `right` -> `left`
           remove one of these from `depends`
         "#);

@@ -133,6 +133,11 @@ pub enum Problem {
         /// What it asks for.
         cpus: Option<f64>,
     },
+    /// A trial gets more memory after running out of it, and has no limit that could be raised.
+    NoMemory {
+        /// The trial.
+        trial: Name,
+    },
 }
 
 impl Problem {
@@ -164,6 +169,9 @@ impl Problem {
                 "say how much there is of it: `--limit {limit}=1`, or `limits: {{{limit}: 1}}` at the top level of the spec"
             )),
             Self::PinnedToParts { .. } => Some("give it a whole number of `cpus`, such as 1".to_owned()),
+            Self::NoMemory { .. } => {
+                Some("give it a `memory`, or `retries` of its own without `memory_factor`".to_owned())
+            }
             _ => None,
         }
     }
@@ -221,6 +229,9 @@ impl fmt::Display for Problem {
             }
             Self::PinnedToParts { trial, cpus: None } => {
                 write!(f, "`{trial}` is pinned to cores of its own, and does not say how many: it has no `cpus`")
+            }
+            Self::NoMemory { trial } => {
+                write!(f, "`{trial}` has a `memory_factor` in its `retries` and no `memory` to multiply")
             }
         }
     }

@@ -31,6 +31,11 @@ pub(super) fn check(
         if engine == EngineName::Docker && trial.image.is_none() {
             problems.push(Problem::NoImage { trial: trial.name.clone(), engine });
         }
+        // A service gets its retries from the run's options more often than not, and is seldom limited.
+        let climbs = trial.retries.as_ref().is_some_and(|retries| retries.memory_factor.is_some());
+        if climbs && trial.memory.is_none() && trial.service != Some(true) {
+            problems.push(Problem::NoMemory { trial: trial.name.clone() });
+        }
         check_limits(trial, options, problems);
         if trial.pin && trial.cpus.is_none_or(|cpus| cpus.fract() != 0.0) {
             problems.push(Problem::PinnedToParts { trial: trial.name.clone(), cpus: trial.cpus });

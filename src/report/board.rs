@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use console::{Alignment, measure_text_width, pad_str};
 
+use crate::model::command::Command;
 use crate::model::event::{Event, Fact};
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
@@ -27,6 +28,8 @@ pub(crate) struct Board {
     parallel: usize,
     /// Milliseconds since 1970-01-01 UTC.
     started: u64,
+    /// Since when the run is suspended, if it is; all times stand still then.
+    suspended: Option<u64>,
     running: HashMap<Name, Running>,
     /// Running trials are shown in the order they were started.
     serial: u64,
@@ -45,6 +48,7 @@ struct Running {
     /// Absent while it is being started. Milliseconds since 1970-01-01 UTC.
     since: Option<u64>,
     is_stopping: bool,
+    is_slow: bool,
 }
 
 impl Board {
@@ -67,13 +71,26 @@ impl Board {
             }
             Fact::AttemptStarting { trial, attempt, .. } => {
                 self.serial += 1;
-                let running = Running { serial: self.serial, attempt: *attempt, since: None, is_stopping: false };
+                let running =
+                    Running { serial: self.serial, attempt: *attempt, since: None, is_stopping: false, is_slow: false };
                 self.running.insert(trial.clone(), running);
             }
             Fact::AttemptStarted { trial, .. } => {
                 if let Some(running) = self.running.get_mut(trial) {
                     running.since = Some(event.at);
                 }
+            }
+            Fact::Slow { trial, .. } => {
+                if let Some(running) = self.running.get_mut(trial) {
+                    running.is_slow = true;
+                }
+            }
+            Fact::CommandTaken { command: Command::Suspend { .. } } => {
+                self.suspended.get_or_insert(event.at);
+            }
+            // What is stopped goes on for it.
+            Fact::CommandTaken { command: Command::Resume { .. } | Command::Cancel { .. } } | Fact::Halted { .. } => {
+                self.go_on(event.at);
             }
             Fact::Stopping { trial, .. } => {
                 if let Some(running) = self.running.get_mut(trial) {
@@ -83,6 +100,16 @@ impl Board {
             Fact::AttemptEnded { trial, .. } => drop(self.running.remove(trial)),
             Fact::TrialEnded { trial, outcome, elapsed, .. } => self.trial_ended(trial, outcome, *elapsed),
             _ => {}
+        }
+    }
+
+    /// The run is no longer suspended: everything is so much younger than the clock says.
+    fn go_on(&mut self, now: u64) {
+        let Some(since) = self.suspended.take() else { return };
+        let stood = now.saturating_sub(since);
+        self.started += stood;
+        for running in self.running.values_mut() {
+            running.since = running.since.map(|since| since + stood);
         }
     }
 
@@ -102,6 +129,7 @@ impl Board {
 
     /// The lines at `now` (milliseconds since 1970-01-01 UTC), none wider than `style.width`, at most `rows`.
     pub(crate) fn lines(&self, now: u64, style: &Style, rows: usize) -> Vec<String> {
+        let now = self.suspended.map_or(now, |since| since.min(now));
         let mut lines = vec![self.head(now, style)];
         let preparing = self.preparing.iter().take(PREPARING);
         lines.extend(preparing.map(|(object, state)| format!("  {}: {}", clean(object), clean(state))));
@@ -130,7 +158,9 @@ impl Board {
         if self.tally.failed > 0 {
             parts.push(style.red(&format!("{} failed", self.tally.failed)));
         }
-        if !self.running.is_empty() {
+        if self.suspended.is_some() {
+            parts.push(style.yellow("suspended"));
+        } else if !self.running.is_empty() {
             parts.push(format!("{} running", self.running.len()));
         }
         parts.push(elapsed(between(self.started, now)));
@@ -172,6 +202,9 @@ impl Running {
             None => "starting".to_owned(),
             Some(since) => elapsed(between(since, now)),
         };
+        if self.is_slow {
+            text.push_str(", slow");
+        }
         if self.is_stopping {
             text.push_str(", stopping");
         }
@@ -192,6 +225,7 @@ mod tests {
     use std::time::Duration;
 
     use super::Board;
+    use crate::model::command::Command;
     use crate::model::event::Fact;
     use crate::model::outcome::{Exit, Outcome};
     use crate::report::style::Style;
@@ -225,6 +259,29 @@ mod tests {
         };
         script.fact(fact.clone());
         assert_eq!(board(&script).left(20_000), Some(Duration::from_millis(17_500)));
+    }
+
+    #[test]
+    fn times_stand_still_while_the_run_is_suspended() {
+        let mut script = Script::new("sweep", &["a1", "a2"], &[], 2);
+        script.start("a1", 1);
+        script.at = 9_000;
+        script.fact(Fact::Slow { trial: name("a1"), elapsed: Duration::from_secs(9) });
+        script.at = 10_000;
+        let by = || "SIGTSTP".to_owned();
+        script.fact(Fact::CommandTaken { command: Command::Suspend { by: by() } });
+        let lines = |script: &Script, now| board(script).lines(now, &Style::PLAIN, 9).join("\n");
+        assert_eq!(
+            lines(&script, 70_000),
+            "sweep [------------------------------] 0/2, suspended, 10s\n  a1  10s, slow"
+        );
+        script.at = 70_000;
+        script.fact(Fact::CommandTaken { command: Command::Resume { by: by() } });
+        script.start("a2", 1);
+        assert_eq!(
+            lines(&script, 72_000),
+            "sweep [------------------------------] 0/2, 2 running, 12s\n  a1  12s, slow\n  a2  2s"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
 
+use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Sink};
 use crate::report::ByRun;
 use crate::report::board::Board;
@@ -120,8 +121,16 @@ impl Sink for Progress {
         if told.is_notable && !told.lines.is_empty() {
             self.bar.println(told.lines.join("\n"));
         }
-        if matches!(event.fact, Fact::RunStarted { .. }) {
-            self.show();
+        match &event.fact {
+            Fact::RunStarted { .. } => self.show(),
+            // The terminal is somebody else's until the run goes on.
+            Fact::CommandTaken { command: Command::Suspend { .. } } => self.hide(),
+            Fact::CommandTaken { command: Command::Resume { .. } | Command::Cancel { .. } }
+                if left > 0 && self.bar.is_finished() =>
+            {
+                self.show();
+            }
+            _ => {}
         }
         if is_last {
             lock(&self.tellers).remove(&event.run);
@@ -337,5 +346,25 @@ mod tests {
         script.fact(Fact::CommandTaken { command: Command::Cancel { by: "SIGINT".into() } });
         feed(&mut progress, &mut script);
         assert!(terminal.contents().starts_with("      stop    asked for by SIGINT: what runs is being stopped\n"));
+    }
+
+    #[test]
+    fn the_bars_are_away_while_the_run_is_suspended() {
+        let terminal = InMemoryTerm::new(10, 80);
+        let mut progress = on(&terminal);
+        let mut script = sweep(3, 1);
+        script.start("trial-1", 1).fact(Fact::CommandTaken { command: Command::Suspend { by: "SIGTSTP".into() } });
+        feed(&mut progress, &mut script);
+        let suspended = "      suspend asked for by SIGTSTP: what runs is paused, nothing more is started";
+        assert_eq!(terminal.contents(), suspended);
+        script.at = 60_000;
+        script.fact(Fact::CommandTaken { command: Command::Resume { by: "SIGCONT".into() } });
+        feed(&mut progress, &mut script);
+        insta::assert_snapshot!(terminal.contents(), @"
+              suspend asked for by SIGTSTP: what runs is paused, nothing more is started
+              resume  asked for by SIGCONT
+        sweep [------------------------------] 0/3, 1 running, 5s
+          trial-1  5s
+        ");
     }
 }

@@ -148,6 +148,15 @@ pub fn bytes(size: u64) -> String {
     format!("{rest:.1} TiB")
 }
 
+/// An amount of memory: `512 MiB`.
+pub fn size(bytes: u64) -> String {
+    if bytes < 1 << 20 {
+        counted(usize::try_from(bytes).unwrap_or(usize::MAX), "byte")
+    } else {
+        format!("{} MiB", bytes >> 20)
+    }
+}
+
 /// A number with its noun: `1 trial`, `2 trials`.
 pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })

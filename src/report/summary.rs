@@ -31,6 +31,7 @@ pub fn summary(summary: &Summary, next: &Next<'_>, style: &Style) -> String {
     };
     warnings(summary, style).iter().for_each(|line| say(line));
     skipped(summary, style).iter().for_each(|line| say(line));
+    flaky(summary, style).iter().for_each(|line| say(line));
     let failed: Vec<&TrialResult> =
         summary.results.iter().filter(|result| result.outcome().is_some_and(Outcome::is_failure)).collect();
     if !failed.is_empty() {
@@ -49,7 +50,7 @@ pub fn summary(summary: &Summary, next: &Next<'_>, style: &Style) -> String {
     text
 }
 
-/// `10 trials: 8 succeeded, 1 failed, 1 skipped in 12.3s`
+/// `10 trials: 8 succeeded (1 flaky), 1 failed, 1 skipped in 12.3s`
 fn counts(summary: &Summary, style: &Style) -> String {
     let counts = summary.counts();
     let parts = [
@@ -60,8 +61,12 @@ fn counts(summary: &Summary, style: &Style) -> String {
         (counts.running, "running"),
         (counts.waiting, "waiting"),
     ];
-    let parts: Vec<String> =
+    let mut parts: Vec<String> =
         parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();
+    if counts.flaky > 0 {
+        // Whatever is flaky has succeeded, which comes first.
+        parts[0].push_str(&format!(" ({} flaky)", counts.flaky));
+    }
     let verdict = if summary.ok() { style.green(&parts.join(", ")) } else { style.red(&parts.join(", ")) };
     let time = summary.elapsed.map(|elapsed| format!(" in {}", took(elapsed))).unwrap_or_default();
     format!("{}: {verdict}{time}", counted(counts.total, "trial"))
@@ -116,6 +121,22 @@ fn skipped(summary: &Summary, style: &Style) -> Vec<String> {
         lines.extend(style.wrap(&style.yellow("skipped: "), &format!("{who} because {}", clean(because)), 2));
     }
     lines.extend(more(reasons.len(), "reason"));
+    lines
+}
+
+/// Which trials are flaky, and the attempt that succeeded.
+fn flaky(summary: &Summary, style: &Style) -> Vec<String> {
+    let flaky: Vec<&TrialResult> = summary.results.iter().filter(|result| result.flaky).collect();
+    let names: Vec<String> = flaky
+        .iter()
+        .take(MOST)
+        .map(|result| format!("`{}` (attempt {})", result.trial.name, result.attempts))
+        .collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = style.wrap(&style.yellow("flaky: "), &names.join(", "), 2);
+    lines.extend(more(flaky.len(), "flaky trial"));
     lines
 }
 

@@ -1,13 +1,13 @@
 //! Tells events as lines of text: what the plain report prints, and what the bars print above themselves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::model::command::Command;
 use crate::model::event::{Early, Event, Fact, Logs};
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
-use crate::report::style::{Style, clean, counted, shown, took};
+use crate::report::style::{Style, clean, counted, shown, size, took};
 use crate::report::tail::{tail, telling};
 use crate::report::tally::{Tally, goes_on};
 
@@ -25,6 +25,8 @@ pub(crate) struct Teller {
     tally: Tally,
     /// Logs of attempts whose trials have not ended yet.
     logs: HashMap<Name, Logs>,
+    /// Trials of which an attempt failed.
+    failed: HashSet<Name>,
     /// State last told of what is being prepared.
     prepared: HashMap<String, String>,
     /// Everything is being stopped; why was told once, for all.
@@ -54,6 +56,7 @@ impl Teller {
             style,
             tally: Tally::default(),
             logs: HashMap::new(),
+            failed: HashSet::new(),
             prepared: HashMap::new(),
             is_stopping: false,
             tails: 0,
@@ -64,20 +67,28 @@ impl Teller {
     pub(crate) fn tell(&mut self, event: &Event) -> Told {
         self.tally.add(event);
         match &event.fact {
-            Fact::AttemptEnded { trial, logs: Some(logs), .. } => {
-                self.logs.insert(trial.clone(), logs.clone());
+            Fact::AttemptEnded { trial, outcome, logs, .. } => {
+                self.logs.extend(logs.iter().map(|logs| (trial.clone(), logs.clone())));
+                if outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. }) {
+                    self.failed.insert(trial.clone());
+                }
                 Told::default()
             }
             Fact::TrialEnded { trial, attempts, outcome, elapsed } => {
                 self.trial_ended(trial, *attempts, outcome, *elapsed)
             }
-            Fact::RetryScheduled { trial, attempt, delay, .. } => {
-                let text = format!(
-                    "attempt {attempt} {}",
-                    if delay.is_zero() { "now".into() } else { format!("in {}", took(*delay)) }
-                );
+            Fact::RetryScheduled { trial, attempt, delay, memory } => {
+                let when = if delay.is_zero() { "now".to_owned() } else { format!("in {}", took(*delay)) };
+                let with = memory.map(|bytes| format!(", with {} of memory", size(bytes))).unwrap_or_default();
+                let text = format!("attempt {attempt} {when}{with}");
                 Told::notable(self.line(Tone::Odd, "retry", trial.as_str(), &text))
             }
+            Fact::Slow { trial, elapsed } => Told::notable(self.line(
+                Tone::Odd,
+                "slow",
+                trial.as_str(),
+                &format!("has been running for {}", took(*elapsed)),
+            )),
             Fact::Warned { message } | Fact::CommandRefused { message, .. } => {
                 Told::notable(self.line(Tone::Odd, "warning", "", message))
             }
@@ -130,10 +141,11 @@ impl Teller {
     fn trial_ended(&mut self, trial: &Name, attempts: u32, outcome: &Outcome, elapsed: Duration) -> Told {
         let logs = self.logs.remove(trial);
         let again = if attempts > 1 { format!(", attempt {attempts}") } else { String::new() };
+        let flaky = if self.failed.contains(trial) { ", flaky" } else { "" };
         let after = format!("{}{again}", took(elapsed));
         let name = trial.as_str();
         match outcome {
-            Outcome::Succeeded => Told::routine(self.ended(Tone::Good, "ok", name, &after)),
+            Outcome::Succeeded => Told::routine(self.ended(Tone::Good, "ok", name, &(after + flaky))),
             Outcome::Stopped => Told::routine(self.ended(Tone::Calm, "stopped", name, &after)),
             Outcome::Killed => Told::routine(self.ended(Tone::Odd, "killed", name, &after)),
             // Hundreds follow one reason, which was told when the run began to stop.
@@ -159,11 +171,11 @@ impl Teller {
             Command::Drain { by } => {
                 ("drain", format!("asked for by {by}: what runs may end, nothing more is started"))
             }
-            Command::Kill { .. }
-            | Command::Retry { .. }
-            | Command::Set { .. }
-            | Command::Suspend { .. }
-            | Command::Resume { .. } => ("command", command.to_string()),
+            Command::Suspend { by } => {
+                ("suspend", format!("asked for by {by}: what runs is paused, nothing more is started"))
+            }
+            Command::Resume { by } => ("resume", format!("asked for by {by}")),
+            Command::Kill { .. } | Command::Retry { .. } | Command::Set { .. } => ("command", command.to_string()),
             // Thousands of these are a search at work, and a close is no news.
             Command::Submit { .. } | Command::Close { .. } => return Told::default(),
         };
@@ -252,5 +264,60 @@ pub(crate) fn why_early(early: &Early) -> String {
         Early::Halted(because) => because.clone(),
         Early::Cancelled(by) => format!("stopped by {}", clean(by)),
         Early::Unreachable(message) => format!("the engine is out of reach: {}", clean(message)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::model::command::Command;
+    use crate::model::event::Fact;
+    use crate::model::outcome::{Exit, Outcome};
+    use crate::report::style::Style;
+    use crate::report::summary::{Next, summary};
+    use crate::report::tests::{Script, name};
+
+    #[test]
+    fn what_is_slow_flaky_or_given_more_memory_is_said() {
+        let mut script = Script::new("sweep", &["a1", "a2", "a3", "a4"], &[], 4);
+        script.start("a1", 1).fact(Fact::Slow { trial: name("a1"), elapsed: Duration::from_secs(45) });
+        script.attempt_end("a1", 1, Outcome::TimedOut, 60_000, "");
+        let again =
+            |trial, memory| Fact::RetryScheduled { trial: name(trial), attempt: 2, delay: Duration::ZERO, memory };
+        script.fact(again("a1", None)).start("a1", 2).end("a1", 2, Outcome::Succeeded, 1_000, "");
+        script.start("a2", 1).attempt_end("a2", 1, Outcome::Oom, 1_000, "");
+        script.fact(again("a2", Some(64 << 20))).start("a2", 2).end("a2", 2, Outcome::Succeeded, 1_000, "");
+        script.start("a3", 1).attempt_end("a3", 1, Outcome::Lost { message: "gone".into() }, 1_000, "");
+        script.fact(again("a3", None)).start("a3", 2).end("a3", 2, Outcome::Succeeded, 1_000, "");
+        script.fact(Fact::CommandTaken { command: Command::Suspend { by: "SIGTSTP".into() } });
+        script.fact(Fact::CommandTaken { command: Command::Resume { by: "SIGCONT".into() } });
+        script.start("a4", 1).end("a4", 1, Outcome::Failed { exit: Exit::Code(1) }, 1_000, "");
+        script.run_end(None, 62_000);
+        insta::assert_snapshot!(script.plain(Style::PLAIN), @"
+        sweep: 4 trials, at most 4 at once, run k3jd8s0aq2xz
+        logs: /state/runs/k3jd8s0aq2xz
+              slow    a1  has been running for 45.0s
+              retry   a1  attempt 2 now
+        [1/4] ok      a1  1.0s, attempt 2, flaky
+              retry   a2  attempt 2 now, with 64 MiB of memory
+        [2/4] ok      a2  1.0s, attempt 2, flaky
+              retry   a3  attempt 2 now
+        [3/4] ok      a3  1.0s, attempt 2
+              suspend asked for by SIGTSTP: what runs is paused, nothing more is started
+              resume  asked for by SIGCONT
+        [4/4] FAIL    a4  exit code 1, 1.0s
+              it wrote nothing
+        ");
+        insta::assert_snapshot!(summary(&script.summary(), &Next::default(), &Style::PLAIN), @"
+        flaky: `a1` (attempt 2), `a2` (attempt 2)
+        FAILED  HOW          ATTEMPTS  TIME  LOG
+        a4      exit code 1         1  1.0s    -
+        4 trials: 3 succeeded (2 flaky), 1 failed in 1m 02s
+        ");
+        assert_eq!(script.summary().results[1].trial.memory, Some(64 << 20));
+        let json = serde_json::to_value(script.summary()).unwrap();
+        let flaky: Vec<_> = (0..4).map(|place| json["results"][place]["flaky"] == true).collect();
+        assert_eq!(flaky, [true, true, false, false]);
     }
 }

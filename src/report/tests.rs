@@ -92,14 +92,14 @@ impl Script {
         self.fact(Fact::RunEnded { early, elapsed: Duration::from_millis(millis) })
     }
 
-    fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         let mut summary = Summary::default();
         self.events.iter().for_each(|event| summary.add(event));
         summary
     }
 
     /// What the plain report writes, with the folder of the logs named `/logs`.
-    fn plain(&self, style: Style) -> String {
+    pub(crate) fn plain(&self, style: Style) -> String {
         let pages = Pages::default();
         let mut plain = Plain::new(Box::new(pages.clone()), style);
         self.events.iter().for_each(|event| plain.consume(event).unwrap());

@@ -15,6 +15,7 @@ use crate::model::options::Remove;
 use crate::model::outcome::Outcome;
 use crate::model::trial::Trial;
 use crate::run::engines::Engines;
+use crate::run::load::{Machine, Reading};
 
 /// What the attempts of one run share.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Executor {
     pub(crate) spec: PathBuf,
     pub(crate) seed: u64,
     pub(crate) folder: Option<PathBuf>,
+    /// What the load of this machine is read from.
+    pub(crate) machine: Machine,
     remove: Remove,
     engines: Engines,
     windows: Mutex<HashMap<EngineName, Arc<Semaphore>>>,
@@ -43,6 +46,7 @@ impl Executor {
             spec: experiment.spec.clone(),
             seed,
             folder,
+            machine: Reading::now,
             remove: experiment.options.rm.unwrap_or_default(),
             engines,
             windows: Mutex::default(),

@@ -1,10 +1,14 @@
 //! Interrupts: how a signal reaches every run of this process, and a script that is busy with itself.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use futures_util::future::join_all;
+
 use crate::model::command::Command;
-use crate::run::session::Commands;
+use crate::run::clock::Stillness;
+use crate::run::session::{Commands, Live};
 
 /// Passes interrupts on to the runs of this process. Clones share one state.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +26,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Heard {
     by: Option<String>,
-    runs: Vec<Commands>,
+    /// Who suspended the runs, if they are.
+    suspended_by: Option<String>,
+    runs: Vec<(Commands, Stillness)>,
 }
 
 impl Interrupt {
@@ -31,8 +37,26 @@ impl Interrupt {
         let mut heard = self.heard();
         self.shared.count.fetch_add(1, Ordering::SeqCst);
         heard.by.get_or_insert_with(|| by.to_owned());
-        for commands in &heard.runs {
-            commands.send(Command::Cancel { by: by.to_owned() });
+        // A run that is stopped goes on for it.
+        heard.suspended_by = None;
+        heard.send(&Command::Cancel { by: by.to_owned() });
+    }
+
+    /// Suspends every run, and those that start from now on; `by` is a noun. The future ends when all of them stand still.
+    pub fn suspend(&self, by: &str) -> impl Future<Output = ()> + Send + use<> {
+        let mut heard = self.heard();
+        heard.runs.retain(|(commands, _)| !commands.is_closed());
+        heard.suspended_by = Some(by.to_owned());
+        heard.send(&Command::Suspend { by: by.to_owned() });
+        let still = join_all(heard.runs.iter().map(|(_, stillness)| stillness.clone().reached()));
+        async move { drop(still.await) }
+    }
+
+    /// Lets the runs go on, if they are suspended.
+    pub fn resume(&self, by: &str) {
+        let mut heard = self.heard();
+        if heard.suspended_by.take().is_some() {
+            heard.send(&Command::Resume { by: by.to_owned() });
         }
     }
 
@@ -46,17 +70,29 @@ impl Interrupt {
         self.heard().by.clone()
     }
 
-    /// Lets a run hear of interrupts; those that were fired before are passed on at once.
-    pub(crate) fn register(&self, commands: Commands) {
+    /// Lets a run hear of interrupts; those that were fired before are passed on at once, and so is a suspension.
+    pub(crate) fn register(&self, live: &Live) {
+        let (commands, stillness) = (live.commands().clone(), live.stillness().clone());
         let mut heard = self.heard();
-        heard.runs.retain(|commands| !commands.is_closed());
+        heard.runs.retain(|(commands, _)| !commands.is_closed());
         for _ in 0..self.count() {
             commands.send(Command::Cancel { by: heard.by.clone().unwrap_or_default() });
         }
-        heard.runs.push(commands);
+        if let Some(by) = &heard.suspended_by {
+            commands.send(Command::Suspend { by: by.clone() });
+        }
+        heard.runs.push((commands, stillness));
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
         self.shared.heard.lock().expect("no code panics while it holds the lock")
+    }
+}
+
+impl Heard {
+    fn send(&self, command: &Command) {
+        for (commands, _) in &self.runs {
+            commands.send(command.clone());
+        }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) const FRESH: Duration = Duration::from_secs(1);
 pub(crate) struct Reading {
     /// Processes that run, want to run, or wait for a disk, this one not counted (`/proc/stat`).
     pub(crate) processes: f64,
+    /// CPUs that this process may use.
+    pub(crate) cpus: f64,
     /// Bytes of memory that can be had without swapping (`MemAvailable` in `/proc/meminfo`).
     pub(crate) free: u64,
     /// The largest of the three pressures `some avg10`, in percent (`/proc/pressure/*`); absent: the kernel has none.
@@ -33,11 +35,15 @@ impl Reading {
         let pressures = ["cpu", "memory", "io"].map(|what| pressure(&read(&format!("/proc/pressure/{what}"))));
         Self {
             processes: processes(&read("/proc/stat")),
+            cpus: std::thread::available_parallelism().map_or(1.0, |cpus| cpus.get() as f64),
             free: free(&read("/proc/meminfo")),
             pressure: pressures.into_iter().flatten().reduce(f64::max),
         }
     }
 }
+
+/// Where readings come from.
+pub(crate) type Machine = fn() -> Reading;
 
 /// Holds back new starts while the machine has too much to do.
 #[derive(Debug)]
@@ -45,8 +51,7 @@ pub(crate) struct Gate {
     load: Option<Load>,
     memfree: Option<u64>,
     pressure: Option<f64>,
-    cpus: f64,
-    source: fn() -> Reading,
+    source: Machine,
     read: Option<(Instant, Reading)>,
     /// Trials started since the reading, and the memory they asked for.
     started: (usize, u64),
@@ -64,12 +69,11 @@ pub(crate) enum Turned {
 }
 
 impl Gate {
-    pub(crate) fn new(options: &Options, cpus: f64, source: fn() -> Reading) -> Self {
+    pub(crate) fn new(options: &Options, source: Machine) -> Self {
         Self {
             load: options.load,
             memfree: options.memfree,
             pressure: options.pressure,
-            cpus,
             source,
             read: None,
             started: (0, 0),
@@ -135,9 +139,9 @@ impl Gate {
         let processes = reading.processes + self.started.0 as f64;
         let free = reading.free.saturating_sub(self.started.1);
         if let Some(load) = self.load
-            && processes >= load.on(self.cpus)
+            && processes >= load.on(reading.cpus)
         {
-            return Some(format!("{processes} processes want to run, and the load may be {}", load.on(self.cpus)));
+            return Some(format!("{processes} processes want to run, and the load may be {}", load.on(reading.cpus)));
         }
         if let Some(wanted) = self.memfree
             && free < wanted
@@ -192,11 +196,11 @@ mod tests {
     use crate::model::trial::Trial;
 
     fn quiet() -> Reading {
-        Reading { processes: 1.0, free: 4 << 30, pressure: Some(3.5) }
+        Reading { processes: 1.0, cpus: 4.0, free: 4 << 30, pressure: Some(3.5) }
     }
 
     fn gate(options: &Options) -> Gate {
-        Gate::new(options, 4.0, quiet)
+        Gate::new(options, quiet)
     }
 
     fn judged(options: &Options) -> String {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::engine::EngineError;
+use crate::model::capability::Gpu;
 use crate::model::command::Command;
 use crate::model::event::Logs;
 use crate::model::handle::Handle;
@@ -28,6 +30,8 @@ pub(crate) enum Message {
     DelayOver(usize, u32),
     /// The engine is preparing something.
     Preparing { engine: EngineName, object: String, state: String },
+    /// The GPUs of an engine's host and who uses them, or why that is not known.
+    Gpus(EngineName, Result<Vec<Gpu>, String>),
     /// Something that users should know.
     Warning(String),
 }
@@ -41,8 +45,10 @@ pub(crate) enum Stage {
     Healthy,
     /// Its healthcheck failed for good, and whether it is being stopped for that.
     Unhealthy { stops: bool },
-    /// It is being stopped for its timeout.
-    TimedOut,
+    /// It has run for so long that people are told.
+    Slow(Duration),
+    /// It is being stopped for its timeout, which is that long.
+    TimedOut(Duration),
     /// It ended.
     Ended(End),
 }
@@ -57,4 +63,17 @@ pub(crate) struct End {
     pub(crate) may_retry: bool,
     /// What the engine said, if it is out of reach.
     pub(crate) unreachable: Option<String>,
+}
+
+impl End {
+    pub(crate) fn bare(outcome: Outcome) -> Self {
+        Self { outcome, elapsed: Duration::ZERO, logs: None, may_retry: false, unreachable: None }
+    }
+
+    pub(crate) fn not_started(error: &EngineError) -> Self {
+        let message = error.chain();
+        let unreachable = matches!(error, EngineError::Unreachable { .. }).then(|| message.clone());
+        let may_retry = matches!(error, EngineError::Call { .. });
+        Self { may_retry, unreachable, ..Self::bare(Outcome::NotStarted { message }) }
+    }
 }

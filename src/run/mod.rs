@@ -1,6 +1,7 @@
 //! Executes plans: tokio lives here and in `engine/`. Knows no terminal, no database and no script.
 
 mod attempt;
+mod clock;
 mod dispatcher;
 pub mod engines;
 mod executor;

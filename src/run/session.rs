@@ -20,6 +20,7 @@ use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
 use crate::model::trial::Trial;
 use crate::plan::{self, Plan, PlanError};
+use crate::run::clock::Stillness;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
@@ -67,6 +68,7 @@ pub struct Live {
     tokio: Tokio,
     notices: mpsc::UnboundedReceiver<Notice>,
     commands: Commands,
+    stillness: Stillness,
 }
 
 /// What a run tells.
@@ -188,7 +190,7 @@ impl Session {
         let permits = Permits::new(&engines, &plan.experiment.options);
         let executor = self.executor(&plan, &run, folder);
         let (live, dispatched) = start_on(self.tokio(), plan, permits, executor);
-        self.shared.interrupt.register(live.commands.clone());
+        self.shared.interrupt.register(&live);
         let mut runs = self.shared.runs.lock().expect("no code panics while it holds the lock");
         runs.retain(|run| !run.is_finished());
         runs.push(dispatched);
@@ -255,12 +257,12 @@ pub(crate) fn start_on(tokio: &Tokio, plan: Plan, permits: Permits, executor: Ex
     let (notice_sender, notices) = mpsc::unbounded_channel();
     let (sender, requests) = mpsc::unbounded_channel();
     let commands = Commands { sender };
-    let dispatched = {
+    let (stillness, dispatched) = {
         let _inside = tokio.enter();
         let dispatcher = Dispatcher::new(&plan, permits, executor, requests, notice_sender);
-        tokio.spawn(dispatcher.run(plan))
+        (dispatcher.stillness(), tokio.spawn(dispatcher.run(plan)))
     };
-    (Live { tokio: tokio.clone(), notices, commands }, dispatched)
+    (Live { tokio: tokio.clone(), notices, commands, stillness }, dispatched)
 }
 
 /// The GPUs of an engine's host, or those of them that were named: then what is found only tells their models.
@@ -336,6 +338,11 @@ impl Live {
     /// The next notice; `None` after the last.
     pub async fn recv(&mut self) -> Option<Notice> {
         self.notices.recv().await
+    }
+
+    /// What tells that this run stands still.
+    pub(crate) fn stillness(&self) -> &Stillness {
+        &self.stillness
     }
 
     /// The way up to this run.

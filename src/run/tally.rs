@@ -1,32 +1,10 @@
-//! What a run counts: its time, and how its trials ended.
+//! What a run counts: how its trials ended, and what those took that succeeded.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-/// The run's time: the wall clock at its start, moved on by tokio's.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
-    /// Milliseconds since 1970-01-01 UTC at the start.
-    pub(super) started_at: u64,
-    pub(super) started: Instant,
-}
-
-impl Clock {
-    pub(super) fn starting_now() -> Self {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Self { started_at: millis(since), started: Instant::now() }
-    }
-
-    pub(super) fn now(&self) -> u64 {
-        self.started_at + millis(self.started.elapsed())
-    }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
+use crate::model::trial::Timeout;
 
 /// How the trials that are no services ended.
 #[derive(Debug, Default)]
@@ -49,5 +27,48 @@ impl Tally {
         self.take_back(place);
         self.ends.insert(place, success);
         *if success { &mut self.succeeded } else { &mut self.failed } += 1;
+    }
+}
+
+/// The median of times that come one by one: the smaller half in one heap, the larger in another.
+///
+/// None is ever taken back: a trial that succeeded and is run again has still shown how long it takes.
+#[derive(Debug, Default)]
+pub(super) struct Median {
+    small: BinaryHeap<Duration>,
+    large: BinaryHeap<Reverse<Duration>>,
+}
+
+impl Median {
+    pub(super) fn add(&mut self, time: Duration) {
+        self.small.push(time);
+        self.large.extend(self.small.pop().map(Reverse));
+        if self.large.len() > self.small.len() {
+            self.small.extend(self.large.pop().map(|Reverse(time)| time));
+        }
+    }
+
+    /// The median, once it is taken from enough of them.
+    pub(super) fn get(&self) -> Option<Duration> {
+        let (count, small) = (self.small.len() + self.large.len(), *self.small.peek()?);
+        let large = self.large.peek().filter(|_| count.is_multiple_of(2)).map_or(small, |Reverse(large)| *large);
+        (count >= Timeout::SAMPLES).then(|| small + (large - small) / 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Median;
+
+    #[test]
+    fn the_median_is_known_from_the_third_on() {
+        let mut median = Median::default();
+        let medians = [9, 1, 5, 7, 7, 100, 2].map(|seconds| {
+            median.add(Duration::from_secs(seconds));
+            median.get().map(|median| median.as_secs_f64())
+        });
+        assert_eq!(medians, [None, None, Some(5.0), Some(6.0), Some(7.0), Some(7.0), Some(7.0)]);
     }
 }

@@ -107,6 +107,7 @@ impl TrialView {
             "exit": self.exit(),
             "elapsed": self.result.elapsed.as_secs_f64(),
             "attempts": self.result.attempts,
+            "flaky": self.result.flaky,
             "message": self.message(),
         });
         match facts {

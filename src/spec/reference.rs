@@ -98,8 +98,27 @@ among the trials that run at once. The run's `timeout` is not applied to it. Whe
 others wait for it, it is stopped and ends as `unhealthy`. A service without dependants runs until all trials but services
 have ended; an experiment of services only runs until they end by themselves, or are interrupted or killed.
 
-A trial that ran out of memory is not retried: the same limit would end it again. Neither is one that the engine refused
-to start.
+## When an attempt does not succeed
+
+`retries: 2` repeats an attempt that failed, was unhealthy, took too long or could not be started, at most twice. What the
+engine refuses to start is refused again and not repeated. A trial that ran out of memory would run out of the same again:
+it is repeated only where `on` names `oom`, or with more memory by `memory_factor`, until it has `memory_max` (or what the
+run, or else the engine's host, has). Each attempt reserves and gets the memory it then has. Of a signal, `on` takes the
+code that a shell shows: 137 is SIGKILL.
+
+A trial that its engine lost (its machine went down, somebody removed its container) is started again up to five times,
+also without `retries`; `crash_limit` is another number, and an `on` without `lost` means never. One that may still run,
+because the engine is out of reach for ten minutes and longer, is not started again: it ends as `lost`.
+
+A trial that succeeded after an attempt that failed is called flaky.
+
+`timeout: '300%'` is three times the median of the run's successes so far, services left out, once there are three. The
+limit moves with the median, for running trials too. `slow` only announces, once for each attempt: without it, that is at
+three quarters of the timeout.
+
+When the run is suspended (Ctrl-Z, or SIGTSTP by hand), its trials are paused by their engine before combu stops, and go on
+with it. Timeouts, delays, the time budget and all times that are reported stand still meanwhile. A trial that is being
+stopped already is not paused.
 
 A bind mount's folder that is missing is made, owned by the caller, where the Docker daemon is on the same machine.
 Containers of trials that succeeded are removed, unless their logs could not be written; the others stay until `kill`.

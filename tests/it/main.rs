@@ -19,4 +19,5 @@ mod local;
 mod plan_cli;
 mod run_cli;
 mod script_cli;
+mod suspend_cli;
 mod tidy;

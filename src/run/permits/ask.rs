@@ -49,6 +49,10 @@ impl Ask {
         }
     }
 
+    pub(super) fn wants_gpus(&self) -> bool {
+        self.gpus != GpuAsk::Count(0)
+    }
+
     /// How many it counts among the trials that run at once.
     pub(super) fn counts(&self) -> usize {
         usize::from(!self.service)

@@ -74,7 +74,8 @@ impl Ledger {
     pub(super) fn see(&mut self, gpus: &[Gpu]) {
         for device in &mut self.devices {
             if let Some(seen) = gpus.iter().find(|gpu| gpu.id == device.gpu.id) {
-                device.gpu.busy.clone_from(&seen.busy);
+                // Whoever is seen on one that a trial of ours has is that trial.
+                device.gpu.busy = seen.busy.clone().filter(|_| !device.taken);
             }
         }
     }

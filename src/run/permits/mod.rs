@@ -119,6 +119,11 @@ impl Permits {
         self.places.contains_key(&engine)
     }
 
+    /// Bytes of memory that trials may take on that engine's host.
+    pub(crate) fn memory(&self, engine: EngineName) -> u64 {
+        self.places.get(&engine).map_or(u64::MAX, |place| self.hosts[*place].memory.all)
+    }
+
     /// Whether any trial but services runs.
     pub(crate) fn is_busy(&self) -> bool {
         self.running > 0
@@ -230,16 +235,16 @@ impl Permits {
         lacks
     }
 
+    /// Whether a trial that asks so may wait for strangers, who are to be looked at.
+    pub(crate) fn waits_for_strangers(&self, ask: &Ask) -> bool {
+        ask.wants_gpus() && self.hosts.get(ask.host).is_some_and(|host| host.gpus.is_watched())
+    }
+
     /// Who uses which GPUs now, on the machine of that engine. Those that trials of this run have are theirs.
     pub(crate) fn see_gpus(&mut self, engine: EngineName, gpus: &[Gpu]) {
         if let Some(place) = self.places.get(&engine) {
             self.hosts[*place].gpus.see(gpus);
         }
-    }
-
-    /// The engine's GPUs are looked at again from time to time: strangers may take or leave them.
-    pub(crate) fn watches_gpus(&self, engine: EngineName) -> bool {
-        self.places.get(&engine).is_some_and(|place| self.hosts[*place].gpus.is_watched())
     }
 
     /// A trial that says nothing counts one CPU, unless someone said how many trials run at once.

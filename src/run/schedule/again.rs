@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
+use crate::model::retry::Repeats;
 use crate::model::trial::{Condition, Dependency, Trial};
 use crate::plan::Wait;
 use crate::run::schedule::edges::Standing;
@@ -86,7 +87,7 @@ impl Schedule {
             }
             let entry = &mut self.entries[place];
             entry.phase = Phase::Waiting;
-            (entry.failures, entry.last, entry.healthy, entry.unhealthy) = (0, None, false, false);
+            (entry.repeats, entry.last, entry.healthy, entry.unhealthy) = (Repeats::default(), None, false, false);
             self.open += 1;
             self.open_work += usize::from(!entry.service);
             self.effects.push_back(Effect::Reopened(place));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::outcome::Outcome;
+use crate::model::retry::{Next, Repeats};
 use crate::model::trial::Trial;
 use crate::plan::Wait;
 use crate::run::permits::Permit;
@@ -18,8 +19,8 @@ pub(crate) struct Entry {
     /// How long its last attempt took.
     pub(crate) elapsed: Duration,
     pub(super) phase: Phase,
-    /// Failed attempts since the trial was last asked for; what its retries are counted against.
-    pub(super) failures: u32,
+    /// Attempts that ended badly since the trial was last asked for; what its retries are counted against.
+    pub(super) repeats: Repeats,
     /// How the last of them ended.
     pub(super) last: Option<Outcome>,
     /// What the healthcheck of its last attempt decided.
@@ -45,6 +46,15 @@ pub(crate) struct Entry {
     pub(super) demanded: bool,
 }
 
+/// Another attempt of a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Again {
+    /// Which repetition it is since the trial was last asked for, from 1.
+    pub(crate) repeat: u32,
+    /// Bytes of memory it gets, if that changes.
+    pub(crate) memory: Option<u64>,
+}
+
 /// What a trial is doing.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Phase {
@@ -68,7 +78,7 @@ impl Entry {
             attempts: 0,
             elapsed: Duration::ZERO,
             phase: Phase::Waiting,
-            failures: 0,
+            repeats: Repeats::default(),
             last: None,
             healthy: false,
             unhealthy: false,
@@ -83,6 +93,24 @@ impl Entry {
             again: false,
             demanded: false,
         }
+    }
+
+    /// Notes that another attempt follows the one that ended so.
+    pub(super) fn repeat(&mut self, next: Next, outcome: Outcome) -> Again {
+        let mut memory = None;
+        match next {
+            Next::Nothing => {}
+            Next::AfterFailure => self.repeats.failures += 1,
+            Next::AfterLoss => self.repeats.losses += 1,
+            Next::WithMemory(more) => {
+                self.repeats.rungs += 1;
+                memory = Some(more);
+                Arc::make_mut(&mut self.trial).memory = memory;
+            }
+        }
+        self.last = Some(outcome);
+        self.phase = Phase::Delayed;
+        Again { repeat: self.repeats.all(), memory }
     }
 
     /// The cores and GPUs that it has of its own.

@@ -16,10 +16,13 @@ use std::sync::Arc;
 
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
+use crate::model::retry::{self, Next, Repeats};
 use crate::model::trial::{Condition, Trial};
 use crate::plan::Plan;
 use crate::run::permits::{Ask, Permits};
 use crate::run::schedule::entry::{Entry, Phase};
+
+pub(crate) use crate::run::schedule::entry::Again;
 
 /// What is known of every trial of a run.
 #[derive(Debug)]
@@ -194,34 +197,31 @@ impl Schedule {
         }
     }
 
-    /// The attempt ended. Returns how many attempts have failed, if there will be another one: `delayed_is_due` is then
-    /// to be called after the delay.
-    pub(crate) fn attempt_ended(&mut self, place: usize, outcome: Outcome, may_retry: bool) -> Option<u32> {
+    /// The attempt ended. Says how, if there will be another one: `delayed_is_due` is then to be called after the delay.
+    pub(crate) fn attempt_ended(&mut self, place: usize, outcome: Outcome, may_retry: bool) -> Option<Again> {
         let is_open = self.closed.is_none();
+        let most = self.permits.memory(self.entries[place].trial.engine.unwrap_or_default());
         let entry = &mut self.entries[place];
         if let Some(permit) = entry.permit.take() {
             self.permits.give_back(permit);
         }
         let stopping = matches!(entry.phase, Phase::Active { stopping: true, .. });
         if std::mem::take(&mut entry.again) && is_open {
-            entry.failures = 0;
+            entry.repeats = Repeats::default();
             self.wait_again(place);
             return None;
         }
-        // The same memory would run out again: a hook may retry with more.
-        let may_retry = may_retry && outcome != Outcome::Oom;
-        if outcome.is_failure() && may_retry && !stopping && is_open {
-            entry.failures += 1;
-            if entry.failures <= entry.trial.retries.as_ref().map_or(0, |retries| retries.count) {
-                entry.last = Some(outcome);
-                entry.phase = Phase::Delayed;
-                let failures = entry.failures;
-                self.refresh(place);
-                return Some(failures);
-            }
+        let next = match may_retry && !stopping && is_open {
+            true => retry::next(&entry.trial, &outcome, entry.repeats, most),
+            false => Next::Nothing,
+        };
+        if next == Next::Nothing {
+            self.end(place, outcome);
+            return None;
         }
-        self.end(place, outcome);
-        None
+        let again = entry.repeat(next, outcome);
+        self.refresh(place);
+        Some(again)
     }
 
     /// The delay after that attempt is over.

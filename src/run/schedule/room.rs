@@ -6,6 +6,7 @@
 //! GPU. This is the backfilling of batch systems (EASY: one reservation, for the head of the line), without their guesses
 //! of how long trials will run.
 
+use crate::model::name::EngineName;
 use crate::model::outcome::Outcome;
 use crate::run::permits::{Ask, Lack, Permit};
 use crate::run::schedule::entry::Phase;
@@ -26,6 +27,23 @@ impl Schedule {
     /// The ready trial for which room is kept now, if there is one.
     pub(super) fn kept_for(&self) -> Option<usize> {
         self.firsts().into_iter().find(|turn| self.keeps_room(turn.2)).map(|turn| turn.2)
+    }
+
+    /// The engine whose GPUs a ready trial waits for, where strangers may have them.
+    pub(crate) fn waits_for_strangers(&self) -> Option<EngineName> {
+        let lined_up = self.lines.iter().zip(&self.shapes).filter_map(|(line, ask)| Some((line.first()?, ask)));
+        let (turn, _) = lined_up.into_iter().find(|(_, ask)| self.permits.waits_for_strangers(ask))?;
+        self.entries[turn.2].trial.engine
+    }
+
+    /// Whether some trial is ready, or lacks nothing but services that may be started.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty() || !self.candidates.is_empty()
+    }
+
+    /// Whether that trial lacks nothing but room.
+    pub(crate) fn is_ready(&self, place: usize) -> bool {
+        self.entries[place].phase == Phase::Ready
     }
 
     /// What a trial asks for.

@@ -2,7 +2,10 @@
 
 mod again;
 mod random;
+mod retries;
 mod room;
+mod suspension;
+mod times;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +85,13 @@ fn line(fact: &Fact) -> Option<String> {
         Fact::Healthy { trial } => format!("{trial} healthy"),
         Fact::Unhealthy { trial } => format!("{trial} unhealthy"),
         Fact::Stopping { trial, because } => format!("{trial} stopping: {because}"),
-        Fact::RetryScheduled { trial, delay, .. } => format!("{trial} will be retried in {}s", delay.as_secs_f64()),
+        Fact::RetryScheduled { trial, delay, memory: None, .. } => {
+            format!("{trial} will be retried in {}s", delay.as_secs_f64())
+        }
+        Fact::RetryScheduled { trial, delay, memory: Some(memory), .. } => {
+            format!("{trial} will be retried in {}s with {} MiB", delay.as_secs_f64(), memory >> 20)
+        }
+        Fact::Slow { trial, elapsed } => format!("{trial} slow after {}s", elapsed.as_secs_f64()),
         Fact::TrialEnded { trial, outcome, .. } => format!("{trial} {outcome}"),
         Fact::CommandTaken { command } => format!("taken: {command}"),
         Fact::Halted { because } => format!("halted: {because}"),
@@ -211,6 +220,8 @@ async fn a_timeout_stops_with_grace_and_then_kills_what_is_stubborn() {
     0.00  meek started
     0.00  short started
     1.00  short succeeded
+    1.50  deaf slow after 1.5s
+    1.50  meek slow after 1.5s
     2.00  deaf stopping: it ran longer than its timeout (2s)
     2.00  meek stopping: it ran longer than its timeout (2s)
     2.00  meek timed out

@@ -54,9 +54,13 @@ fn experiment(random: &mut Xoshiro256PlusPlus) -> (Fake, Vec<Trial>) {
         }
         next.retries = random.random_bool(0.4).then(|| Retries {
             delay: seconds(random.random_range(0.0..20.0)),
+            memory_factor: next.memory.filter(|_| random.random_bool(0.5)).map(|_| 2.0),
             ..Retries::count(random.random_range(0..3))
         });
-        next.timeout = random.random_bool(0.1).then(|| Timeout::After(seconds(random.random_range(1.0..30.0))));
+        next.timeout = random.random_bool(0.1).then(|| match random.random_bool(0.5) {
+            true => Timeout::After(seconds(random.random_range(1.0..30.0))),
+            false => Timeout::OfMedian(random.random_range(50.0..300.0)),
+        });
         if random.random_bool(0.3) {
             let (interval, test) = (Some(seconds(1.0)), vec!["CMD".to_owned(), "true".to_owned()]);
             next.healthcheck =
@@ -93,6 +97,7 @@ fn scenes(random: &mut Xoshiro256PlusPlus, service: bool) -> Vec<Scene> {
         start_error: random.random_bool(0.05).then(|| "no".to_owned()),
         healthy_after: random.random_bool(0.8).then(|| seconds(random.random_range(0.0..5.0))),
         stubborn: random.random_bool(0.2),
+        lost: random.random_bool(0.05),
         ..Scene::default()
     };
     (0..count).map(|_| scene()).collect()
@@ -100,7 +105,7 @@ fn scenes(random: &mut Xoshiro256PlusPlus, service: bool) -> Vec<Scene> {
 
 fn command(random: &mut Xoshiro256PlusPlus, trials: &[Trial], serial: usize) -> Command {
     let any = &trials[random.random_range(0..trials.len())];
-    match random.random_range(0..12) {
+    match random.random_range(0..14) {
         0 => Command::Cancel { by: "SIGINT".to_owned() },
         1 => Command::Drain { by: "a test".to_owned() },
         2 | 3 => Command::Kill { trial: any.name.clone() },
@@ -115,6 +120,8 @@ fn command(random: &mut Xoshiro256PlusPlus, trials: &[Trial], serial: usize) -> 
             new.depends.push(Dependency { trial: any.name.clone(), condition: None });
             Command::Submit { trial: Box::new(Trial { engine: Some(EngineName::Fake), ..new }) }
         }
+        8 => Command::Suspend { by: "a test".to_owned() },
+        9 => Command::Resume { by: "a test".to_owned() },
         _ => Command::Retry { trial: Box::new(Trial { engine: Some(EngineName::Fake), ..any.clone() }) },
     }
 }
@@ -199,6 +206,8 @@ async fn whatever_happens_a_run_ends_and_keeps_its_promises() {
                 tokio::time::sleep(seconds(random.random_range(0.0..15.0))).await;
                 commands.send(command(&mut random, &known, serial));
             }
+            // A run that stays suspended does not end.
+            commands.send(Command::Resume { by: "a test".to_owned() });
         });
         let mut by_name: HashMap<Name, Trial> =
             trials.iter().map(|trial| (trial.name.clone(), trial.clone())).collect();

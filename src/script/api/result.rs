@@ -33,6 +33,7 @@ fn register_trial(engine: &mut Engine) {
         .register_get("exit", |view: &mut TrialView| view.exit().map_or(Dynamic::UNIT, |code| i64::from(code).into()))
         .register_get("elapsed", |view: &mut TrialView| view.result.elapsed.as_secs_f64())
         .register_get("attempts", |view: &mut TrialView| i64::from(view.result.attempts))
+        .register_get("flaky", |view: &mut TrialView| view.result.flaky)
         .register_get("is_service", |view: &mut TrialView| view.result.service)
         .register_get("params", |view: &mut TrialView| Params::of(&view.result.trial))
         .register_get("trial", |view: &mut TrialView| view.result.trial.clone())

@@ -2,7 +2,10 @@
 //!
 //! A trial does what a [`Scene`] scripted for its name says, or what its own `cmd` says: steps separated by `;` out of
 //! `echo TEXT`, `warn TEXT` (to standard error), `sleep SECONDS`, `exit CODE`, `signal NUMBER`, `oom`, `refuse TEXT`
-//! (start fails), `stubborn` (has to be killed) and `sick` (is never healthy). Anything else succeeds at once.
+//! (start fails), `lost` (the engine loses it at its end), `stubborn` (has to be killed) and `sick` (is never healthy). Anything else succeeds at once.
+
+mod attempt;
+mod scene;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -13,6 +16,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::engine::fake::attempt::{Attempt, Course, Meets, later};
+use crate::engine::fake::scene::FOR_EVER;
 use crate::engine::{
     Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Survey,
 };
@@ -22,6 +27,8 @@ use crate::model::label;
 use crate::model::name::EngineName;
 use crate::model::outcome::Exit;
 use crate::model::trial::Healthcheck;
+
+pub use crate::engine::fake::scene::Scene;
 
 /// The fake engine.
 #[derive(Debug)]
@@ -35,60 +42,6 @@ pub struct Fake {
     starting: AtomicUsize,
     starting_peak: AtomicUsize,
     serial: AtomicU64,
-}
-
-/// What one attempt of a trial does.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scene {
-    /// How long it runs.
-    pub run_for: Duration,
-    /// How it ends by itself.
-    pub exit: Exit,
-    /// What it writes to its standard output.
-    pub stdout: String,
-    /// What it writes to its standard error.
-    pub stderr: String,
-    /// Why it cannot be started, if so.
-    pub start_error: Option<String>,
-    /// When it is healthy after its start; absent: never.
-    pub healthy_after: Option<Duration>,
-    /// Whether it ignores the stop signal and has to be killed.
-    pub stubborn: bool,
-}
-
-/// How long a service runs that is not told otherwise: a century.
-const FOR_EVER: Duration = Duration::from_secs(3_000_000_000);
-
-impl Default for Scene {
-    fn default() -> Self {
-        Self {
-            run_for: Duration::ZERO,
-            exit: Exit::Code(0),
-            stdout: String::new(),
-            stderr: String::new(),
-            start_error: None,
-            healthy_after: Some(Duration::ZERO),
-            stubborn: false,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Attempt {
-    scene: Scene,
-    started: Instant,
-    labels: BTreeMap<String, String>,
-    /// Set once by `stop`: the exit and the moment it takes effect.
-    stopped: watch::Sender<Option<(Exit, Instant)>>,
-    counted: bool,
-}
-
-impl Attempt {
-    fn runs(&self) -> bool {
-        let asked = self.stopped.borrow().map(|(_, at)| at);
-        let end = asked.into_iter().fold(later(self.started, self.scene.run_for), Instant::min);
-        self.counted && Instant::now() < end
-    }
 }
 
 impl Default for Fake {
@@ -138,6 +91,13 @@ impl Fake {
         self
     }
 
+    /// Gives the host these GPUs.
+    #[must_use]
+    pub fn with_gpus(mut self, gpus: impl Into<Vec<Gpu>>) -> Self {
+        self.capabilities.gpus = gpus.into();
+        self
+    }
+
     /// Most attempts that ran at once so far.
     pub fn peak(&self) -> usize {
         self.peak.load(Ordering::SeqCst)
@@ -153,11 +113,16 @@ impl Fake {
             let index = (launch.attempt as usize).min(scenes.len()).saturating_sub(1);
             return scenes.get(index).cloned().unwrap_or_default();
         }
-        let mut scene = launch.trial.cmd.as_deref().map(scene_from).unwrap_or_default();
+        let mut scene = launch.trial.cmd.as_deref().map(Scene::from_command).unwrap_or_default();
         if launch.trial.service == Some(true) && scene == Scene::default() {
             scene.run_for = FOR_EVER;
         }
         scene
+    }
+
+    /// What following an attempt takes.
+    fn followed(&self, handle: &Handle) -> Option<(Course, watch::Receiver<Meets>)> {
+        self.with(handle, |attempt| (attempt.course.clone(), attempt.meets.subscribe()))
     }
 
     fn with<T>(&self, handle: &Handle, read: impl FnOnce(&mut Attempt) -> T) -> Option<T> {
@@ -217,10 +182,9 @@ impl Engine for Fake {
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.peak.fetch_max(running, Ordering::SeqCst);
         let attempt = Attempt {
-            scene,
-            started: Instant::now(),
+            course: Course { scene, started: Instant::now() },
             labels: launch.labels.clone(),
-            stopped: watch::Sender::new(None),
+            meets: watch::Sender::new(Meets::default()),
             counted: true,
         };
         self.attempts.lock().expect("no code panics while it holds the lock").insert(id.clone(), attempt);
@@ -228,73 +192,52 @@ impl Engine for Fake {
     }
 
     async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError> {
-        let Some((scene, started, mut stopped)) =
-            self.with(handle, |attempt| (attempt.scene.clone(), attempt.started, attempt.stopped.subscribe()))
-        else {
-            return Ok(Health::Ended);
-        };
-        let healthy_at = scene.healthy_after.filter(|after| *after <= scene.run_for).map(|after| later(started, after));
-        // Docker's defaults and arithmetic: so many failures, an interval apart.
-        let failures = check.interval.unwrap_or(Duration::from_secs(30)).saturating_mul(check.retries.unwrap_or(3));
-        let sick_after = check.start_period.unwrap_or_default().saturating_add(failures);
-        let sick_at = later(started, scene.run_for.min(sick_after));
-        let decision = match healthy_at {
-            Some(_) => Health::Healthy,
-            None if sick_after < scene.run_for => Health::Unhealthy,
-            None => Health::Ended,
-        };
-        tokio::select! {
-            biased;
-            () = tokio::time::sleep_until(healthy_at.unwrap_or(sick_at)) => Ok(decision),
-            _ = stopped.wait_for(Option::is_some) => Ok(Health::Ended),
+        match self.followed(handle) {
+            Some((course, mut meets)) => Ok(course.health(check, &mut meets).await),
+            None => Ok(Health::Ended),
         }
     }
 
     async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {
-        let Some((scene, started, mut stopped)) =
-            self.with(handle, |attempt| (attempt.scene.clone(), attempt.started, attempt.stopped.subscribe()))
-        else {
+        let Some((course, mut meets)) = self.followed(handle) else {
             return Err(EngineError::Refused { message: format!("no attempt `{}`", handle.id) });
         };
         output.restart();
-        output.stdout(scene.stdout.as_bytes());
-        output.stderr(scene.stderr.as_bytes());
-        let exit = ended(&scene, started, &mut stopped).await;
+        output.stdout(course.scene.stdout.as_bytes());
+        output.stderr(course.scene.stderr.as_bytes());
+        let exit = course.ended(&mut meets).await;
         self.end(handle);
+        if course.scene.lost && exit == course.scene.exit {
+            return Err(EngineError::Refused { message: "nobody knows how it ended".to_owned() });
+        }
         Ok(exit)
     }
 
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
-        let asked = self.with(handle, |attempt| {
+        self.with(handle, |attempt| {
             let now = Instant::now();
-            let end = if attempt.scene.stubborn || grace.is_zero() {
-                (Exit::Signal(9), later(now, grace))
-            } else {
-                (Exit::Signal(15), now)
-            };
-            attempt.stopped.send_modify(|stopped| {
-                if stopped.is_none_or(|(_, at)| end.1 < at) {
-                    *stopped = Some(end);
-                }
-            });
-            (attempt.scene.clone(), attempt.started, attempt.stopped.subscribe())
+            let deaf = attempt.course.scene.stubborn || grace.is_zero();
+            let (exit, at) = if deaf { (Exit::Signal(9), later(now, grace)) } else { (Exit::Signal(15), now) };
+            attempt.meets.send_modify(|meets| meets.ask(exit, at));
         });
-        if let Some((scene, started, mut stopped)) = asked {
-            ended(&scene, started, &mut stopped).await;
+        if let Some((course, mut meets)) = self.followed(handle) {
+            course.ended(&mut meets).await;
         }
         Ok(())
     }
 
-    async fn pause(&self, _handle: &Handle) -> Result<(), EngineError> {
+    async fn pause(&self, handle: &Handle) -> Result<(), EngineError> {
+        self.with(handle, |attempt| attempt.meets.send_if_modified(Meets::pause));
         Ok(())
     }
 
-    async fn resume(&self, _handle: &Handle) -> Result<(), EngineError> {
+    async fn resume(&self, handle: &Handle) -> Result<(), EngineError> {
+        self.with(handle, |attempt| attempt.meets.send_if_modified(Meets::resume));
         Ok(())
     }
 
     async fn gpus(&self) -> Result<Vec<Gpu>, EngineError> {
-        Ok(Vec::new())
+        Ok(self.capabilities.gpus.clone())
     }
 
     async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {
@@ -327,57 +270,8 @@ impl Engine for Fake {
     }
 }
 
-/// Waits for the end of an attempt: its own, or the one it is asked for, however often that is brought forward.
-async fn ended(scene: &Scene, started: Instant, stopped: &mut watch::Receiver<Option<(Exit, Instant)>>) -> Exit {
-    let own_end = later(started, scene.run_for);
-    loop {
-        let asked = *stopped.borrow_and_update();
-        let (exit, at) = asked.filter(|(_, at)| *at < own_end).unwrap_or((scene.exit, own_end));
-        // Timers round up to a millisecond: a trial that takes no time must not take that.
-        if at <= Instant::now() {
-            return exit;
-        }
-        if let Ok(Ok(())) = tokio::time::timeout_at(at, stopped.changed()).await {
-            continue;
-        }
-        tokio::time::sleep_until(at).await;
-        return exit;
-    }
-}
-
-/// That much later; or in a century, where the clock does not reach so far.
-fn later(from: Instant, by: Duration) -> Instant {
-    from.checked_add(by).unwrap_or(from + FOR_EVER)
-}
-
 /// Whether these are the labels of an attempt of the launch's own trial.
 fn is_of(labels: &BTreeMap<String, String>, launch: &Launch) -> bool {
     let own = launch.labels.get(label::SPEC);
     labels.get(label::TRIAL).map(String::as_str) == Some(launch.trial.name.as_str()) && labels.get(label::SPEC) == own
-}
-
-/// Reads a command as the steps of the module's head.
-fn scene_from(cmd: &[String]) -> Scene {
-    let line = cmd.join(" ");
-    let mut scene = Scene::default();
-    for step in line.split(';') {
-        let (verb, rest) = step.trim().split_once(' ').unwrap_or((step.trim(), ""));
-        match verb {
-            "echo" => scene.stdout.push_str(&format!("{rest}\n")),
-            "warn" => scene.stderr.push_str(&format!("{rest}\n")),
-            "sleep" => {
-                let time = Duration::try_from_secs_f64(rest.parse().unwrap_or(0.0)).unwrap_or_default();
-                scene.run_for = scene.run_for.saturating_add(time);
-            }
-            "exit" => scene.exit = Exit::Code(rest.parse().unwrap_or(0)),
-            "false" => scene.exit = Exit::Code(1),
-            "signal" => scene.exit = Exit::Signal(rest.parse().unwrap_or(15)),
-            "oom" => scene.exit = Exit::Oom,
-            "refuse" => scene.start_error = Some(rest.to_owned()),
-            "stubborn" => scene.stubborn = true,
-            "sick" => scene.healthy_after = None,
-            _ => {}
-        }
-    }
-    scene
 }

@@ -1,17 +1,20 @@
 //! An attempt: one launch of a trial on its engine, from the preparation to the end. Decides nothing but its timeout.
 
-use std::future::pending;
-use std::pin::{Pin, pin};
+mod running;
+mod still;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::engine::{Engine, EngineError, Health, Launch, Output};
 use crate::model::handle::Handle;
 use crate::model::outcome::{Exit, Outcome};
-use crate::model::trial::Healthcheck;
+use crate::model::trial::{Healthcheck, Timeout};
+use crate::run::attempt::running::{Cause, Running};
+use crate::run::clock::{Awake, Clock};
 use crate::run::executor::Executor;
 use crate::run::message::{End, Message, Stage};
 
@@ -47,6 +50,12 @@ pub(crate) struct Attempt {
     pub(crate) health: Option<Healthcheck>,
     /// Whether some trial waits for it to be healthy.
     pub(crate) awaited: bool,
+    /// When people are told that it takes long.
+    pub(crate) slow: Option<Timeout>,
+    pub(crate) clock: Clock,
+    pub(crate) awake: Awake,
+    /// The median time of the run's successes so far, as it changes.
+    pub(crate) median: watch::Receiver<Option<Duration>>,
     pub(crate) stop: watch::Receiver<Option<Stop>>,
     pub(crate) messages: mpsc::UnboundedSender<Message>,
 }
@@ -78,6 +87,7 @@ impl Attempt {
             };
             engine.prepare(&self.launch, &progress).await?;
             let place_in_window = executor.start_window(engine.capabilities()).await;
+            self.awake.begin().await;
             Ok::<_, EngineError>((engine, place_in_window))
         };
         let (engine, place_in_window) = tokio::select! {
@@ -95,11 +105,14 @@ impl Attempt {
 
     /// Follows the started attempt; its end is said before its container is removed.
     async fn follow(&self, executor: &Executor, engine: &dyn Engine, handle: Handle, mut output: Output) {
-        let started = Instant::now();
-        let (waited, cause) = self.wait(engine, &handle, &mut output, started).await;
+        let started = self.clock.elapsed();
+        let (waited, cause) = Running::new(self, engine, &handle, started).wait(&mut output).await;
+        self.awake.set(false);
+        // What may still run must not be launched a second time.
+        let mut may_retry = true;
         let outcome = match (cause, waited) {
             (_, Err(error)) => {
-                self.give_up(engine, &handle).await;
+                may_retry = self.give_up(engine, &handle).await;
                 Outcome::Lost { message: error.chain() }
             }
             (Some(Cause::TimedOut), Ok(_)) => Outcome::TimedOut,
@@ -115,125 +128,48 @@ impl Attempt {
         // What could not be written is still in the container: `docker logs` has it.
         let remove = executor.removes(&outcome) && output.error().is_none();
         let logs = output.logs();
-        self.say(Stage::Ended(End { outcome, elapsed: started.elapsed(), logs, may_retry: true, unreachable: None }));
+        let elapsed = self.clock.elapsed().saturating_sub(started);
+        self.say(Stage::Ended(End { outcome, elapsed, logs, may_retry, unreachable: None }));
         if remove && let Err(error) = engine.remove(&handle).await {
             self.warn(format!("`{}` was not removed: {}", self.launch.trial.name, error.chain()));
         }
     }
 
-    /// Waits for the end, and stops the attempt when it is asked to, takes too long, or is unhealthy.
-    async fn wait(&self, engine: &dyn Engine, handle: &Handle, output: &mut Output, started: Instant) -> Waited {
-        let grace = self.launch.trial.stop_grace.unwrap_or(DEFAULT_GRACE);
-        // A timeout beyond the clock's end is none.
-        let mut timer =
-            pin!(after(self.launch.trial.timeout.and_then(|timeout| started.checked_add(timeout.limit(None)?))));
-        let mut exit = pin!(self.exit(engine, handle, output));
-        let mut health = pin!(self.health(engine, handle));
-        let mut stopping: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(pending());
-        let mut stop = self.stop.clone();
-        let (mut cause, mut seen, mut timed, mut probed) = (None, None, false, false);
-        loop {
-            tokio::select! {
-                biased;
-                waited = &mut exit => return (waited, cause),
-                asked = next_stop(&mut stop, &mut seen) => {
-                    if asked == (Stop::Killed { at_once: true }) {
-                        stopping = Box::pin(self.end(engine, handle, Duration::ZERO));
-                    } else if cause.is_none() {
-                        stopping = Box::pin(self.end(engine, handle, grace));
-                    }
-                    // A stronger request counts instead of a weaker one, but never instead of the attempt's own fault.
-                    if matches!(cause, None | Some(Cause::Asked(_))) {
-                        cause = Some(Cause::Asked(asked));
-                    }
-                }
-                () = &mut timer, if !timed => {
-                    timed = true;
-                    if cause.is_none() {
-                        cause = Some(Cause::TimedOut);
-                        self.say(Stage::TimedOut);
-                        stopping = Box::pin(self.end(engine, handle, grace));
-                    }
-                }
-                health = &mut health, if !probed => {
-                    probed = true;
-                    if self.report_health(health) && cause.is_none() {
-                        cause = Some(Cause::Unhealthy);
-                        stopping = Box::pin(self.end(engine, handle, grace));
-                    }
-                }
-                () = &mut stopping => stopping = Box::pin(pending()),
-            }
-        }
-    }
-
     /// Waits for the exit, also while the engine is away.
     async fn exit(&self, engine: &dyn Engine, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {
-        let mut away: Option<(Instant, Pauses)> = None;
+        let mut away: Option<(Duration, Pauses)> = None;
         loop {
-            let began = Instant::now();
+            let began = self.clock.elapsed();
             let error = match engine.wait(handle, output).await {
                 Err(error) if error.may_pass() => error,
                 answer => return answer,
             };
-            if began.elapsed() >= WENT_WELL {
+            if self.clock.elapsed().saturating_sub(began) >= WENT_WELL {
                 away = None;
             }
             let (since, pauses) = away.get_or_insert_with(|| {
                 let (name, minutes) = (&self.launch.trial.name, PATIENCE.as_secs() / 60);
                 self.warn(format!("`{name}` is out of sight; combu looks for it for {minutes} min: {}", error.chain()));
-                (Instant::now(), Pauses::up_to(Duration::from_secs(5)))
+                (self.clock.elapsed(), Pauses::up_to(Duration::from_secs(5)))
             });
             let at_once = *self.stop.borrow() == Some(Stop::Killed { at_once: true });
-            if since.elapsed() >= if at_once { LITTLE_PATIENCE } else { PATIENCE } {
+            if self.clock.elapsed().saturating_sub(*since) >= if at_once { LITTLE_PATIENCE } else { PATIENCE } {
                 return Err(error);
             }
             pauses.pause().await;
         }
     }
 
-    /// Waits until the healthcheck decided, also while the engine is away; for ever if there is none.
-    async fn health(&self, engine: &dyn Engine, handle: &Handle) -> Result<Health, EngineError> {
-        let Some(check) = &self.health else { return pending().await };
-        let mut pauses = Pauses::up_to(Duration::from_secs(10));
-        let mut told = false;
-        loop {
-            match engine.healthy(handle, check).await {
-                Err(error) if error.may_pass() => {
-                    if !std::mem::replace(&mut told, true) {
-                        let name = &self.launch.trial.name;
-                        self.warn(format!("the health of `{name}` is looked at again: {}", error.chain()));
-                    }
-                    pauses.pause().await;
-                }
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Ends the attempt. A stop that failed is repeated until one succeeds, with what is left of the grace period.
-    async fn end(&self, engine: &dyn Engine, handle: &Handle, grace: Duration) {
-        let began = Instant::now();
-        let mut pauses = Pauses::up_to(Duration::from_secs(10));
-        let mut told = false;
-        while let Err(error) = engine.stop(handle, grace.saturating_sub(began.elapsed())).await {
-            if !std::mem::replace(&mut told, true) {
-                let name = &self.launch.trial.name;
-                self.warn(format!("`{name}` could not be stopped and is stopped again: {}", error.chain()));
-            }
-            pauses.pause().await;
-        }
-    }
-
-    /// Stops an attempt that nobody can wait for any more: it should not go on unseen.
-    async fn give_up(&self, engine: &dyn Engine, handle: &Handle) {
+    /// Stops an attempt that nobody can wait for any more: it should not go on unseen. False when it may.
+    async fn give_up(&self, engine: &dyn Engine, handle: &Handle) -> bool {
         let problem = match timeout(LAST_TRY, engine.stop(handle, Duration::ZERO)).await {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => error.chain(),
             Err(_) => format!("no answer in {} s", LAST_TRY.as_secs()),
         };
         let name = &self.launch.trial.name;
         self.warn(format!("`{name}` may still run, and `combu kill` ends it: it could not be stopped: {problem}"));
+        false
     }
 
     /// Says what the healthcheck decided; true when the attempt has to be stopped for it.
@@ -275,37 +211,6 @@ impl Attempt {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Cause {
-    Asked(Stop),
-    TimedOut,
-    Unhealthy,
-}
-
-/// How the wait went, and what had made the attempt stop.
-type Waited = (Result<Exit, EngineError>, Option<Cause>);
-
-impl End {
-    pub(crate) fn bare(outcome: Outcome) -> Self {
-        Self { outcome, elapsed: Duration::ZERO, logs: None, may_retry: false, unreachable: None }
-    }
-
-    fn not_started(error: &EngineError) -> Self {
-        let message = error.chain();
-        let unreachable = matches!(error, EngineError::Unreachable { .. }).then(|| message.clone());
-        let may_retry = matches!(error, EngineError::Call { .. });
-        Self { may_retry, unreachable, ..Self::bare(Outcome::NotStarted { message }) }
-    }
-}
-
-/// Sleeps until then; for ever, if there is no then.
-async fn after(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => pending().await,
-    }
-}
-
 /// Pauses between tries: a second, then each twice as long as the one before.
 struct Pauses {
     next: Duration,
@@ -320,19 +225,6 @@ impl Pauses {
     async fn pause(&mut self) {
         sleep(self.next).await;
         self.next = (self.next * 2).min(self.longest);
-    }
-}
-
-/// Waits for a request to stop that is stronger than those before.
-async fn next_stop(stop: &mut watch::Receiver<Option<Stop>>, seen: &mut Option<Stop>) -> Stop {
-    let before = *seen;
-    match stop.wait_for(|asked| *asked > before).await.map(|asked| *asked) {
-        Ok(Some(asked)) => {
-            *seen = Some(asked);
-            asked
-        }
-        // The sender is gone: nobody will ask any more.
-        Ok(None) | Err(_) => pending().await,
     }
 }
 
@@ -358,6 +250,7 @@ mod tests {
     use crate::model::options::Options;
     use crate::model::outcome::{Exit, Outcome};
     use crate::model::trial::{Healthcheck, Timeout, Trial};
+    use crate::run::clock::{Awake, Clock};
     use crate::run::engines::Engines;
     use crate::run::executor::Executor;
     use crate::run::message::{Message, Stage};
@@ -395,7 +288,9 @@ mod tests {
         waits: Trouble,
         looks: Trouble,
         stops: Trouble,
-        /// When it was asked to stop, and with which grace, in seconds from the test's begin.
+        pauses: Trouble,
+        resumes: Trouble,
+        /// When it was asked to stop, and with which grace, in seconds from the test's begin; and to pause and resume.
         stopped: Mutex<Vec<String>>,
         began: Instant,
     }
@@ -407,9 +302,16 @@ mod tests {
                 waits: Trouble::default(),
                 looks: Trouble::default(),
                 stops: Trouble::default(),
+                pauses: Trouble::default(),
+                resumes: Trouble::default(),
                 stopped: Mutex::default(),
                 began: Instant::now(),
             }
+        }
+
+        fn note(&self, what: &str) {
+            let at = self.began.elapsed().as_secs_f64();
+            self.stopped.lock().unwrap().push(format!("{at:.0}/{what}"));
         }
     }
 
@@ -436,16 +338,19 @@ mod tests {
             self.fake.wait(handle, output).await
         }
         async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
-            let at = self.began.elapsed().as_secs_f64();
-            self.stopped.lock().unwrap().push(format!("{at:.0}/{}", grace.as_secs()));
+            self.note(&grace.as_secs().to_string());
             self.stops.meet()?;
             self.fake.stop(handle, grace).await
         }
         async fn pause(&self, handle: &Handle) -> Result<(), EngineError> {
+            self.note("pause");
+            self.pauses.meet()?;
             self.fake.pause(handle).await
         }
 
         async fn resume(&self, handle: &Handle) -> Result<(), EngineError> {
+            self.note("resume");
+            self.resumes.meet()?;
             self.fake.resume(handle).await
         }
 
@@ -488,7 +393,19 @@ mod tests {
         let (messages, mut said) = mpsc::unbounded_channel();
         let (sender, stop) = watch::channel(None);
         let launch = executor.launch(&Arc::new(trial.clone()), 1, Vec::new(), Vec::new());
-        let mut attempt = Attempt { place: 0, launch, health: None, awaited: false, stop, messages };
+        let clock = Clock::starting_now();
+        let mut attempt = Attempt {
+            place: 0,
+            launch,
+            health: None,
+            awaited: false,
+            slow: None,
+            awake: Awake::not_yet(clock.clone()),
+            clock: clock.clone(),
+            median: watch::channel(None).1,
+            stop,
+            messages,
+        };
         edit(&mut attempt, &mut trial);
         attempt.launch.trial = Arc::new(trial);
         let began = Instant::now();
@@ -502,7 +419,10 @@ mod tests {
         let reading = async {
             while let Some(message) = said.recv().await {
                 let text = match message {
-                    Message::Attempt(_, Stage::Ended(end)) => format!("ended: {}", end.outcome),
+                    Message::Attempt(_, Stage::Ended(end)) => {
+                        let again = if end.may_retry { "" } else { "; not to be launched again" };
+                        format!("ended: {}{again}", end.outcome)
+                    }
                     Message::Attempt(_, Stage::Started(_)) => "started".to_owned(),
                     Message::Attempt(_, stage) => format!("{stage:?}"),
                     Message::Warning(text) => format!("warned: {text}"),
@@ -531,7 +451,7 @@ mod tests {
             told(engine, |_, trial| trial.timeout = Some(Timeout::After(Duration::from_secs(5))), &[]).await;
         assert_snapshot!(timed_out, @"
              0  started
-             5  TimedOut
+             5  TimedOut(5s)
              5  warned: `aa` could not be stopped and is stopped again: failed to ask: connection reset
              6  ended: timed out
         stops (second/grace): 5/10 6/9
@@ -597,7 +517,7 @@ mod tests {
         assert_snapshot!(told(engine, ends, &[]).await, @"
              0  started
              0  warned: `aa` is out of sight; combu looks for it for 10 min: failed to ask: connection reset
-          1000  TimedOut
+          1000  TimedOut(1000s)
           1000  ended: timed out
         stops (second/grace): 1000/10
         ");
@@ -622,7 +542,7 @@ mod tests {
              5  warned: `aa` could not be stopped and is stopped again: failed to ask: connection reset
             20  warned: `aa` could not be stopped and is stopped again: failed to ask: connection reset
             22  warned: `aa` may still run, and `combu kill` ends it: it could not be stopped: failed to ask: connection reset
-            22  ended: was lost: failed to ask: connection reset
+            22  ended: was lost: failed to ask: connection reset; not to be launched again
         stops (second/grace): 5/10 6/9 8/7 12/3 20/0 20/0 21/0 22/0
         ");
         let engine = Shaky { waits: Trouble::lasting(), ..Shaky::new(forever()) };
@@ -667,7 +587,7 @@ mod tests {
         let timeout = |_: &mut Attempt, trial: &mut Trial| trial.timeout = Some(Timeout::After(Duration::from_secs(1)));
         assert_snapshot!(told(stubborn(), timeout, &[(2, killed), (3, unneeded)]).await, @"
              0  started
-             1  TimedOut
+             1  TimedOut(1s)
             11  ended: timed out
         stops (second/grace): 1/10
         ");
@@ -695,7 +615,73 @@ mod tests {
                 drop(sender);
             };
             let told = told(engine, stopped_first, &[]).await;
-            assert_eq!(told, format!("     0  ended: {outcome}\nstops (second/grace): "));
+            assert_eq!(told, format!("     0  ended: {outcome}; not to be launched again\nstops (second/grace): "));
         }
+    }
+
+    /// Suspends the run at some seconds, and lets it go on at others.
+    fn suspended(attempt: &Attempt, times: &'static [(u64, bool)]) {
+        let (clock, began) = (attempt.clock.clone(), Instant::now());
+        tokio::spawn(async move {
+            for (at, stands) in times {
+                sleep((began + Duration::from_secs(*at)).duration_since(Instant::now())).await;
+                clock.set(*stands);
+            }
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_goes_on_before_it_is_stopped() {
+        let stubborn = Shaky::new(Scene { stubborn: true, ..forever() });
+        let edit = |attempt: &mut Attempt, _: &mut Trial| suspended(attempt, &[(2, true), (50, false)]);
+        assert_snapshot!(told(stubborn, edit, &[(30, Stop::Killed { at_once: false })]).await, @"
+             0  started
+            40  ended: killed
+        stops (second/grace): 2/pause 30/resume 30/10
+        ");
+        // Nor is one paused that is being stopped.
+        let stubborn = Shaky::new(Scene { stubborn: true, ..forever() });
+        let edit = |attempt: &mut Attempt, _: &mut Trial| suspended(attempt, &[(4, true), (5, false)]);
+        assert_snapshot!(told(stubborn, edit, &[(3, Stop::Killed { at_once: false })]).await, @"
+             0  started
+            13  ended: killed
+        stops (second/grace): 3/10
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_fails_is_repeated_while_it_is_wanted_and_a_resume_until_it_succeeds() {
+        let timed = |times: &'static [(u64, bool)]| {
+            move |attempt: &mut Attempt, trial: &mut Trial| {
+                trial.timeout = Some(Timeout::After(Duration::from_secs(10)));
+                suspended(attempt, times);
+            }
+        };
+        let engine = Shaky { pauses: Trouble::passing(2), resumes: Trouble::passing(3), ..Shaky::new(forever()) };
+        let both = told(engine, timed(&[(2, true), (102, false)]), &[]).await;
+        let engine = Shaky { pauses: Trouble::passing(usize::MAX), ..Shaky::new(forever()) };
+        let short = told(engine, timed(&[(2, true), (6, false)]), &[]).await;
+        let engine = Shaky { pauses: Trouble::lasting(), ..Shaky::new(forever()) };
+        let never = told(engine, timed(&[(2, true), (6, false)]), &[]).await;
+        assert_snapshot!(format!("{both}\n\n{short}\n\n{never}"), @"
+             0  started
+             2  warned: `aa` could not be paused: failed to ask: connection reset
+           102  warned: `aa` could not be resumed: failed to ask: connection reset
+           110  TimedOut(10s)
+           110  ended: timed out
+        stops (second/grace): 2/pause 3/pause 5/pause 102/resume 103/resume 105/resume 109/resume 110/10
+
+             0  started
+             2  warned: `aa` could not be paused: failed to ask: connection reset
+            14  TimedOut(10s)
+            14  ended: timed out
+        stops (second/grace): 2/pause 3/pause 5/pause 9/resume 14/10
+
+             0  started
+             2  warned: `aa` could not be paused: there is no such probe
+            14  TimedOut(10s)
+            14  ended: timed out
+        stops (second/grace): 2/pause 6/resume 14/10
+        ");
     }
 }

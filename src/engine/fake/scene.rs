@@ -1,0 +1,73 @@
+//! Scenes: what attempts do that nobody really runs.
+
+use std::time::Duration;
+
+use crate::model::outcome::Exit;
+
+/// What one attempt of a trial does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scene {
+    /// How long it runs.
+    pub run_for: Duration,
+    /// How it ends by itself.
+    pub exit: Exit,
+    /// What it writes to its standard output.
+    pub stdout: String,
+    /// What it writes to its standard error.
+    pub stderr: String,
+    /// Why it cannot be started, if so.
+    pub start_error: Option<String>,
+    /// When it is healthy after its start; absent: never.
+    pub healthy_after: Option<Duration>,
+    /// Whether it ignores the stop signal and has to be killed.
+    pub stubborn: bool,
+    /// Whether the engine loses it when it would end by itself.
+    pub lost: bool,
+}
+
+/// How long a service runs that is not told otherwise: a century.
+pub(super) const FOR_EVER: Duration = Duration::from_secs(3_000_000_000);
+
+impl Default for Scene {
+    fn default() -> Self {
+        Self {
+            run_for: Duration::ZERO,
+            exit: Exit::Code(0),
+            stdout: String::new(),
+            stderr: String::new(),
+            start_error: None,
+            healthy_after: Some(Duration::ZERO),
+            stubborn: false,
+            lost: false,
+        }
+    }
+}
+
+impl Scene {
+    /// Reads a command as the steps of the engine's head.
+    pub(super) fn from_command(cmd: &[String]) -> Self {
+        let line = cmd.join(" ");
+        let mut scene = Self::default();
+        for step in line.split(';') {
+            let (verb, rest) = step.trim().split_once(' ').unwrap_or((step.trim(), ""));
+            match verb {
+                "echo" => scene.stdout.push_str(&format!("{rest}\n")),
+                "warn" => scene.stderr.push_str(&format!("{rest}\n")),
+                "sleep" => {
+                    let time = Duration::try_from_secs_f64(rest.parse().unwrap_or(0.0)).unwrap_or_default();
+                    scene.run_for = scene.run_for.saturating_add(time);
+                }
+                "exit" => scene.exit = Exit::Code(rest.parse().unwrap_or(0)),
+                "false" => scene.exit = Exit::Code(1),
+                "signal" => scene.exit = Exit::Signal(rest.parse().unwrap_or(15)),
+                "oom" => scene.exit = Exit::Oom,
+                "refuse" => scene.start_error = Some(rest.to_owned()),
+                "lost" => scene.lost = true,
+                "stubborn" => scene.stubborn = true,
+                "sick" => scene.healthy_after = None,
+                _ => {}
+            }
+        }
+        scene
+    }
+}

@@ -1,0 +1,207 @@
+//! A running attempt: everything that can happen to it from its start to its end, waited for all at once.
+
+use std::future::pending;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::engine::{Engine, EngineError, Health, Output};
+use crate::model::handle::Handle;
+use crate::model::outcome::Exit;
+use crate::model::trial::Timeout;
+use crate::run::attempt::still::{Held, keep};
+use crate::run::attempt::{Attempt, DEFAULT_GRACE, LAST_TRY, Pauses, Stop};
+use crate::run::message::Stage;
+
+/// How the wait went, and what had made the attempt stop.
+pub(super) type Waited = (Result<Exit, EngineError>, Option<Cause>);
+
+/// What made an attempt stop.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cause {
+    Asked(Stop),
+    TimedOut,
+    Unhealthy,
+}
+
+/// A running attempt.
+pub(super) struct Running<'a> {
+    attempt: &'a Attempt,
+    engine: &'a dyn Engine,
+    handle: &'a Handle,
+    /// On the run's clock.
+    started: Duration,
+    cause: Option<Cause>,
+    held: watch::Sender<Held>,
+    stopping: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+}
+
+impl<'a> Running<'a> {
+    pub(super) fn new(attempt: &'a Attempt, engine: &'a dyn Engine, handle: &'a Handle, started: Duration) -> Self {
+        let (held, stopping) = (watch::Sender::new(Held::default()), Box::pin(pending()));
+        Self { attempt, engine, handle, started, cause: None, held, stopping }
+    }
+
+    /// Waits for the end, and stops the attempt when it is asked to, takes too long, or is unhealthy. While the run is
+    /// suspended, the attempt stands still, unless it is being stopped.
+    pub(super) async fn wait(mut self, output: &mut Output) -> Waited {
+        let Self { attempt, engine, handle, started, .. } = self;
+        let grace = attempt.launch.trial.stop_grace.unwrap_or(DEFAULT_GRACE);
+        let mut exit = pin!(attempt.exit(engine, handle, output));
+        let mut timer = pin!(over(attempt, attempt.launch.trial.timeout, started));
+        let mut slow = pin!(over(attempt, attempt.slow, started));
+        let mut health = pin!(health(attempt, engine, handle, self.held.subscribe()));
+        let mut keeper = pin!(keep(attempt, engine, handle, self.held.clone()));
+        let mut stop = attempt.stop.clone();
+        let (mut seen, mut timed, mut told, mut probed, mut stands) = (None, false, false, false, false);
+        loop {
+            // The order matters where things happen together: an end before its reasons, and nothing probes an attempt
+            // that is about to stand still.
+            tokio::select! {
+                biased;
+                waited = &mut exit => return (waited, self.cause),
+                asked = next_stop(&mut stop, &mut seen) => self.asked(asked, grace),
+                () = attempt.clock.turns(!stands), if self.cause.is_none() => {
+                    stands = !stands;
+                    self.held.send_modify(|held| held.wanted = stands);
+                }
+                limit = &mut timer, if !timed => {
+                    timed = true;
+                    if self.cause.is_none() {
+                        attempt.say(Stage::TimedOut(limit));
+                        self.end_for(Cause::TimedOut, grace);
+                    }
+                }
+                limit = &mut slow, if !told => {
+                    told = true;
+                    if self.cause.is_none() {
+                        attempt.say(Stage::Slow(limit));
+                    }
+                }
+                health = &mut health, if !probed => {
+                    probed = true;
+                    if attempt.report_health(health) && self.cause.is_none() {
+                        self.end_for(Cause::Unhealthy, grace);
+                    }
+                }
+                () = &mut keeper => {}
+                () = &mut self.stopping => self.stopping = Box::pin(pending()),
+            }
+        }
+    }
+
+    /// Somebody asks for the end. A stronger request counts instead of a weaker one, but never instead of the attempt's
+    /// own fault.
+    fn asked(&mut self, asked: Stop, grace: Duration) {
+        let cause = match self.cause {
+            None | Some(Cause::Asked(_)) => Cause::Asked(asked),
+            Some(own) => own,
+        };
+        if asked == (Stop::Killed { at_once: true }) {
+            self.end_for(cause, Duration::ZERO);
+        } else if self.cause.is_none() {
+            self.end_for(cause, grace);
+        }
+        self.cause = Some(cause);
+    }
+
+    /// Ends the attempt. One that stands still goes on first: it could not handle its stop signal.
+    fn end_for(&mut self, cause: Cause, grace: Duration) {
+        self.cause = Some(cause);
+        self.held.send_modify(|held| held.wanted = false);
+        let (attempt, engine, handle) = (self.attempt, self.engine, self.handle);
+        let mut held = self.held.subscribe();
+        self.stopping = Box::pin(async move {
+            // An engine that does not answer is not waited for: the stop itself is repeated until it succeeds.
+            drop(timeout(LAST_TRY, held.wait_for(|held| !held.is)).await);
+            end(attempt, engine, handle, grace).await;
+        });
+    }
+}
+
+/// Waits until the attempt has run for that long, and says how long that is; for ever, if there is no limit. The median
+/// that the limit may be a share of changes all the while.
+async fn over(attempt: &Attempt, timeout: Option<Timeout>, started: Duration) -> Duration {
+    let Some(timeout) = timeout else { return pending().await };
+    let mut median = attempt.median.clone();
+    loop {
+        let limit = timeout.limit(*median.borrow_and_update());
+        let passed = async {
+            match limit {
+                Some(limit) => attempt.clock.sleep_until(started.saturating_add(limit)).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = passed => return limit.unwrap_or_default(),
+            changed = median.changed(), if matches!(timeout, Timeout::OfMedian(_)) => {
+                // The sender is gone: it stays as it is.
+                if changed.is_err() {
+                    return pending().await;
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the healthcheck decided, also while the engine is away; for ever if there is none. What stands still is
+/// not probed, and probed anew when it goes on.
+async fn health(
+    attempt: &Attempt,
+    engine: &dyn Engine,
+    handle: &Handle,
+    mut held: watch::Receiver<Held>,
+) -> Result<Health, EngineError> {
+    let Some(check) = &attempt.health else { return pending().await };
+    let mut pauses = Pauses::up_to(Duration::from_secs(10));
+    let mut told = false;
+    loop {
+        // The sender lives as long as the attempt runs.
+        drop(held.wait_for(|held| !held.wanted && !held.is).await);
+        let answer = tokio::select! {
+            biased;
+            _ = held.wait_for(|held| held.wanted) => continue,
+            answer = engine.healthy(handle, check) => answer,
+        };
+        match answer {
+            Err(error) if error.may_pass() => {
+                if !std::mem::replace(&mut told, true) {
+                    let name = &attempt.launch.trial.name;
+                    attempt.warn(format!("the health of `{name}` is looked at again: {}", error.chain()));
+                }
+                pauses.pause().await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Ends the attempt. A stop that failed is repeated until one succeeds, with what is left of the grace period.
+async fn end(attempt: &Attempt, engine: &dyn Engine, handle: &Handle, grace: Duration) {
+    let began = tokio::time::Instant::now();
+    let mut pauses = Pauses::up_to(Duration::from_secs(10));
+    let mut told = false;
+    while let Err(error) = engine.stop(handle, grace.saturating_sub(began.elapsed())).await {
+        if !std::mem::replace(&mut told, true) {
+            let name = &attempt.launch.trial.name;
+            attempt.warn(format!("`{name}` could not be stopped and is stopped again: {}", error.chain()));
+        }
+        pauses.pause().await;
+    }
+}
+
+/// Waits for a request to stop that is stronger than those before.
+async fn next_stop(stop: &mut watch::Receiver<Option<Stop>>, seen: &mut Option<Stop>) -> Stop {
+    let before = *seen;
+    match stop.wait_for(|asked| *asked > before).await.map(|asked| *asked) {
+        Ok(Some(asked)) => {
+            *seen = Some(asked);
+            asked
+        }
+        // The sender is gone: nobody will ask any more.
+        Ok(None) | Err(_) => pending().await,
+    }
+}

@@ -1,0 +1,231 @@
+//! The dispatcher: one actor per run. Facts come in from attempts, commands from above; launches, stops and events go out.
+//!
+//! What may start and what a fact means is decided in `schedule`; here it is only carried out and told.
+
+mod attempts;
+mod commands;
+mod ending;
+mod holding;
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::engine::Selector;
+use crate::model::command::Command;
+use crate::model::event::{Early, Event, Fact};
+use crate::model::label;
+use crate::model::options::Options;
+use crate::plan::Plan;
+use crate::run::attempt::Stop;
+use crate::run::clock::{Clock, Stillness};
+use crate::run::executor::Executor;
+use crate::run::load::{FRESH, Gate, knows_pressure};
+use crate::run::message::{Message, Request};
+use crate::run::permits::Permits;
+use crate::run::schedule::Schedule;
+use crate::run::session::Notice;
+use crate::run::tally::{Median, Tally};
+
+/// One run in progress.
+pub(crate) struct Dispatcher {
+    schedule: Schedule,
+    executor: Arc<Executor>,
+    options: Options,
+    stops: HashMap<usize, watch::Sender<Option<Stop>>>,
+    attempts: JoinSet<()>,
+    /// Waits between attempts; they end with the run.
+    delays: JoinSet<()>,
+    /// Looks at who uses the GPUs, and when the next one is due.
+    looks: JoinSet<()>,
+    gpu_look: Instant,
+    /// Whether it was told that they cannot be seen.
+    gpus_unseen: bool,
+    gate: Gate,
+    messages: (mpsc::UnboundedSender<Message>, mpsc::UnboundedReceiver<Message>),
+    requests: mpsc::UnboundedReceiver<Request>,
+    notices: mpsc::UnboundedSender<Notice>,
+    clock: Clock,
+    tally: Tally,
+    median: Median,
+    /// The median as the attempts see it.
+    median_now: watch::Sender<Option<Duration>>,
+    early: Option<Early>,
+    cancels: usize,
+    /// Whether it was told that nothing is left to do, and how often so far.
+    drained: bool,
+    drains: u64,
+    abandoned: bool,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(
+        plan: &Plan,
+        permits: Permits,
+        executor: Executor,
+        requests: mpsc::UnboundedReceiver<Request>,
+        notices: mpsc::UnboundedSender<Notice>,
+    ) -> Self {
+        let schedule = Schedule::new(plan, permits);
+        let gate = Gate::new(&plan.experiment.options, executor.machine);
+        Self {
+            schedule,
+            executor: Arc::new(executor),
+            options: plan.experiment.options.clone(),
+            stops: HashMap::new(),
+            attempts: JoinSet::new(),
+            delays: JoinSet::new(),
+            looks: JoinSet::new(),
+            gpu_look: Instant::now(),
+            gpus_unseen: false,
+            gate,
+            // Unbounded: attempts must never wait for the dispatcher, and each trial sends a handful of messages.
+            messages: mpsc::unbounded_channel(),
+            requests,
+            notices,
+            clock: Clock::starting_now(),
+            tally: Tally::default(),
+            median: Median::default(),
+            median_now: watch::Sender::new(None),
+            early: None,
+            cancels: 0,
+            drained: false,
+            drains: 0,
+            abandoned: false,
+        }
+    }
+
+    /// What tells that the run stands still.
+    pub(crate) fn stillness(&self) -> Stillness {
+        self.clock.stillness()
+    }
+
+    /// Runs the plan to its end; the last notice is `Fact::RunEnded`.
+    pub(crate) async fn run(mut self, plan: Plan) {
+        self.begin(plan);
+        loop {
+            self.settle();
+            while self.may_start()
+                && let Some(place) = self.schedule.next_launch()
+            {
+                self.launch(place);
+            }
+            if self.schedule.has_effects() {
+                continue;
+            }
+            if self.schedule.is_done() {
+                if self.abandoned {
+                    break;
+                }
+                if !self.drained {
+                    self.drained = true;
+                    self.drains += 1;
+                    self.tell(Notice::Drained(self.drains));
+                }
+            }
+            tokio::select! {
+                Some(message) = self.messages.1.recv() => self.take_message(message),
+                Some(request) = self.requests.recv() => match request {
+                    Request::Do(Command::Close { seen }) if self.drained && seen == self.drains => break,
+                    Request::Do(command) => self.take_command(command),
+                    // Whoever asked may be gone by now.
+                    Request::Why { trial, answer } => drop(answer.send(self.why(&trial))),
+                },
+                () = self.notices.closed(), if !self.abandoned => self.abandon(),
+                () = sleep(FRESH), if self.gate.held().is_some() && self.schedule.has_ready() => {}
+                () = sleep_until(self.gpu_look), if self.schedule.waits_for_strangers().is_some() => self.look_at_gpus(),
+                () = until(&self.clock, self.options.time_budget), if self.early.is_none() && !self.schedule.is_done() => {
+                    self.time_is_up();
+                }
+            }
+            // Only to free what ended attempts held; how they ended came as a message.
+            while self.attempts.try_join_next().is_some() {}
+            while self.delays.try_join_next().is_some() {}
+            while self.looks.try_join_next().is_some() {}
+        }
+        self.finish().await;
+    }
+
+    fn begin(&mut self, plan: Plan) {
+        let names = plan.trials.iter().zip(&plan.services).filter(|(_, service)| **service);
+        let services = names.map(|(trial, _)| trial.name.clone()).collect();
+        let started = Fact::RunStarted {
+            experiment: plan.experiment.name,
+            trials: plan.trials,
+            services,
+            parallel: self.schedule.permits_mut().most(),
+            seed: self.executor.seed,
+            folder: self.executor.folder.clone(),
+        };
+        self.emit(started);
+        for message in plan.warnings {
+            self.emit(Fact::Warned { message });
+        }
+        if self.options.pressure.is_some() && !knows_pressure() {
+            let message = "this kernel does not tell its pressure: `pressure` holds nothing back".to_owned();
+            self.emit(Fact::Warned { message });
+        }
+    }
+
+    async fn finish(mut self) {
+        while self.attempts.join_next().await.is_some() {}
+        while let Ok(message) = self.messages.1.try_recv() {
+            self.take_message(message);
+        }
+        let all_succeeded =
+            self.early.is_none() && (0..self.schedule.len()).all(|place| self.schedule.succeeded(place));
+        if all_succeeded && self.executor.cleans() {
+            self.clean().await;
+        }
+        let elapsed = self.clock.elapsed();
+        self.emit(Fact::RunEnded { early: self.early.clone(), elapsed });
+    }
+
+    /// Removes the networks that this run made; after a failure they stay with the containers, for `kill`.
+    async fn clean(&mut self) {
+        let mut engines: Vec<_> =
+            (0..self.schedule.len()).map(|place| self.schedule.entry(place).trial.engine.unwrap_or_default()).collect();
+        engines.sort_unstable();
+        engines.dedup();
+        let labels = [(label::RUN.to_owned(), self.executor.run.to_string())].into();
+        let selector = Selector { labels };
+        for name in engines {
+            let cleaned = match self.executor.engine(name).await {
+                Ok(engine) => engine.clean(&selector).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = cleaned {
+                self.emit(Fact::Warned { message: format!("networks were left behind: {}", error.chain()) });
+            }
+        }
+    }
+
+    fn emit(&mut self, fact: Fact) {
+        let event = Event { at: self.clock.on_the_wall(), run: self.executor.run.clone(), fact };
+        self.tell(Notice::Event(event));
+    }
+
+    fn tell(&mut self, notice: Notice) {
+        if self.notices.send(notice).is_err() {
+            self.abandon();
+        }
+    }
+}
+
+/// Sleeps until that time on the run's clock; for ever, if there is none.
+async fn until(clock: &Clock, time: Option<Duration>) {
+    match time {
+        Some(time) => clock.sleep_until(time).await,
+        None => pending().await,
+    }
+}
+
+/// A time as people are told of it: `1.5s`.
+fn in_seconds(span: Duration) -> String {
+    format!("{}s", (span.as_secs_f64() * 1000.0).round() / 1000.0)
+}
