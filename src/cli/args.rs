@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::live::set::{self, SetArgs};
+use crate::cli::live::why::{self, WhyArgs};
 use crate::model::budget::{Load, Reserve};
 use crate::model::name::EngineName;
 use crate::model::options::{Halt, Limit, Options, Parallel, Remove, What, When};
@@ -34,6 +36,10 @@ const AFTER_HELP: &str = "Examples:
   combu -f experiment.jsonnet run          run every trial of the spec
   combu -f experiment.jsonnet kill         stop and remove everything it started
   combu plan experiment.jsonnet            show what would run, in which order
+  combu run sweep.jsonnet --where 'params.mode == \"a\" && !done'
+                                           run a part of it: what has not succeeded yet
+  combu set -j 2                           let a live run take less of the machine
+  combu why solver-3                       what a trial waits for, or how it ended
   combu script sweep.rhai --image solver   run a script";
 
 /// What to do.
@@ -51,6 +57,18 @@ pub(crate) enum Verb {
     Plan(PlanArgs),
     /// Run a Rhai script.
     Script(ScriptArgs),
+    /// Change the budget of a run that is live, from any shell.
+    ///
+    /// What is not given stays as it is. Trials that run go on, also where they would not fit any more; the change counts
+    /// for what starts from now on.
+    #[command(after_help = set::HELP)]
+    Set(SetArgs),
+    /// Say what a trial waits for, or how it ended.
+    ///
+    /// A run that is live answers itself: a place among those that run at once, CPUs, memory, a GPU, a limit, another trial,
+    /// an image, the start window, the machine's load. Where none is live, the last run's record tells how the trial ended.
+    #[command(after_help = why::HELP)]
+    Why(WhyArgs),
     /// Ends local trials when the combu that started them dies.
     #[command(name = "__watch", hide = true)]
     Watch {
@@ -132,6 +150,16 @@ pub(crate) struct SpecArgs {
     /// The spec, instead of `-f FILE`.
     #[arg(value_name = "FILE")]
     pub(crate) spec: Option<PathBuf>,
+
+    /// Only the trials that this expression is true of, such as 'params.mode == "a" && !done'; `run` and `plan` take what
+    /// those depend on too.
+    ///
+    /// It is a Rhai expression, as in a script's `filter("..")`. It sees the trial's fields by their names in the spec,
+    /// with `()` for what the trial does not say, and a param as `params.NAME`. Of the last time that the trial ended in a
+    /// run of this spec it sees `done` (it succeeded), `failed`, and `status` (a word such as "oom"; "" where it never
+    /// ended); rehearsals on the fake engine do not count. `kill` asks it of the trials as they were recorded when they were started, and leaves networks alone.
+    #[arg(long = "where", value_name = "EXPR")]
+    pub(crate) filter: Option<String>,
 
     #[command(flatten)]
     pub(crate) jsonnet: JsonnetArgs,
@@ -262,7 +290,7 @@ pub(crate) struct BudgetArgs {
 
 /// Ids of GPUs.
 #[derive(Debug, Clone)]
-pub(crate) struct Gpus(Vec<String>);
+pub(crate) struct Gpus(pub(crate) Vec<String>);
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Display")]
@@ -335,11 +363,11 @@ fn binding(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn cpu_number(text: &str) -> Result<f64, String> {
+pub(crate) fn cpu_number(text: &str) -> Result<f64, String> {
     crate::spec::cpu_number(text).ok_or_else(|| format!("`{text}` is not a number of CPUs above zero"))
 }
 
-fn gpus(text: &str) -> Result<Gpus, String> {
+pub(crate) fn gpus(text: &str) -> Result<Gpus, String> {
     crate::spec::gpu_ids(text).map(Gpus)
 }
 

@@ -8,7 +8,7 @@ use crate::model::name::EngineName;
 use crate::plan::PlanError;
 use crate::report::Style;
 use crate::run::session::RunError;
-use crate::script::{Kind, Place as Call, ScriptError};
+use crate::script::{Kind, Place as Call, ScriptError, WhereError};
 use crate::spec::{Problem, SpecError};
 use crate::store::StoreError;
 
@@ -218,6 +218,18 @@ impl From<ScriptError> for CliError {
             cli.place = Some(Box::new(Place { file, line, column, text: error.source_line.unwrap_or_default() }));
         }
         cli.details = error.trace.iter().map(call).collect();
+        cli.hints.extend(error.hint);
+        cli
+    }
+}
+
+impl From<WhereError> for CliError {
+    /// An expression after `--where`.
+    fn from(error: WhereError) -> Self {
+        let mut cli = Self::new(exit::USAGE, error.message);
+        if let (Some(line), Some(column)) = (error.line, error.column) {
+            cli.place = Some(Box::new(Place { file: "--where".to_owned(), line, column, text: error.source_line }));
+        }
         cli.hints.extend(error.hint);
         cli
     }

@@ -5,6 +5,7 @@ mod detach;
 mod error;
 mod exit;
 mod kill;
+mod live;
 mod plan;
 mod run;
 mod script;
@@ -34,6 +35,8 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::main(file, args, cli.detached, &ui),
         Verb::Kill(args) => kill::main(file, &args, &ui),
         Verb::Plan(args) => plan::main(file, &args, &ui),
+        Verb::Set(args) => live::set::main(file, &args, &ui),
+        Verb::Why(args) => live::why::main(file, &args, &ui),
         Verb::Script(args) => script::main(args, &ui),
         Verb::Watch { token } => return engine::local::watch(&token),
     };

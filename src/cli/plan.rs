@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::cli::args::{Form, PlanArgs};
 use crate::cli::error::CliError;
 use crate::cli::exit;
+use crate::cli::live::select::select;
 use crate::cli::ui::Ui;
 use crate::cli::{session, spec_path};
 use crate::engine::{EngineError, Survey};
@@ -18,6 +19,7 @@ use crate::run::session::{RunError, Session, new_id};
 pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, CliError> {
     let path = spec_path(file, args.spec.spec.as_deref())?;
     let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(new_id()))?;
+    let experiment = select(experiment, args.spec.filter.as_deref(), &path)?;
     let session = session()?;
     let (plan, survey) = look(&session, experiment, args.limits.options(), ui)?;
     match args.output {

@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::cli::args::{Form, PlanArgs, ProgressMode, RunArgs};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
-use crate::cli::stage::Terminal;
+use crate::cli::live::select::select;
+use crate::cli::stage::{Open, Terminal};
 use crate::cli::ui::Ui;
 use crate::cli::{Ending, detach, plan, session, signals, spec_path};
 use crate::model::name::RunId;
@@ -32,13 +33,14 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     // The run's own id is what "UUID" stands for, so that either finds the other.
     let id = new_id();
     let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(id.clone()))?;
+    let experiment = select(experiment, args.spec.filter.as_deref(), &path)?;
     let session = session()?;
     let _ending = Ending(session.clone());
     let planned = session.plan(experiment, args.limits.options())?;
-    let terminal = Terminal::new(ui, args.progress.progress, &path, detached)?;
+    let terminal = Terminal::new(ui, args.progress.progress, &path, detached, session.tokio())?;
     signals::listen(&session, kill_command(&path), ui)?;
     let run = RunId::from(id.as_str());
-    let (folder, mut sinks) = terminal.open(&planned, &run)?;
+    let Open { folder, mut sinks, control } = terminal.open(&planned, &run)?;
     let mut live = match session.start(planned, run.clone(), Some(folder.path().to_path_buf())) {
         Ok(live) => live,
         Err(error) => {
@@ -46,6 +48,7 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
             return Err(error.into());
         }
     };
+    terminal.listen(&control, &folder, live.commands());
     let seen = if detached {
         // Until here, what is said goes to the foreground half.
         terminal.redirect(&folder).and_then(|log| detach::report_ready(&run, &log, ui))
@@ -57,6 +60,7 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     }
     let Ok(summary) = observe(&mut live, &mut sinks, |_, _, _| Ok::<(), Infallible>(()));
     session.join();
+    drop(control);
     terminal.close(&summary);
     seen?;
     let code = exit::of_summary(&summary);

@@ -29,7 +29,7 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let session = session()?;
     let _ending = Ending(session.clone());
     signals::listen(&session, kill_command(path), ui)?;
-    let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false)?);
+    let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false, session.tokio())?);
     let load = args.jsonnet.load_options(new_id());
     let host = Host { session: session.clone(), args: words.collect(), options, load, stage: stage.clone() };
     let finish = execute(path, host);

@@ -3,17 +3,25 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::Handle as Tokio;
 
 use crate::cli::args::ProgressMode;
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
+use crate::cli::live::control::Control;
 use crate::cli::ui::Ui;
 use crate::model::event::Sink;
-use crate::model::name::RunId;
+use crate::model::name::{Name, RunId};
+use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
+use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::report::{Json, Next, Plain, Progress, summary};
+use crate::run::session::Commands;
 use crate::script::{Opened, Stage};
 use crate::store::{EventsFile, LiveRun, RunDir, RunRecord, StateDir, StoreError};
 
@@ -36,10 +44,27 @@ pub(crate) struct Terminal {
     lost: RefCell<Option<std::io::Error>>,
     /// The folders of the runs so far, and how to remove what they leave.
     opened: RefCell<HashMap<RunId, (PathBuf, String)>>,
+    /// Where control sockets are served.
+    tokio: Tokio,
+    /// The last run that was opened for a script, until it has started.
+    starting: RefCell<(Weak<RunDir>, Weak<Control>)>,
+}
+
+/// What a run was given before it starts.
+pub(crate) struct Open {
+    pub(crate) folder: RunDir,
+    pub(crate) sinks: Vec<Box<dyn Sink>>,
+    pub(crate) control: Control,
 }
 
 impl Terminal {
-    pub(crate) fn new(ui: &Ui, mode: ProgressMode, file: &Path, detached: bool) -> Result<Self, CliError> {
+    pub(crate) fn new(
+        ui: &Ui,
+        mode: ProgressMode,
+        file: &Path,
+        detached: bool,
+        tokio: &Tokio,
+    ) -> Result<Self, CliError> {
         let mode = match mode {
             ProgressMode::Auto if ui.has_terminal() && !detached => ProgressMode::Bar,
             ProgressMode::Auto => ProgressMode::Plain,
@@ -54,11 +79,13 @@ impl Terminal {
             bars: RefCell::default(),
             lost: RefCell::default(),
             opened: RefCell::default(),
+            tokio: tokio.clone(),
+            starting: RefCell::default(),
         })
     }
 
     /// Makes the run's folder and its sinks.
-    pub(crate) fn open(&self, plan: &Plan, run: &RunId) -> Result<(RunDir, Vec<Box<dyn Sink>>), CliError> {
+    pub(crate) fn open(&self, plan: &Plan, run: &RunId) -> Result<Open, CliError> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let record = RunRecord {
             run: run.clone(),
@@ -70,7 +97,9 @@ impl Terminal {
             started_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         };
         let folder = self.create(&record)?;
-        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(EventsFile::create(&folder)?)];
+        let control = Control::default();
+        // Whoever asked for something hears of it once it is stored.
+        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(EventsFile::create(&folder)?), control.ears()];
         match self.mode {
             ProgressMode::Bar => {
                 let bars = self.bars.borrow_mut().get_or_insert_with(|| Progress::stderr(*self.ui.err())).clone();
@@ -83,7 +112,19 @@ impl Terminal {
         }
         let kill = self.kill_command(&record.spec);
         self.opened.borrow_mut().insert(run.clone(), (folder.path().to_path_buf(), kill));
-        Ok((folder, sinks))
+        Ok(Open { folder, sinks, control })
+    }
+
+    /// Lets other processes reach a run that has started.
+    pub(crate) fn listen(&self, control: &Control, folder: &RunDir, commands: &Commands) {
+        if let Err(error) = control.listen(folder.path(), &self.tokio, commands.clone()) {
+            let folder = folder.path().display();
+            self.above_bars(|| {
+                self.ui.warn(&format!(
+                    "`{folder}` holds no socket, so `combu set` and `why` cannot reach this run: {error}"
+                ));
+            });
+        }
     }
 
     fn lines(&self) -> Box<dyn Sink> {
@@ -156,8 +197,28 @@ impl Terminal {
 
 impl Stage for Terminal {
     fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String> {
-        let (folder, sinks) = Self::open(self, plan, run).map_err(|error| error.message)?;
-        Ok(Opened { folder: Some(folder.path().to_path_buf()), sinks, keep: Box::new(folder) })
+        let Open { folder, sinks, control } = Self::open(self, plan, run).map_err(|error| error.message)?;
+        let (folder, control) = (Rc::new(folder), Rc::new(control));
+        self.starting.replace((Rc::downgrade(&folder), Rc::downgrade(&control)));
+        // First the socket goes, then the lock.
+        Ok(Opened { folder: Some(folder.path().to_path_buf()), sinks, keep: Box::new((control, folder)) })
+    }
+
+    fn started(&self, _run: &RunId, commands: &Commands) {
+        let (folder, control) = self.starting.take();
+        if let (Some(folder), Some(control)) = (folder.upgrade(), control.upgrade()) {
+            self.listen(&control, &folder, commands);
+        }
+    }
+
+    fn last_ends(
+        &self,
+        spec: &Path,
+        experiment: &str,
+        trials: &[Arc<Trial>],
+    ) -> Result<HashMap<Name, Outcome>, String> {
+        let names = trials.iter().map(|trial| &trial.name);
+        self.state.last_ends(spec, experiment, names).map_err(|error| CliError::from(error).message)
     }
 
     fn print(&self, text: &str) {

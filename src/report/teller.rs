@@ -31,6 +31,8 @@ pub(crate) struct Teller {
     prepared: HashMap<String, String>,
     /// Everything is being stopped; why was told once, for all.
     is_stopping: bool,
+    /// It was asked to stop; a second time kills.
+    is_cancelled: bool,
     tails: usize,
 }
 
@@ -59,6 +61,7 @@ impl Teller {
             failed: HashSet::new(),
             prepared: HashMap::new(),
             is_stopping: false,
+            is_cancelled: false,
             tails: 0,
         }
     }
@@ -166,7 +169,11 @@ impl Teller {
         let (word, text) = match command {
             Command::Cancel { by } => {
                 self.is_stopping = true;
-                ("stop", format!("asked for by {by}: what runs is being stopped"))
+                if std::mem::replace(&mut self.is_cancelled, true) {
+                    ("kill", format!("asked for by {by} again: killing what runs"))
+                } else {
+                    ("stop", format!("asked for by {by}: what runs is being stopped"))
+                }
             }
             Command::Drain { by } => {
                 ("drain", format!("asked for by {by}: what runs may end, nothing more is started"))

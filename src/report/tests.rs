@@ -212,6 +212,8 @@ fn the_plain_report_of_a_cancelled_run_says_why_once() {
     for trial in ["trial-0", "trial-1"] {
         script.fact(Fact::Stopping { trial: name(trial), because: "the run was stopped by SIGINT".into() });
     }
+    // The second one kills, and says so.
+    script.fact(Fact::CommandTaken { command: Command::Cancel { by: "SIGINT".into() } });
     script.end("trial-0", 1, Outcome::Killed, 1_000, "").end("trial-1", 1, Outcome::Killed, 1_000, "");
     for trial in &names[2..] {
         script.skip(trial, "the run was stopped by SIGINT");
@@ -221,6 +223,7 @@ fn the_plain_report_of_a_cancelled_run_says_why_once() {
     sweep: 1000 trials, at most 2 at once, run k3jd8s0aq2xz
     logs: /state/runs/k3jd8s0aq2xz
                 stop    asked for by SIGINT: what runs is being stopped
+                kill    asked for by SIGINT again: killing what runs
     [   1/1000] killed  trial-0  1.0s
     [   2/1000] killed  trial-1  1.0s
     "#);

@@ -236,7 +236,7 @@ impl ScriptError {
     }
 }
 
-fn explain(mut error: EvalAltResult) -> (String, Option<String>, Kind) {
+pub(super) fn explain(mut error: EvalAltResult) -> (String, Option<String>, Kind) {
     error.clear_position();
     match error {
         EvalAltResult::ErrorTerminated(by, _) => {
@@ -306,7 +306,7 @@ fn variable_hint(name: &str) -> Option<String> {
     Some(format!("declare it first: `let {name} = ..;`"))
 }
 
-fn parse_hint(problem: &ParseErrorType) -> Option<String> {
+pub(super) fn parse_hint(problem: &ParseErrorType) -> Option<String> {
     match problem {
         ParseErrorType::VariableUndefined(name) => variable_hint(name),
         ParseErrorType::ModuleUndefined(name) => {
@@ -322,7 +322,7 @@ fn parse_hint(problem: &ParseErrorType) -> Option<String> {
     }
 }
 
-fn lowered(text: &str) -> String {
+pub(super) fn lowered(text: &str) -> String {
     let mut letters = text.chars();
     let second_is_capital = text.chars().nth(1).is_some_and(char::is_uppercase);
     match letters.next() {

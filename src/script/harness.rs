@@ -1,14 +1,17 @@
 //! For tests: scripts executed on the fake engine, with everything they print kept.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::engine::fake::Fake;
-use crate::model::name::{EngineName, RunId};
+use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
+use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
+use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::run::engines::Engines;
 use crate::run::session::Session;
@@ -51,6 +54,16 @@ impl Stage for Seen {
     fn closed(&self, summary: &Summary) {
         let counts = summary.counts();
         self.lines.borrow_mut().push(format!("closed {} {}/{}", summary.experiment, counts.succeeded, counts.total));
+    }
+
+    fn last_ends(
+        &self,
+        _spec: &Path,
+        _experiment: &str,
+        trials: &[Arc<Trial>],
+    ) -> Result<HashMap<Name, Outcome>, String> {
+        self.lines.borrow_mut().push("asked for ends".to_owned());
+        Ok(trials.iter().take(1).map(|trial| (trial.name.clone(), Outcome::Succeeded)).collect())
     }
 
     fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String> {

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,14 +10,16 @@ use rhai::Map;
 
 use crate::model::command::Command;
 use crate::model::event::{Early, Event, Fact, Sink};
-use crate::model::name::{Name, RunId};
+use crate::model::name::{EngineName, Name, RunId};
+use crate::model::options::Options;
 use crate::model::summary::{Counts, Summary};
-use crate::model::trial::Trial;
+use crate::model::trial::{Condition, Trial};
+use crate::plan::{Plan, engine_of};
 use crate::run::observer::{feed, observe};
 use crate::run::session::{Commands, Live, Notice};
 use crate::script::Script;
 use crate::script::convert;
-use crate::script::error::{Answer, fault, run_fault, unreachable_fault};
+use crate::script::error::{Answer, did_you_mean, fault, fault_with, run_fault, unreachable_fault};
 use crate::script::experiment::Experiment;
 use crate::script::hooks::{Caller, Hooks};
 use crate::script::result::{Ran, RunResult, TrialView};
@@ -42,16 +45,100 @@ pub(super) struct Way {
     commands: Commands,
     /// Trials that were asked for and that the run has not spoken of yet.
     unheard: Rc<RefCell<Vec<Name>>>,
+    known: Rc<RefCell<Known>>,
+}
+
+/// What tells at once that a run will refuse a trial.
+struct Known {
+    /// The trials that are in the run or were submitted, and whether each is a service.
+    trials: HashMap<Name, bool>,
+    engines: Vec<EngineName>,
+    options: Options,
+    /// Whether the script itself has ended it.
+    closed: bool,
+}
+
+impl Known {
+    fn of(plan: &Plan) -> Self {
+        let names = plan.trials.iter().map(|trial| trial.name.clone());
+        Self {
+            trials: names.zip(plan.services.iter().copied()).collect(),
+            engines: plan.engines(),
+            options: plan.experiment.options.clone(),
+            closed: false,
+        }
+    }
+
+    /// Why the run will refuse that trial, if that is certain, and what to do about it.
+    fn refuses(&self, trial: &Trial) -> Option<(String, Option<String>)> {
+        if self.closed {
+            return Some(("the script has ended the run".to_owned(), None));
+        }
+        if self.trials.contains_key(&trial.name) {
+            let hint = "give it another name, or run the old one again with `t.retry()`".to_owned();
+            return Some(("the run has a trial of that name".to_owned(), Some(hint)));
+        }
+        let engine = engine_of(trial, &Options::default(), &self.options);
+        if !self.engines.contains(&engine) {
+            return Some((format!("no trial of the run's plan uses the engine {engine}"), None));
+        }
+        trial.depends.iter().find_map(|dependency| {
+            let on = &dependency.trial;
+            match self.trials.get(on) {
+                None => {
+                    let hint = did_you_mean(on.as_str(), self.trials.keys().map(Name::as_str));
+                    Some((format!("it depends on `{on}`, which is not in the run"), hint))
+                }
+                Some(true) if dependency.condition == Some(Condition::Completed) => Some((
+                    format!("it waits for the service `{on}` to complete, which ends when nothing needs it"),
+                    None,
+                )),
+                Some(_) => None,
+            }
+        })
+    }
 }
 
 impl Way {
-    pub(super) fn new(commands: Commands) -> Self {
-        Self { commands, unheard: Rc::default() }
+    fn new(commands: Commands, known: Rc<RefCell<Known>>) -> Self {
+        Self { commands, unheard: Rc::default(), known }
+    }
+
+    /// Adds a trial to the run.
+    pub(super) fn submit(&self, trial: &Trial) -> Answer<()> {
+        if self.is_closed() {
+            return Err(fault(format!("the run has ended and takes no more trials such as `{}`", trial.name)));
+        }
+        if let Some((because, hint)) = self.known.borrow().refuses(trial) {
+            let message = format!("`{}` was not submitted: {because}", trial.name);
+            return Err(hint.map_or_else(|| fault(&message), |hint| fault_with(&message, hint)));
+        }
+        self.known.borrow_mut().trials.insert(trial.name.clone(), trial.service == Some(true));
+        self.send(Command::Submit { trial: Box::new(trial.clone()) });
+        Ok(())
+    }
+
+    /// What a trial is doing, and each thing that it waits for.
+    pub(super) fn why(&self, trial: &str) -> Answer<Vec<String>> {
+        if self.is_closed() {
+            return Err(fault("the run has ended, and nothing waits any more"));
+        }
+        let known = Name::parse(trial).ok().and_then(|name| self.commands.why(&name));
+        known.ok_or_else(|| {
+            let message = format!("the run has no trial `{trial}`");
+            match did_you_mean(trial, self.known.borrow().trials.keys().map(Name::as_str)) {
+                Some(hint) => fault_with(message, hint),
+                None => fault(message),
+            }
+        })
     }
 
     pub(super) fn send(&self, command: Command) {
         if let Command::Submit { trial } | Command::Retry { trial } = &command {
             self.unheard.borrow_mut().push(trial.name.clone());
+        }
+        if matches!(command, Command::Cancel { .. } | Command::Drain { .. }) {
+            self.known.borrow_mut().closed = true;
         }
         self.commands.send(command);
     }
@@ -68,6 +155,9 @@ impl Way {
         if let Some(place) = unheard.iter().position(|name| *name == trial.name) {
             unheard.remove(place);
         }
+        if !taken && matches!(command, Command::Submit { .. }) {
+            self.known.borrow_mut().trials.remove(&trial.name);
+        }
         taken
     }
 
@@ -83,6 +173,7 @@ struct Started {
     keep: Box<dyn Any>,
     experiment: Experiment,
     planned: Vec<Arc<Trial>>,
+    known: Rc<RefCell<Known>>,
     hooks: Hooks,
 }
 
@@ -95,17 +186,19 @@ fn begin(script: &Script, experiment: &Experiment, mut options: Map) -> Answer<S
     let plan = script.session.plan(experiment.to_model(), options).map_err(|error| run_fault(&error))?;
     let run = RunId::from(script.stage.id().as_str());
     let opened = script.stage.open(&plan, &run).map_err(fault)?;
-    let planned = plan.trials.clone();
-    let live = script.session.start(plan, run, opened.folder).map_err(|error| run_fault(&error))?;
-    Ok(Started { live, sinks: opened.sinks, keep: opened.keep, experiment: experiment.clone(), planned, hooks })
+    let (planned, known) = (plan.trials.clone(), Rc::new(RefCell::new(Known::of(&plan))));
+    let live = script.session.start(plan, run.clone(), opened.folder).map_err(|error| run_fault(&error))?;
+    script.stage.started(&run, live.commands());
+    Ok(Started { live, sinks: opened.sinks, keep: opened.keep, experiment: experiment.clone(), planned, known, hooks })
 }
 
 /// Runs an experiment to its end.
 pub(super) fn run(script: &Script, caller: &Caller<'_>, experiment: &Experiment, options: Map) -> Answer<RunResult> {
     let mut started = begin(script, experiment, options)?;
     let hooks = &started.hooks;
-    let way = Way::new(started.live.commands().clone());
+    let way = Way::new(started.live.commands().clone(), started.known);
     let observed = observe(&mut started.live, &mut started.sinks, |event, summary, _| {
+        way.hear(&event.fact);
         hooks.call(caller, script, event, summary, &way)
     });
     drop(started.keep);
@@ -132,7 +225,7 @@ fn close(script: &Script, ran: Ran) -> Answer<RunResult> {
 /// Starts an experiment and leaves following it to the script.
 pub(super) fn start(script: &Script, experiment: &Experiment, options: Map) -> Answer<Run> {
     let started = begin(script, experiment, options)?;
-    let way = Way::new(started.live.commands().clone());
+    let way = Way::new(started.live.commands().clone(), started.known.clone());
     let state = State { started, summary: Summary::default(), drained: None, failure: None };
     let following = Rc::new(Following {
         way: way.clone(),
@@ -558,13 +651,65 @@ mod tests {
     #[test]
     fn a_refused_trial_does_not_hang_its_run() {
         let lines = "let live = start(experiment(\"search\", [#{ name: \"one\" }]));
-            print(live.next().name); live.submit(#{ name: \"one\" }); print(live.next()); print(live.wait());";
+            print(live.next().name); live.submit(#{ name: \"two\", depends: [#{ trial: \"one\", condition: \"healthy\" }] });
+            print(live.next()); live.submit(#{ name: \"two\" }); print(live.next().name); print(live.wait());";
         assert_snapshot!(Lab::new().output(lines), @"
         one
 
-        closed search 1/1
-        search: 1 of 1 succeeded
+        two
+        closed search 2/2
+        search: 2 of 2 succeeded
         ");
+    }
+
+    #[test]
+    fn a_submission_that_the_run_will_refuse_is_an_error_that_can_be_caught() {
+        let lines = "let live = start(experiment(\"search\", [#{ name: \"db\", service: true }, #{ name: \"one\", depends: [\"db\"] }]));
+            for wrong in [
+                #{ name: \"one\" }, #{ name: \"two\", depends: [\"oen\"] }, #{ name: \"two\", engine: \"docker\" },
+                #{ name: \"two\", depends: [#{ trial: \"db\", condition: \"completed\" }] },
+            ] { try { live.submit(wrong) } catch (error) { print(error.message); print(error.hint) } }
+            live.submit(#{ name: \"two\", depends: [\"one\"] }); print(live.next().name); print(live.next().name);
+            live.drain(); live.submit(#{ name: \"three\" });";
+        assert_snapshot!(Lab::new().output(lines), @r#"
+        `one` was not submitted: the run has a trial of that name
+        give it another name, or run the old one again with `t.retry()`
+        `two` was not submitted: it depends on `oen`, which is not in the run
+        did you mean `one`?
+        `two` was not submitted: no trial of the run's plan uses the engine docker
+
+        `two` was not submitted: it waits for the service `db` to complete, which ends when nothing needs it
+
+        one
+        two
+        closed search 3/3
+        script.rhai:7:32: `three` was not submitted: the script has ended the run
+          | live.drain(); live.submit(#{ name: "three" });
+        "#);
+    }
+
+    #[test]
+    fn a_live_run_is_changed_and_asked() {
+        let lines = "let live = start(experiment(\"search\", [#{ name: \"one\", limits: #{ license: 1 } }]), #{ limits: #{ license: 1 } });
+            live.set(#{ parallel: 2, cpus: 1, limits: #{ license: 2 } });
+            try { live.set(#{}) } catch (error) { print(error.message) }
+            try { live.set(#{ paralel: 2, seed: 1 }) } catch (error) { print(error.message) }
+            print(type_of(live.why(\"one\"))); live.wait();
+            try { live.why(\"one\") } catch (error) { print(error.message) }
+            let asked = ();
+            run(e, #{ parallel: 1, on_start: |t, run| { run.set(#{ parallel: 2 }); if t.name == \"first\" { asked = run.why(\"secnod\") } } });";
+        assert_snapshot!(output(&Lab::new(), lines), @r#"
+        nothing is set
+        unknown key `paralel`; did you mean `parallel`?
+        unknown key `seed`; see docs/spec.md for the known ones
+        array
+        closed search 1/1
+        the run has ended, and nothing waits any more
+        script.rhai:9:119: the run has no trial `secnod`
+          | run(e, #{ parallel: 1, on_start: |t, run| { run.set(#{ parallel: 2 }); if t.name == "first" { asked = run.why("secnod") } } });
+          = did you mean `second`?
+          < a closure at script.rhai:9:13
+        "#);
     }
 
     #[test]

@@ -13,30 +13,35 @@ mod output;
 mod params;
 mod resolver;
 mod result;
+mod selection;
 
 #[cfg(test)]
 mod harness;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rhai::{AST, Engine, EvalAltResult};
 
 use crate::model::event::Sink;
-use crate::model::name::RunId;
+use crate::model::name::{Name, RunId};
 use crate::model::options::Options;
+use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
+use crate::model::trial::Trial;
 use crate::plan::Plan;
-use crate::run::session::{Session, new_id};
+use crate::run::session::{Commands, Session, new_id};
 use crate::script::error::Answer;
 use crate::script::live::Following;
 use crate::spec::LoadOptions;
 
 pub use api::reference::reference;
 pub use error::{Kind, Place, ScriptError};
+pub use selection::{Where, WhereError};
 
 /// Stack of the thread that calls [`execute`]: [`DEPTH`] nested calls of a debug build fit with room to spare.
 pub const STACK: usize = 64 << 20;
@@ -75,6 +80,16 @@ pub trait Stage {
 
     /// Takes notice that a run has ended.
     fn closed(&self, summary: &Summary);
+
+    /// Takes notice that a run has started, and of the way to it.
+    fn started(&self, _run: &RunId, _commands: &Commands) {}
+
+    /// How each of those trials ended the last time that it did, in any run of that experiment.
+    ///
+    /// # Errors
+    /// A sentence on what cannot be read.
+    fn last_ends(&self, spec: &Path, experiment: &str, trials: &[Arc<Trial>])
+    -> Result<HashMap<Name, Outcome>, String>;
 
     /// Asks other processes of combu that run this spec to end; returns a line for each that was asked.
     ///

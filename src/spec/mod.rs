@@ -19,7 +19,7 @@ mod words;
 pub use document::{LoadOptions, load};
 pub use error::{Frame, Problem, Problems, SpecError};
 pub use fields::{FIELDS, Field, OPTIONS, TOP};
-pub use options::{NICE, gpu_ids, limit, niceness, options, pressure, reserve};
+pub use options::{CHANGES, NICE, change, gpu_ids, limit, niceness, options, pressure, reserve};
 pub use reference::reference;
 pub use trial::trial;
 pub use units::{cpu_number, duration, size, timeout};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::model::budget::{Load, Reserve};
+use crate::model::budget::{Change, Load, Reserve};
 use crate::model::name::EngineName;
 use crate::model::options::{Halt, Options, Parallel, Remove};
 use crate::model::retry::{Backoff, On, Retries};
@@ -25,6 +25,30 @@ pub fn options(value: &Map<String, Value>) -> Result<Options, Problems> {
     let keys: Vec<_> = fields::OPTIONS.iter().map(|option| option.name).collect();
     let read = item.object("run options (an object)", &keys).map(|object| from(&object));
     report.finish(read)
+}
+
+/// What of a live run's budget can be changed, as run options are called.
+pub const CHANGES: [&str; 8] = ["parallel", "cpus", "memory", "gpus", "limits", "load", "memfree", "pressure"];
+
+/// Reads a change of a live run's budget, in the forms of run options; an unknown key is a problem.
+///
+/// # Errors
+/// Everything that is wrong with it, with the place of each.
+pub fn change(value: &Map<String, Value>) -> Result<Change, Problems> {
+    let report = Report::default();
+    let value = Value::Object(value.clone());
+    let item = Item::root(&value, &report);
+    let read = item.object("a change of the budget (an object)", &CHANGES).map(|object| from(&object));
+    report.finish(read).map(|options| Change {
+        parallel: options.parallel,
+        cpus: options.cpus,
+        memory: options.memory,
+        gpus: options.gpus,
+        limits: options.limits,
+        load: options.load,
+        memfree: options.memfree,
+        pressure: options.pressure,
+    })
 }
 
 /// The run options among an object's keys.
@@ -272,6 +296,26 @@ mod tests {
         assert_eq!(read(written), Ok(read_once));
         assert_eq!(read(json!({})), Ok(Options::default()));
         assert_eq!(read(json!({"parallel": null})), Ok(Options::default()));
+    }
+
+    #[test]
+    fn a_change_reads_back_and_takes_nothing_else() {
+        let Value::Object(fields) = json!({
+            "parallel": -1, "cpus": 2, "memory": "1g", "gpus": "0,1", "limits": {"license": 2}, "load": "80%",
+            "memfree": "4g", "pressure": 20,
+        }) else {
+            panic!("an object")
+        };
+        let change = super::change(&fields).unwrap();
+        assert_eq!(fields.keys().map(String::as_str).collect::<Vec<_>>(), super::CHANGES);
+        let Ok(Value::Object(written)) = serde_json::to_value(&change) else { panic!("an object") };
+        assert_eq!((super::change(&written).unwrap(), written.len()), (change, fields.len()));
+        let Value::Object(wrong) = json!({"seed": 1, "paralel": 2, "cpus": 0}) else { panic!("an object") };
+        insta::assert_snapshot!(super::change(&wrong).unwrap_err(), @"
+        unknown key `seed`; see docs/spec.md for the known ones
+        unknown key `paralel`; did you mean `parallel`?
+        cpus: 0 is not a number of CPUs; write a number above zero, such as 2 or 0.5
+        ");
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! The state folder itself: where it is, and which runs in it are alive.
 
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::model::name::Name;
+use crate::model::outcome::Outcome;
 use crate::store::error::StoreError;
+use crate::store::history::PastRun;
 use crate::store::run::{LiveRun, RunDir, RunRecord};
 
 /// Name of the state folder.
@@ -22,6 +27,15 @@ pub struct LiveRuns {
     /// Runs whose process lives.
     pub runs: Vec<LiveRun>,
     /// Sentences about runs that live but whose record cannot be read.
+    pub warnings: Vec<String>,
+}
+
+/// The runs that were recorded, and what could not be told.
+#[derive(Debug, Default)]
+pub struct PastRuns {
+    /// Runs, the last started first; those that are alive are among them.
+    pub runs: Vec<PastRun>,
+    /// Sentences about runs whose record cannot be read.
     pub warnings: Vec<String>,
 }
 
@@ -89,15 +103,8 @@ impl StateDir {
     /// # Errors
     /// When the folder cannot be read. A single record that cannot be read is a warning.
     pub fn live_runs(&self) -> Result<LiveRuns, StoreError> {
-        let runs = self.runs();
-        let read = |source| StoreError::Read { path: runs.clone(), source };
         let mut live = LiveRuns::default();
-        let entries = match fs::read_dir(&runs) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(live),
-            entries => entries.map_err(read)?,
-        };
-        for entry in entries {
-            let path = entry.map_err(read)?.path();
+        for path in self.folders()? {
             match is_locked(&path) {
                 Ok(false) => {}
                 Ok(true) => match LiveRun::read(path.clone()) {
@@ -115,8 +122,65 @@ impl StateDir {
         Ok(live)
     }
 
+    /// Every run that was recorded, alive or not.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. A single record that cannot be read is a warning.
+    pub fn past_runs(&self) -> Result<PastRuns, StoreError> {
+        let mut past = PastRuns::default();
+        for path in self.folders()? {
+            match LiveRun::read(path.clone()) {
+                Ok(run) => past.runs.push(PastRun { record: run.record, path }),
+                // Something else, or a run that is being made or removed.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                Err(error) => past.warnings.push(format!("cannot read what run `{}` was: {error}", path.display())),
+            }
+        }
+        past.runs.sort_by_key(|run| Reverse((run.record.started_ms, run.record.run.clone())));
+        Ok(past)
+    }
+
+    /// How each of those trials ended the last time that it did, in any run of that experiment but rehearsals.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. A run that cannot be read is passed over.
+    pub fn last_ends<'a>(
+        &self,
+        spec: &Path,
+        experiment: &str,
+        names: impl IntoIterator<Item = &'a Name>,
+    ) -> Result<HashMap<Name, Outcome>, StoreError> {
+        let mut open: HashSet<&Name> = names.into_iter().collect();
+        let mut last = HashMap::new();
+        for run in self.past_runs()?.runs {
+            if open.is_empty() {
+                break;
+            }
+            if run.record.spec != spec || run.record.experiment != experiment {
+                continue;
+            }
+            let history = run.ends().unwrap_or_default();
+            for (name, end) in history.ends.into_iter().filter(|_| !history.is_rehearsal) {
+                if open.remove(&name) {
+                    last.insert(name, end.outcome);
+                }
+            }
+        }
+        Ok(last)
+    }
+
     fn runs(&self) -> PathBuf {
         self.path.join("runs")
+    }
+
+    /// What lies in the folder of the runs.
+    fn folders(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let runs = self.runs();
+        let entries = match fs::read_dir(&runs) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect()),
+        };
+        entries.map_err(|source| StoreError::Read { path: runs, source })
     }
 
     /// Makes the folder, and lets git ignore it where it is new: a folder that was there may be anyone's.

@@ -94,14 +94,18 @@ fn every_command_in_a_block_can_be_typed() {
     for (path, text) in pages() {
         for line in blocks(&text).0 {
             let line = line.trim_start().trim_start_matches("$ ");
-            let command = line.split(" #").next().unwrap().split(['|', '>', '&', ';']).next().unwrap();
-            // The synopsis of help pages is no command.
+            // Two blanks end the command in lists of examples; the synopsis of help pages is no command.
+            let command = line.split(" #").next().unwrap().split("  ").next().unwrap();
             let Some(args) = command.strip_prefix("combu ").filter(|args| !args.contains(['[', '<', '…'])) else {
                 continue;
             };
-            let mut words: Vec<String> = shlex::split(args).unwrap_or_default();
-            // Two blanks end the command in lists of examples.
-            words.truncate(shlex::split(args.split("  ").next().unwrap()).unwrap_or_default().len());
+            let Some(mut words) = shlex::split(args) else {
+                faults.push(format!("{}: {line}\n  a quote is not closed", path.display()));
+                continue;
+            };
+            // What stands in quotes is one word, whatever signs of the shell's are in it.
+            let ends = |word: &String| ["|", ">", ">>", "&", "&&", ";"].contains(&word.as_str());
+            words.truncate(words.iter().position(ends).unwrap_or(words.len()));
             // Help is given only where all that stands before it was understood; a script takes the rest for itself.
             let at = words.iter().position(|word| word == "script").map_or(words.len(), |place| place + 1);
             words.insert(at, "--help".to_owned());

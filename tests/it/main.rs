@@ -4,6 +4,7 @@
 
 mod cli;
 mod contract;
+mod control_cli;
 mod daemon;
 mod docker_cli;
 mod docker_engine;

@@ -1,5 +1,6 @@
 //! Experiments in scripts: loaded, put together, filtered.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::script::api::trial;
 use crate::script::convert::to_json;
 use crate::script::error::{Answer, chain, did_you_mean, fault, fault_with, within};
 use crate::script::experiment::Experiment;
+use crate::script::selection::{Where, WhereError};
 use crate::spec::{self, LoadOptions};
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
@@ -50,6 +52,14 @@ fn register_selection(engine: &mut Engine, script: &Rc<Script>) {
                 filter(&context, experiment, &closure, &options)
             },
         )
+        .register_fn("filter", {
+            let made = script.clone();
+            move |experiment: &mut Experiment, text: &str| filter_where(&made, experiment, text, &Map::new())
+        })
+        .register_fn("filter", {
+            let made = script.clone();
+            move |experiment: &mut Experiment, text: &str, options: Map| filter_where(&made, experiment, text, &options)
+        })
         .register_fn("only", |experiment: &mut Experiment, names: Array| only(experiment, &names, &Map::new()))
         .register_fn("only", |experiment: &mut Experiment, names: Array, options: Map| {
             only(experiment, &names, &options)
@@ -174,6 +184,27 @@ fn filter(context: &NativeCallContext, experiment: &Experiment, closure: &FnPtr,
     Ok(experiment.keep(&keep, exact(options)?))
 }
 
+/// The trials that an expression is true of.
+fn filter_where(script: &Script, experiment: &Experiment, text: &str, options: &Map) -> Answer<Experiment> {
+    let wrong = |error: WhereError| {
+        let column = error.column.map(|column| format!(", column {column}")).unwrap_or_default();
+        let message = format!("in the expression{column}: {}", error.message);
+        match error.hint {
+            Some(hint) => fault_with(message, hint),
+            None => fault(message),
+        }
+    };
+    let expression = Where::parse(text).map_err(wrong)?;
+    let last = if expression.asks_for_ends() {
+        script.stage.last_ends(experiment.spec(), experiment.name(), experiment.trials()).map_err(fault)?
+    } else {
+        HashMap::new()
+    };
+    let holds = experiment.trials().iter().map(|trial| expression.holds(trial, last.get(&trial.name)));
+    let keep = holds.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+    Ok(experiment.keep(&keep, exact(options)?))
+}
+
 fn only(experiment: &Experiment, names: &[Dynamic], options: &Map) -> Answer<Experiment> {
     Ok(experiment.keep(&selected(experiment, names)?, exact(options)?))
 }
@@ -254,6 +285,24 @@ mod tests {
         ["loader", "warm", "solver-2-a", "solver-2-b"]
         true
         "#);
+    }
+
+    #[test]
+    fn a_selection_can_be_an_expression_as_on_the_command_line() {
+        let lines = "print(maze.filter(\"params.mode == \\\"a\\\" && params.id > 1\").names());
+            print(maze.filter(\"params.mode == \\\"a\\\"\", #{ exact: true }).names());
+            print(maze.filter(\"!done\", #{ exact: true }).len());
+            maze.filter(\"params.mode == mode\");";
+        assert_snapshot!(output(lines), @r#"
+        ["loader", "warm", "solver-2-a"]
+        ["solver-1-a", "solver-2-a"]
+        asked for ends
+        5
+        script.rhai:5:18: in the expression, column 16: a trial has no `mode`
+          | maze.filter("params.mode == mode");
+          = a param is written `params.mode`, a text `"mode"`
+        "#);
+        assert_snapshot!(output("try { maze.filter(\"cpus + 1\") } catch (e) { print(e.message) }"), @"in the expression, column 6: of the trial `loader`: no function `+ ((), i64)`");
     }
 
     #[test]

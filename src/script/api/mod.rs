@@ -9,7 +9,7 @@ mod result;
 mod run;
 mod system;
 pub(super) mod table;
-mod trial;
+pub(super) mod trial;
 
 use std::rc::Rc;
 

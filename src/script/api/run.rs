@@ -12,7 +12,7 @@ use crate::model::trial::Trial;
 use crate::script::Script;
 use crate::script::api::{experiment, trial};
 use crate::script::convert;
-use crate::script::error::{Answer, fault, run_fault};
+use crate::script::error::{Answer, fault, fault_with, run_fault};
 use crate::script::experiment::Experiment;
 use crate::script::hooks::Caller;
 use crate::script::live::{self, Following, Run};
@@ -70,12 +70,12 @@ fn register_live(engine: &mut Engine, script: &Rc<Script>) {
         .register_fn("to_debug", |run: &mut Run| text(run));
     let folder = script.folder.clone();
     engine.register_fn("submit", move |run: &mut Run, what: Dynamic| {
-        let trial = trial::given(&what.flatten(), &folder)?;
-        if run.way.is_closed() {
-            return Err(fault(format!("the run has ended and takes no more trials such as `{}`", trial.name)));
-        }
-        run.way.send(Command::Submit { trial: Box::new((*trial).clone()) });
-        Ok(())
+        run.way.submit(&*trial::given(&what.flatten(), &folder)?)
+    });
+    engine.register_fn("set", |run: &mut Run, change: Map| set(run, &change));
+    engine.register_fn("why", |run: &mut Run, name: &str| {
+        let lines = run.way.why(name)?;
+        Ok::<_, Box<rhai::EvalAltResult>>(lines.into_iter().map(Dynamic::from).collect::<Array>())
     });
     let made = script.clone();
     engine.register_fn("next", move |context: NativeCallContext, run: &mut Run| {
@@ -103,6 +103,16 @@ fn plan(script: &Script, what: &Experiment, options: &Map) -> Answer<String> {
     let options = script.options.clone().over(options);
     let plan = script.session.plan(what.to_model(), options).map_err(|error| run_fault(&error))?;
     Ok(plan.to_string())
+}
+
+/// Changes the budget of a run that goes on.
+fn set(run: &Run, change: &Map) -> Answer<()> {
+    let change = spec::change(&convert::to_object(change)?).map_err(|problems| fault(problems.to_string()))?;
+    if change == Change::default() {
+        return Err(fault_with("nothing is set", format!("there are {}", spec::CHANGES.join(", "))));
+    }
+    run.way.send(Command::Set { change: Box::new(change) });
+    Ok(())
 }
 
 fn followed(run: &Run) -> Answer<Rc<Following>> {

@@ -4,12 +4,15 @@ use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rhai::{Array, Dynamic, Engine, EvalAltResult, Map, Position};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::engine;
 use crate::engine::EngineError;
+use crate::model::capability::Gpu;
 use crate::model::name::EngineName;
 use crate::script::Script;
 use crate::script::error::{Answer, engine_fault, fault, fault_with};
@@ -22,7 +25,8 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     engine.register_fn("cpus", move || host(&made).map(|(cpus, _)| (cpus as i64).max(1)));
     let made = script.clone();
     engine.register_fn("memory", move || host(&made).map(|(_, memory)| memory as i64));
-    engine.register_fn("gpus", Array::new);
+    let made = script.clone();
+    engine.register_fn("gpus", move || gpus(&made));
     let made = script.clone();
     engine.register_fn("args", move || made.args.iter().map(|text| text.as_str().into()).collect::<Array>());
     let made = script.clone();
@@ -46,15 +50,36 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     engine.register_fn("exit", move |code: i64| exit(&made, code));
 }
 
-/// CPUs and memory of the default engine's host; of this machine where that engine does not answer.
-fn host(script: &Script) -> Answer<(f64, u64)> {
+/// The default engine; this machine's own where that does not answer.
+fn default_engine(script: &Script) -> Answer<Arc<dyn engine::Engine>> {
     let name = script.options.engine.unwrap_or_default();
-    let engine = match script.session.engine(name) {
+    let found = match script.session.engine(name) {
         Err(EngineError::Unreachable { .. }) => script.session.engine(EngineName::Local),
         answer => answer,
     };
-    let engine = engine.map_err(|error| engine_fault(&error))?;
+    found.map_err(|error| engine_fault(&error))
+}
+
+/// CPUs and memory of the default engine's host.
+fn host(script: &Script) -> Answer<(f64, u64)> {
+    let engine = default_engine(script)?;
     Ok((engine.capabilities().cpus, engine.capabilities().memory))
+}
+
+/// The GPUs of the default engine's host, as they are at this moment.
+fn gpus(script: &Script) -> Answer<Array> {
+    let engine = default_engine(script)?;
+    let gpus = script.session.tokio().block_on(engine.gpus()).map_err(|error| engine_fault(&error))?;
+    Ok(gpus.into_iter().map(|gpu| Dynamic::from_map(gpu_map(gpu))).collect())
+}
+
+fn gpu_map(gpu: Gpu) -> Map {
+    Map::from([
+        ("id".into(), gpu.id.into()),
+        ("name".into(), gpu.name.into()),
+        ("memory".into(), (gpu.memory as i64).into()),
+        ("busy".into(), gpu.busy.map_or(Dynamic::UNIT, Dynamic::from)),
+    ])
 }
 
 /// The value of `--name value`, `--name=value` or `name=value` among the arguments, typed like the default.
@@ -183,7 +208,9 @@ fn exit(script: &Script, code: i64) -> Answer<()> {
 mod tests {
     use insta::assert_snapshot;
 
+    use super::gpu_map;
     use crate::engine::fake::Fake;
+    use crate::model::capability::Gpu;
     use crate::script::harness::Lab;
 
     #[test]
@@ -216,6 +243,21 @@ mod tests {
         script.rhai:3:13: the argument `out_file` is a whole number, not `x.csv`
           | param("out_file", 1);
         "#);
+    }
+
+    #[test]
+    fn the_hosts_gpus_are_maps() {
+        let gpu = |id: &str, busy: Option<&str>| Gpu {
+            id: id.to_owned(),
+            uuid: None,
+            name: "A100".to_owned(),
+            memory: 80 << 30,
+            busy: busy.map(str::to_owned),
+        };
+        let maps: rhai::Array =
+            [gpu("0", None), gpu("1", Some("python (pid 7)"))].map(|gpu| gpu_map(gpu).into()).into();
+        assert_snapshot!(rhai::Dynamic::from_array(maps), @r#"[#{"busy": (), "id": "0", "memory": 85899345920, "name": "A100"}, #{"busy": "python (pid 7)", "id": "1", "memory": 85899345920, "name": "A100"}]"#);
+        assert_snapshot!(Lab::new().output("print(gpus());"), @"[]");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
 }
 
 /// Whole seconds as a whole number, as a trial's fields read.
-fn seconds(text: &str) -> Answer<Dynamic> {
+pub(in crate::script) fn seconds(text: &str) -> Answer<Dynamic> {
     let span = spec::duration(text).map_err(fault)?;
     Ok(if span.subsec_nanos() == 0 { (span.as_secs() as i64).into() } else { span.as_secs_f64().into() })
 }
@@ -125,12 +125,13 @@ fn whole(field: &str, value: &mut Value) {
 }
 
 /// What reading an empty field gives: the containers can be indexed and asked, the rest is `()`.
-fn absent(field: &str) -> Dynamic {
+pub(in crate::script) fn absent(field: &str) -> Dynamic {
     match field {
-        "env" | "labels" | "tmpfs" => Map::new().into(),
+        "env" | "labels" | "tmpfs" | "limits" => Map::new().into(),
         "ports" | "volumes" | "networks" | "depends" | "outputs" | "ulimits" | "devices" | "cap_add"
         | "extra_hosts" => rhai::Array::new().into(),
         "priority" => 0_i64.into(),
+        "pin" => false.into(),
         _ => Dynamic::UNIT,
     }
 }
@@ -207,6 +208,25 @@ mod tests {
         4.0
         2.0
         7
+        "#);
+    }
+
+    #[test]
+    fn what_a_trial_takes_of_the_machine_is_read_and_set() {
+        let lines = "print(t.pin); print(t.limits); print(t.nice); print(t.gpus);
+            t.pin = true; t.limits.license = 1; t.nice = true; t.gpus = 2;
+            print([t.pin, t.limits, t.nice, t.gpus]); t.gpus = [\"0\", \"1\"]; t.nice = 3; print([t.gpus, t.nice]);
+            t.pin = (); t.limits = (); print([t.pin, t.limits]); t.limits.license = -1;";
+        assert_snapshot!(output(lines), @r#"
+        false
+        #{}
+
+
+        [true, #{"license": 1}, 10, 2]
+        [["0", "1"], 3]
+        [false, #{}]
+        script.rhai:5:67: limits.license: -1 is too small or too large: at least 0
+          | t.pin = (); t.limits = (); print([t.pin, t.limits]); t.limits.license = -1;
         "#);
     }
 

@@ -1,0 +1,314 @@
+//! The control socket: how other processes reach a run of this one. It holds nothing up: each connection is a task of its
+//! own with a time limit, and a run without a socket goes on all the same.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle as Tokio;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::cli::live::wire::{Answer, Ask, MOST, PATIENCE, Request, VERSION, line, socket};
+use crate::model::command::Command;
+use crate::model::event::{Event, Fact, Sink};
+use crate::model::name::Name;
+use crate::run::session::Commands;
+use crate::spec;
+
+/// Longest that a request may have its connection held open.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// The control of one run: it listens from `listen` on until it is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    shared: Arc<Shared>,
+    listening: RefCell<Option<Listening>>,
+}
+
+/// What is heard of the run.
+#[derive(Debug, Default)]
+struct Shared {
+    heard: Mutex<Heard>,
+    /// Tells of every trial that ended.
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    /// Commands that were sent, and who waits to hear what became of each.
+    sent: Vec<(Command, oneshot::Sender<Result<(), String>>)>,
+    ended: HashSet<Name>,
+}
+
+/// Hears the run's events for those who asked for something.
+struct Ears(Arc<Shared>);
+
+/// A socket that is listened on; removed at the end.
+#[derive(Debug)]
+struct Listening {
+    accepting: AbortHandle,
+    socket: PathBuf,
+    /// The path of the socket leads through it.
+    _folder: File,
+}
+
+impl Control {
+    /// What has to hear the run's events, so that answers can be given.
+    pub(crate) fn ears(&self) -> Box<dyn Sink> {
+        Box::new(Ears(self.shared.clone()))
+    }
+
+    /// Listens on the socket in the run's folder.
+    ///
+    /// # Errors
+    /// When the folder cannot hold a socket: some network file systems cannot.
+    pub(crate) fn listen(&self, run: &Path, tokio: &Tokio, commands: Commands) -> io::Result<()> {
+        let (folder, socket) = socket(run)?;
+        match fs::remove_file(&socket) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = StdListener::bind(&socket)?;
+        fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        let listener = {
+            let _inside = tokio.enter();
+            UnixListener::from_std(listener)?
+        };
+        let accepting = tokio.spawn(accept(listener, self.shared.clone(), commands)).abort_handle();
+        self.listening.replace(Some(Listening { accepting, socket, _folder: folder }));
+        Ok(())
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        // A run's folder that was removed has taken its socket along.
+        let _gone = fs::remove_file(&self.socket);
+    }
+}
+
+impl Sink for Ears {
+    fn name(&self) -> &'static str {
+        "the control socket"
+    }
+
+    fn consume(&mut self, event: &Event) -> io::Result<()> {
+        match &event.fact {
+            Fact::CommandTaken { command } => self.0.answer(command, Ok(())),
+            Fact::CommandRefused { command, message } => self.0.answer(command, Err(message.clone())),
+            Fact::TrialEnded { trial, .. } => {
+                self.0.heard().ended.insert(trial.clone());
+                self.0.ended.notify_waiters();
+            }
+            Fact::TrialReopened { trial } => {
+                self.0.heard().ended.remove(trial);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().expect("no code panics while it holds the lock")
+    }
+
+    /// Tells whoever sent such a command first what became of it.
+    fn answer(&self, command: &Command, answer: Result<(), String>) {
+        let mut heard = self.heard();
+        if let Some(place) = heard.sent.iter().position(|(sent, _)| sent == command) {
+            // Whoever asked may have gone.
+            let _gone = heard.sent.remove(place).1.send(answer);
+        }
+    }
+
+    fn send(&self, commands: &Commands, command: Command) -> oneshot::Receiver<Result<(), String>> {
+        let (sender, answer) = oneshot::channel();
+        let mut heard = self.heard();
+        heard.sent.retain(|(_, waiting)| !waiting.is_closed());
+        heard.sent.push((command.clone(), sender));
+        commands.send(command);
+        answer
+    }
+
+    async fn do_it(&self, ask: Ask, commands: &Commands) -> Answer {
+        match ask {
+            _ if commands.is_closed() => Answer::Refused { message: "the run has ended".to_owned() },
+            Ask::Set { change } => match spec::change(&change) {
+                Ok(change) => {
+                    let answer = self.send(commands, Command::Set { change: Box::new(change) });
+                    match timeout(PATIENCE, answer).await {
+                        Ok(Ok(Ok(()))) => Answer::Taken,
+                        Ok(Ok(Err(message))) => Answer::Refused { message },
+                        Ok(Err(_)) | Err(_) => Answer::Unheard,
+                    }
+                }
+                Err(problems) => Answer::Refused { message: problems.to_string() },
+            },
+            Ask::Why { trial } => {
+                let commands = commands.clone();
+                let lines = tokio::task::spawn_blocking(move || commands.why(&trial)).await;
+                lines.ok().flatten().map_or(Answer::NoTrial, |lines| Answer::Why { lines })
+            }
+            Ask::Kill { trials, within } => self.kill(trials, within, commands).await,
+        }
+    }
+
+    async fn kill(&self, trials: Vec<Name>, within: f64, commands: &Commands) -> Answer {
+        let within = Duration::try_from_secs_f64(within).unwrap_or_default().min(LONGEST);
+        let sent: Vec<_> =
+            trials.into_iter().map(|trial| (trial.clone(), self.send(commands, Command::Kill { trial }))).collect();
+        let (mut open, mut refused) = (Vec::new(), Vec::new());
+        let ends = async {
+            for (trial, answer) in sent {
+                match answer.await {
+                    Ok(Err(message)) => refused.push(message),
+                    // Unheard of, it may be ending all the same.
+                    Ok(Ok(())) | Err(_) => open.push(trial),
+                }
+            }
+            loop {
+                let more = self.ended.notified();
+                tokio::pin!(more);
+                // From here on, no end is missed.
+                more.as_mut().enable();
+                if open.iter().all(|trial| self.heard().ended.contains(trial)) {
+                    return;
+                }
+                more.await;
+            }
+        };
+        let _in_time = timeout(within, ends).await;
+        let heard = self.heard();
+        let (ended, left) = open.into_iter().partition(|trial| heard.ended.contains(trial));
+        Answer::Killed { ended, left, refused }
+    }
+}
+
+async fn accept(listener: UnixListener, shared: Arc<Shared>, commands: Commands) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (shared, commands) = (shared.clone(), commands.clone());
+                // Whoever hangs, or breaks off, wastes no time but its own.
+                tokio::spawn(async move { drop(serve(stream, &shared, &commands).await) });
+            }
+            // Too many open files, most likely: others close theirs.
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn serve(mut stream: UnixStream, shared: &Shared, commands: &Commands) -> io::Result<()> {
+    let asker = stream.peer_cred()?.uid();
+    if asker != rustix::process::geteuid().as_raw() && asker != 0 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let mut text = Vec::new();
+    let mut reader = BufReader::new((&mut stream).take(MOST));
+    timeout(PATIENCE, reader.read_until(b'\n', &mut text)).await??;
+    let answer = match request(&text) {
+        Ok(ask) => shared.do_it(ask, commands).await,
+        Err(message) => Answer::Refused { message },
+    };
+    timeout(PATIENCE, stream.write_all(&line(&answer)?)).await?
+}
+
+fn request(text: &[u8]) -> Result<Ask, String> {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let wrong = |error: serde_json::Error| format!("this is no request: {error}");
+    let Versioned { version } = serde_json::from_slice(text).map_err(wrong)?;
+    if version != VERSION {
+        return Err(format!("the run's combu {} understands another version of combu", env!("CARGO_PKG_VERSION")));
+    }
+    serde_json::from_slice(text).map(|request: Request| request.ask).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::FileTypeExt;
+    use std::sync::Arc;
+
+    use super::{Control, request};
+    use crate::engine::fake::Fake;
+    use crate::model::experiment::Experiment;
+    use crate::model::name::{EngineName, Name};
+    use crate::model::options::Options;
+    use crate::model::trial::Trial;
+    use crate::run::engines::Engines;
+    use crate::run::session::Session;
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_a_folder_that_can_hold_none_is_an_error() {
+        let session = Session::new(Engines::with(Arc::new(Fake::default()))).unwrap();
+        let experiment = Experiment {
+            name: "some".to_owned(),
+            id: "aaaaaaaaaaaa".to_owned(),
+            spec: "/lab/some.jsonnet".into(),
+            options: Options::default(),
+            trials: vec![Trial::new(Name::parse("some").unwrap())],
+        };
+        let options = Options { engine: Some(EngineName::Fake), ..Options::default() };
+        let live = session.start(session.plan(experiment, options).unwrap(), "aaaaaaaaaaaa".into(), None).unwrap();
+        let listen = |control: &Control, folder: &std::path::Path| {
+            control.listen(folder, session.tokio(), live.commands().clone())
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("control.sock");
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        let control = Control::default();
+        listen(&control, folder.path()).unwrap();
+        assert!(fs::metadata(&socket).unwrap().file_type().is_socket());
+        assert!(std::os::unix::net::UnixStream::connect(&socket).is_ok());
+        drop(control);
+        assert!(!socket.exists());
+        fs::create_dir(&socket).unwrap();
+        assert!(listen(&Control::default(), folder.path()).is_err());
+        assert!(listen(&Control::default(), &folder.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn a_request_is_versioned_and_read_strictly() {
+        let read = |text: &str| request(text.as_bytes()).map(|ask| format!("{ask:?}")).unwrap_or_else(|error| error);
+        let mut told = String::new();
+        for text in [
+            r#"{"version":1,"ask":"set","change":{"parallel":2}}"#,
+            r#"{"version":1,"ask":"kill","trials":["a1"],"within":1.5}"#,
+            r#"{"version":1,"ask":"why","trial":"x y"}"#,
+            r#"{"version":1,"ask":"dance"}"#,
+            r#"{"version":2,"ask":"set","change":{}}"#,
+            r#"{"ask":"set"}"#,
+            "",
+            "GET / HTTP/1.1",
+        ] {
+            told += &format!("{}\n", read(text));
+        }
+        insta::assert_snapshot!(told, @r#"
+        Set { change: {"parallel": Number(2)} }
+        Kill { trials: ["a1"], within: 1.5 }
+        this is no request: ` ` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule) at line 1 column 39
+        this is no request: unknown variant `dance`, expected one of `set`, `why`, `kill` at line 1 column 27
+        the run's combu 0.1.0 understands another version of combu
+        this is no request: missing field `version` at line 1 column 13
+        this is no request: EOF while parsing a value at line 1 column 0
+        this is no request: expected value at line 1 column 1
+        "#);
+    }
+}

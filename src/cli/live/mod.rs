@@ -1,0 +1,114 @@
+//! Live runs, seen from another shell: which one is meant, and the verbs that ask it for something.
+
+pub(crate) mod control;
+pub(crate) mod select;
+pub(crate) mod set;
+pub(crate) mod why;
+pub(crate) mod wire;
+
+use std::path::Path;
+
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::stage::{real, state};
+use crate::cli::ui::Ui;
+use crate::model::name::RunId;
+use crate::store::{LiveRun, PastRun, StateDir};
+
+/// The runs that a command line may mean.
+pub(crate) struct Runs {
+    /// The live ones that fit, the first started first.
+    pub(crate) live: Vec<LiveRun>,
+    /// All that fit, the last started first.
+    pub(crate) past: Vec<PastRun>,
+    /// What was asked for, for messages: ` of spec.jsonnet`; empty: nothing.
+    pub(crate) asked: String,
+    /// Live ones that do not fit.
+    others: Vec<RunId>,
+}
+
+/// The runs of this project that fit: those of `file`, where given, and of those the one that `run` names: the beginning
+/// of its id, or `last`.
+///
+/// # Errors
+/// When `run` fits several.
+pub(crate) fn runs(file: Option<&Path>, run: Option<&str>, ui: &Ui) -> Result<Runs, CliError> {
+    let state = match file {
+        Some(file) => state(file)?,
+        None => here()?,
+    };
+    let (live, past) = (state.live_runs()?, state.past_runs()?);
+    for warning in live.warnings.iter().chain(&past.warnings) {
+        ui.warn(warning);
+    }
+    let (mut live, mut past) = (live.runs, past.runs);
+    let all: Vec<RunId> = live.iter().map(|run| run.record.run.clone()).collect();
+    let mut asked = String::new();
+    if let Some(file) = file {
+        let spec = real(file)?;
+        live.retain(|run| run.record.spec == spec);
+        past.retain(|run| run.record.spec == spec);
+        asked = format!(" of {}", file.display());
+    }
+    match run {
+        None => {}
+        Some("last") => {
+            past.truncate(1);
+            live.retain(|run| past.iter().any(|last| last.record.run == run.record.run));
+            asked = format!(" `last`{asked}");
+        }
+        Some(beginning) => {
+            let fits = |id: &RunId| id.as_str().starts_with(beginning);
+            live.retain(|run| fits(&run.record.run));
+            past.retain(|run| fits(&run.record.run));
+            if past.len() > 1 {
+                let message = format!("`{beginning}` is the beginning of {} runs", past.len());
+                return Err(CliError::new(exit::USAGE, message).hint("write more of the run's id"));
+            }
+            asked = format!(" `{beginning}`{asked}");
+        }
+    }
+    let others = all.into_iter().filter(|id| live.iter().all(|run| run.record.run != *id)).collect();
+    Ok(Runs { live, past, asked, others })
+}
+
+impl Runs {
+    /// The one live run.
+    ///
+    /// # Errors
+    /// When none is alive, or several are.
+    pub(crate) fn one_live(mut self) -> Result<LiveRun, CliError> {
+        match self.live.len() {
+            1 => Ok(self.live.remove(0)),
+            0 => Err(self.none_live()),
+            count => {
+                let mut error = CliError::new(exit::USAGE, format!("{count} runs are live"));
+                for live in &self.live {
+                    let record = &live.record;
+                    error.details.push(format!("{}  {}  {}", record.run, record.experiment, record.spec.display()));
+                }
+                Err(error.hint("name one of them by the beginning of its id, or the last one with `last`"))
+            }
+        }
+    }
+
+    fn none_live(&self) -> CliError {
+        let error = CliError::new(exit::NOTHING, format!("no run{} is live", self.asked));
+        match self.past.first() {
+            Some(past) if !self.asked.is_empty() => error.hint(format!("run {} has ended", past.record.run)),
+            _ if !self.others.is_empty() => {
+                let others: Vec<_> = self.others.iter().map(ToString::to_string).collect();
+                error.hint(format!("live here: {}", others.join(", ")))
+            }
+            _ => error.hint("it is looked for in the project of the working folder: `.combu/` there, or above"),
+        }
+    }
+}
+
+/// The state folder of the project that the working folder is in.
+fn here() -> Result<StateDir, CliError> {
+    let folder = std::env::current_dir()
+        .map_err(|error| CliError::new(exit::INTERNAL, format!("there is no working folder: {error}")))?;
+    let fixed = std::env::var_os("COMBU_DIR").filter(|dir| !dir.is_empty());
+    Ok(StateDir::locate(&folder, None, fixed.as_deref().map(Path::new))?)
+}

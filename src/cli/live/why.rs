@@ -1,0 +1,138 @@
+//! `combu why`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::args::Form;
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::live::select::unreadable;
+use crate::cli::live::wire::{Answer, Ask, ask};
+use crate::cli::live::{Runs, runs};
+use crate::cli::ui::Ui;
+use crate::model::name::Name;
+use crate::store::History;
+
+/// What stands below its options.
+pub(crate) const HELP: &str = "Examples:
+  combu why solver-3
+  combu why solver-3 last -o json";
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// The trial's name.
+    #[arg(value_name = "TRIAL")]
+    trial: String,
+
+    /// The run: the beginning of its id, or `last`. Default: those that are live in this project (with `-f FILE`, of that
+    /// spec), else the last one.
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+
+    /// Print the answer in this form instead of the text.
+    #[arg(short = 'o', long, value_name = "FORM")]
+    output: Option<Form>,
+}
+
+pub(crate) fn main(file: Option<&Path>, args: &WhyArgs, ui: &Ui) -> Result<u8, CliError> {
+    let runs = runs(file, args.run.as_deref(), ui)?;
+    let Ok(trial) = Name::parse(&args.trial) else { return Err(unknown(&args.trial, &runs)) };
+    let answers = if runs.live.is_empty() { ended(&trial, &runs)? } else { live(&trial, &runs)? };
+    for (text, json) in answers {
+        match args.output {
+            Some(Form::Json) => ui.result(&format!("{json:#}"))?,
+            None => ui.result(&text)?,
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// What live runs answer; those that do not know the trial are silent.
+fn live(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
+    let mut answers = Vec::new();
+    for run in &runs.live {
+        let id = &run.record.run;
+        match ask(run, Ask::Why { trial: trial.clone() }, Duration::ZERO)? {
+            Answer::Why { lines } => {
+                let head = lines.first().cloned().unwrap_or_else(|| format!("`{trial}` is in run {id}"));
+                let text = std::iter::once(head).chain(lines.iter().skip(1).map(|line| format!("  {line}")));
+                let text = text.collect::<Vec<_>>().join("\n");
+                answers.push((text, json!({"run": id, "trial": trial, "live": true, "why": lines})));
+            }
+            Answer::Refused { message } => {
+                return Err(CliError::new(exit::USAGE, format!("run {id} does not answer: {message}")));
+            }
+            _ => {}
+        }
+    }
+    if answers.is_empty() { Err(unknown(trial.as_str(), runs)) } else { Ok(answers) }
+}
+
+/// Most runs that are looked into: each may be large.
+const RUNS: usize = 20;
+
+/// How the trial ended in the last run that it was in.
+fn ended(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
+    if runs.past.is_empty() {
+        return Err(CliError::new(exit::NOTHING, format!("no run{} is live, and none is recorded", runs.asked))
+            .hint("it is looked for in the project of the working folder: `.combu/` there, or above"));
+    }
+    let mut found = None;
+    for run in runs.past.iter().take(RUNS) {
+        let history = run.history().map_err(|error| unreadable(run, &error))?;
+        if history.names().any(|name| name == trial.as_str()) {
+            found = Some((run, history));
+            break;
+        }
+    }
+    let Some((run, history)) = found else { return Err(unknown(trial.as_str(), runs)) };
+    let id = &run.record.run;
+    let mut json = json!({"run": id, "trial": trial, "live": false});
+    let text = match history.ends.get(trial) {
+        Some(end) => {
+            json["outcome"] = serde_json::to_value(&end.outcome).unwrap_or_default();
+            json["attempts"] = end.attempts.into();
+            json["elapsed"] = end.elapsed.as_secs_f64().into();
+            let attempts = match end.attempts {
+                0 | 1 => String::new(),
+                count => format!(", after {count} attempts"),
+            };
+            format!("{trial}: {}{attempts}; run {id} has ended", end.outcome)
+        }
+        None => {
+            format!(
+                "{trial}: it had not ended when run {id} was cut off: its combu was killed, or the machine went down"
+            )
+        }
+    };
+    let early = history.early.map(|early| {
+        json["early"] = early.as_str().into();
+        format!("\n  the run was ended early: {early}")
+    });
+    Ok(vec![(format!("{text}{}", early.unwrap_or_default()), json)])
+}
+
+/// No trial of that name, with the nearest of those that the runs have.
+fn unknown(trial: &str, runs: &Runs) -> CliError {
+    let ids: Vec<&str> = match &runs.live[..] {
+        [] => runs.past.first().map(|run| run.record.run.as_str()).into_iter().collect(),
+        live => live.iter().map(|run| run.record.run.as_str()).collect(),
+    };
+    let histories: Vec<History> = runs
+        .past
+        .iter()
+        .filter(|run| ids.contains(&run.record.run.as_str()))
+        .filter_map(|run| run.history().ok())
+        .collect();
+    let of = if ids.is_empty() { String::new() } else { format!(" in run {}", ids.join(", ")) };
+    let error = CliError::new(exit::NOTHING, format!("there is no trial `{trial}`{of}"));
+    let names = histories.iter().flat_map(History::names);
+    let nearest = names.map(|name| (strsim::damerau_levenshtein(trial, name), name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= (name.len() / 3).max(1) => error.hint(format!("did you mean `{name}`?")),
+        _ => error,
+    }
+}

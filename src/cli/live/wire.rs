@@ -1,0 +1,139 @@
+//! What two processes of combu say to each other: one request and one answer on a connection, a line of JSON each.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::model::name::Name;
+use crate::store::LiveRun;
+
+/// Changes with the meaning of what is said. A combu answers its own version only.
+pub(crate) const VERSION: u32 = 1;
+
+/// Most bytes of a line: ten thousand names of trials fit well.
+pub(crate) const MOST: u64 = 8 << 20;
+
+/// How long one side waits for the other to write or read a line.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a live run may take until it listens: what is done between is a look at the engine.
+const STARTING: Duration = Duration::from_secs(1);
+
+/// Name of the socket in a run's folder.
+const SOCKET: &str = "control.sock";
+
+/// A request to the process that runs a run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) version: u32,
+    #[serde(flatten)]
+    pub(crate) ask: Ask,
+}
+
+/// What is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+pub(crate) enum Ask {
+    /// Change the budget; the keys are those of run options.
+    Set { change: Map<String, Value> },
+    /// What does that trial wait for?
+    Why { trial: Name },
+    /// Stop those trials, or keep them from starting, and answer once they have ended or that many seconds are over.
+    Kill { trials: Vec<Name>, within: f64 },
+}
+
+/// What is answered.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub(crate) enum Answer {
+    /// The run took the change.
+    Taken,
+    /// It was refused; why, as a sentence.
+    Refused { message: String },
+    /// The run was asked and has not spoken yet: its script is busy with something else.
+    Unheard,
+    /// What the trial is doing, then each thing it waits for.
+    Why { lines: Vec<String> },
+    /// No such trial is in the run.
+    NoTrial,
+    /// Trials that have ended, trials that have not, and why some were refused.
+    Killed { ended: Vec<Name>, left: Vec<Name>, refused: Vec<String> },
+}
+
+/// The folder of a run, and its socket by a path that is short enough however deep the folder lies: the system takes
+/// 108 bytes at most (unix(7)). The path is good for as long as the folder is open.
+pub(crate) fn socket(run: &Path) -> io::Result<(File, PathBuf)> {
+    let folder = File::open(run)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd()));
+    Ok((folder, path))
+}
+
+/// Asks a live run, and waits for its answer for `wait` longer than a busy machine needs.
+pub(crate) fn ask(run: &LiveRun, ask: Ask, wait: Duration) -> Result<Answer, CliError> {
+    exchange(&run.path, &Request { version: VERSION, ask }, wait).map_err(|error| {
+        let id = &run.record.run;
+        if !run.is_here {
+            return CliError::new(exit::USAGE, format!("run {id} lives on another machine or in a container"))
+                .hint("call combu there");
+        }
+        match error.kind() {
+            _ if run.wait_end(Duration::ZERO) => CliError::new(exit::NOTHING, format!("run {id} has just ended")),
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                CliError::new(exit::INTERNAL, format!("run {id} cannot be asked: it listens to nobody"))
+                    .hint("an older combu runs it, or its folder is on a disk that holds no sockets")
+            }
+            io::ErrorKind::PermissionDenied => {
+                CliError::new(exit::INTERNAL, format!("run {id} belongs to another user"))
+            }
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                CliError::new(exit::INTERNAL, format!("run {id} (process {}) does not answer", run.record.pid))
+            }
+            _ => CliError::new(exit::INTERNAL, format!("run {id} cannot be asked: {error}")),
+        }
+    })
+}
+
+fn exchange(run: &Path, request: &Request, wait: Duration) -> io::Result<Answer> {
+    let mut stream = connect(run)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(wait.saturating_add(2 * PATIENCE)))?;
+    stream.write_all(&line(request)?)?;
+    let mut answer = String::new();
+    BufReader::new(stream.take(MOST)).read_line(&mut answer)?;
+    if answer.is_empty() {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(serde_json::from_str(&answer)?)
+}
+
+/// Connects to a run, which may be starting and not listen yet.
+fn connect(run: &Path) -> io::Result<UnixStream> {
+    let (_open, path) = socket(run)?;
+    let since = Instant::now();
+    loop {
+        match UnixStream::connect(&path) {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+                    && since.elapsed() < STARTING =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            connected => return connected,
+        }
+    }
+}
+
+/// A value as its line.
+pub(crate) fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line)
+}

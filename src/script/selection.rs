@@ -1,0 +1,339 @@
+//! Selections: an expression over one trial, the same for `--where` and for a script's `filter("..")`.
+//!
+//! It sees the trial's fields and how the trial ended last, and nothing else: no file, no engine, no clock.
+
+use std::collections::HashMap;
+
+use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, ParseErrorType, Position, Scope};
+
+use crate::model::experiment::Experiment as Model;
+use crate::model::name::Name;
+use crate::model::outcome::Outcome;
+use crate::model::trial::Trial;
+use crate::script::api::trial::{absent, seconds};
+use crate::script::convert::{from_json, from_object};
+use crate::script::error::{did_you_mean, explain, fault, lowered, parse_hint};
+use crate::script::experiment::Experiment;
+use crate::spec;
+
+/// What is known of a trial's last end: whether it succeeded, whether it failed, and how it ended in a word.
+const LAST: [&str; 3] = ["done", "failed", "status"];
+
+/// An expression that is true of some trials.
+pub struct Where {
+    text: String,
+    engine: Engine,
+    expression: AST,
+}
+
+/// Why an expression cannot be asked of trials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct WhereError {
+    /// What is wrong: lower case, without a full stop; it names the trial, if it is one that is in the way.
+    pub message: String,
+    /// What to do next, where that is known.
+    pub hint: Option<String>,
+    /// Line of the expression, from 1; absent where no place is to blame.
+    pub line: Option<usize>,
+    /// Column in that line, in characters, from 1.
+    pub column: Option<usize>,
+    /// The text of that line.
+    pub source_line: String,
+}
+
+impl Where {
+    /// Reads an expression such as `params.mode == "a" && !done`.
+    ///
+    /// # Errors
+    /// When it is no expression, or names something that no trial has.
+    pub fn parse(text: &str) -> Result<Self, WhereError> {
+        let engine = engine();
+        let mut known = Scope::new();
+        for name in names() {
+            known.push_dynamic(name, Dynamic::UNIT);
+        }
+        if text.trim().is_empty() {
+            let hint = "write what has to be true of a trial, such as `params.mode == \"a\"`".to_owned();
+            return Err(WhereError::at(text, Position::NONE, "the expression is empty".to_owned(), Some(hint)));
+        }
+        match engine.compile_expression_with_scope(&known, text) {
+            Ok(expression) => Ok(Self { text: text.to_owned(), engine, expression }),
+            Err(error) => {
+                let (message, hint) = match *error.0 {
+                    ParseErrorType::VariableUndefined(name) => {
+                        let hint = did_you_mean(&name, names())
+                            .unwrap_or_else(|| format!("a param is written `params.{name}`, a text `\"{name}\"`"));
+                        (format!("a trial has no `{name}`"), Some(hint))
+                    }
+                    ParseErrorType::UnexpectedEOF => ("the expression has no end".to_owned(), None),
+                    problem => (lowered(&problem.to_string()), hint_for(&problem)),
+                };
+                Err(WhereError::at(text, error.1, message, hint))
+            }
+        }
+    }
+
+    /// The expression as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it may ask how trials ended last.
+    pub fn asks_for_ends(&self) -> bool {
+        LAST.iter().any(|name| self.text.contains(name))
+    }
+
+    /// Whether it is true of a trial that ended so last; `None`: it never has.
+    ///
+    /// # Errors
+    /// When it cannot be told, with the trial's name.
+    pub fn holds(&self, trial: &Trial, last: Option<&Outcome>) -> Result<bool, WhereError> {
+        let mut scope = Scope::new();
+        let fields = trial.to_json();
+        // Of the forty names an expression mentions two or three.
+        for name in names().filter(|name| self.text.contains(name)) {
+            let value = match name {
+                "done" => last.is_some_and(Outcome::is_success).into(),
+                "failed" => last.is_some_and(Outcome::is_failure).into(),
+                "status" => last.map_or("", Outcome::status).into(),
+                "params" => from_object(&trial.params).into(),
+                field => fields.get(field).map_or_else(|| absent(field), from_json),
+            };
+            scope.push_dynamic(name, value);
+        }
+        let wrong = |error: EvalAltResult| {
+            let position = innermost(&error);
+            let own = match &error {
+                EvalAltResult::ErrorFunctionNotFound(signature, _) if signature.contains("()") => {
+                    Some("what a trial does not say is `()`: ask for a value, as in `service == true`")
+                }
+                EvalAltResult::ErrorFunctionNotFound(..) => {
+                    Some("there are Rhai's own functions, `bytes(\"2g\")` and `seconds(\"30m\")`")
+                }
+                _ => None,
+            };
+            let (message, hint, _) = explain(error);
+            let hint = own.map(ToOwned::to_owned).or(hint);
+            WhereError::at(&self.text, position, format!("of the trial `{}`: {message}", trial.name), hint)
+        };
+        let answer: Dynamic =
+            self.engine.eval_ast_with_scope(&mut scope, &self.expression).map_err(|error| wrong(*error))?;
+        answer.as_bool().map_err(|found| {
+            let message = format!("of the trial `{}`: the expression gives {found}, not true or false", trial.name);
+            WhereError::at(&self.text, Position::NONE, message, None)
+        })
+    }
+
+    /// The experiment with the trials that it is true of, and with all that those depend on.
+    ///
+    /// # Errors
+    /// As for [`Where::holds`].
+    pub fn select(&self, experiment: Model, last: &HashMap<Name, Outcome>) -> Result<Model, WhereError> {
+        let keep = experiment.trials.iter().map(|trial| self.holds(trial, last.get(&trial.name)));
+        let keep = keep.collect::<Result<Vec<_>, _>>()?;
+        Ok(Experiment::new(experiment).keep(&keep, false).to_model())
+    }
+}
+
+impl WhereError {
+    fn at(text: &str, position: Position, message: String, hint: Option<String>) -> Self {
+        let line = position.line();
+        let source_line = text.lines().nth(line.unwrap_or(1) - 1).unwrap_or_default().to_owned();
+        let column = line.map(|_| position.position().unwrap_or(1));
+        Self { message, hint, line, column, source_line }
+    }
+}
+
+/// Every name that an expression may use.
+fn names() -> impl Iterator<Item = &'static str> {
+    spec::FIELDS.iter().map(|field| field.name).chain(LAST)
+}
+
+fn engine() -> Engine {
+    let mut engine = Engine::new();
+    engine.set_strict_variables(true).set_max_expr_depths(64, 64).set_max_call_levels(32);
+    // What looks at trials has no effects and no delay.
+    for word in ["eval", "print", "debug", "sleep"] {
+        engine.disable_symbol(word);
+    }
+    engine
+        .register_fn("seconds", |text: &str| seconds(text))
+        .register_fn("bytes", |text: &str| spec::size(text).map(|bytes| bytes as i64).map_err(fault));
+    engine
+}
+
+fn hint_for(problem: &ParseErrorType) -> Option<String> {
+    let own = match problem {
+        ParseErrorType::BadInput(LexError::MalformedChar(_)) => "texts stand in double quotes",
+        ParseErrorType::BadInput(LexError::UnexpectedInput(sign)) if sign == "=" => "equality is written `==`",
+        problem => return parse_hint(problem),
+    };
+    Some(own.to_owned())
+}
+
+fn innermost(error: &EvalAltResult) -> Position {
+    match error {
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, position) => {
+            let inner = innermost(inner);
+            if inner.is_none() { *position } else { inner }
+        }
+        error => error.position(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::path::Path;
+
+    use insta::assert_snapshot;
+    use serde_json::{Value, json};
+
+    use super::{Where, WhereError};
+    use crate::model::experiment::Experiment;
+    use crate::model::name::Name;
+    use crate::model::options::Options;
+    use crate::model::outcome::{Exit, Outcome};
+    use crate::model::trial::Trial;
+
+    fn trial(fields: Value) -> Trial {
+        crate::spec::trial(&fields, Path::new("/lab")).unwrap()
+    }
+
+    fn solver() -> Trial {
+        trial(json!({
+            "name": "solver-1", "image": "busybox", "cmd": "solve maze", "cpus": 2, "memory": "1g", "pin": true,
+            "limits": {"license": 1}, "gpus": 1, "nice": 5, "timeout": "30m", "params": {"mode": "a", "lr": 0.5},
+        }))
+    }
+
+    fn told(error: WhereError) -> String {
+        let place = error.column.map(|column| format!("{}:{column}: ", error.line.unwrap())).unwrap_or_default();
+        format!("{place}{}{}", error.message, error.hint.map(|hint| format!("\n  = {hint}")).unwrap_or_default())
+    }
+
+    fn wrong(text: &str) -> String {
+        match Where::parse(text) {
+            Err(error) => told(error),
+            Ok(expression) => told(expression.holds(&solver(), None).unwrap_err()),
+        }
+    }
+
+    #[test]
+    fn an_expression_sees_the_fields_of_a_trial() {
+        for text in [
+            "true",
+            "name == \"solver-1\" && name.starts_with(\"solver\")",
+            "params.mode == \"a\"",
+            "params.mode in [\"a\", \"b\"] && params.lr < 1",
+            "params.none == ()",
+            "params.mode == 'a'",
+            "limits.keys().some(|key| key == \"license\")",
+            "!(params.none > 3)",
+            "image.contains(\"box\") && cmd[0] == \"solve\" && \"maze\" in cmd",
+            "cpus >= 2 && memory == bytes(\"1g\") && timeout <= seconds(\"1h\")",
+            "pin && limits.license == 1 && gpus == 1 && nice == 5",
+            "depends.is_empty() && service == () && user == () && priority == 0",
+            "status == \"\" && !done && !failed",
+        ] {
+            assert_eq!(Where::parse(text).unwrap().holds(&solver(), None), Ok(true), "{text}");
+        }
+        let bare = trial(json!({"name": "loader"}));
+        for text in ["params.mode == \"a\"", "pin", "limits.license == 1", "cpus > 1", "image == \"x\""] {
+            assert_eq!(Where::parse(text).unwrap().holds(&bare, None), Ok(false), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_expression_sees_how_the_trial_ended_last() {
+        let ends = [
+            None,
+            Some(Outcome::Succeeded),
+            Some(Outcome::Stopped),
+            Some(Outcome::Failed { exit: Exit::Code(1) }),
+            Some(Outcome::Oom),
+            Some(Outcome::Killed),
+            Some(Outcome::Skipped { because: String::new() }),
+        ];
+        let of = |text: &str| {
+            let asked = Where::parse(text).unwrap();
+            assert!(asked.asks_for_ends());
+            ends.iter().map(|end| if asked.holds(&solver(), end.as_ref()).unwrap() { 'x' } else { '-' }).collect()
+        };
+        let (done, failed, oom): (String, String, String) = (of("done"), of("failed"), of("status == \"oom\""));
+        assert_eq!((&*done, &*failed, &*oom), ("-xx----", "---xx--", "----x--"));
+        assert!(!Where::parse("params.mode == \"a\"").unwrap().asks_for_ends());
+    }
+
+    #[test]
+    fn a_name_that_no_trial_has_is_told_before_any_trial_is_asked() {
+        assert_snapshot!(wrong("!dnoe"), @"
+        1:2: a trial has no `dnoe`
+          = did you mean `done`?
+        ");
+        assert_snapshot!(wrong("cpus > 1 &&\n param.mode == 1"), @"
+        2:2: a trial has no `param`
+          = did you mean `params`?
+        ");
+        assert_snapshot!(wrong("params.mode == hardest"), @r#"
+        1:16: a trial has no `hardest`
+          = a param is written `params.hardest`, a text `"hardest"`
+        "#);
+    }
+
+    #[test]
+    fn what_is_no_expression_is_told_with_its_column() {
+        assert_snapshot!(wrong(" "), @r#"
+        the expression is empty
+          = write what has to be true of a trial, such as `params.mode == "a"`
+        "#);
+        assert_snapshot!(wrong("params.mode = \"a\""), @"
+        1:13: unexpected '='
+          = equality is written `==`
+        ");
+        assert_snapshot!(wrong("params.mode == 'abc'"), @"
+        1:16: invalid character: 'abc'
+          = texts stand in double quotes
+        ");
+        assert_snapshot!(wrong("let x = 1; x"), @"1:1: unexpected 'let'");
+        assert_snapshot!(wrong("cpus > 1 &&"), @"1:12: the expression has no end");
+        assert_snapshot!(wrong("eval(\"1\")"), @"1:1: reserved keyword 'eval' is disabled");
+        assert_snapshot!(wrong("print(1) == ()"), @"1:1: reserved keyword 'print' is disabled");
+    }
+
+    #[test]
+    fn what_cannot_be_told_of_a_trial_names_it() {
+        assert_snapshot!(wrong("name"), @"of the trial `solver-1`: the expression gives string, not true or false");
+        assert_snapshot!(wrong("!service"), @"
+        1:1: of the trial `solver-1`: no function `! (())`
+          = what a trial does not say is `()`: ask for a value, as in `service == true`
+        ");
+        assert_snapshot!(wrong("cpsu(1)"), @r#"
+        1:1: of the trial `solver-1`: no function `cpsu (i64)`
+          = there are Rhai's own functions, `bytes("2g")` and `seconds("30m")`
+        "#);
+        assert_snapshot!(wrong("memory > bytes(\"lots\")"), @"1:10: of the trial `solver-1`: `lots` is not a size: write `512m`, `2g`, `64MiB` or bytes");
+        assert_snapshot!(wrong("params.none.deep == 1"), @"1:13: of the trial `solver-1`: unknown property 'deep' - a getter is not registered for type '()'");
+    }
+
+    #[test]
+    fn a_selection_keeps_what_it_depends_on() {
+        let trials = vec![
+            trial(json!({"name": "db"})),
+            trial(json!({"name": "warm", "depends": ["db"]})),
+            trial(json!({"name": "s1", "depends": ["warm"], "params": {"mode": "a"}})),
+            trial(json!({"name": "s2", "params": {"mode": "b"}})),
+        ];
+        let options = Options::default();
+        let experiment = Experiment { name: "maze".into(), id: "id".into(), spec: "/lab/maze".into(), options, trials };
+        let last = HashMap::from([(Name::parse("s1").unwrap(), Outcome::Succeeded)]);
+        let select = |text: &str| {
+            let selected = Where::parse(text).unwrap().select(experiment.clone(), &last).unwrap();
+            selected.trials.iter().map(|trial| trial.name.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(select("params.mode == \"a\""), ["db", "warm", "s1"]);
+        assert_eq!(select("name.starts_with(\"s\") && !done"), ["s2"]);
+        assert_eq!(select("params.mode == \"c\""), Vec::<String>::new());
+    }
+}
