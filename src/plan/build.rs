@@ -7,7 +7,7 @@ use crate::model::experiment::Experiment;
 use crate::model::name::Name;
 use crate::model::options::Options;
 use crate::model::trial::{Condition, Dependency, Trial};
-use crate::plan::{Engines, Plan, PlanError, Problem, Wait, engine_of, graph, needs, resolve, warnings};
+use crate::plan::{Engines, Plan, PlanError, Problem, Wait, engine_of, graph, needs, networks, resolve, warnings};
 
 pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engines) -> Result<Plan, PlanError> {
     let mut problems = Vec::new();
@@ -26,6 +26,7 @@ pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engine
     experiment.options = options;
     check_edges(&trials, &waits, &services, engines, &mut problems);
     needs::check(&trials, &experiment.options, engines, &mut problems);
+    networks::check(&trials, &services, engines, &experiment.options, &mut problems);
     let groups = match graph::groups(&waits) {
         Ok(groups) => groups,
         Err(circle) => {
@@ -142,7 +143,7 @@ mod tests {
     use crate::model::capability::Capabilities;
     use crate::model::experiment::Experiment;
     use crate::model::name::{EngineName, Name};
-    use crate::model::options::Options;
+    use crate::model::options::{Options, Parallel};
     use crate::model::retry::Retries;
     use crate::model::trial::{Condition, Dependency, Timeout, Trial};
     use crate::plan::{Engines, Plan, PlanError, build};
@@ -301,6 +302,36 @@ mod tests {
         `lock` cannot be a trial's name: combu keeps a file of that name beside the logs
         `combu.log` cannot be a trial's name: combu keeps a file of that name beside the logs
         ");
+    }
+
+    #[test]
+    fn a_network_takes_only_so_many_at_once() {
+        let many = |count: usize, networks: &[&str]| -> Vec<Trial> {
+            let networks: Vec<String> = networks.iter().map(|network| (*network).to_owned()).collect();
+            let one = |i| Trial { networks: networks.clone(), ..trial(&format!("t{i}"), "x") };
+            (0..count).map(one).collect()
+        };
+        let at_once = |trials: Vec<Trial>, count: Option<usize>| {
+            planned(trials, Options { parallel: count.map(Parallel::Count), ..Options::default() })
+        };
+        // However many there are: only what runs at once counts, and two CPUs run two.
+        assert!(at_once(many(3000, &["irl"]), None).is_ok());
+        assert!(at_once(many(3000, &["irl"]), Some(1000)).is_ok());
+        assert!(at_once(many(3000, &["none"]), Some(3000)).is_ok());
+        let mut with_service = many(3000, &["irl", "other"]);
+        with_service[7].service = Some(true);
+        let problems = at_once(with_service, Some(1000)).unwrap_err().problems;
+        assert_snapshot!(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @"
+        up to 1001 trials at once may be on the network `irl`, which holds 1000
+        up to 1001 trials at once may be on the network `other`, which holds 1000
+        ");
+        assert_snapshot!(problems[0].hint().unwrap(), @r#"run fewer at once (`-j 1000` less its services), spread the trials over several `networks`, or give those that need none `networks: ["none"]`"#);
+        // Small ones fit many at once, on the default bridge too; memory may be what they do not fit.
+        let mut small = many(1500, &[]);
+        small.iter_mut().for_each(|trial| trial.cpus = Some(0.001));
+        assert_snapshot!(at_once(small.clone(), None).unwrap_err(), @"the experiment `exp` cannot run: up to 1500 trials at once may be on the network `bridge`, which holds 1000");
+        small.iter_mut().for_each(|trial| trial.memory = Some(2 << 20));
+        assert!(at_once(small, None).is_ok());
     }
 
     #[test]

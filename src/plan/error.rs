@@ -138,6 +138,15 @@ pub enum Problem {
         /// The trial.
         trial: Name,
     },
+    /// More containers may be on a network at once than it holds.
+    Crowded {
+        /// The network.
+        network: String,
+        /// How many may be there at once.
+        at_once: usize,
+        /// How many it holds.
+        most: usize,
+    },
 }
 
 impl Problem {
@@ -172,6 +181,10 @@ impl Problem {
             Self::NoMemory { .. } => {
                 Some("give it a `memory`, or `retries` of its own without `memory_factor`".to_owned())
             }
+            Self::Crowded { most, .. } => Some(format!(
+                "run fewer at once (`-j {most}` less its services), spread the trials over several `networks`, or give those \
+                 that need none `networks: [\"none\"]`"
+            )),
             _ => None,
         }
     }
@@ -232,6 +245,9 @@ impl fmt::Display for Problem {
             }
             Self::NoMemory { trial } => {
                 write!(f, "`{trial}` has a `memory_factor` in its `retries` and no `memory` to multiply")
+            }
+            Self::Crowded { network, at_once, most } => {
+                write!(f, "up to {at_once} trials at once may be on the network `{network}`, which holds {most}")
             }
         }
     }

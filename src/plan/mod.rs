@@ -4,6 +4,7 @@ mod build;
 mod error;
 mod graph;
 mod needs;
+mod networks;
 mod text;
 mod warnings;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::watch;
 
 use crate::engine::{Engine, EngineError, Launch};
 use crate::model::capability::Capabilities;
@@ -16,6 +16,11 @@ use crate::model::outcome::Outcome;
 use crate::model::trial::Trial;
 use crate::run::engines::Engines;
 use crate::run::load::{Machine, Reading};
+use crate::run::window::{Place, Places};
+
+/// Most removals in progress: past it, nothing more is started until some are done, or the daemon would fill up with
+/// ended containers faster than it gets rid of them.
+const REMOVALS: usize = 32;
 
 /// What the attempts of one run share.
 #[derive(Debug)]
@@ -29,7 +34,8 @@ pub(crate) struct Executor {
     pub(crate) machine: Machine,
     remove: Remove,
     engines: Engines,
-    windows: Mutex<HashMap<EngineName, Arc<Semaphore>>>,
+    windows: Mutex<HashMap<EngineName, Arc<Places>>>,
+    removals: watch::Sender<usize>,
 }
 
 impl Executor {
@@ -50,6 +56,7 @@ impl Executor {
             remove: experiment.options.rm.unwrap_or_default(),
             engines,
             windows: Mutex::default(),
+            removals: watch::Sender::new(0),
         }
     }
 
@@ -70,14 +77,28 @@ impl Executor {
         self.engines.get(name).await
     }
 
-    /// A place among the starts in flight. Starting is serial inside a daemon: more at once only makes each slower
-    /// (moby/moby#42096).
-    pub(crate) async fn start_window(&self, engine: &Capabilities) -> OwnedSemaphorePermit {
+    /// A place among the starts in flight; see [`crate::run::window`].
+    pub(crate) async fn start_window(&self, engine: &Capabilities) -> Place {
         let window = {
             let mut windows = self.windows.lock().expect("no code panics while it holds the lock");
-            windows.entry(engine.engine).or_insert_with(|| Arc::new(Semaphore::new(engine.starts.max(1)))).clone()
+            windows.entry(engine.engine).or_insert_with(|| Places::new(engine.starts)).clone()
         };
-        window.acquire_owned().await.expect("the semaphore is never closed")
+        // The sender is this executor's own: the wait ends only because there is room.
+        let _ended = self.removals.subscribe().wait_for(|removals| *removals < REMOVALS).await.is_err();
+        window.take().await
+    }
+
+    /// How many attempts wait for a place among the starts in flight.
+    #[expect(dead_code, reason = "for those who ask what a trial waits for")]
+    pub(crate) fn waiting(&self) -> usize {
+        let windows = self.windows.lock().expect("no code panics while it holds the lock");
+        windows.values().map(|window| window.waiting()).sum()
+    }
+
+    /// Counts a removal in progress for as long as the answer lives.
+    pub(crate) fn removal(&self) -> Removal<'_> {
+        self.removals.send_modify(|removals| *removals += 1);
+        Removal(&self.removals)
     }
 
     /// Where the attempt's logs go, if they are kept.
@@ -136,6 +157,16 @@ impl Executor {
     }
 }
 
+/// A removal in progress.
+#[derive(Debug)]
+pub(crate) struct Removal<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Removal<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|removals| *removals -= 1);
+    }
+}
+
 /// A trial's own seed, below 2^32 because numpy takes no larger one: FNV-1a over the run's seed and the trial's name.
 fn trial_seed(seed: u64, name: &str) -> u32 {
     let bytes = seed.to_le_bytes().into_iter().chain(name.bytes());
@@ -146,7 +177,40 @@ fn trial_seed(seed: u64, name: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::trial_seed;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::{Executor, REMOVALS, trial_seed};
+    use crate::engine::Engine;
+    use crate::engine::fake::Fake;
+    use crate::model::experiment::Experiment;
+    use crate::model::options::Options;
+    use crate::run::engines::Engines;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_started_while_ended_containers_pile_up() {
+        let engine = Arc::new(Fake::default());
+        let experiment = Experiment {
+            name: "exp".to_owned(),
+            id: "id".to_owned(),
+            spec: "/exp.jsonnet".into(),
+            options: Options::default(),
+            trials: Vec::new(),
+        };
+        let executor = Executor::new(&experiment, "r1".into(), 1, None, Engines::with(engine.clone()));
+        let start = async || {
+            let place = timeout(Duration::from_secs(60), executor.start_window(engine.capabilities())).await;
+            place.is_ok()
+        };
+        let mut removals: Vec<_> = (1..REMOVALS).map(|_| executor.removal()).collect();
+        assert!(start().await);
+        removals.push(executor.removal());
+        assert!(!start().await);
+        removals.pop();
+        assert!(start().await);
+    }
 
     #[test]
     fn a_trials_seed_depends_on_the_runs_seed_and_the_name_only() {

@@ -13,6 +13,7 @@ mod permits;
 mod schedule;
 pub mod session;
 mod tally;
+mod window;
 
 #[cfg(test)]
 mod traces;

@@ -36,8 +36,16 @@ pub struct RunRecord {
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
-    /// Held, never used: the system gives the lock back when the process ends, however it ends.
-    _lock: File,
+    /// The system gives the lock back when the process ends, however it ends.
+    lock: File,
+}
+
+impl Drop for RunDir {
+    /// Said and not left to the closing of the file: a process that is being started at this moment has a copy of it.
+    fn drop(&mut self) {
+        // Where it fails, the lock goes with the last copy.
+        let _soon = self.lock.unlock();
+    }
 }
 
 /// A run whose process lived when it was looked at.
@@ -70,7 +78,7 @@ impl RunDir {
         })?;
         let lock = lock(path.join("lock"))?;
         record.write(&path)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// Absolute path of the folder.

@@ -350,6 +350,20 @@ async fn trials_find_each_other_by_name_on_every_network_they_share() {
 }
 
 #[tokio::test]
+async fn a_trial_without_a_network_skips_the_bridge() {
+    let Some(daemon) = daemon() else { return };
+    let launch = daemon.launch("a", "ls /sys/class/net", |trial| trial.networks = vec!["none".to_owned()]);
+    let ended = run(&daemon, &launch).await;
+    assert_eq!((ended.exit, ended.text()), (Exit::Code(0), "lo"));
+    let found = inspect(&daemon, launch.trial.name.as_str()).await.unwrap();
+    assert_eq!(found.host_config.unwrap().network_mode.as_deref(), Some("none"));
+    let networks = found.network_settings.unwrap().networks.unwrap();
+    assert_eq!(networks.keys().collect::<Vec<_>>(), ["none"]);
+    // Docker lists every container's network; what costs a start is an address on a bridge.
+    assert!(networks["none"].ip_address.as_deref().unwrap_or_default().is_empty());
+}
+
+#[tokio::test]
 async fn a_network_of_somebody_else_is_joined_and_never_removed() {
     let Some(daemon) = daemon() else { return };
     let name = daemon.name("foreign");

@@ -1,7 +1,7 @@
 //! The Docker engine: a trial is a container. The only folder that names bollard.
 //!
-//! An attempt costs the calls create, attach, start, wait, inspect and remove, and no other: whatever is shared by
-//! attempts is asked for once.
+//! An attempt costs the calls create, attach, start, wait and remove, and an inspection when it did not end with 0; no
+//! other: whatever is shared by attempts is asked for once.
 
 mod call;
 mod connect;

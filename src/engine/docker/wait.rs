@@ -83,25 +83,29 @@ pub(super) async fn wait(
 
 async fn follow(daemon: &Connection, id: &str, mut pieces: Pieces, output: &mut Output) -> Result<Exit, Stop> {
     let mut ended = pin!(until_ended(daemon, id));
-    let mut over = false;
+    let mut code = None;
     let mut open = true;
     let mut closed: Option<Instant> = None;
-    while open || !over {
+    while open || code.is_none() {
         tokio::select! {
             copied = pieces.copy(output), if open => {
                 open = copied.map_err(|error| stop(daemon, id, "read the output of", error))?;
                 closed = (!open).then(Instant::now);
             }
-            answer = &mut ended, if !over => {
-                answer.map_err(|error| stop(daemon, id, "wait for", error))?;
-                over = true;
+            answer = &mut ended, if code.is_none() => {
+                code = Some(answer.map_err(|error| stop(daemon, id, "wait for", error))?);
             }
-            () = tokio::time::sleep(SILENCE), if over => open = false,
+            () = tokio::time::sleep(SILENCE), if code.is_some() => open = false,
         }
     }
     let together = closed.is_some_and(|closed| closed.elapsed() < EARLY);
-    if !pieces.is_log() && !together && !ends_like_the_log(daemon, id, output).await {
+    // A log that is followed may end a moment before the last of it was read (seen with Docker 20.10).
+    if (pieces.is_log() || !together) && !ends_like_the_log(daemon, id, output).await {
         return Err(apart(id));
+    }
+    // Nothing that an inspection could tell makes this another exit.
+    if code == Some(0) {
+        return Ok(Exit::Code(0));
     }
     let found = inspect(daemon, id).await.map_err(Stop::Failed)?;
     let state = found.state.unwrap_or_default();
@@ -155,12 +159,13 @@ fn apart(id: &str) -> Stop {
     Stop::Lost(EngineError::Call { action: format!("follow container `{id}`"), source })
 }
 
-/// Returns when the container does not run (any more).
-async fn until_ended(daemon: &Connection, id: &str) -> Result<(), Error> {
+/// Returns when the container does not run (any more), with the code it ended with.
+async fn until_ended(daemon: &Connection, id: &str) -> Result<i64, Error> {
     // `not-running` also answers for a container that ended long ago; `next-exit` would wait for ever.
     let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
     match pin!(daemon.api.wait_container(id, Some(options))).next().await {
-        Some(Ok(_) | Err(Error::DockerContainerWaitError { .. })) => Ok(()),
+        Some(Ok(answer)) => Ok(answer.status_code),
+        Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
         Some(Err(error)) => Err(error),
         None => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
     }

@@ -98,7 +98,7 @@ impl Attempt {
         let output = self.output(executor);
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
         let handle = engine.start(&self.launch).await?;
-        drop(place_in_window);
+        place_in_window.started();
         self.say(Stage::Started(handle.clone()));
         Ok(Some((engine, handle, output)))
     }
@@ -127,10 +127,14 @@ impl Attempt {
         }
         // What could not be written is still in the container: `docker logs` has it.
         let remove = executor.removes(&outcome) && output.error().is_none();
+        // Counted before others hear of the end and start.
+        let removal = remove.then(|| executor.removal());
         let logs = output.logs();
         let elapsed = self.clock.elapsed().saturating_sub(started);
         self.say(Stage::Ended(End { outcome, elapsed, logs, may_retry, unreachable: None }));
-        if remove && let Err(error) = engine.remove(&handle).await {
+        if removal.is_some()
+            && let Err(error) = engine.remove(&handle).await
+        {
             self.warn(format!("`{}` was not removed: {}", self.launch.trial.name, error.chain()));
         }
     }

@@ -283,10 +283,11 @@ async fn higher_priority_starts_first() {
 #[tokio::test(start_paused = true)]
 async fn starts_in_flight_are_bounded_apart_from_what_runs() {
     let engine = Arc::new(Fake::new(100.0).starts(seconds(0.5), 4));
-    let trials = (0..40).map(|i| trial(&format!("t{i}"), "sleep 100")).collect();
+    // Fewer than what it takes to learn that this engine could start more at once.
+    let trials = (0..20).map(|i| trial(&format!("t{i}"), "sleep 100")).collect();
     let (_, summary) = follow(start(&engine, trials, Options::default()), |_, _| {}).await;
     assert!(summary.ok());
-    assert_eq!((engine.starting_peak(), engine.peak()), (4, 40));
+    assert_eq!((engine.starting_peak(), engine.peak()), (4, 20));
 }
 
 #[tokio::test(start_paused = true)]
