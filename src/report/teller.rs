@@ -33,6 +33,7 @@ pub(crate) struct Teller {
     is_stopping: bool,
     /// It was asked to stop; a second time kills.
     is_cancelled: bool,
+    was_held: bool,
     tails: usize,
 }
 
@@ -62,6 +63,7 @@ impl Teller {
             prepared: HashMap::new(),
             is_stopping: false,
             is_cancelled: false,
+            was_held: false,
             tails: 0,
         }
     }
@@ -101,6 +103,11 @@ impl Teller {
             Fact::Halted { because } => {
                 self.is_stopping = true;
                 Told::notable(self.line(Tone::Bad, "halted", "", because))
+            }
+            // Once: near its limit, a load holds back and releases every second.
+            Fact::HeldBack { because } if !std::mem::replace(&mut self.was_held, true) => {
+                let text = format!("nothing new is started for now: {because}");
+                Told::notable(self.line(Tone::Odd, "hold", "", &text))
             }
             Fact::CommandTaken { command } => self.command_taken(command),
             fact => Told::routine(self.routine(event, fact)),

@@ -89,7 +89,6 @@ impl Executor {
     }
 
     /// How many attempts wait for a place among the starts in flight.
-    #[expect(dead_code, reason = "for those who ask what a trial waits for")]
     pub(crate) fn waiting(&self) -> usize {
         let windows = self.windows.lock().expect("no code panics while it holds the lock");
         windows.values().map(|window| window.waiting()).sum()

@@ -1,5 +1,6 @@
 //! An attempt: one launch of a trial on its engine, from the preparation to the end. Decides nothing but its timeout.
 
+mod progress;
 mod running;
 mod still;
 
@@ -17,6 +18,8 @@ use crate::run::attempt::running::{Cause, Running};
 use crate::run::clock::{Awake, Clock};
 use crate::run::executor::Executor;
 use crate::run::message::{End, Message, Stage};
+
+pub(crate) use progress::{Progress, Step};
 
 /// Docker's own grace period between the stop signal and the kill.
 pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(10);
@@ -52,6 +55,7 @@ pub(crate) struct Attempt {
     pub(crate) awaited: bool,
     /// When people are told that it takes long.
     pub(crate) slow: Option<Timeout>,
+    pub(crate) progress: Arc<Progress>,
     pub(crate) clock: Clock,
     pub(crate) awake: Awake,
     /// The median time of the run's successes so far, as it changes.
@@ -86,6 +90,7 @@ impl Attempt {
                 let _gone = messages.send(Message::Preparing { engine: name, object, state });
             };
             engine.prepare(&self.launch, &progress).await?;
+            self.progress.reach(Step::Waiting);
             let place_in_window = executor.start_window(engine.capabilities()).await;
             self.awake.begin().await;
             Ok::<_, EngineError>((engine, place_in_window))
@@ -95,6 +100,7 @@ impl Attempt {
             _ = stop.wait_for(Option::is_some) => return Ok(None),
             prepared = preparation => prepared?,
         };
+        self.progress.reach(Step::Starting);
         let output = self.output(executor);
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
         let handle = engine.start(&self.launch).await?;
@@ -399,6 +405,7 @@ mod tests {
         let launch = executor.launch(&Arc::new(trial.clone()), 1, Vec::new(), Vec::new());
         let clock = Clock::starting_now();
         let mut attempt = Attempt {
+            progress: Arc::default(),
             place: 0,
             launch,
             health: None,

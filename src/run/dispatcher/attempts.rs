@@ -1,6 +1,7 @@
 //! What attempts are told and what they tell: launches, how far they are, their ends and what follows.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 use crate::model::event::{Early, Fact};
 use crate::model::outcome::Outcome;
 use crate::model::trial::{Condition, Healthcheck, Timeout};
-use crate::run::attempt::Attempt;
+use crate::run::attempt::{Attempt, Progress};
 use crate::run::clock::Awake;
 use crate::run::dispatcher::{Dispatcher, in_seconds};
 use crate::run::message::{End, Message, Stage};
@@ -38,6 +39,8 @@ impl Dispatcher {
         });
         let (sender, stop) = watch::channel(None);
         self.stops.insert(place, sender);
+        let progress = Arc::new(Progress::default());
+        self.progress.insert(place, progress.clone());
         let messages = self.messages.0.clone();
         let attempt = Attempt {
             place,
@@ -45,6 +48,7 @@ impl Dispatcher {
             health,
             awaited,
             slow,
+            progress: progress.clone(),
             awake: Awake::not_yet(self.clock.clone()),
             clock: self.clock.clone(),
             median: self.median_now.subscribe(),
@@ -83,6 +87,7 @@ impl Dispatcher {
         let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);
         match stage {
             Stage::Started(handle) => {
+                self.progress.remove(&place);
                 self.emit(Fact::AttemptStarted { trial, attempt, handle });
                 self.schedule.started(place);
             }
@@ -112,6 +117,7 @@ impl Dispatcher {
 
     fn attempt_ended(&mut self, place: usize, end: End) {
         let Some(_stop) = self.stops.remove(&place) else { return };
+        self.progress.remove(&place);
         let entry = self.schedule.entry_mut(place);
         entry.elapsed = end.elapsed;
         let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::model::event::Fact;
 use crate::model::name::Name;
+use crate::run::attempt::Step;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::load::Turned;
 use crate::run::message::Message;
@@ -54,6 +55,15 @@ impl Dispatcher {
                 lines.push("the run is suspended".to_owned());
             }
             lines.extend(self.gate.held().map(|because| format!("the machine has too much to do: {because}")));
+        }
+        if let Some(progress) = self.progress.get(&place) {
+            lines.push(match progress.step() {
+                Step::Preparing => "its image and networks are made ready".to_owned(),
+                Step::Waiting => {
+                    format!("a place in the start window, for which {} wait", self.executor.waiting())
+                }
+                Step::Starting => "the engine is starting it".to_owned(),
+            });
         }
         Some(lines)
     }

@@ -22,7 +22,7 @@ use crate::model::event::{Early, Event, Fact};
 use crate::model::label;
 use crate::model::options::Options;
 use crate::plan::Plan;
-use crate::run::attempt::Stop;
+use crate::run::attempt::{Progress, Stop};
 use crate::run::clock::{Clock, Stillness};
 use crate::run::executor::Executor;
 use crate::run::load::{FRESH, Gate, knows_pressure};
@@ -38,6 +38,8 @@ pub(crate) struct Dispatcher {
     executor: Arc<Executor>,
     options: Options,
     stops: HashMap<usize, watch::Sender<Option<Stop>>>,
+    /// How far the starts are.
+    progress: HashMap<usize, Arc<Progress>>,
     attempts: JoinSet<()>,
     /// Waits between attempts; they end with the run.
     delays: JoinSet<()>,
@@ -78,6 +80,7 @@ impl Dispatcher {
             executor: Arc::new(executor),
             options: plan.experiment.options.clone(),
             stops: HashMap::new(),
+            progress: HashMap::new(),
             attempts: JoinSet::new(),
             delays: JoinSet::new(),
             looks: JoinSet::new(),

@@ -94,6 +94,8 @@ fn line(fact: &Fact) -> Option<String> {
         Fact::Slow { trial, elapsed } => format!("{trial} slow after {}s", elapsed.as_secs_f64()),
         Fact::TrialEnded { trial, outcome, .. } => format!("{trial} {outcome}"),
         Fact::CommandTaken { command } => format!("taken: {command}"),
+        Fact::HeldBack { because } => format!("held back: {because}"),
+        Fact::Released { elapsed } => format!("released after {}s", elapsed.as_secs_f64()),
         Fact::Halted { because } => format!("halted: {because}"),
         Fact::CommandRefused { message, .. } => format!("refused: {message}"),
         Fact::TrialReopened { trial } => format!("{trial} waits again"),

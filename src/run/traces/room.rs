@@ -1,12 +1,13 @@
 //! Traces of budgets: CPUs, memory, cores, GPUs, named limits, and for whom room is kept.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use insta::assert_snapshot;
 
 use crate::engine::Engine;
 use crate::engine::fake::Fake;
-use crate::model::budget::{Change, Reserve};
+use crate::model::budget::{Change, Load, Reserve};
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::command::Command;
 use crate::model::event::Fact;
@@ -17,6 +18,7 @@ use crate::model::trial::{Gpus, Trial};
 use crate::plan;
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
+use crate::run::load::Reading;
 use crate::run::permits::Permits;
 use crate::run::schedule::Schedule;
 use crate::run::session::start_on;
@@ -241,6 +243,55 @@ async fn a_trial_that_waits_for_what_a_service_keeps_is_skipped_and_holds_up_nob
       1.00  server stopped, nothing needs it any more
       1.00  end
     server has cores [], GPUs ["0"]
+    "#);
+}
+
+/// A machine with four CPUs where strangers keep five processes running, until ten seconds of the run have passed.
+fn busy_for_ten_seconds() -> Reading {
+    static READINGS: AtomicU32 = AtomicU32::new(0);
+    let strangers = if READINGS.fetch_add(1, Ordering::Relaxed) < 10 { 5.0 } else { 0.0 };
+    Reading { processes: strangers, cpus: 4.0, free: u64::MAX, pressure: None }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_new_is_started_while_the_machine_has_too_much_to_do() {
+    let (fake, host) = host(4.0, 0);
+    let trials = (1..=3).map(|place| trial(&format!("t{place}"), "sleep 2")).collect();
+    let plan = planned(&host, trials, Options { load: Some(Load::Percent(50.0)), ..Options::default() });
+    let permits = Permits::new(&[(EngineName::Fake, host)].into(), &plan.experiment.options);
+    let mut executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(fake));
+    executor.machine = busy_for_ten_seconds;
+    let live = start_on(&tokio::runtime::Handle::current(), plan, permits, executor).0;
+    assert_snapshot!(follow(live, |_, _| {}).await.0, @"
+     0.00  held back: 5 processes want to run, and the load may be 2
+    10.00  released after 10s
+    10.00  held back: 2 processes want to run, and the load may be 2
+    10.00  t1 started
+    10.00  t2 started
+    11.00  released after 1s
+    11.00  t3 started
+    12.00  t1 succeeded
+    12.00  t2 succeeded
+    13.00  t3 succeeded
+    13.00  end
+    ");
+}
+
+/// The plan saw a stranger on it; the first look of the run finds it free.
+#[tokio::test(start_paused = true)]
+async fn a_gpu_is_given_once_the_stranger_has_left() {
+    let (_, mut host) = host(4.0, 1);
+    host.gpus[0].busy = Some("python (pid 7)".to_owned());
+    let free = Gpu { busy: None, ..host.gpus[0].clone() };
+    let fake = Arc::new(Fake::new(4.0).with_gpus(vec![free]));
+    let trials = vec![with("gpu", "sleep 1", |trial| trial.gpus = Some(Gpus::Count(1))), trial("cpu", "sleep 1")];
+    assert_snapshot!(quietly((fake, host), trials, Options::default()).await, @r#"
+      0.00  cpu started
+      0.00  gpu started
+      1.00  cpu succeeded
+      1.00  gpu succeeded
+      1.00  end
+    gpu has cores [], GPUs ["0"]
     "#);
 }
 

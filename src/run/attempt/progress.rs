@@ -1,0 +1,32 @@
+//! How far the start of an attempt is, for whoever asks why a trial does not run yet.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// How far the start of an attempt is. Read by others at any time; nothing is decided by it.
+#[derive(Debug, Default)]
+pub(crate) struct Progress(AtomicU8);
+
+/// What an attempt does before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Its image and networks are made ready.
+    Preparing,
+    /// It waits for a place in the start window.
+    Waiting,
+    /// The engine starts it.
+    Starting,
+}
+
+impl Progress {
+    pub(super) fn reach(&self, step: Step) {
+        self.0.store(step as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn step(&self) -> Step {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Step::Preparing,
+            1 => Step::Waiting,
+            _ => Step::Starting,
+        }
+    }
+}
