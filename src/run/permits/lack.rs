@@ -36,7 +36,8 @@ impl fmt::Display for Lack {
         match self {
             Self::Place { limit } => write!(f, "one of the {limit} places for trials that run at once"),
             Self::Cpus { asks, free, all } => {
-                write!(f, "{} CPUs: {} of {} are free", cpus(*asks), cpus(*free), cpus(*all))
+                let noun = if *asks == 1000 { "CPU" } else { "CPUs" };
+                write!(f, "{} {noun}: {} of {} are free", cpus(*asks), cpus(*free), cpus(*all))
             }
             Self::Memory { asks, free, all } => {
                 write!(f, "{} MiB of memory: {} of {} MiB are free", asks >> 20, free >> 20, all >> 20)
