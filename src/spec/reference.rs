@@ -90,8 +90,9 @@ resolved: durations in seconds, sizes in bytes, absolute paths, commands as list
 A trial starts when each of its prerequisites meets its condition: `started` (its process runs, or it ended well),
 `healthy` (its healthcheck passed) or `completed` (it ended well, with exit code 0). A trial whose prerequisite ended
 badly before that is skipped, with the reason. Nothing else makes a trial wait but room: as many run at once as fit the
-CPUs and the memory of the engine's host, a trial without `cpus` counting one; `-j` caps their number instead. The first
-that does not fit holds back those behind it; `priority` changes the order.
+CPUs, the memory, the GPUs and the named limits of the run, a trial without `cpus` counting one; `-j` caps their number
+besides. Room is kept for the first that does not fit, and those behind it take what is left; `priority` changes the order.
+`docs/guest.md` has more of that.
 
 A service is started when trials next in line need it, and stopped when all its dependants have ended. It takes no place
 among the trials that run at once. The run's `timeout` is not applied to it. When its healthcheck fails for good and
