@@ -8,7 +8,9 @@ use crate::model::event::Logs;
 
 /// Takes what an attempt writes and keeps it in `stdout.log` and `stderr.log` of its folder.
 ///
-/// Writing never fails the trial: the first error is kept and the rest of that stream dropped.
+/// The folder and each file are made with the first byte: on a slow disk making them takes longer than a short trial, and
+/// many trials write to one stream or to none. Writing never fails the trial: the first error is kept and the rest of that
+/// stream dropped.
 #[derive(Debug, Default)]
 pub struct Output {
     stdout: Option<Stream>,
@@ -19,8 +21,17 @@ pub struct Output {
 #[derive(Debug)]
 struct Stream {
     path: PathBuf,
-    file: Option<File>,
+    file: Kept,
     bytes: u64,
+}
+
+#[derive(Debug)]
+enum Kept {
+    /// Nothing was written yet.
+    NotYet,
+    Open(File),
+    /// An error ended it.
+    Given,
 }
 
 impl Output {
@@ -29,15 +40,14 @@ impl Output {
         Self::default()
     }
 
-    /// Output kept in `folder`, which is created; files of an earlier life are emptied.
+    /// Output kept in `folder`. Files of an earlier life are removed.
     ///
     /// # Errors
-    /// When the folder or the files cannot be created.
+    /// When they cannot be removed.
     pub fn into_folder(folder: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
         Ok(Self {
-            stdout: Some(Stream::create(folder.join("stdout.log"))?),
-            stderr: Some(Stream::create(folder.join("stderr.log"))?),
+            stdout: Some(Stream::new(folder.join("stdout.log"))?),
+            stderr: Some(Stream::new(folder.join("stderr.log"))?),
             error: None,
         })
     }
@@ -55,7 +65,10 @@ impl Output {
     /// Empties both files: the engine is about to say everything again from the start.
     pub fn restart(&mut self) {
         for stream in [self.stdout.as_mut(), self.stderr.as_mut()].into_iter().flatten() {
-            let emptied = stream.file.as_mut().map_or(Ok(()), |file| file.set_len(0).and_then(|()| file.rewind()));
+            let emptied = match &mut stream.file {
+                Kept::Open(file) => file.set_len(0).and_then(|()| file.rewind()),
+                Kept::NotYet | Kept::Given => Ok(()),
+            };
             match emptied {
                 Ok(()) => stream.bytes = 0,
                 Err(error) => self.error = self.error.take().or(Some(error)),
@@ -72,7 +85,10 @@ impl Output {
     /// read, ends with everything.
     pub fn ends_with(&self, stdout: &[u8], stderr: &[u8]) -> bool {
         let ends = |stream: &Option<Stream>, with: &[u8]| {
-            let tail = stream.as_ref().and_then(|stream| tail(&stream.path, with.len()).ok());
+            let tail = stream.as_ref().and_then(|stream| match stream.file {
+                Kept::NotYet => Some(Vec::new()),
+                Kept::Open(_) | Kept::Given => tail(&stream.path, with.len()).ok(),
+            });
             tail.is_none_or(|tail| String::from_utf8_lossy(&tail).ends_with(&*String::from_utf8_lossy(with)))
         };
         ends(&self.stdout, stdout) && ends(&self.stderr, stderr)
@@ -83,7 +99,7 @@ impl Output {
         self.error.get_or_insert(error);
     }
 
-    /// Where the files lie and how large they are; absent when nobody keeps them.
+    /// Where the files lie and how large they are: one without a byte may not be there. Absent when nobody keeps them.
     pub fn logs(&self) -> Option<Logs> {
         let (stdout, stderr) = (self.stdout.as_ref()?, self.stderr.as_ref()?);
         Some(Logs {
@@ -101,11 +117,13 @@ impl Output {
 
     fn take(stream: Option<&mut Stream>, bytes: &[u8], error: &mut Option<io::Error>) {
         let Some(stream) = stream else { return };
-        let Some(file) = stream.file.as_mut() else { return };
-        match file.write_all(bytes) {
+        if bytes.is_empty() || matches!(stream.file, Kept::Given) {
+            return;
+        }
+        match stream.write(bytes) {
             Ok(()) => stream.bytes += bytes.len() as u64,
             Err(problem) => {
-                stream.file = None;
+                stream.file = Kept::Given;
                 error.get_or_insert(problem);
             }
         }
@@ -113,9 +131,24 @@ impl Output {
 }
 
 impl Stream {
-    fn create(path: PathBuf) -> io::Result<Self> {
-        let file = File::create(&path)?;
-        Ok(Self { path, file: Some(file), bytes: 0 })
+    fn new(path: PathBuf) -> io::Result<Self> {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(Self { path, file: Kept::NotYet, bytes: 0 }),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Kept::NotYet = self.file {
+            if let Some(folder) = self.path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            self.file = Kept::Open(File::create(&self.path)?);
+        }
+        match &mut self.file {
+            Kept::Open(file) => file.write_all(bytes),
+            Kept::NotYet | Kept::Given => Ok(()),
+        }
     }
 }
 
@@ -151,6 +184,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_made_with_its_first_byte_and_one_of_an_earlier_life_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("trial/1");
+        let mut output = Output::into_folder(&place).unwrap();
+        output.stdout(b"");
+        assert!(!place.exists());
+        assert!(output.ends_with(b"", b"") && !output.ends_with(b"lost", b""));
+        output.stdout(b"x");
+        assert!(place.join("stdout.log").exists() && !place.join("stderr.log").exists());
+        let again = Output::into_folder(&place).unwrap();
+        assert_eq!(again.logs().unwrap().stdout_bytes, 0);
+        assert!(!place.join("stdout.log").exists());
+    }
+
+    #[test]
     fn the_end_is_compared_as_text() {
         let folder = tempfile::tempdir().unwrap();
         let mut output = Output::into_folder(folder.path()).unwrap();
@@ -168,7 +216,7 @@ mod tests {
         output.stdout(b"lost");
         assert!(output.logs().is_none() && output.error().is_none());
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        output.stdout = Some(super::Stream { path: "/dev/full".into(), file: Some(full), bytes: 0 });
+        output.stdout = Some(super::Stream { path: "/dev/full".into(), file: super::Kept::Open(full), bytes: 0 });
         output.stdout(b"x");
         output.stdout(b"y");
         assert_eq!(output.error().unwrap().kind(), std::io::ErrorKind::StorageFull);

@@ -101,9 +101,10 @@ pub struct Killed {
 }
 
 /// Threads of the runtime: the host is the trials', and threads that wake each other for every answer of a daemon cost
-/// more than they bring (measured: a sixth of combu's CPU time per trial).
+/// more than they bring (measured: a sixth of combu's CPU time per trial). One is too few: starting a process blocks its
+/// thread until the program is loaded.
 fn workers(cpus: usize) -> usize {
-    (cpus / 2).clamp(1, 4)
+    (cpus / 2).clamp(2, 4)
 }
 
 impl Session {

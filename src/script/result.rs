@@ -77,7 +77,11 @@ impl TrialView {
 
     /// The text of one of its streams, or the end of it.
     pub(super) fn text(&self, path: impl Fn(&Logs) -> &Path) -> std::io::Result<String> {
-        self.result.logs.as_ref().map_or_else(|| Ok(String::new()), |logs| output::text(path(logs)))
+        let Some(logs) = &self.result.logs else { return Ok(String::new()) };
+        let path = path(logs);
+        let bytes = if path == logs.stdout { logs.stdout_bytes } else { logs.stderr_bytes };
+        // A file without a byte may not be there.
+        if bytes == 0 { Ok(String::new()) } else { output::text(path) }
     }
 
     /// The last number behind `key` in what it wrote to its standard output.

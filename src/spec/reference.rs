@@ -139,9 +139,10 @@ Networks stay while others use them; volumes are never removed.
 The trial's own `env` wins over these. Containers and networks carry the labels `combu.run`, `combu.experiment`,
 `combu.trial`, `combu.attempt`, `combu.spec` (the absolute path of the spec) and `combu.version`.
 
-What is left of a run lies in `.combu/runs/<run>/`: `<trial>/<attempt>/stdout.log` and `stderr.log`, `events.jsonl` and
-`run.json`; while it is live also `control.sock`, through which `combu set` and `combu why` reach it. The nearest `.combu` above the spec is used; without one it is made in the working folder where that is above
-the spec, else beside the spec. `COMBU_DIR` names another one.
+What is left of a run lies in `.combu/runs/<run>/`: `<trial>/<attempt>/stdout.log` and `stderr.log` (each once something
+was written to it), `events.jsonl` and `run.json`; while it is live also `control.sock`, through which `combu set` and
+`combu why` reach it. The nearest `.combu` above the spec is used; without one it is made in the working folder where
+that is above the spec, else beside the spec. `COMBU_DIR` names another one.
 
 ## The UUID
 
