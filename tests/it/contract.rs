@@ -20,6 +20,7 @@ use combu::model::outcome::Exit;
 use combu::model::trial::{Healthcheck, Trial};
 
 use crate::daemon::{Daemon, IMAGE, apart};
+use crate::harness::written;
 
 /// Longer than anything here takes on a busy machine.
 const GUARD: Duration = Duration::from_secs(60);
@@ -138,7 +139,7 @@ impl Stage {
         let exit = self.engine.wait(handle, &mut output).await.unwrap();
         assert!(output.error().is_none());
         let logs = output.logs().unwrap();
-        Ended { exit, stdout: std::fs::read(logs.stdout).unwrap(), stderr: std::fs::read(logs.stderr).unwrap() }
+        Ended { exit, stdout: written(&logs.stdout), stderr: written(&logs.stderr) }
     }
 
     async fn run(&self, name: &str, does: Does) -> Ended {
@@ -158,7 +159,7 @@ impl Stage {
         let file = output.logs().unwrap().stdout;
         tokio::select! {
             exit = self.engine.wait(&handle, &mut output) => panic!("{name} ended before it was ready: {exit:?}"),
-            () = until(|| std::fs::read(&file).unwrap() == b"ready\n") => {}
+            () = until(|| written(&file) == b"ready\n") => {}
         }
         handle
     }
@@ -422,7 +423,7 @@ async fn a_paused_trial_makes_no_progress_until_it_is_resumed(stage: &Stage) {
     let (paused, clock) = (stage.start("paused", Does::Tick).await, stage.start("clock", Does::Tick).await);
     let (mut one, mut other) = (stage.output(), stage.output());
     let (one_log, clock_log) = (one.logs().unwrap().stdout, other.logs().unwrap().stdout);
-    let lines = |log: &Path| std::fs::read(log).unwrap().iter().filter(|byte| **byte == b'\n').count();
+    let lines = |log: &Path| written(log).iter().filter(|byte| **byte == b'\n').count();
     let more = async |log: &Path, count: usize| {
         let enough = lines(log) + count;
         until(|| lines(log) >= enough).await;

@@ -20,6 +20,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::daemon::{Daemon, IMAGE, address, daemon};
+use crate::harness::written;
 
 /// Starts a launch with everything it needs.
 async fn start(daemon: &Daemon, launch: &Launch) -> Result<Handle, EngineError> {
@@ -50,7 +51,7 @@ async fn wait(daemon: &Daemon, handle: &Handle) -> Ended {
 fn read(exit: Exit, output: &Output) -> Ended {
     assert!(output.error().is_none());
     let logs = output.logs().unwrap();
-    let (stdout, stderr) = (std::fs::read(&logs.stdout).unwrap(), std::fs::read(&logs.stderr).unwrap());
+    let (stdout, stderr) = (written(&logs.stdout), written(&logs.stderr));
     assert_eq!((stdout.len() as u64, stderr.len() as u64), (logs.stdout_bytes, logs.stderr_bytes));
     Ended { exit, stdout, stderr }
 }

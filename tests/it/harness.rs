@@ -156,6 +156,14 @@ impl Lab {
     }
 }
 
+/// What is in a log: nothing, if nothing was written and so no file was made.
+pub(crate) fn written(log: &Path) -> Vec<u8> {
+    match std::fs::read(log) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        read => read.unwrap(),
+    }
+}
+
 impl Said {
     /// Fails unless combu ended with that code.
     #[track_caller]

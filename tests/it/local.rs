@@ -19,6 +19,7 @@ use combu::model::outcome::Exit;
 use combu::model::trial::{Healthcheck, Trial};
 
 use crate::contract::until;
+use crate::harness::written;
 
 const COMBU: &str = env!("CARGO_BIN_EXE_combu");
 const GUARD: Duration = Duration::from_secs(60);
@@ -57,7 +58,7 @@ fn shell(folder: &Path, line: &str) -> Launch {
 async fn wait(local: &Local, folder: &Path, handle: &Handle) -> (Exit, String) {
     let mut output = Output::into_folder(&folder.join("output")).unwrap();
     let exit = local.wait(handle, &mut output).await.unwrap();
-    (exit, fs::read_to_string(output.logs().unwrap().stdout).unwrap())
+    (exit, String::from_utf8(written(&output.logs().unwrap().stdout)).unwrap())
 }
 
 /// The state and start time in `/proc/PID/stat`; absent for what is not there or a zombie.
