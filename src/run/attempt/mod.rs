@@ -19,7 +19,7 @@ use crate::run::clock::{Awake, Clock};
 use crate::run::executor::Executor;
 use crate::run::message::{End, Message, Stage};
 
-pub(crate) use progress::{Progress, Step};
+pub(crate) use progress::{Phase, Progress};
 
 /// Docker's own grace period between the stop signal and the kill.
 pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(10);
@@ -90,7 +90,7 @@ impl Attempt {
                 let _gone = messages.send(Message::Preparing { engine: name, object, state });
             };
             engine.prepare(&self.launch, &progress).await?;
-            self.progress.reach(Step::Waiting);
+            self.progress.reach(Phase::Waiting);
             let place_in_window = executor.start_window(engine.capabilities()).await;
             self.awake.begin().await;
             Ok::<_, EngineError>((engine, place_in_window))
@@ -100,7 +100,7 @@ impl Attempt {
             _ = stop.wait_for(Option::is_some) => return Ok(None),
             prepared = preparation => prepared?,
         };
-        self.progress.reach(Step::Starting);
+        self.progress.reach(Phase::Starting);
         let output = self.output(executor);
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
         let handle = engine.start(&self.launch).await?;

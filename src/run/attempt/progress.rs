@@ -8,7 +8,7 @@ pub(crate) struct Progress(AtomicU8);
 
 /// What an attempt does before it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Phase {
     /// Its image and networks are made ready.
     Preparing,
     /// It waits for a place in the start window.
@@ -18,15 +18,15 @@ pub(crate) enum Step {
 }
 
 impl Progress {
-    pub(super) fn reach(&self, step: Step) {
-        self.0.store(step as u8, Ordering::Relaxed);
+    pub(super) fn reach(&self, phase: Phase) {
+        self.0.store(phase as u8, Ordering::Relaxed);
     }
 
-    pub(crate) fn step(&self) -> Step {
+    pub(crate) fn phase(&self) -> Phase {
         match self.0.load(Ordering::Relaxed) {
-            0 => Step::Preparing,
-            1 => Step::Waiting,
-            _ => Step::Starting,
+            0 => Phase::Preparing,
+            1 => Phase::Waiting,
+            _ => Phase::Starting,
         }
     }
 }

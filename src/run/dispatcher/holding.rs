@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::model::event::Fact;
 use crate::model::name::Name;
-use crate::run::attempt::Step;
+use crate::run::attempt::Phase;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::load::Turned;
 use crate::run::message::Message;
@@ -57,12 +57,12 @@ impl Dispatcher {
             lines.extend(self.gate.held().map(|because| format!("the machine has too much to do: {because}")));
         }
         if let Some(progress) = self.progress.get(&place) {
-            lines.push(match progress.step() {
-                Step::Preparing => "its image and networks are made ready".to_owned(),
-                Step::Waiting => {
+            lines.push(match progress.phase() {
+                Phase::Preparing => "its image and networks are made ready".to_owned(),
+                Phase::Waiting => {
                     format!("a place in the start window, for which {} wait", self.executor.waiting())
                 }
-                Step::Starting => "the engine is starting it".to_owned(),
+                Phase::Starting => "the engine is starting it".to_owned(),
             });
         }
         Some(lines)
