@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::capability::Capabilities;
 use crate::model::options::{Options, Parallel};
 
 /// What of the host is left to the people at the machine.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reserve {
     /// CPUs.
-    #[serde(skip_serializing_if = "is_none_of")]
+    #[serde(skip_serializing_if = "is_none_of", default)]
     pub cpus: f64,
     /// Bytes of memory.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero", default)]
     pub memory: u64,
 }
 
@@ -85,6 +85,12 @@ impl fmt::Display for Load {
     }
 }
 
+impl<'de> Deserialize<'de> for Load {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 impl Serialize for Load {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -92,7 +98,7 @@ impl Serialize for Load {
 }
 
 /// What of a run's budget is changed while it runs; what is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// How many trials run at once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,7 +113,7 @@ pub struct Change {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpus: Option<Vec<String>>,
     /// Named limits; those that are not named here stay.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub limits: BTreeMap<String, u32>,
     /// The load above which nothing new is started.
     #[serde(skip_serializing_if = "Option::is_none")]

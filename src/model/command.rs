@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::budget::Change;
 use crate::model::name::Name;
 use crate::model::trial::Trial;
 
 /// What a run can be asked to do. Every command taken becomes an event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "command")]
 pub enum Command {
     /// Start nothing more and stop what runs, with its grace period. A second one kills at once.

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::budget::{Load, Reserve};
 use crate::model::name::EngineName;
 use crate::model::retry::Retries;
-use crate::model::trial::{Pull, Timeout, optional_seconds};
+use crate::model::trial::{Pull, Timeout, span};
 
 /// Options of a run; everything absent means the default.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// How many trials run at once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,10 +27,10 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow: Option<Timeout>,
     /// Longest the whole run may take, in seconds; then it is halted.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]
     pub time_budget: Option<Duration>,
     /// Seconds between stop signal and kill, for trials that do not say it themselves.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]
     pub stop_grace: Option<Duration>,
     /// When the run ends early.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserve: Option<Reserve>,
     /// Named limits: name -> how much the trials that run may take of it together.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub limits: BTreeMap<String, u32>,
     /// The load above which nothing new is started.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,6 +157,12 @@ impl fmt::Display for Parallel {
             Self::Percent(percent) => write!(f, "{percent}%"),
             Self::AllBut(count) => write!(f, "-{count}"),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Parallel {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
@@ -278,6 +284,12 @@ impl fmt::Display for Halt {
     }
 }
 
+impl<'de> Deserialize<'de> for Halt {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 impl Serialize for Halt {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -285,7 +297,7 @@ impl Serialize for Halt {
 }
 
 /// Which containers are removed once they ended and their logs are safe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Remove {
     /// Those of trials that succeeded; the others stay until `kill`.

@@ -2,31 +2,31 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::outcome::Outcome;
-use crate::model::trial::{Trial, optional_seconds, seconds};
+use crate::model::trial::{Trial, span};
 
 /// How often, and after what delay, a failed attempt is repeated.
 ///
 /// The fields follow nextest's `retries = { backoff, count, delay, max-delay, jitter }`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Retries {
     /// Attempts beyond the first.
     pub count: u32,
     /// Seconds before the first repetition.
-    #[serde(skip_serializing_if = "Duration::is_zero", serialize_with = "seconds")]
+    #[serde(skip_serializing_if = "Duration::is_zero", default, with = "span")]
     pub delay: Duration,
     /// How the delay grows.
     pub backoff: Backoff,
     /// Upper end of the delay, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]
     pub max_delay: Option<Duration>,
     /// Shorten each delay by a random part of up to a half.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub jitter: bool,
     /// Which ends are followed by another attempt; empty: all failures but running out of memory.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub on: Vec<On>,
     /// How often a trial that its engine lost is started again, counted apart from `count`; absent:
     /// [`Retries::CRASH_LIMIT`]. The word is HyperQueue's.
@@ -61,6 +61,24 @@ impl On {
         [("failed", Self::Failed), ("oom", Self::Oom), ("timeout", Self::Timeout), ("lost", Self::Lost)];
 }
 
+impl<'de> Deserialize<'de> for On {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Code(u8),
+            Word(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Code(code) => Ok(Self::Code(code)),
+            Written::Word(word) => {
+                let known = Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, on)| *on);
+                known.ok_or_else(|| serde::de::Error::custom(format!("`{word}` is no end")))
+            }
+        }
+    }
+}
+
 impl Serialize for On {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -74,7 +92,7 @@ impl Serialize for On {
 }
 
 /// How the delay between attempts grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backoff {
     /// The same delay each time.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::model::event::{Early, Event, Fact, Logs};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
-use crate::model::trial::{Trial, optional_seconds, seconds};
+use crate::model::trial::{Trial, span};
 
 /// What is known of a run after some of its events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -23,7 +23,7 @@ pub struct Summary {
     /// Why the run ended early, if it did.
     pub early: Option<Early>,
     /// Seconds the run took; absent while it runs.
-    #[serde(serialize_with = "optional_seconds")]
+    #[serde(serialize_with = "span::optional::serialize")]
     pub elapsed: Option<Duration>,
     /// Warnings, in order.
     pub warnings: Vec<String>,
@@ -48,7 +48,7 @@ pub struct TrialResult {
     #[serde(skip)]
     failed_before: bool,
     /// Seconds of its last attempt, once that ended.
-    #[serde(serialize_with = "seconds")]
+    #[serde(serialize_with = "span::serialize")]
     pub elapsed: Duration,
     /// Logs of its last attempt.
     pub logs: Option<Logs>,

@@ -173,7 +173,7 @@ mod tests {
 
     use super::{Progress, Surroundings};
     use crate::model::command::Command;
-    use crate::model::event::{Fact, Sink};
+    use crate::model::event::{Cause, Fact, Sink};
     use crate::model::outcome::{Exit, Outcome};
     use crate::report::style::Style;
     use crate::report::tests::{Script, name};
@@ -242,7 +242,11 @@ mod tests {
             Script::new("粒子法による流体シミュレーションのスイープ", &["db", "a1", "b2", "c3"], &["db"], 4);
         script.prepare("image solver:1.2", "pulling, 3 of 7 layers").start("db", 1).start("a1", 1).start("b2", 2);
         script.end("a1", 1, Outcome::Failed { exit: Exit::Code(3) }, 10_000, "温度が範囲外です\n");
-        script.fact(Fact::Stopping { trial: name("b2"), because: "it ran longer than its timeout (60s)".into() });
+        script.fact(Fact::Stopping {
+            trial: name("b2"),
+            because: "it ran longer than its timeout (60s)".into(),
+            cause: Cause::TimedOut,
+        });
         feed(&mut progress, &mut script);
         let print = || indicatif::TermLike::write_line(&terminal, "printed by the script").unwrap();
         progress.clone().suspend(&mut { print });

@@ -141,7 +141,7 @@ impl Teller {
             }
             Fact::Healthy { trial } => self.line(Tone::Good, "healthy", trial.as_str(), ""),
             // A service that is not needed any more stops as planned, and a run that is stopped says so once.
-            Fact::Stopping { trial, because } if !self.is_stopping && !self.tally.is_service(trial) => {
+            Fact::Stopping { trial, because, .. } if !self.is_stopping && !self.tally.is_service(trial) => {
                 self.line(Tone::Odd, "stop", trial.as_str(), because)
             }
             _ => Vec::new(),

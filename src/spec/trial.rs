@@ -250,6 +250,7 @@ pub(super) mod tests {
         cap_add: ["SYS_PTRACE"]
         extra_hosts: ["registry:10.0.0.5"]
         "#);
+        assert_eq!(serde_json::from_value(Value::Object(full.to_json())).ok().as_ref(), Some(&full), "as stored");
         assert_eq!(read(Value::Object(full.to_json())), Ok(full));
     }
 

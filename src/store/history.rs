@@ -190,7 +190,15 @@ mod tests {
     fn started(names: &[&str]) -> Fact {
         let trials = names.iter().map(|trial| Arc::new(Trial::new(name(trial)))).collect();
         let experiment = "粒子法".to_owned();
-        Fact::RunStarted { experiment, trials, services: Vec::new(), parallel: 2, seed: 1, folder: None }
+        Fact::RunStarted {
+            experiment,
+            trials,
+            services: Vec::new(),
+            parallel: 2,
+            seed: 1,
+            folder: None,
+            options: Box::default(),
+        }
     }
 
     /// A run with those facts in its events file.

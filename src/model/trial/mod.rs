@@ -4,12 +4,13 @@
 //! and reading it back as a spec gives the same trial.
 
 mod parts;
+pub(crate) mod span;
 mod timeout;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::name::{EngineName, Name};
@@ -19,7 +20,7 @@ pub use parts::{Condition, Dependency, Gpus, Healthcheck, Port, Protocol, Pull, 
 pub use timeout::Timeout;
 
 /// One container (or process) to run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
     /// Trial and container name, unique in its experiment.
     pub name: Name,
@@ -36,7 +37,7 @@ pub struct Trial {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<Vec<String>>,
     /// Environment variables.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub env: BTreeMap<String, String>,
     /// Working folder in the container (or of the process; absolute after loading).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,19 +49,19 @@ pub struct Trial {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     /// The user's labels; combu's own come on top.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub labels: BTreeMap<String, String>,
     /// Published ports.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub ports: Vec<Port>,
     /// Bind mounts and named volumes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub volumes: Vec<Volume>,
     /// Networks to join, each created when missing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub networks: Vec<String>,
     /// What must have started, be healthy or have completed before this trial starts.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub depends: Vec<Dependency>,
     /// Whether it is a service; absent: the plan decides (see `docs/spec.md`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,10 +79,10 @@ pub struct Trial {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpus: Option<Gpus>,
     /// Whether it gets whole cores of its own, as many as its `cpus`.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub pin: bool,
     /// Named limits it counts against: name -> how much it takes while it runs.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub limits: BTreeMap<String, u32>,
     /// How much it gives way to other work of the machine: 0 (not at all) to 19, as in nice(1).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,19 +97,19 @@ pub struct Trial {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Timeout>,
     /// Seconds between the stop signal and the kill.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]
     pub stop_grace: Option<Duration>,
     /// How often and when a failed attempt is repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<Retries>,
     /// The trial's point in the parameter space.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[serde(skip_serializing_if = "Map::is_empty", default)]
     pub params: Map<String, Value>,
     /// Paths in the container to collect after it ended.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub outputs: Vec<String>,
     /// Higher starts earlier among the ready ones.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero", default)]
     pub priority: i32,
     /// When the image is pulled; absent: the run's policy, else when missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,19 +121,19 @@ pub struct Trial {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
     /// Resource limits of the processes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub ulimits: Vec<Ulimit>,
     /// Path in the container -> mount options (may be empty).
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub tmpfs: BTreeMap<String, String>,
     /// `host[:container[:rwm]]`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub devices: Vec<String>,
     /// Linux capabilities to add.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub cap_add: Vec<String>,
     /// `host:address` lines for `/etc/hosts`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub extra_hosts: Vec<String>,
 }
 
@@ -230,21 +231,6 @@ impl Trial {
             Ok(Value::Object(map)) => map,
             other => unreachable!("a trial serializes to an object, not {other:?}"),
         }
-    }
-}
-
-pub(crate) fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    if span.subsec_nanos() == 0 {
-        serializer.serialize_u64(span.as_secs())
-    } else {
-        serializer.serialize_f64(span.as_secs_f64())
-    }
-}
-
-pub(crate) fn optional_seconds<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    match span {
-        Some(span) => seconds(span, serializer),
-        None => serializer.serialize_none(),
     }
 }
 

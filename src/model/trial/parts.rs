@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::name::Name;
-use crate::model::trial::optional_seconds;
+use crate::model::trial::span;
 
 /// A published port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
     /// Address of the host to listen on; absent: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ pub struct Port {
 }
 
 /// Transport protocol of a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TCP.
@@ -47,14 +47,14 @@ impl Protocol {
 }
 
 /// A mount: `host` is an absolute path (bind mount) or a bare name (named volume).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     /// Absolute path on the host, or name of a volume.
     pub host: String,
     /// Absolute path in the container.
     pub container: String,
     /// Mounted read-only.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub readonly: bool,
 }
 
@@ -66,7 +66,7 @@ impl Volume {
 }
 
 /// One edge of the dependency graph, as written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dependency {
     /// The prerequisite.
     pub trial: Name,
@@ -76,7 +76,7 @@ pub struct Dependency {
 }
 
 /// What a dependant waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// The prerequisite's process has been started.
@@ -99,26 +99,26 @@ impl Condition {
 }
 
 /// How readiness is probed, with compose's fields and Docker's defaults where absent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Healthcheck {
     /// `["CMD", word..]` or `["CMD-SHELL", line]`, as in Docker.
     pub test: Vec<String>,
     /// Seconds between probes (Docker: 30).
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]
     pub interval: Option<Duration>,
     /// Seconds a probe may take (Docker: 30).
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]
     pub timeout: Option<Duration>,
     /// Failures in a row that mean unhealthy (Docker: 3).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<u32>,
     /// Seconds after the start in which failures do not count (Docker: 0).
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_seconds")]
+    #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]
     pub start_period: Option<Duration>,
 }
 
 /// GPUs a trial needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Gpus {
     /// That many, whichever are free.
@@ -130,7 +130,7 @@ pub enum Gpus {
 }
 
 /// When an image is pulled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pull {
     /// Once per run, even if it is there.
@@ -161,7 +161,7 @@ impl Pull {
 }
 
 /// A resource limit as in `docker run --ulimit`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ulimit {
     /// Name without `RLIMIT_`, lower case: `nofile`.
     pub name: String,

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::model::trial::seconds;
+use crate::model::trial::span;
 
 /// Longest time something may take.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,8 +53,26 @@ impl fmt::Display for Timeout {
 impl Serialize for Timeout {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::After(span) => seconds(span, serializer),
+            Self::After(span) => span::serialize(span, serializer),
             Self::OfMedian(percent) => serializer.collect_str(&format_args!("{percent}%")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timeout {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            After(#[serde(with = "span")] Duration),
+            Share(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::After(span) => Ok(Self::After(span)),
+            Written::Share(text) => {
+                let percent = text.strip_suffix('%').and_then(|percent| percent.parse().ok());
+                percent.map(Self::OfMedian).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no share")))
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
-use crate::model::event::{Early, Fact};
+use crate::model::event::{Cause, Early, Fact};
 use crate::model::outcome::Outcome;
 use crate::model::trial::{Condition, Healthcheck, Timeout};
 use crate::run::attempt::{Attempt, Progress};
@@ -109,7 +109,7 @@ impl Dispatcher {
                     _ => String::new(),
                 };
                 let because = format!("it ran longer than its timeout ({}{share})", in_seconds(limit));
-                self.emit(Fact::Stopping { trial, because });
+                self.emit(Fact::Stopping { trial, because, cause: Cause::TimedOut });
             }
             Stage::Ended(_) => {}
         }
@@ -122,7 +122,15 @@ impl Dispatcher {
         entry.elapsed = end.elapsed;
         let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);
         let (outcome, elapsed, logs) = (end.outcome.clone(), end.elapsed, end.logs);
-        self.emit(Fact::AttemptEnded { trial: trial.clone(), attempt, outcome, elapsed, logs });
+        self.emit(Fact::AttemptEnded {
+            trial: trial.clone(),
+            attempt,
+            outcome,
+            elapsed,
+            logs,
+            usage: None,
+            kept: false,
+        });
         if let Some(message) = end.unreachable {
             self.early.get_or_insert(Early::Unreachable(message));
             self.stop_everything("the engine is out of reach", false);

@@ -1,6 +1,6 @@
 //! Ends: of trials, with what follows from them, and of the run before its time.
 
-use crate::model::event::{Early, Fact};
+use crate::model::event::{Cause, Early, Fact};
 use crate::model::options::{Halt, When};
 use crate::model::outcome::Outcome;
 use crate::run::attempt::Stop;
@@ -15,7 +15,11 @@ impl Dispatcher {
             match effect {
                 Effect::StopService(place) => {
                     let trial = self.schedule.entry(place).trial.name.clone();
-                    self.emit(Fact::Stopping { trial, because: "nothing needs it any more".to_owned() });
+                    self.emit(Fact::Stopping {
+                        trial,
+                        because: "nothing needs it any more".to_owned(),
+                        cause: Cause::Unneeded,
+                    });
                     self.stop(place, Stop::Unneeded);
                 }
                 Effect::Reopened(place) => {

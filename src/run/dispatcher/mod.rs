@@ -164,6 +164,7 @@ impl Dispatcher {
             parallel: self.schedule.permits_mut().most(),
             seed: self.executor.seed,
             folder: self.executor.folder.clone(),
+            options: Box::new(self.options.clone()),
         };
         self.emit(started);
         for message in plan.warnings {

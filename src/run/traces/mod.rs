@@ -84,7 +84,7 @@ fn line(fact: &Fact) -> Option<String> {
         Fact::AttemptStarted { trial, attempt, .. } => format!("{trial} started, attempt {attempt}"),
         Fact::Healthy { trial } => format!("{trial} healthy"),
         Fact::Unhealthy { trial } => format!("{trial} unhealthy"),
-        Fact::Stopping { trial, because } => format!("{trial} stopping: {because}"),
+        Fact::Stopping { trial, because, .. } => format!("{trial} stopping: {because}"),
         Fact::RetryScheduled { trial, delay, memory: None, .. } => {
             format!("{trial} will be retried in {}s", delay.as_secs_f64())
         }

@@ -11,7 +11,7 @@ use crate::engine::fake::{Fake, Scene};
 use crate::engine::{Engine, Selector};
 use crate::model::budget::Change;
 use crate::model::command::Command;
-use crate::model::event::{Event, Fact};
+use crate::model::event::{Cause, Event, Fact};
 use crate::model::name::{EngineName, Name};
 use crate::model::options::{Halt, Options, Parallel};
 use crate::model::outcome::{Exit, Outcome};
@@ -168,7 +168,7 @@ fn check(seen: &mut HashMap<Name, Seen>, trials: &mut HashMap<Name, Trial>, even
         }
         Fact::AttemptStarted { trial, .. } => seen.entry(trial.clone()).or_default().started = true,
         Fact::Healthy { trial } => seen.entry(trial.clone()).or_default().healthy = true,
-        Fact::Stopping { trial, because } if because.starts_with("nothing") => {
+        Fact::Stopping { trial, cause: Cause::Unneeded, .. } => {
             seen.entry(trial.clone()).or_default().stopping = true;
         }
         Fact::AttemptEnded { trial, .. } => {

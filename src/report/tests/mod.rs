@@ -1,135 +1,19 @@
-//! A script of events, and what each report makes of it.
+//! What each report makes of a script of events.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+mod script;
+
+use std::io;
 use std::time::Duration;
 
 use console::measure_text_width;
 
 use crate::model::command::Command;
-use crate::model::event::{Early, Event, Fact, Logs, Sink};
-use crate::model::handle::Handle;
-use crate::model::name::{EngineName, Name, RunId};
+use crate::model::event::{Cause, Early, Fact, Logs, Sink};
 use crate::model::outcome::{Exit, Outcome};
-use crate::model::summary::Summary;
-use crate::model::trial::Trial;
+use crate::report::tests::script::Pages;
 use crate::report::{Json, Next, Plain, Style, results_table, summary};
 
-/// Events of one run, in order, with a clock that is set by hand.
-pub(crate) struct Script {
-    /// So far.
-    pub(crate) events: Vec<Event>,
-    /// Milliseconds since the script began.
-    pub(crate) at: u64,
-    /// The run they are of.
-    pub(crate) run: RunId,
-    logs: tempfile::TempDir,
-}
-
-pub(crate) fn name(text: &str) -> Name {
-    Name::parse(text).unwrap()
-}
-
-impl Script {
-    pub(crate) fn new(experiment: &str, trials: &[&str], services: &[&str], parallel: usize) -> Self {
-        let mut script =
-            Self { events: Vec::new(), at: 0, run: "k3jd8s0aq2xz".into(), logs: tempfile::tempdir().unwrap() };
-        let trials = trials.iter().map(|text| Arc::new(Trial::new(name(text)))).collect();
-        script.fact(Fact::RunStarted {
-            experiment: experiment.to_owned(),
-            trials,
-            services: services.iter().map(|text| name(text)).collect(),
-            parallel,
-            seed: 7,
-            folder: Some("/state/runs/k3jd8s0aq2xz".into()),
-        });
-        script
-    }
-
-    pub(crate) fn fact(&mut self, fact: Fact) -> &mut Self {
-        self.events.push(Event { at: self.at, run: self.run.clone(), fact });
-        self
-    }
-
-    pub(crate) fn start(&mut self, trial: &str, attempt: u32) -> &mut Self {
-        let handle = Handle { engine: EngineName::Fake, id: format!("fake-{trial}") };
-        self.fact(Fact::AttemptStarting { trial: name(trial), attempt, cores: Vec::new(), gpus: Vec::new() });
-        self.fact(Fact::AttemptStarted { trial: name(trial), attempt, handle })
-    }
-
-    /// The attempt's end, with a log that holds `stderr`.
-    pub(crate) fn attempt_end(&mut self, trial: &str, attempt: u32, outcome: Outcome, millis: u64, stderr: &str) {
-        let folder = self.logs.path().join(trial);
-        std::fs::create_dir_all(&folder).unwrap();
-        let logs = Logs {
-            stdout: folder.join("stdout.log"),
-            stdout_bytes: 0,
-            stderr: folder.join("stderr.log"),
-            stderr_bytes: stderr.len() as u64,
-        };
-        std::fs::write(&logs.stderr, stderr).unwrap();
-        let (elapsed, logs) = (Duration::from_millis(millis), Some(logs));
-        self.fact(Fact::AttemptEnded { trial: name(trial), attempt, outcome, elapsed, logs });
-    }
-
-    pub(crate) fn end(&mut self, trial: &str, attempt: u32, outcome: Outcome, millis: u64, stderr: &str) -> &mut Self {
-        self.attempt_end(trial, attempt, outcome.clone(), millis, stderr);
-        let elapsed = Duration::from_millis(millis);
-        self.fact(Fact::TrialEnded { trial: name(trial), attempts: attempt, outcome, elapsed })
-    }
-
-    fn skip(&mut self, trial: &str, because: &str) -> &mut Self {
-        let outcome = Outcome::Skipped { because: because.to_owned() };
-        self.fact(Fact::TrialEnded { trial: name(trial), attempts: 0, outcome, elapsed: Duration::ZERO })
-    }
-
-    pub(crate) fn prepare(&mut self, object: &str, state: &str) -> &mut Self {
-        let (object, state) = (object.to_owned(), state.to_owned());
-        self.fact(Fact::Preparing { engine: EngineName::Docker, object, state })
-    }
-
-    pub(crate) fn run_end(&mut self, early: Option<Early>, millis: u64) -> &mut Self {
-        self.fact(Fact::RunEnded { early, elapsed: Duration::from_millis(millis) })
-    }
-
-    pub(crate) fn summary(&self) -> Summary {
-        let mut summary = Summary::default();
-        self.events.iter().for_each(|event| summary.add(event));
-        summary
-    }
-
-    /// What the plain report writes, with the folder of the logs named `/logs`.
-    pub(crate) fn plain(&self, style: Style) -> String {
-        let pages = Pages::default();
-        let mut plain = Plain::new(Box::new(pages.clone()), style);
-        self.events.iter().for_each(|event| plain.consume(event).unwrap());
-        self.without_folder(&pages.text())
-    }
-
-    pub(crate) fn without_folder(&self, text: &str) -> String {
-        text.replace(&self.logs.path().display().to_string(), "/logs")
-    }
-}
-
-/// A writer whose text can be read while it is written to.
-#[derive(Clone, Default)]
-struct Pages(Arc<Mutex<Vec<u8>>>);
-
-impl Pages {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Pages {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+pub(crate) use script::{Script, name};
 
 /// A run in which everything happens that can happen.
 fn eventful() -> Script {
@@ -154,12 +38,20 @@ fn eventful() -> Script {
     script.start("loader", 1).end("loader", 1, Outcome::Failed { exit: Exit::Signal(11) }, 65_000, "");
     script.skip("report", "`loader` failed (killed by SIGSEGV)");
     script.start("late", 1);
-    script.fact(Fact::Stopping { trial: name("late"), because: "it ran longer than its timeout (2s)".into() });
+    script.fact(Fact::Stopping {
+        trial: name("late"),
+        because: "it ran longer than its timeout (2s)".into(),
+        cause: Cause::TimedOut,
+    });
     script.end("late", 1, Outcome::TimedOut, 2_100, "still going\n");
     script.start("big", 1).end("big", 1, Outcome::Oom, 7_000, &"x".repeat(200));
     let message = "no image `solver:9`: pull access denied for solver, repository does not exist or may require login";
     script.end("solver-c-3", 1, Outcome::NotStarted { message: message.into() }, 0, "");
-    script.fact(Fact::Stopping { trial: name("db"), because: "nothing needs it any more".into() });
+    script.fact(Fact::Stopping {
+        trial: name("db"),
+        because: "nothing needs it any more".into(),
+        cause: Cause::Unneeded,
+    });
     script.end("db", 1, Outcome::Stopped, 81_000, "");
     script.run_end(None, 82_300);
     script
@@ -210,7 +102,11 @@ fn the_plain_report_of_a_cancelled_run_says_why_once() {
     script.start("trial-0", 1).start("trial-1", 1);
     script.fact(Fact::CommandTaken { command: Command::Cancel { by: "SIGINT".into() } });
     for trial in ["trial-0", "trial-1"] {
-        script.fact(Fact::Stopping { trial: name(trial), because: "the run was stopped by SIGINT".into() });
+        script.fact(Fact::Stopping {
+            trial: name(trial),
+            because: "the run was stopped by SIGINT".into(),
+            cause: Cause::Unneeded,
+        });
     }
     // The second one kills, and says so.
     script.fact(Fact::CommandTaken { command: Command::Cancel { by: "SIGINT".into() } });
@@ -286,7 +182,7 @@ fn the_json_report_says_every_event_in_a_line() {
     let mut json = Json::new(Box::new(pages.clone()));
     script.events.iter().for_each(|event| json.consume(event).unwrap());
     insta::assert_snapshot!(script.without_folder(&pages.text()), @r#"
-    {"at":0,"run":"k3jd8s0aq2xz","event":"run-started","experiment":"粒子法","trials":[{"name":"a1"}],"services":[],"parallel":1,"seed":7,"folder":"/state/runs/k3jd8s0aq2xz"}
+    {"at":0,"run":"k3jd8s0aq2xz","event":"run-started","experiment":"粒子法","trials":[{"name":"a1"}],"services":[],"parallel":1,"seed":7,"folder":"/state/runs/k3jd8s0aq2xz","options":{}}
     {"at":0,"run":"k3jd8s0aq2xz","event":"attempt-starting","trial":"a1","attempt":1}
     {"at":0,"run":"k3jd8s0aq2xz","event":"attempt-started","trial":"a1","attempt":1,"handle":{"engine":"fake","id":"fake-a1"}}
     {"at":0,"run":"k3jd8s0aq2xz","event":"attempt-ended","trial":"a1","attempt":1,"status":"failed","exit":{"code":3},"elapsed":1.5,"logs":{"stdout":"/logs/a1/stdout.log","stdout_bytes":0,"stderr":"/logs/a1/stderr.log","stderr_bytes":0}}
@@ -302,7 +198,15 @@ fn a_path_that_is_not_utf_8_costs_no_event() {
     let mut script = Script::new("sweep", &["a1"], &[], 1);
     let logs = Logs { stdout: odd.into(), stdout_bytes: 1, stderr: odd.into(), stderr_bytes: 1 };
     let (outcome, elapsed) = (Outcome::Succeeded, Duration::ZERO);
-    script.fact(Fact::AttemptEnded { trial: name("a1"), attempt: 1, outcome, elapsed, logs: Some(logs) });
+    script.fact(Fact::AttemptEnded {
+        trial: name("a1"),
+        attempt: 1,
+        outcome,
+        elapsed,
+        logs: Some(logs),
+        usage: None,
+        kept: false,
+    });
     let pages = Pages::default();
     Json::new(Box::new(pages.clone())).consume(&script.events[1]).unwrap();
     assert!(pages.text().contains("\"stdout\":\"/\u{fffd}\""), "{}", pages.text());
