@@ -14,7 +14,7 @@ use combu::model::name::{EngineName, RunId};
 use combu::model::options::Options;
 use combu::plan;
 use combu::run::engines::Engines;
-use combu::run::session::{Notice, Session};
+use combu::run::session::{Notice, Session, Start};
 use combu::spec::{LoadOptions, load};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -70,7 +70,8 @@ fn benches(criterion: &mut Criterion) {
 
 /// Runs a plan to its end, with nobody looking on.
 fn run(session: &Session, planned: plan::Plan) {
-    let mut live = session.start(planned, RunId::from("bench"), None).expect("nothing stands in the way");
+    let mut live =
+        session.start(planned, Start::unkept(RunId::from("bench"), None)).expect("nothing stands in the way");
     while let Some(notice) = live.next() {
         if let Notice::Drained(seen) = notice {
             live.commands().send(Command::Close { seen });

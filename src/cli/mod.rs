@@ -132,7 +132,7 @@ mod tests {
     use crate::model::options::Options;
     use crate::model::trial::Trial;
     use crate::run::engines::Engines;
-    use crate::run::session::{Commands, Live, Notice, Session};
+    use crate::run::session::{Commands, Live, Notice, Session, Start};
 
     /// A run whose trial goes on for an hour.
     fn long(session: &Session) -> Live {
@@ -145,7 +145,7 @@ mod tests {
             trials: vec![Trial::new(Name::parse("long").unwrap())],
         };
         let plan = session.plan(experiment, options).unwrap();
-        let mut live = session.start(plan, "aaaaaaaaaaaa".into(), None).unwrap();
+        let mut live = session.start(plan, Start::unkept("aaaaaaaaaaaa".into(), None)).unwrap();
         let started =
             |notice| matches!(notice, Notice::Event(event) if matches!(event.fact, Fact::AttemptStarted { .. }));
         assert!(live.by_ref().any(started));

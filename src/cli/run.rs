@@ -12,7 +12,7 @@ use crate::cli::ui::Ui;
 use crate::cli::{Ending, detach, plan, session, signals, spec_path};
 use crate::model::name::RunId;
 use crate::run::observer::observe;
-use crate::run::session::new_id;
+use crate::run::session::{Start, new_id};
 
 pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) -> Result<u8, CliError> {
     if args.dry_run {
@@ -21,7 +21,7 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     }
     if args.output.is_some() && args.progress.progress == ProgressMode::Json {
         let error = CliError::new(exit::USAGE, "`--progress json` and `--output json` both print on stdout");
-        return Err(error.hint("the last event and events.jsonl in the run's folder say the same as the results"));
+        return Err(error.hint("the last event says the same as the results"));
     }
     let path = spec_path(file, args.spec.spec.as_deref())?;
     if args.detach && !detached {
@@ -40,8 +40,9 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     let terminal = Terminal::new(ui, args.progress.progress, &path, detached, session.tokio())?;
     signals::listen(&session, kill_command(&path), ui)?;
     let run = RunId::from(id.as_str());
-    let Open { folder, mut sinks, control } = terminal.open(&planned, &run)?;
-    let mut live = match session.start(planned, run.clone(), Some(folder.path().to_path_buf())) {
+    let Open { folder, journal, mut sinks, control } = terminal.open(&planned, &run)?;
+    let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal };
+    let mut live = match session.start(planned, start) {
         Ok(live) => live,
         Err(error) => {
             folder.discard()?;

@@ -14,7 +14,7 @@ use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::live::control::Control;
 use crate::cli::ui::Ui;
-use crate::model::event::Sink;
+use crate::model::event::{Journal, Sink};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
@@ -23,7 +23,7 @@ use crate::plan::Plan;
 use crate::report::{Json, Next, Plain, Progress, summary};
 use crate::run::session::Commands;
 use crate::script::{Opened, Stage};
-use crate::store::{EventsFile, LiveRun, RunDir, RunRecord, StateDir, StoreError};
+use crate::store::{LiveRun, RunDir, RunRecord, StateDir, StoreError};
 
 /// How long a combu that is asked to end may take before it is asked again, which kills its trials at once: longer than
 /// the 10 s that a trial may take to stop where it does not say it itself.
@@ -53,6 +53,7 @@ pub(crate) struct Terminal {
 /// What a run was given before it starts.
 pub(crate) struct Open {
     pub(crate) folder: RunDir,
+    pub(crate) journal: Box<dyn Journal>,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
     pub(crate) control: Control,
 }
@@ -98,8 +99,14 @@ impl Terminal {
         };
         let folder = self.create(&record)?;
         let control = Control::default();
-        // Whoever asked for something hears of it once it is stored.
-        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(EventsFile::create(&folder)?), control.ears()];
+        let journal = match self.state.journal() {
+            Ok(journal) => Box::new(journal),
+            Err(error) => {
+                folder.discard()?;
+                return Err(error.into());
+            }
+        };
+        let mut sinks: Vec<Box<dyn Sink>> = vec![control.ears()];
         match self.mode {
             ProgressMode::Bar => {
                 let bars = self.bars.borrow_mut().get_or_insert_with(|| Progress::stderr(*self.ui.err())).clone();
@@ -112,7 +119,7 @@ impl Terminal {
         }
         let kill = self.kill_command(&record.spec);
         self.opened.borrow_mut().insert(run.clone(), (folder.path().to_path_buf(), kill));
-        Ok(Open { folder, sinks, control })
+        Ok(Open { folder, journal, sinks, control })
     }
 
     /// Lets other processes reach a run that has started.
@@ -197,11 +204,12 @@ impl Terminal {
 
 impl Stage for Terminal {
     fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String> {
-        let Open { folder, sinks, control } = Self::open(self, plan, run).map_err(|error| error.message)?;
+        let Open { folder, journal, sinks, control } = Self::open(self, plan, run).map_err(|error| error.message)?;
         let (folder, control) = (Rc::new(folder), Rc::new(control));
         self.starting.replace((Rc::downgrade(&folder), Rc::downgrade(&control)));
         // First the socket goes, then the lock.
-        Ok(Opened { folder: Some(folder.path().to_path_buf()), sinks, keep: Box::new((control, folder)) })
+        let path = Some(folder.path().to_path_buf());
+        Ok(Opened { folder: path, journal, sinks, keep: Box::new((control, folder)) })
     }
 
     fn started(&self, _run: &RunId, commands: &Commands) {

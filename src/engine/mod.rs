@@ -21,6 +21,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
+use crate::model::label;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::outcome::Exit;
 use crate::model::trial::{Healthcheck, Pull, Trial};
@@ -142,6 +143,13 @@ pub struct Found {
     pub labels: BTreeMap<String, String>,
     /// Whether it still runs.
     pub running: bool,
+}
+
+impl Found {
+    /// Its number among the attempts of its trial, from 1, if its label tells.
+    pub fn attempt(&self) -> Option<u32> {
+        self.labels.get(label::ATTEMPT)?.parse().ok()
+    }
 }
 
 /// What a look at the engine says of launches to come.

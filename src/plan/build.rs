@@ -42,7 +42,7 @@ pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engine
 }
 
 /// Files beside the folders of the trials; see `store`.
-const RESERVED: [&str; 6] = ["lock", "run.json", "run.json.new", "events.jsonl", "combu.log", "control.sock"];
+const RESERVED: [&str; 5] = ["lock", "run.json", "run.json.new", "combu.log", "control.sock"];
 
 fn places<'a>(trials: &'a [Trial], problems: &mut Vec<Problem>) -> HashMap<&'a Name, usize> {
     let mut places: HashMap<&Name, usize> = HashMap::with_capacity(trials.len());

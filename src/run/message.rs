@@ -32,6 +32,8 @@ pub(crate) enum Message {
     Preparing { engine: EngineName, object: String, state: String },
     /// The GPUs of an engine's host and who uses them, or why that is not known.
     Gpus(EngineName, Result<Vec<Gpu>, String>),
+    /// That attempt of the trial at that place has ended and was not removed, because its end could not be kept.
+    Unremoved(usize, u32),
     /// Something that users should know.
     Warning(String),
 }
@@ -63,11 +65,23 @@ pub(crate) struct End {
     pub(crate) may_retry: bool,
     /// What the engine said, if it is out of reach.
     pub(crate) unreachable: Option<String>,
+    /// Whether what is left of it stays on the engine.
+    pub(crate) kept: bool,
+    /// Hears whether this end was kept: only then may what is left be removed.
+    pub(crate) ack: Option<oneshot::Sender<bool>>,
 }
 
 impl End {
     pub(crate) fn bare(outcome: Outcome) -> Self {
-        Self { outcome, elapsed: Duration::ZERO, logs: None, may_retry: false, unreachable: None }
+        Self {
+            outcome,
+            elapsed: Duration::ZERO,
+            logs: None,
+            may_retry: false,
+            unreachable: None,
+            kept: false,
+            ack: None,
+        }
     }
 
     pub(crate) fn not_started(error: &EngineError) -> Self {

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, Survey};
 use crate::model::capability::Gpu;
 use crate::model::command::Command;
-use crate::model::event::Event;
+use crate::model::event::{Event, Journal};
 use crate::model::experiment::Experiment;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
@@ -69,6 +69,33 @@ pub struct Live {
     notices: mpsc::UnboundedReceiver<Notice>,
     commands: Commands,
     stillness: Stillness,
+}
+
+/// What a run is started with, beside its plan.
+#[derive(Debug)]
+pub struct Start {
+    /// Its id.
+    pub run: RunId,
+    /// Where logs go; absent: nowhere.
+    pub folder: Option<PathBuf>,
+    /// What keeps its events.
+    pub journal: Box<dyn Journal>,
+}
+
+impl Start {
+    /// A run whose events nobody keeps: after a crash, nothing is known of it.
+    pub fn unkept(run: RunId, folder: Option<PathBuf>) -> Self {
+        Self { run, folder, journal: Box::new(Unkept) }
+    }
+}
+
+#[derive(Debug)]
+struct Unkept;
+
+impl Journal for Unkept {
+    fn keep(&mut self, _events: &[Event]) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a run tells.
@@ -185,11 +212,12 @@ impl Session {
         Ok(survey)
     }
 
-    /// Starts a run. Logs go under `folder`, if there is one.
+    /// Starts a run.
     ///
     /// # Errors
     /// When something stands in the way, or an engine fails; nothing was started then.
-    pub fn start(&self, plan: Plan, run: RunId, folder: Option<PathBuf>) -> Result<Live, RunError> {
+    pub fn start(&self, plan: Plan, start: Start) -> Result<Live, RunError> {
+        let Start { run, folder, journal } = start;
         let obstacles = self.survey(&plan)?.obstacles;
         if !obstacles.is_empty() {
             return Err(RunError::Obstacles(obstacles));
@@ -198,7 +226,7 @@ impl Session {
         let engines = self.capabilities(trials, plan.experiment.options.gpus.as_deref())?;
         let permits = Permits::new(&engines, &plan.experiment.options);
         let executor = self.executor(&plan, &run, folder);
-        let (live, dispatched) = start_on(self.tokio(), plan, permits, executor);
+        let (live, dispatched) = start_on(self.tokio(), plan, permits, executor, journal);
         self.shared.interrupt.register(&live);
         let mut runs = self.shared.runs.lock().expect("no code panics while it holds the lock");
         runs.retain(|run| !run.is_finished());
@@ -261,14 +289,20 @@ pub fn new_id() -> String {
 }
 
 /// Starts a run's dispatcher.
-pub(crate) fn start_on(tokio: &Tokio, plan: Plan, permits: Permits, executor: Executor) -> (Live, JoinHandle<()>) {
+pub(crate) fn start_on(
+    tokio: &Tokio,
+    plan: Plan,
+    permits: Permits,
+    executor: Executor,
+    journal: Box<dyn Journal>,
+) -> (Live, JoinHandle<()>) {
     // Unbounded, both: a run never waits for a terminal or a script, and people send few commands.
     let (notice_sender, notices) = mpsc::unbounded_channel();
     let (sender, requests) = mpsc::unbounded_channel();
     let commands = Commands { sender };
     let (stillness, dispatched) = {
         let _inside = tokio.enter();
-        let dispatcher = Dispatcher::new(&plan, permits, executor, requests, notice_sender);
+        let dispatcher = Dispatcher::new(&plan, permits, executor, journal, requests, notice_sender);
         (dispatcher.stillness(), tokio.spawn(dispatcher.run(plan)))
     };
     (Live { tokio: tokio.clone(), notices, commands, stillness }, dispatched)

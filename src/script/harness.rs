@@ -14,7 +14,7 @@ use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::run::engines::Engines;
-use crate::run::session::Session;
+use crate::run::session::{Session, Start};
 use crate::script::{Finish, Host, Opened, Script, ScriptError, Stage, engine, execute};
 use crate::spec::LoadOptions;
 
@@ -39,7 +39,9 @@ impl Stage for Seen {
         if plan.experiment.name == "refused" {
             return Err("no room for this run".to_owned());
         }
-        Ok(Opened { folder: Some(self.folder.join(run.as_str())), sinks: Vec::new(), keep: Box::new(()) })
+        let folder = Some(self.folder.join(run.as_str()));
+        let journal = Start::unkept(run.clone(), None).journal;
+        Ok(Opened { folder, journal, sinks: Vec::new(), keep: Box::new(()) })
     }
 
     fn print(&self, text: &str) {

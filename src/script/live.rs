@@ -16,7 +16,7 @@ use crate::model::summary::{Counts, Summary};
 use crate::model::trial::{Condition, Trial};
 use crate::plan::{Plan, engine_of};
 use crate::run::observer::{feed, observe};
-use crate::run::session::{Commands, Live, Notice};
+use crate::run::session::{Commands, Live, Notice, Start};
 use crate::script::Script;
 use crate::script::convert;
 use crate::script::error::{Answer, did_you_mean, fault, fault_with, run_fault, unreachable_fault};
@@ -187,7 +187,8 @@ fn begin(script: &Script, experiment: &Experiment, mut options: Map) -> Answer<S
     let run = RunId::from(script.stage.id().as_str());
     let opened = script.stage.open(&plan, &run).map_err(fault)?;
     let (planned, known) = (plan.trials.clone(), Rc::new(RefCell::new(Known::of(&plan))));
-    let live = script.session.start(plan, run.clone(), opened.folder).map_err(|error| run_fault(&error))?;
+    let start = Start { run: run.clone(), folder: opened.folder, journal: opened.journal };
+    let live = script.session.start(plan, start).map_err(|error| run_fault(&error))?;
     script.stage.started(&run, live.commands());
     Ok(Started { live, sinks: opened.sinks, keep: opened.keep, experiment: experiment.clone(), planned, known, hooks })
 }
@@ -669,7 +670,7 @@ mod tests {
                 #{ name: \"one\" }, #{ name: \"two\", depends: [\"oen\"] }, #{ name: \"two\", engine: \"docker\" },
                 #{ name: \"two\", depends: [#{ trial: \"db\", condition: \"completed\" }] },
             ] { try { live.submit(wrong) } catch (error) { print(error.message); print(error.hint) } }
-            live.submit(#{ name: \"two\", depends: [\"one\"] }); print(live.next().name); print(live.next().name);
+            live.submit(#{ name: \"two\", depends: [#{ trial: \"one\", condition: \"completed\" }] }); print(live.next().name); print(live.next().name);
             live.drain(); live.submit(#{ name: \"three\" });";
         assert_snapshot!(Lab::new().output(lines), @r#"
         `one` was not submitted: the run has a trial of that name

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use rhai::{AST, Engine, EvalAltResult};
 
-use crate::model::event::Sink;
+use crate::model::event::{Journal, Sink};
 use crate::model::name::{Name, RunId};
 use crate::model::options::Options;
 use crate::model::outcome::Outcome;
@@ -107,6 +107,8 @@ pub trait Stage {
 pub struct Opened {
     /// Where its logs go; absent: nowhere.
     pub folder: Option<PathBuf>,
+    /// What keeps its events.
+    pub journal: Box<dyn Journal>,
     /// What consumes its events.
     pub sinks: Vec<Box<dyn Sink>>,
     /// Held until the run has ended: a lock, a socket.

@@ -140,7 +140,7 @@ The trial's own `env` wins over these. Containers and networks carry the labels 
 `combu.trial`, `combu.attempt`, `combu.spec` (the absolute path of the spec) and `combu.version`.
 
 What is left of a run lies in `.combu/runs/<run>/`: `<trial>/<attempt>/stdout.log` and `stderr.log` (each once something
-was written to it), `events.jsonl` and `run.json`; while it is live also `control.sock`, through which `combu set` and
+was written to it) and `run.json`; while it is live also `control.sock`, through which `combu set` and
 `combu why` reach it. The nearest `.combu` above the spec is used; without one it is made in the working folder where
 that is above the spec, else beside the spec. `COMBU_DIR` names another one.
 

@@ -56,4 +56,46 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// SQLite failed on the database.
+    #[error("cannot use the database `{}`; set COMBU_DIR to a folder that can be written", path.display())]
+    Database {
+        /// Its file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The database's content makes no sense.
+    #[error("`{}` is damaged or no database; move it away to begin anew: the logs in `runs/` do not need it", path.display())]
+    Damaged {
+        /// Its file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The database has a form that this version does not know.
+    #[error(
+        "`{}` was written by a newer combu (its version is {version}, this combu knows {known}): use that one, or set \
+         COMBU_DIR to another folder", path.display()
+    )]
+    Newer {
+        /// Its file.
+        path: PathBuf,
+        /// Its version.
+        version: i64,
+        /// The last version that this combu knows.
+        known: usize,
+    },
+    /// A stored event cannot be read.
+    #[error("an event of run `{run}` in `{}` cannot be read; another version of combu may have written it", path.display())]
+    Event {
+        /// The run.
+        run: RunId,
+        /// The database's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
 }

@@ -1,17 +1,15 @@
-//! What a run's events file tells afterwards: its trials, and how each of them ended.
+//! What a run's events tell afterwards: everything, or only how each of its trials ended.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
-
-use crate::model::handle::Handle;
+use crate::model::event::{Event, Fact};
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
+use crate::model::summary::Summary;
+use crate::store::database::Database;
+use crate::store::error::StoreError;
 use crate::store::run::RunRecord;
 
 /// A run that was recorded, whether it is alive or not.
@@ -21,21 +19,17 @@ pub struct PastRun {
     pub record: RunRecord,
     /// Its folder.
     pub path: PathBuf,
+    /// The state folder.
+    pub(super) state: PathBuf,
 }
 
-/// What is known of a run from its events so far.
+/// How the trials of a run ended so far.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct History {
-    /// Its trials in their resolved form, in the order of the plan, as each was last asked for.
-    pub trials: Vec<Map<String, Value>>,
-    /// How trials ended; one that runs, waits, or was left behind by a combu that died has no end.
-    pub ends: HashMap<Name, End>,
+pub struct Ends {
+    /// By trial; one that runs, waits, or was left behind by a combu that died has no end.
+    pub of: HashMap<Name, End>,
     /// Whether something ran on the fake engine: what ended there says nothing of the real thing.
     pub is_rehearsal: bool,
-    /// Whether the run came to its end.
-    pub is_over: bool,
-    /// Why it ended early, in the words of whoever ended it.
-    pub early: Option<String>,
 }
 
 /// How a trial ended.
@@ -49,135 +43,67 @@ pub struct End {
     pub elapsed: Duration,
 }
 
-/// The events that matter here, as they are written.
-#[derive(Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-enum Told {
-    RunStarted {
-        trials: Vec<Map<String, Value>>,
-    },
-    TrialSubmitted {
-        trial: Map<String, Value>,
-    },
-    CommandTaken {
-        command: String,
-        trial: Option<Value>,
-    },
-    AttemptStarted {
-        handle: Handle,
-    },
-    TrialReopened {
-        trial: Name,
-    },
-    TrialEnded {
-        trial: Name,
-        attempts: u32,
-        #[serde(flatten)]
-        outcome: Outcome,
-        elapsed: f64,
-    },
-    RunEnded {
-        early: Option<Early>,
-    },
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-struct Early {
-    message: String,
-}
-
 impl PastRun {
-    /// Reads what its events tell. A line that cannot be read, such as the torn last one after a crash, is passed over.
+    /// Its events so far, in order; none where nothing was kept.
     ///
     /// # Errors
-    /// When the file cannot be read; one that is not there is an empty history.
-    pub fn history(&self) -> io::Result<History> {
-        let mut history = History::default();
-        lines(&self.path, |line| history.take(line))?;
-        Ok(history)
+    /// When the database cannot be read, or an event in it.
+    pub fn events(&self) -> Result<Vec<Event>, StoreError> {
+        let mut events = Vec::new();
+        self.each(None, |event| events.push(event))?;
+        Ok(events)
+    }
+
+    /// What is known of it from its events so far.
+    ///
+    /// # Errors
+    /// As for [`PastRun::events`].
+    pub fn summary(&self) -> Result<Summary, StoreError> {
+        let mut summary = Summary::default();
+        self.each(None, |event| summary.add(&event))?;
+        Ok(summary)
     }
 
     /// Reads only how its trials ended, without the trials themselves, which takes a fraction of the time.
     ///
     /// # Errors
-    /// As for [`PastRun::history`].
-    pub fn ends(&self) -> io::Result<History> {
-        const READ: [&str; 3] =
-            [r#""event":"trial-ended""#, r#""event":"trial-reopened""#, r#""handle":{"engine":"fake""#];
-        let mut history = History::default();
-        lines(&self.path, |line| {
-            if READ.iter().any(|mark| line.contains(mark)) {
-                history.take(line);
+    /// As for [`PastRun::events`].
+    pub fn ends(&self) -> Result<Ends, StoreError> {
+        const KINDS: [&str; 3] = ["trial-ended", "trial-reopened", "attempt-started"];
+        let mut ends = Ends::default();
+        self.each(Some(&KINDS), |event| match event.fact {
+            Fact::AttemptStarted { handle, .. } => ends.is_rehearsal |= handle.engine == EngineName::Fake,
+            Fact::TrialReopened { trial } => drop(ends.of.remove(&trial)),
+            Fact::TrialEnded { trial, attempts, outcome, elapsed } => {
+                ends.of.insert(trial, End { outcome, attempts, elapsed });
             }
+            _ => {}
         })?;
-        Ok(history)
-    }
-}
-
-impl History {
-    /// The names of its trials.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.trials.iter().filter_map(|trial| trial.get("name").and_then(Value::as_str))
+        Ok(ends)
     }
 
-    fn take(&mut self, line: &str) {
-        match serde_json::from_str(line) {
-            Ok(Told::RunStarted { trials }) => self.trials = trials,
-            Ok(Told::TrialSubmitted { trial }) => self.trials.push(trial),
-            Ok(Told::CommandTaken { command, trial: Some(Value::Object(trial)) }) if command == "retry" => {
-                let name = trial.get("name");
-                if let Some(place) = self.trials.iter().position(|known| known.get("name") == name) {
-                    self.trials[place] = trial;
-                }
-            }
-            Ok(Told::AttemptStarted { handle }) => self.is_rehearsal |= handle.engine == EngineName::Fake,
-            Ok(Told::TrialReopened { trial }) => {
-                self.ends.remove(&trial);
-            }
-            Ok(Told::TrialEnded { trial, attempts, outcome, elapsed }) => {
-                let elapsed = Duration::try_from_secs_f64(elapsed).unwrap_or_default();
-                self.ends.insert(trial, End { outcome, attempts, elapsed });
-            }
-            Ok(Told::RunEnded { early }) => {
-                self.is_over = true;
-                self.early = early.map(|early| early.message);
-            }
-            Ok(Told::CommandTaken { .. } | Told::Other) | Err(_) => {}
+    fn each(&self, kinds: Option<&[&str]>, take: impl FnMut(Event)) -> Result<(), StoreError> {
+        match Database::look(&self.state)? {
+            Some(database) => database.events(&self.record.run, kinds, take),
+            None => Ok(()),
         }
     }
-}
-
-fn lines(run: &Path, mut take: impl FnMut(&str)) -> io::Result<()> {
-    let file = match File::open(run.join("events.jsonl")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        file => file?,
-    };
-    let (mut file, mut line) = (BufReader::new(file), Vec::new());
-    while file.read_until(b'\n', &mut line)? > 0 {
-        take(&String::from_utf8_lossy(&line));
-        line.clear();
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::io::Write;
-    use std::path::PathBuf;
     use std::sync::Arc;
     use std::time::Duration;
 
     use crate::model::command::Command;
-    use crate::model::event::{Early, Event, Fact, Sink};
+    use crate::model::event::{Early, Event, Fact, Journal};
     use crate::model::handle::Handle;
     use crate::model::name::{EngineName, Name};
     use crate::model::outcome::{Exit, Outcome};
     use crate::model::trial::Trial;
+    use crate::store::StateDir;
     use crate::store::state::tests::record;
-    use crate::store::{EventsFile, StateDir};
 
     fn name(text: &str) -> Name {
         Name::parse(text).unwrap()
@@ -201,15 +127,12 @@ mod tests {
         }
     }
 
-    /// A run with those facts in its events file.
-    fn wrote(state: &StateDir, run: &str, started_ms: u64, facts: Vec<Fact>) -> PathBuf {
+    /// A run with those facts among its events.
+    fn wrote(state: &StateDir, run: &str, started_ms: u64, facts: Vec<Fact>) {
         let record = crate::store::RunRecord { started_ms, ..record(run) };
-        let folder = state.create_run(&record, |_| false).unwrap();
-        let mut events = EventsFile::create(&folder).unwrap();
-        for fact in facts {
-            events.consume(&Event { at: 1, run: run.into(), fact }).unwrap();
-        }
-        folder.path().to_owned()
+        state.create_run(&record, |_| false).unwrap();
+        let events: Vec<_> = facts.into_iter().map(|fact| Event { at: 1, run: run.into(), fact }).collect();
+        state.journal().unwrap().keep(&events).unwrap();
     }
 
     #[test]
@@ -232,22 +155,22 @@ mod tests {
             },
             Fact::TrialSubmitted { trial: Arc::new(Trial::new(name("c1"))) },
             ended("c1", Outcome::Skipped { because: "`b1` failed".to_owned() }),
-            Fact::RunEnded { early, elapsed: Duration::from_secs(1) },
+            Fact::RunEnded { early: early.clone(), elapsed: Duration::from_secs(1) },
         ];
-        let path = wrote(&state, "aaaaaaaaaaaa", 1, facts);
-        let mut file = fs::File::options().append(true).open(path.join("events.jsonl")).unwrap();
-        file.write_all(b"\xff\n{\"event\":\"something-new\"}\n{\"event\":\"trial-ended\",\"trial\":\"b1\"").unwrap();
+        wrote(&state, "aaaaaaaaaaaa", 1, facts.clone());
         let run = state.past_runs().unwrap().runs.remove(0);
-        let history = run.history().unwrap();
-        assert_eq!(history.names().collect::<Vec<_>>(), ["a1", "b1", "c1"]);
-        assert_eq!(history.trials[1]["memory"], 7);
-        assert!(!history.is_rehearsal);
-        assert_eq!((history.is_over, history.early.as_deref()), (true, Some("SIGINT")));
-        let mut ends: Vec<_> = history.ends.iter().map(|(name, end)| format!("{name} {}", end.outcome)).collect();
+        let read: Vec<_> = run.events().unwrap().into_iter().map(|event| event.fact).collect();
+        assert_eq!(read, facts);
+        let summary = run.summary().unwrap();
+        let names: Vec<_> = summary.results.iter().map(|result| result.trial.name.as_str()).collect();
+        assert_eq!(names, ["a1", "b1", "c1"]);
+        assert_eq!((summary.results[1].trial.memory, summary.early), (Some(7), early));
+        let read = run.ends().unwrap();
+        assert!(!read.is_rehearsal);
+        let mut ends: Vec<_> = read.of.iter().map(|(name, end)| format!("{name} {}", end.outcome)).collect();
         ends.sort();
         assert_eq!(ends, ["a1 succeeded", "c1 skipped because `b1` failed"]);
-        assert_eq!((history.ends[&name("a1")].attempts, history.ends[&name("a1")].elapsed.as_millis()), (2, 1500));
-        assert_eq!(run.ends().unwrap().ends, history.ends);
+        assert_eq!((read.of[&name("a1")].attempts, read.of[&name("a1")].elapsed.as_millis()), (2, 1500));
     }
 
     #[test]
@@ -288,7 +211,7 @@ mod tests {
         fs::create_dir(state.path().join("runs/cccccccccccc")).unwrap();
         let past = state.past_runs().unwrap();
         assert_eq!(past.runs.len(), 1);
-        assert_eq!(past.runs[0].history().unwrap(), super::History::default());
+        assert_eq!(past.runs[0].events().unwrap(), []);
         assert_eq!(past.warnings.len(), 1, "{:?}", past.warnings);
     }
 }

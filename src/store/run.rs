@@ -81,6 +81,14 @@ impl RunDir {
         Ok(Self { path, lock })
     }
 
+    /// Takes the folder of a run whose process is gone; what is not there of it is made.
+    pub(super) fn reopen(path: PathBuf, record: &RunRecord) -> Result<Self, StoreError> {
+        fs::create_dir_all(&path).map_err(|source| StoreError::Write { path: path.clone(), source })?;
+        let lock = lock(path.join("lock"))?;
+        record.write(&path)?;
+        Ok(Self { path, lock })
+    }
+
     /// Absolute path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -138,9 +146,9 @@ fn place() -> Option<String> {
     Some(format!("{} {}", start.trim(), namespace.display()))
 }
 
-/// Creates and locks a file. Waits for those who look at the lock at this moment; they do not hold it.
+/// Locks a file, which is made where it is missing. Waits for those who look at the lock at this moment; they do not hold it.
 fn lock(path: PathBuf) -> Result<File, StoreError> {
-    let file = match File::create_new(&path) {
+    let file = match File::options().create(true).truncate(false).write(true).open(&path) {
         Ok(file) => file,
         Err(source) => return Err(StoreError::Write { path, source }),
     };

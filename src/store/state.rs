@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
+use crate::store::database::{Database, EventLog};
 use crate::store::error::StoreError;
 use crate::store::history::PastRun;
 use crate::store::run::{LiveRun, RunDir, RunRecord};
@@ -85,6 +86,41 @@ impl StateDir {
         RunDir::create(runs.join(record.run.as_str()), record)
     }
 
+    /// Goes on with a run that was recorded: alive again for as long as the returned value lives. Its record is written
+    /// anew, with this process in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when it is alive, or a live run forbids it as `refuse` says; and when something cannot be
+    /// read, written or locked.
+    pub fn reopen_run(&self, record: &RunRecord, refuse: impl Fn(&LiveRun) -> bool) -> Result<RunDir, StoreError> {
+        let _one_at_a_time = self.lock()?;
+        let forbids = |live: &LiveRun| live.record.run == record.run || refuse(live);
+        if let Some(live) = self.live_runs()?.runs.into_iter().find(forbids) {
+            return Err(StoreError::Refused { by: Box::new(live) });
+        }
+        RunDir::reopen(self.runs().join(record.run.as_str()), record)
+    }
+
+    /// What keeps the events of a run.
+    ///
+    /// # Errors
+    /// When the database cannot be opened or made; see [`StoreError`].
+    pub fn journal(&self) -> Result<EventLog, StoreError> {
+        self.create()?;
+        Ok(EventLog::new(Database::open(&self.path)?))
+    }
+
+    /// Forgets a run that has ended: its events, and its folder with everything in it.
+    ///
+    /// # Errors
+    /// When something of it cannot be removed. Its folder goes last, so that it can be tried again.
+    pub fn forget(&self, run: &PastRun) -> Result<(), StoreError> {
+        if let Some(_there) = Database::look(&self.path)? {
+            Database::open(&self.path)?.forget(&run.record.run)?;
+        }
+        fs::remove_dir_all(&run.path).map_err(|source| StoreError::Write { path: run.path.clone(), source })
+    }
+
     /// Waits for whoever else makes a run, and keeps others from it for as long as the returned file is open.
     fn lock(&self) -> Result<File, StoreError> {
         let path = self.path.join("lock");
@@ -130,7 +166,7 @@ impl StateDir {
         let mut past = PastRuns::default();
         for path in self.folders()? {
             match LiveRun::read(path.clone()) {
-                Ok(run) => past.runs.push(PastRun { record: run.record, path }),
+                Ok(run) => past.runs.push(PastRun { record: run.record, path, state: self.path.clone() }),
                 // Something else, or a run that is being made or removed.
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
                 Err(error) => past.warnings.push(format!("cannot read what run `{}` was: {error}", path.display())),
@@ -143,7 +179,7 @@ impl StateDir {
     /// How each of those trials ended the last time that it did, in any run of that experiment but rehearsals.
     ///
     /// # Errors
-    /// When the folder cannot be read. A run that cannot be read is passed over.
+    /// When the folder or the database cannot be read.
     pub fn last_ends<'a>(
         &self,
         spec: &Path,
@@ -159,8 +195,8 @@ impl StateDir {
             if run.record.spec != spec || run.record.experiment != experiment {
                 continue;
             }
-            let history = run.ends().unwrap_or_default();
-            for (name, end) in history.ends.into_iter().filter(|_| !history.is_rehearsal) {
+            let ends = run.ends()?;
+            for (name, end) in ends.of.into_iter().filter(|_| !ends.is_rehearsal) {
                 if open.remove(&name) {
                     last.insert(name, end.outcome);
                 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Lab, events, named, steady};
+use crate::harness::{Lab, named, steady, stored};
 
 const ONE: &str = r#"{engine: "local", trials: [{name: "one", cmd: "true"}]}"#;
 
@@ -289,8 +289,7 @@ fn a_standard_stream_that_takes_nothing_costs_no_run() {
     }
     assert_eq!(lab.runs().len(), 9);
     for run in lab.runs() {
-        let text = fs::read_to_string(run.join("events.jsonl")).unwrap();
-        assert_eq!(named(&events(&text), "run-ended")[0]["early"], Value::Null);
+        assert_eq!(named(&stored(&run), "run-ended")[0]["early"], Value::Null);
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use combu::store::StateDir;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
@@ -152,8 +153,16 @@ impl Lab {
 
     /// The events of the only run.
     pub(crate) fn events(&self) -> Vec<Value> {
-        events(&self.read(self.only_run().join("events.jsonl")))
+        stored(&self.only_run())
     }
+}
+
+/// The stored events of the run with that folder.
+pub(crate) fn stored(run: &Path) -> Vec<Value> {
+    let state = run.parent().and_then(Path::parent).unwrap();
+    let runs = StateDir::locate(state, None, Some(state)).unwrap().past_runs().unwrap().runs;
+    let past = runs.into_iter().find(|past| past.path == run).unwrap();
+    past.events().unwrap().iter().map(|event| serde_json::to_value(event).unwrap()).collect()
 }
 
 /// What is in a log: nothing, if nothing was written and so no file was made.

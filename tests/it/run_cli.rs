@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Lab, Live, events, named, place, steady};
+use crate::harness::{Lab, Live, named, place, steady};
 
 const MIXED: &str = r#"{engine: "local", trials: [
     {name: "good", cmd: "echo fine"},
@@ -39,7 +39,7 @@ fn json_events_go_to_stdout_and_are_those_on_disk() {
     let lab = Lab::with(MIXED);
     let said = lab.combu(&["run", "spec.jsonnet", "--progress", "json"]).code(100);
     assert_eq!(said.stderr, "");
-    assert_eq!(said.stdout, lab.read(lab.only_run().join("events.jsonl")));
+    assert_eq!(said.events(), lab.events());
     let events = said.events();
     let name = |event: &Value| event["event"].as_str().unwrap().to_owned();
     assert_eq!(name(&events[0]), "run-started");
@@ -277,7 +277,7 @@ fn ten_thousand_trials_are_rehearsed() {
     let ended: BTreeSet<String> =
         named(&said.events(), "trial-ended").iter().map(|event| event["trial"].to_string()).collect();
     assert_eq!(ended.len(), 10_000);
-    assert_eq!(events(&lab.read(lab.only_run().join("events.jsonl"))).len(), said.events().len());
+    assert_eq!(lab.events().len(), said.events().len());
 }
 
 #[test]

@@ -18,7 +18,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// Where a foreign crate may be named.
-const HOMES: [(&str, &str); 7] = [
+const HOMES: [(&str, &str); 8] = [
     ("bollard", "src/engine/docker/"),
     ("jrsonnet_evaluator", "src/spec/load.rs"),
     ("jrsonnet_stdlib", "src/spec/load.rs"),
@@ -26,6 +26,7 @@ const HOMES: [(&str, &str); 7] = [
     ("rhai", "src/script/"),
     ("clap", "src/cli/"),
     ("comfy_table", "src/report/ src/script/"),
+    ("rusqlite", "src/store/"),
 ];
 
 /// Names that say nothing, or mean something else here.

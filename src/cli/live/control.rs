@@ -253,7 +253,7 @@ mod tests {
     use crate::model::options::Options;
     use crate::model::trial::Trial;
     use crate::run::engines::Engines;
-    use crate::run::session::Session;
+    use crate::run::session::{Session, Start};
 
     #[test]
     fn a_stale_socket_is_replaced_and_a_folder_that_can_hold_none_is_an_error() {
@@ -266,7 +266,9 @@ mod tests {
             trials: vec![Trial::new(Name::parse("some").unwrap())],
         };
         let options = Options { engine: Some(EngineName::Fake), ..Options::default() };
-        let live = session.start(session.plan(experiment, options).unwrap(), "aaaaaaaaaaaa".into(), None).unwrap();
+        let live = session
+            .start(session.plan(experiment, options).unwrap(), Start::unkept("aaaaaaaaaaaa".into(), None))
+            .unwrap();
         let listen = |control: &Control, folder: &std::path::Path| {
             control.listen(folder, session.tokio(), live.commands().clone())
         };

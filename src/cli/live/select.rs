@@ -9,7 +9,6 @@ use crate::cli::stage::state;
 use crate::model::experiment::Experiment;
 use crate::model::name::Name;
 use crate::script::Where;
-use crate::spec;
 use crate::store::{PastRun, StateDir};
 
 /// The experiment with the trials that `--where` selects and all that those depend on; without `--where`, as it is.
@@ -75,7 +74,7 @@ impl Past {
     /// Those of them that have not ended there.
     pub(crate) fn open(&mut self, run: &str) -> Result<Vec<Name>, CliError> {
         let ends = match self.runs.iter().find(|past| past.record.run.as_str() == run) {
-            Some(past) => past.ends().map_err(|error| unreadable(past, &error))?.ends,
+            Some(past) => past.ends()?.of,
             None => HashMap::new(),
         };
         Ok(self.fitting(run)?.iter().filter(|name| !ends.contains_key(*name)).cloned().collect())
@@ -95,21 +94,11 @@ impl Past {
     }
 }
 
-/// A run whose events cannot be read.
-pub(crate) fn unreadable(past: &PastRun, error: &std::io::Error) -> CliError {
-    CliError::new(exit::INTERNAL, format!("cannot read the events in `{}`: {error}", past.path.display()))
-}
-
 fn fits(expression: &Where, past: &PastRun) -> Result<BTreeSet<Name>, CliError> {
-    let history = past.history().map_err(|error| unreadable(past, &error))?;
-    let folder = past.record.spec.parent().unwrap_or(Path::new("/"));
     let mut fits = BTreeSet::new();
-    for fields in history.trials {
-        // What this version cannot read, another one wrote; its trials are not for this one to judge.
-        let Ok(trial) = spec::trial(&fields.into(), folder) else { continue };
-        let last = history.ends.get(&trial.name).map(|end| &end.outcome);
-        if expression.holds(&trial, last)? {
-            fits.insert(trial.name);
+    for result in past.summary()?.results {
+        if expression.holds(&result.trial, result.outcome())? {
+            fits.insert(result.trial.name.clone());
         }
     }
     Ok(fits)

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use crate::cli::args::Form;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::live::select::unreadable;
 use crate::cli::live::wire::{Answer, Ask, ask};
 use crate::cli::live::{Runs, runs};
 use crate::cli::ui::Ui;
+use crate::model::event::Early;
 use crate::model::name::Name;
-use crate::store::History;
+use crate::model::summary::Summary;
 
 /// What stands below its options.
 pub(crate) const HELP: &str = "Examples:
@@ -82,25 +82,26 @@ fn ended(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
     }
     let mut found = None;
     for run in runs.past.iter().take(RUNS) {
-        let history = run.history().map_err(|error| unreadable(run, &error))?;
-        if history.names().any(|name| name == trial.as_str()) {
-            found = Some((run, history));
+        let summary = run.summary()?;
+        if summary.get(trial).is_some() {
+            found = Some((run, summary));
             break;
         }
     }
-    let Some((run, history)) = found else { return Err(unknown(trial.as_str(), runs)) };
+    let Some((run, summary)) = found else { return Err(unknown(trial.as_str(), runs)) };
     let id = &run.record.run;
     let mut json = json!({"run": id, "trial": trial, "live": false});
-    let text = match history.ends.get(trial) {
-        Some(end) => {
-            json["outcome"] = serde_json::to_value(&end.outcome).unwrap_or_default();
-            json["attempts"] = end.attempts.into();
-            json["elapsed"] = end.elapsed.as_secs_f64().into();
-            let attempts = match end.attempts {
+    let ended = summary.get(trial).and_then(|result| Some((result, result.outcome()?)));
+    let text = match ended {
+        Some((result, outcome)) => {
+            json["outcome"] = serde_json::to_value(outcome).unwrap_or_default();
+            json["attempts"] = result.attempts.into();
+            json["elapsed"] = result.elapsed.as_secs_f64().into();
+            let attempts = match result.attempts {
                 0 | 1 => String::new(),
                 count => format!(", after {count} attempts"),
             };
-            format!("{trial}: {}{attempts}; run {id} has ended", end.outcome)
+            format!("{trial}: {}{attempts}; run {id} has ended", outcome)
         }
         None => {
             format!(
@@ -108,7 +109,8 @@ fn ended(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
             )
         }
     };
-    let early = history.early.map(|early| {
+    let early = summary.early.map(|early| {
+        let (Early::Halted(early) | Early::Cancelled(early) | Early::Unreachable(early)) = early;
         json["early"] = early.as_str().into();
         format!("\n  the run was ended early: {early}")
     });
@@ -121,15 +123,16 @@ fn unknown(trial: &str, runs: &Runs) -> CliError {
         [] => runs.past.first().map(|run| run.record.run.as_str()).into_iter().collect(),
         live => live.iter().map(|run| run.record.run.as_str()).collect(),
     };
-    let histories: Vec<History> = runs
+    let summaries: Vec<Summary> = runs
         .past
         .iter()
         .filter(|run| ids.contains(&run.record.run.as_str()))
-        .filter_map(|run| run.history().ok())
+        .filter_map(|run| run.summary().ok())
         .collect();
     let of = if ids.is_empty() { String::new() } else { format!(" in run {}", ids.join(", ")) };
     let error = CliError::new(exit::NOTHING, format!("there is no trial `{trial}`{of}"));
-    let names = histories.iter().flat_map(History::names);
+    let results = summaries.iter().flat_map(|summary| &summary.results);
+    let names = results.map(|result| result.trial.name.as_str());
     let nearest = names.map(|name| (strsim::damerau_levenshtein(trial, name), name)).min();
     match nearest {
         Some((distance, name)) if distance <= (name.len() / 3).max(1) => error.hint(format!("did you mean `{name}`?")),

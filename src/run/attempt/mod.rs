@@ -7,7 +7,7 @@ mod still;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::engine::{Engine, EngineError, Health, Launch, Output};
@@ -137,11 +137,22 @@ impl Attempt {
         let removal = remove.then(|| executor.removal());
         let logs = output.logs();
         let elapsed = self.clock.elapsed().saturating_sub(started);
-        self.say(Stage::Ended(End { outcome, elapsed, logs, may_retry, unreachable: None }));
-        if removal.is_some()
-            && let Err(error) = engine.remove(&handle).await
-        {
-            self.warn(format!("`{}` was not removed: {}", self.launch.trial.name, error.chain()));
+        let (ack, acked) = oneshot::channel();
+        let ack = remove.then_some(ack);
+        self.say(Stage::Ended(End { outcome, elapsed, logs, may_retry, unreachable: None, kept: !remove, ack }));
+        let Some(_removal) = removal else { return };
+        // Until its end is kept, the container is all that tells of it.
+        match acked.await {
+            Ok(true) => {
+                if let Err(error) = engine.remove(&handle).await {
+                    self.warn(format!("`{}` was not removed: {}", self.launch.trial.name, error.chain()));
+                }
+            }
+            Ok(false) => {
+                let _gone = self.messages.send(Message::Unremoved(self.place, self.launch.attempt));
+            }
+            // The dispatcher is gone: the whole process comes down.
+            Err(_) => {}
         }
     }
 

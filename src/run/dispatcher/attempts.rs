@@ -12,6 +12,7 @@ use crate::model::outcome::Outcome;
 use crate::model::trial::{Condition, Healthcheck, Timeout};
 use crate::run::attempt::{Attempt, Progress};
 use crate::run::clock::Awake;
+use crate::run::dispatcher::keeping::Order;
 use crate::run::dispatcher::{Dispatcher, in_seconds};
 use crate::run::message::{End, Message, Stage};
 use crate::run::schedule::Again;
@@ -41,7 +42,6 @@ impl Dispatcher {
         self.stops.insert(place, sender);
         let progress = Arc::new(Progress::default());
         self.progress.insert(place, progress.clone());
-        let messages = self.messages.0.clone();
         let attempt = Attempt {
             place,
             launch,
@@ -53,9 +53,13 @@ impl Dispatcher {
             clock: self.clock.clone(),
             median: self.median_now.subscribe(),
             stop,
-            messages: messages.clone(),
+            messages: self.messages.0.clone(),
         };
-        let executor = self.executor.clone();
+        self.order(Order::Launch(Box::new(attempt)));
+    }
+
+    pub(super) fn spawn(&mut self, attempt: Attempt) {
+        let (place, messages, executor) = (attempt.place, self.messages.0.clone(), self.executor.clone());
         self.attempts.spawn(async move {
             if AssertUnwindSafe(attempt.run(executor)).catch_unwind().await.is_err() {
                 let outcome = Outcome::Lost { message: "combu failed inside; please report it".to_owned() };
@@ -69,6 +73,9 @@ impl Dispatcher {
             Message::Attempt(place, Stage::Ended(end)) => self.attempt_ended(place, end),
             Message::Attempt(place, stage) => self.attempt_went_on(place, stage),
             Message::DelayOver(place, attempt) => self.schedule.delayed_is_due(place, attempt),
+            Message::Unremoved(place, attempt) => {
+                self.unswept.insert((self.schedule.entry(place).trial.name.clone(), attempt));
+            }
             Message::Preparing { engine, object, state } => self.emit(Fact::Preparing { engine, object, state }),
             Message::Warning(message) => self.emit(Fact::Warned { message }),
             Message::Gpus(engine, Ok(gpus)) => self.schedule.permits_mut().see_gpus(engine, &gpus),
@@ -129,8 +136,11 @@ impl Dispatcher {
             elapsed,
             logs,
             usage: None,
-            kept: false,
+            kept: end.kept,
         });
+        if let Some(ack) = end.ack {
+            self.answer(ack);
+        }
         if let Some(message) = end.unreachable {
             self.early.get_or_insert(Early::Unreachable(message));
             self.stop_everything("the engine is out of reach", false);

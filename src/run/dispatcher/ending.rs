@@ -4,6 +4,7 @@ use crate::model::event::{Cause, Early, Fact};
 use crate::model::options::{Halt, When};
 use crate::model::outcome::Outcome;
 use crate::run::attempt::Stop;
+use crate::run::dispatcher::keeping::Order;
 use crate::run::dispatcher::{Dispatcher, in_seconds};
 use crate::run::schedule::Effect;
 use crate::run::tally::Tally;
@@ -78,8 +79,14 @@ impl Dispatcher {
 
     /// Stops an attempt. What was asked before is never weakened.
     pub(super) fn stop(&mut self, place: usize, stop: Stop) {
-        if let Some(sender) = self.stops.get(&place) {
+        if self.stops.contains_key(&place) {
             self.schedule.stopping(place, stop != Stop::Unneeded);
+            self.order(Order::Stop(place, stop));
+        }
+    }
+
+    pub(super) fn ask(&self, place: usize, stop: Stop) {
+        if let Some(sender) = self.stops.get(&place) {
             sender.send_if_modified(|asked| {
                 let stronger = asked.is_none_or(|asked| stop > asked);
                 if stronger {

@@ -6,8 +6,10 @@ mod attempts;
 mod commands;
 mod ending;
 mod holding;
+mod keeping;
+mod sweeping;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +18,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::engine::Selector;
 use crate::model::command::Command;
-use crate::model::event::{Early, Event, Fact};
-use crate::model::label;
+use crate::model::event::{Early, Fact, Journal};
+use crate::model::name::Name;
 use crate::model::options::Options;
 use crate::plan::Plan;
 use crate::run::attempt::{Progress, Stop};
 use crate::run::clock::{Clock, Stillness};
+use crate::run::dispatcher::keeping::Keeping;
 use crate::run::executor::Executor;
 use crate::run::load::{FRESH, Gate, knows_pressure};
 use crate::run::message::{Message, Request};
@@ -63,6 +65,9 @@ pub(crate) struct Dispatcher {
     drained: bool,
     drains: u64,
     abandoned: bool,
+    keeping: Keeping,
+    /// Ended attempts that are to be removed once the store can be written.
+    unswept: HashSet<(Name, u32)>,
 }
 
 impl Dispatcher {
@@ -70,6 +75,7 @@ impl Dispatcher {
         plan: &Plan,
         permits: Permits,
         executor: Executor,
+        journal: Box<dyn Journal>,
         requests: mpsc::UnboundedReceiver<Request>,
         notices: mpsc::UnboundedSender<Notice>,
     ) -> Self {
@@ -100,6 +106,8 @@ impl Dispatcher {
             drained: false,
             drains: 0,
             abandoned: false,
+            keeping: Keeping::new(journal),
+            unswept: HashSet::new(),
         }
     }
 
@@ -121,6 +129,7 @@ impl Dispatcher {
             if self.schedule.has_effects() {
                 continue;
             }
+            self.carry_out();
             if self.schedule.is_done() {
                 if self.abandoned {
                     break;
@@ -140,6 +149,7 @@ impl Dispatcher {
                     Request::Why { trial, answer } => drop(answer.send(self.why(&trial))),
                 },
                 () = self.notices.closed(), if !self.abandoned => self.abandon(),
+                () = until_instant(self.keeping.again()) => {}
                 () = sleep(FRESH), if self.gate.held().is_some() && self.schedule.has_ready() => {}
                 () = sleep_until(self.gpu_look), if self.schedule.waits_for_strangers().is_some() => self.look_at_gpus(),
                 () = until(&self.clock, self.options.time_budget), if self.early.is_none() && !self.schedule.is_done() => {
@@ -177,41 +187,10 @@ impl Dispatcher {
     }
 
     async fn finish(mut self) {
-        while self.attempts.join_next().await.is_some() {}
-        while let Ok(message) = self.messages.1.try_recv() {
-            self.take_message(message);
-        }
-        let all_succeeded =
-            self.early.is_none() && (0..self.schedule.len()).all(|place| self.schedule.succeeded(place));
-        if all_succeeded && self.executor.cleans() {
-            self.clean().await;
-        }
+        self.tidy_up().await;
         let elapsed = self.clock.elapsed();
         self.emit(Fact::RunEnded { early: self.early.clone(), elapsed });
-    }
-
-    /// Removes the networks that this run made; after a failure they stay with the containers, for `kill`.
-    async fn clean(&mut self) {
-        let mut engines: Vec<_> =
-            (0..self.schedule.len()).map(|place| self.schedule.entry(place).trial.engine.unwrap_or_default()).collect();
-        engines.sort_unstable();
-        engines.dedup();
-        let labels = [(label::RUN.to_owned(), self.executor.run.to_string())].into();
-        let selector = Selector { labels };
-        for name in engines {
-            let cleaned = match self.executor.engine(name).await {
-                Ok(engine) => engine.clean(&selector).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = cleaned {
-                self.emit(Fact::Warned { message: format!("networks were left behind: {}", error.chain()) });
-            }
-        }
-    }
-
-    fn emit(&mut self, fact: Fact) {
-        let event = Event { at: self.clock.on_the_wall(), run: self.executor.run.clone(), fact };
-        self.tell(Notice::Event(event));
+        self.keep_at_once();
     }
 
     fn tell(&mut self, notice: Notice) {
@@ -225,6 +204,13 @@ impl Dispatcher {
 async fn until(clock: &Clock, time: Option<Duration>) {
     match time {
         Some(time) => clock.sleep_until(time).await,
+        None => pending().await,
+    }
+}
+
+async fn until_instant(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
         None => pending().await,
     }
 }

@@ -1,6 +1,7 @@
 //! Traces of whole runs on the fake engine, in virtual time.
 
 mod again;
+mod keeping;
 mod random;
 mod retries;
 mod room;
@@ -16,7 +17,7 @@ use crate::engine::Engine;
 use crate::engine::fake::{Fake, Scene};
 use crate::model::budget::Change;
 use crate::model::command::Command;
-use crate::model::event::{Event, Fact};
+use crate::model::event::{Event, Fact, Journal};
 use crate::model::experiment::Experiment;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::{Halt, Options, Parallel};
@@ -28,7 +29,7 @@ use crate::plan::{self, Plan};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::permits::Permits;
-use crate::run::session::{Commands, Live, Notice, start_on};
+use crate::run::session::{Commands, Live, Notice, Start, start_on};
 
 pub(super) fn trial(name: &str, cmd: &str) -> Trial {
     let words = cmd.split(' ').map(ToOwned::to_owned).collect();
@@ -51,12 +52,17 @@ pub(super) fn planned(engine: &Fake, trials: Vec<Trial>, options: Options) -> Pl
     plan::build(experiment, above, &[(EngineName::Fake, engine.capabilities().clone())].into()).unwrap()
 }
 
+/// What keeps nothing.
+pub(super) fn unkept() -> Box<dyn Journal> {
+    Start::unkept("run".into(), None).journal
+}
+
 pub(super) fn start(engine: &Arc<Fake>, trials: Vec<Trial>, options: Options) -> Live {
     let plan = planned(engine, trials, options);
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
     let permits = Permits::new(&engines, &plan.experiment.options);
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    start_on(&tokio::runtime::Handle::current(), plan, permits, executor).0
+    start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept()).0
 }
 
 /// Follows a run to its end; `react` sees every event and may send commands.

@@ -1,0 +1,323 @@
+//! The database of a project: an append-only table of events, from which everything else is read. The only file that names
+//! rusqlite.
+//!
+//! Several processes write at once (SQLite's write-ahead log); none waits long for another, since a run must not wait for
+//! its store. What one call keeps is there as a whole or not at all, also after a crash in the middle of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
+
+use crate::model::event::{Event, Journal};
+use crate::model::name::RunId;
+use crate::store::error::StoreError;
+
+/// Its file in the state folder.
+const FILE: &str = "combu.db";
+
+/// How long a call waits for another process that writes at this moment. What could not be kept is brought again.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long whoever opens it waits: nothing runs yet.
+const LONG_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What brings a database of version N (its `user_version`) to version N + 1. Only ever extended.
+const SCHEMA: [&str; 1] = ["CREATE TABLE events (
+        id INTEGER PRIMARY KEY,
+        run TEXT NOT NULL,
+        at INTEGER NOT NULL,  -- milliseconds since 1970-01-01 UTC
+        event TEXT NOT NULL,  -- its kind: trial-ended
+        fact TEXT NOT NULL    -- the whole fact, as JSON
+    ) STRICT;
+    CREATE INDEX events_of_a_run ON events (run, id);"];
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Database {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Database {
+    /// Opens the database of a state folder to write to it; makes it or brings it up to date where needed.
+    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let path = folder.join(FILE);
+        let mut database = match Connection::open(&path) {
+            Ok(connection) => Self { path, connection },
+            Err(source) => return Err(StoreError::Database { path, source }),
+        };
+        database.prepare().map_err(|source| database.failure(source))?;
+        database.migrate()?;
+        database.connection.busy_timeout(PATIENCE).map_err(|source| database.failure(source))?;
+        Ok(database)
+    }
+
+    /// Opens it to read; nothing when there is none.
+    pub(super) fn look(folder: &Path) -> Result<Option<Self>, StoreError> {
+        let path = folder.join(FILE);
+        match path.try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(source) => return Err(StoreError::Read { path, source }),
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let database = match Connection::open_with_flags(&path, flags) {
+            Ok(connection) => Self { path, connection },
+            Err(source) => return Err(StoreError::Database { path, source }),
+        };
+        database.connection.busy_timeout(LONG_PATIENCE).map_err(|source| database.failure(source))?;
+        database.version().map(|_version| Some(database))
+    }
+
+    fn prepare(&self) -> rusqlite::Result<()> {
+        self.connection.busy_timeout(LONG_PATIENCE)?;
+        // Readers and a writer do not wait for each other. Where a file system cannot do it, SQLite keeps its older way.
+        self.connection.query_row("PRAGMA journal_mode = WAL", [], |_mode| Ok(()))?;
+        // A crash of combu loses nothing that was kept; a power cut may lose the last moments, and damages nothing.
+        self.connection.execute_batch("PRAGMA synchronous = NORMAL")
+    }
+
+    fn version(&self) -> Result<usize, StoreError> {
+        let version = self.connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+        let version = version.map_err(|source| self.failure(source))?;
+        match usize::try_from(version) {
+            Ok(version) if version <= SCHEMA.len() => Ok(version),
+            _ => Err(StoreError::Newer { path: self.path.clone(), version, known: SCHEMA.len() }),
+        }
+    }
+
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        if self.version()? == SCHEMA.len() {
+            return Ok(());
+        }
+        let path = self.path.clone();
+        let failure = |source| failure(&path, source);
+        let change = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate).map_err(failure)?;
+        // Read again under the lock: another process may have been faster.
+        for (old, sql) in SCHEMA.iter().enumerate().skip(self.version()?) {
+            change.execute_batch(sql).map_err(failure)?;
+            change.pragma_update(None, "user_version", i64::try_from(old + 1).unwrap_or(i64::MAX)).map_err(failure)?;
+        }
+        change.commit().map_err(failure)
+    }
+
+    fn append(&mut self, events: &[Event]) -> Result<(), rusqlite::Error> {
+        let change = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut insert =
+                change.prepare_cached("INSERT INTO events (run, at, event, fact) VALUES (?1, ?2, ?3, ?4)")?;
+            for event in events {
+                let fact = serde_json::to_string(&event.fact)
+                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+                insert.execute(params![event.run.as_str(), event.at.cast_signed(), kind(&fact), fact])?;
+            }
+        }
+        change.commit()
+    }
+
+    /// Passes the events of a run to `take`, in order: all of them, or those of some kinds.
+    pub(super) fn events(
+        &self,
+        run: &RunId,
+        kinds: Option<&[&str]>,
+        mut take: impl FnMut(Event),
+    ) -> Result<(), StoreError> {
+        let sql = match kinds {
+            None => "SELECT at, fact FROM events WHERE run = ?1 ORDER BY id".to_owned(),
+            // Words of this program, without a quote among them.
+            Some(kinds) => format!(
+                "SELECT at, fact FROM events WHERE run = ?1 AND event IN ('{}') ORDER BY id",
+                kinds.join("', '")
+            ),
+        };
+        let failure = |source| self.failure(source);
+        let mut select = self.connection.prepare_cached(&sql).map_err(failure)?;
+        let mut rows = select.query([run.as_str()]).map_err(failure)?;
+        while let Some(row) = rows.next().map_err(failure)? {
+            let at: i64 = row.get(0).map_err(failure)?;
+            let fact = row.get_ref(1).and_then(|fact| Ok(fact.as_str()?)).map_err(failure)?;
+            match serde_json::from_str(fact) {
+                Ok(fact) => take(Event { at: at.cast_unsigned(), run: run.clone(), fact }),
+                Err(source) => {
+                    return Err(StoreError::Event { run: run.clone(), path: self.path.clone(), source });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the events of a run.
+    pub(super) fn forget(&mut self, run: &RunId) -> Result<(), StoreError> {
+        let forgot = self.connection.execute("DELETE FROM events WHERE run = ?1", [run.as_str()]);
+        forgot.map(drop).map_err(|source| self.failure(source))
+    }
+
+    fn failure(&self, source: rusqlite::Error) -> StoreError {
+        failure(&self.path, source)
+    }
+}
+
+/// The events of one run, kept as they come.
+#[derive(Debug)]
+pub struct EventLog {
+    database: Database,
+}
+
+impl EventLog {
+    pub(super) fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+impl Journal for EventLog {
+    fn keep(&mut self, events: &[Event]) -> io::Result<()> {
+        self.database.append(events).map_err(|source| {
+            let kind = match source.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => io::ErrorKind::StorageFull,
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => io::ErrorKind::WouldBlock,
+                _ => io::ErrorKind::Other,
+            };
+            io::Error::new(kind, format!("`{}`: {source}", self.database.path.display()))
+        })
+    }
+}
+
+fn failure(path: &Path, source: rusqlite::Error) -> StoreError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, source },
+        _ => StoreError::Database { path, source },
+    }
+}
+
+/// The kind of a fact: serde writes the tag first.
+fn kind(fact: &str) -> &str {
+    fact.strip_prefix(r#"{"event":""#).and_then(|rest| rest.split('"').next()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use rusqlite::Connection;
+
+    use super::{Database, EventLog, FILE, kind};
+    use crate::model::event::{Event, Fact, Journal};
+    use crate::store::StoreError;
+
+    fn warned(run: &str, at: u64, message: &str) -> Event {
+        Event { at, run: run.into(), fact: Fact::Warned { message: message.to_owned() } }
+    }
+
+    fn ended(run: &str, at: u64) -> Event {
+        Event { at, run: run.into(), fact: Fact::RunEnded { early: None, elapsed: Duration::from_secs(at) } }
+    }
+
+    fn log(folder: &Path) -> EventLog {
+        EventLog::new(Database::open(folder).unwrap())
+    }
+
+    fn kept(folder: &Path, run: &str, kinds: Option<&[&str]>) -> Vec<Event> {
+        let mut events = Vec::new();
+        Database::look(folder).unwrap().unwrap().events(&run.into(), kinds, |event| events.push(event)).unwrap();
+        events
+    }
+
+    #[test]
+    fn events_of_several_runs_and_writers_are_kept_in_order_and_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Database::look(folder.path()).unwrap().is_none());
+        let (mut first, mut second) = (log(folder.path()), log(folder.path()));
+        first.keep(&[warned("aa", 1, "一"), warned("aa", 2, "二")]).unwrap();
+        second.keep(&[warned("bb", 1, "other")]).unwrap();
+        first.keep(&[ended("aa", 3)]).unwrap();
+        assert_eq!(kept(folder.path(), "aa", None), [warned("aa", 1, "一"), warned("aa", 2, "二"), ended("aa", 3)]);
+        assert_eq!(kept(folder.path(), "aa", Some(&["run-ended"])), [ended("aa", 3)]);
+        assert_eq!(kept(folder.path(), "bb", None).len(), 1);
+        Database::open(folder.path()).unwrap().forget(&"aa".into()).unwrap();
+        assert!(kept(folder.path(), "aa", None).is_empty());
+        assert_eq!(kept(folder.path(), "bb", None).len(), 1);
+    }
+
+    #[test]
+    fn a_kind_is_that_of_the_fact() {
+        assert_eq!(kind(&serde_json::to_string(&ended("aa", 1).fact).unwrap()), "run-ended");
+    }
+
+    #[test]
+    fn a_write_that_was_torn_leaves_what_was_kept_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = log(folder.path());
+        log.keep(&[warned("aa", 1, "whole")]).unwrap();
+        let wal = folder.path().join("combu.db-wal");
+        let whole = fs::metadata(&wal).unwrap().len();
+        log.keep(&[warned("aa", 2, "torn")]).unwrap();
+        // As a crash leaves it: the log ends in the middle of the second write, and nobody has it open.
+        let copy = tempfile::tempdir().unwrap();
+        fs::copy(folder.path().join(FILE), copy.path().join(FILE)).unwrap();
+        let torn = (whole + fs::metadata(&wal).unwrap().len()) / 2;
+        fs::write(copy.path().join("combu.db-wal"), &fs::read(&wal).unwrap()[..usize::try_from(torn).unwrap()])
+            .unwrap();
+        let mut after = self::log(copy.path());
+        assert_eq!(kept(copy.path(), "aa", None), [warned("aa", 1, "whole")]);
+        after.keep(&[warned("aa", 3, "later")]).unwrap();
+        assert_eq!(kept(copy.path(), "aa", None).len(), 2);
+    }
+
+    #[test]
+    fn while_another_process_holds_it_nothing_is_kept_and_nothing_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = log(folder.path());
+        let other = Connection::open(folder.path().join(FILE)).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let error = log.keep(&[warned("aa", 1, "first")]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "{error}");
+        assert!(error.to_string().ends_with("combu.db`: database is locked"), "{error}");
+        other.execute_batch("COMMIT").unwrap();
+        log.keep(&[warned("aa", 1, "first"), warned("aa", 2, "second")]).unwrap();
+        assert_eq!(kept(folder.path(), "aa", None).len(), 2);
+    }
+
+    #[test]
+    fn a_full_database_is_told_as_a_full_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = log(folder.path());
+        log.database.connection.execute_batch("PRAGMA max_page_count = 8").unwrap();
+        let error = log.keep(&[warned("aa", 1, &"x".repeat(100_000))]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
+        log.keep(&[warned("aa", 2, "small")]).unwrap();
+        assert_eq!(kept(folder.path(), "aa", None), [warned("aa", 2, "small")]);
+    }
+
+    #[test]
+    fn what_is_newer_damaged_or_out_of_reach_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(log(folder.path()));
+        let shown = |error: StoreError| error.to_string().replace(&folder.path().display().to_string(), "/lab/.combu");
+        Connection::open(folder.path().join(FILE)).unwrap().pragma_update(None, "user_version", 7).unwrap();
+        insta::assert_snapshot!(shown(Database::open(folder.path()).unwrap_err()), @"`/lab/.combu/combu.db` was written by a newer combu (its version is 7, this combu knows 1): use that one, or set COMBU_DIR to another folder");
+        assert!(matches!(Database::look(folder.path()), Err(StoreError::Newer { .. })));
+        fs::write(folder.path().join(FILE), "no database at all, but long enough to be one".repeat(100)).unwrap();
+        insta::assert_snapshot!(shown(Database::open(folder.path()).unwrap_err()), @"`/lab/.combu/combu.db` is damaged or no database; move it away to begin anew: the logs in `runs/` do not need it");
+        let nowhere = folder.path().join("nowhere");
+        assert!(matches!(Database::open(&nowhere), Err(StoreError::Database { .. })));
+        assert!(Database::look(&nowhere).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_event_of_another_version_is_named_and_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(log(folder.path()));
+        let other = Connection::open(folder.path().join(FILE)).unwrap();
+        other
+            .execute("INSERT INTO events (run, at, event, fact) VALUES ('aa', 1, 'x', '{\"event\":\"x\"}')", [])
+            .unwrap();
+        let database = Database::look(folder.path()).unwrap().unwrap();
+        let error = database.events(&"aa".into(), None, |_| {}).unwrap_err();
+        assert!(matches!(error, StoreError::Event { .. }), "{error}");
+    }
+}
