@@ -14,7 +14,7 @@ use crate::cli::live::wire::{Answer, Ask, ask};
 use crate::cli::stage::{POLITE, end_live_runs, real, state};
 use crate::cli::ui::Ui;
 use crate::cli::{session, spec_path};
-use crate::engine::{Engine, EngineError, Found, Selector};
+use crate::engine::{Engine, EngineError, Found, Selector, Standing};
 use crate::model::experiment::Experiment;
 use crate::model::label;
 use crate::model::name::EngineName;
@@ -150,7 +150,7 @@ fn ask_to_kill(live: &LiveRun, past: &mut Past, within: Duration, ui: &Ui) -> Re
 /// Stops and removes attempts; gives what could not be removed.
 async fn remove(engine: &dyn Engine, found: Vec<Found>, grace: Duration, ui: &Ui) -> Vec<String> {
     let ends = futures_util::stream::iter(found).map(|found| async move {
-        if found.running {
+        if found.standing == Standing::Running {
             engine.stop(&found.handle, grace).await?;
         }
         engine.remove(&found.handle).await?;

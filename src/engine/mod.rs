@@ -68,7 +68,7 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Removes what is left of an ended attempt (the container); of a running one, kills it first. Idempotent.
     async fn remove(&self, handle: &Handle) -> Result<(), EngineError>;
 
-    /// Attempts of ours that carry all the labels, running or ended: found on the engine, not in a database.
+    /// Attempts of ours that carry all the labels, whether they run or not: found on the engine, not in a database.
     async fn find(&self, selector: &Selector) -> Result<Vec<Found>, EngineError>;
 
     /// Removes what was made for those attempts beside containers: networks that carry all the labels, unless others
@@ -141,8 +141,19 @@ pub struct Found {
     pub trial: Name,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Whether it still runs.
-    pub running: bool,
+    /// How far it is.
+    pub standing: Standing,
+}
+
+/// How far an attempt that was found is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Its container was made and never started.
+    Created,
+    /// It runs, or is paused.
+    Running,
+    /// It ran and ended.
+    Ended,
 }
 
 impl Found {

@@ -11,7 +11,7 @@ use tokio::runtime::{Handle as Tokio, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, Survey};
+use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, Standing, Survey};
 use crate::model::capability::Gpu;
 use crate::model::command::Command;
 use crate::model::event::{Event, Journal};
@@ -323,7 +323,7 @@ async fn kill(engine: &dyn Engine, selector: &Selector, grace: Duration) -> Resu
     let mut killed = Killed::default();
     let found = engine.find(selector).await?;
     let ends = futures_util::stream::iter(found).map(|found| async move {
-        if found.running {
+        if found.standing == Standing::Running {
             engine.stop(&found.handle, grace).await?;
         }
         engine.remove(&found.handle).await?;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use combu::engine::docker::Docker;
 use combu::engine::fake::Fake;
 use combu::engine::local::Local;
-use combu::engine::{Engine, EngineError, Found, Health, Launch, Obstacle, Output, Selector, Settings};
+use combu::engine::{Engine, EngineError, Found, Health, Launch, Obstacle, Output, Selector, Settings, Standing};
 use combu::model::handle::Handle;
 use combu::model::label;
 use combu::model::name::{Name, RunId};
@@ -319,7 +319,10 @@ async fn a_running_attempt_is_found_by_its_labels(stage: &Stage) {
     let handle = stage.start_on(&*stage.engine, &launch).await;
     let found = stage.find().await;
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!((&found[0].handle, &found[0].trial, found[0].running), (&handle, &launch.trial.name, true));
+    assert_eq!(
+        (&found[0].handle, &found[0].trial, found[0].standing),
+        (&handle, &launch.trial.name, Standing::Running)
+    );
     assert!(launch.labels.iter().all(|(key, value)| found[0].labels.get(key) == Some(value)), "{found:?}");
     let mut labels = launch.labels.clone();
     labels.insert(label::RUN.to_owned(), "another0run0".to_owned());
@@ -438,7 +441,7 @@ async fn a_paused_trial_makes_no_progress_until_it_is_resumed(stage: &Stage) {
         more(&clock_log, 50).await;
         assert_eq!(lines(&one_log), before, "it goes on while it is paused");
         let found = stage.find().await;
-        assert!(found.iter().all(|found| found.running) && found.len() == 2, "{found:?}");
+        assert!(found.iter().all(|found| found.standing == Standing::Running) && found.len() == 2, "{found:?}");
         engine.resume(&paused).await.unwrap();
         engine.resume(&paused).await.unwrap();
         more(&one_log, 30).await;

@@ -9,7 +9,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, TagImageOptionsBuilder,
 };
 use combu::engine::docker::Docker;
-use combu::engine::{Engine, EngineError, Health, Launch, Obstacle, Output, Selector};
+use combu::engine::{Engine, EngineError, Health, Launch, Obstacle, Output, Selector, Standing};
 use combu::model::handle::Handle;
 use combu::model::label;
 use combu::model::outcome::Exit;
@@ -108,7 +108,7 @@ async fn a_container_carries_labels_and_variables_and_keeps_its_log_for_docker_l
 
     let found = daemon.engine.find(&selector(&daemon)).await.unwrap();
     assert_eq!(found.len(), 1);
-    assert_eq!((&found[0].handle, &found[0].trial, found[0].running), (&handle, &launch.trial.name, false));
+    assert_eq!((&found[0].handle, &found[0].trial, found[0].standing), (&handle, &launch.trial.name, Standing::Ended));
     assert_eq!(found[0].labels.get("lab").map(String::as_str), Some("one"));
     assert!(launch.labels.iter().all(|(key, value)| found[0].labels.get(key) == Some(value)));
 
@@ -596,7 +596,7 @@ async fn a_finished_attempt_is_replaced_and_a_running_one_is_not() {
     assert_eq!(survey.obstacles, [Obstacle::Running { trial: launch.trial.name.clone(), run: daemon.run() }]);
     let message = refusal(start(&daemon, &launch).await);
     assert_eq!(message, format!("trial `{}` still runs, from run {}", launch.trial.name, daemon.run()));
-    assert!(daemon.engine.find(&selector(&daemon)).await.unwrap()[0].running);
+    assert!(daemon.engine.find(&selector(&daemon)).await.unwrap()[0].standing == Standing::Running);
 }
 
 #[tokio::test]

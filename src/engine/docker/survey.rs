@@ -8,7 +8,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use crate::engine::docker::call::steady;
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::{image, network};
-use crate::engine::{EngineError, Found, Launch, Obstacle, Selector, Survey};
+use crate::engine::{EngineError, Found, Launch, Obstacle, Selector, Standing, Survey};
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::{EngineName, Name};
@@ -75,11 +75,11 @@ pub(super) async fn find(daemon: &Connection, selector: &Selector) -> Result<Vec
     labels.extend([label::TRIAL.to_owned(), label::RUN.to_owned()]);
     let containers = list(daemon, labels).await?;
     let found = containers.into_iter().filter_map(|container| {
-        let running = is_running(&container);
+        let standing = standing(&container);
         let labels: BTreeMap<String, String> = container.labels?.into_iter().collect();
         let trial = Name::parse(labels.get(label::TRIAL)?).ok()?;
         let handle = Handle { engine: EngineName::Docker, id: container.id? };
-        Some(Found { handle, trial, labels, running })
+        Some(Found { handle, trial, labels, standing })
     });
     Ok(found.collect())
 }
@@ -140,7 +140,15 @@ fn names(container: &ContainerSummary) -> impl Iterator<Item = &str> {
 }
 
 fn is_running(container: &ContainerSummary) -> bool {
-    matches!(container.state, Some(State::RUNNING | State::PAUSED | State::RESTARTING))
+    standing(container) == Standing::Running
+}
+
+fn standing(container: &ContainerSummary) -> Standing {
+    match container.state {
+        Some(State::RUNNING | State::PAUSED | State::RESTARTING) => Standing::Running,
+        Some(State::CREATED) => Standing::Created,
+        _ => Standing::Ended,
+    }
 }
 
 #[cfg(test)]

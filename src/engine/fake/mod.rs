@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::engine::fake::attempt::{Attempt, Course, Meets, later};
 use crate::engine::fake::scene::FOR_EVER;
 use crate::engine::{
-    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Survey,
+    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Standing, Survey,
 };
 use crate::model::capability::{CONTAINER_FIELDS, Capabilities, Gpu};
 use crate::model::handle::Handle;
@@ -259,7 +259,7 @@ impl Engine for Fake {
                     handle: Handle { engine: EngineName::Fake, id: id.clone() },
                     trial,
                     labels: attempt.labels.clone(),
-                    running: attempt.runs(),
+                    standing: if attempt.runs() { Standing::Running } else { Standing::Ended },
                 })
             })
             .collect())

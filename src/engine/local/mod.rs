@@ -26,7 +26,8 @@ use crate::engine::local::place::Place;
 use crate::engine::local::proc::{Group, Process};
 use crate::engine::local::watch::Watch;
 use crate::engine::{
-    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Settings, Survey,
+    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Settings, Standing,
+    Survey,
 };
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
@@ -221,7 +222,7 @@ impl Engine for Local {
         let found = running(selector.labels.clone()).await?.into_iter().filter_map(|group| {
             let trial = Name::parse(group.labels.get(label::TRIAL)?).ok()?;
             let handle = Handle { engine: EngineName::Local, id: group.first.id() };
-            Some(Found { handle, trial, labels: group.labels, running: true })
+            Some(Found { handle, trial, labels: group.labels, standing: Standing::Running })
         });
         Ok(found.collect())
     }
