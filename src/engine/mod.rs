@@ -41,8 +41,9 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Makes what the launch needs: images, networks. Idempotent; the same need of many launches is met once.
     async fn prepare(&self, launch: &Launch, progress: &Progress<'_>) -> Result<(), EngineError>;
 
-    /// Starts an attempt; when this returns an error, nothing runs. Replaces a finished attempt of the same experiment
-    /// and trial; never touches anything else of the same name.
+    /// Starts an attempt; when this returns an error, nothing runs. After an error that may pass nobody may know what became
+    /// of it: then a further start of the same launch takes over what there is, and never launches it twice. Replaces a
+    /// finished attempt of the same experiment and trial; never touches anything else of the same name.
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError>;
 
     /// Waits until the healthcheck decided. A check without a `test` means the image's own.

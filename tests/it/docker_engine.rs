@@ -71,6 +71,13 @@ async fn has_written(daemon: &Daemon, name: &str) -> bool {
     daemon.api.logs(name, Some(options)).next().await.is_some()
 }
 
+/// A further attempt of the same trial.
+fn again(mut launch: Launch, attempt: u32) -> Launch {
+    launch.attempt = attempt;
+    launch.labels.insert(label::ATTEMPT.to_owned(), attempt.to_string());
+    launch
+}
+
 fn selector(daemon: &Daemon) -> Selector {
     Selector { labels: [(label::RUN.to_owned(), daemon.run())].into() }
 }
@@ -589,12 +596,12 @@ async fn a_finished_attempt_is_replaced_and_a_running_one_is_not() {
     assert_eq!(survey.makes, [format!("replace finished container {}", launch.trial.name)]);
     assert!(survey.obstacles.is_empty());
 
-    let long = daemon.launch("a", "sleep 1000", |_| {});
+    let long = again(daemon.launch("a", "sleep 1000", |_| {}), 2);
     let second = start(&daemon, &long).await.unwrap();
     assert_ne!(first.id, second.id);
     let survey = daemon.engine.survey(std::slice::from_ref(&launch)).await.unwrap();
     assert_eq!(survey.obstacles, [Obstacle::Running { trial: launch.trial.name.clone(), run: daemon.run() }]);
-    let message = refusal(start(&daemon, &launch).await);
+    let message = refusal(start(&daemon, &again(launch.clone(), 3)).await);
     assert_eq!(message, format!("trial `{}` still runs, from run {}", launch.trial.name, daemon.run()));
     assert!(daemon.engine.find(&selector(&daemon)).await.unwrap()[0].standing == Standing::Running);
 }
@@ -608,9 +615,10 @@ async fn a_trial_is_launched_again_while_its_old_container_is_being_removed() {
     for round in 0..4 {
         assert_eq!(wait(&daemon, &old).await.exit, Exit::Code(0));
         // In the same moment, and a little later each time.
+        let next = again(launch.clone(), round + 2);
         let relaunch = async {
-            tokio::time::sleep(Duration::from_millis(round * 5)).await;
-            daemon.engine.start(&launch).await
+            tokio::time::sleep(Duration::from_millis(u64::from(round) * 5)).await;
+            daemon.engine.start(&next).await
         };
         let (removed, again) = tokio::join!(daemon.engine.remove(&old), relaunch);
         removed.unwrap();
@@ -626,6 +634,8 @@ enum Fault {
     Reply,
     /// The connection breaks after so many bytes of the reply.
     After(usize),
+    /// The daemon does what it is asked, and says that it failed.
+    Trouble,
 }
 
 /// An engine whose connection to the daemon has that fault, once, at the first call whose path contains `call`.
@@ -662,6 +672,12 @@ async fn pass(mut client: BufReader<UnixStream>, mut daemon: UnixStream, line: S
     let reply = async {
         match fault {
             Fault::Reply => drop(from_daemon.read_u8().await),
+            Fault::Trouble => {
+                let _sent = from_daemon.read_u8().await;
+                let answer = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: 21\r\n\
+                              Connection: close\r\n\r\n{\"message\":\"trouble\"}";
+                drop(to_client.write_all(answer.as_bytes()).await);
+            }
             Fault::After(bytes) => {
                 drop(tokio::io::copy(&mut from_daemon.take(bytes as u64), &mut to_client).await);
             }
@@ -677,8 +693,11 @@ async fn pass(mut client: BufReader<UnixStream>, mut daemon: UnixStream, line: S
 #[tokio::test]
 async fn a_lost_reply_does_not_launch_twice() {
     let Some(daemon) = daemon() else { return };
-    for call in ["/containers/create", "/start"] {
-        let (engine, _socket) = faulty(&daemon, call, Fault::Reply).await;
+    let faults = [Fault::Reply, Fault::After(40), Fault::Trouble];
+    for (call, fault) in
+        ["/containers/create", "/start", "/attach"].into_iter().flat_map(|call| faults.map(|f| (call, f)))
+    {
+        let (engine, _socket) = faulty(&daemon, call, fault).await;
         let folder = tempfile::tempdir().unwrap();
         let launch = daemon.launch("a", "echo launched | tee -a /data/launches", |trial| {
             trial.volumes = vec![bind(folder.path(), false)];
@@ -687,10 +706,71 @@ async fn a_lost_reply_does_not_launch_twice() {
         let handle = engine.start(&launch).await.unwrap();
         let mut output = Output::into_folder(folder.path()).unwrap();
         let exit = engine.wait(&handle, &mut output).await.unwrap();
-        assert_eq!((exit, read(exit, &output).text()), (Exit::Code(0), "launched"), "{call}");
-        assert_eq!(std::fs::read_to_string(folder.path().join("launches")).unwrap(), "launched\n", "{call}");
-        assert_eq!(daemon.engine.find(&selector(&daemon)).await.unwrap().len(), 1, "{call}");
+        assert_eq!((exit, read(exit, &output).text()), (Exit::Code(0), "launched"), "{call} {fault:?}");
+        assert_eq!(std::fs::read_to_string(folder.path().join("launches")).unwrap(), "launched\n", "{call} {fault:?}");
+        engine.remove(&handle).await.unwrap();
+        assert!(daemon.engine.find(&selector(&daemon)).await.unwrap().is_empty(), "{call} {fault:?}");
     }
+}
+
+#[tokio::test]
+async fn a_lost_reply_leaves_no_container_and_no_second_network() {
+    let Some(daemon) = daemon() else { return };
+    for fault in [Fault::Reply, Fault::Trouble] {
+        for call in ["DELETE /containers", "/networks/create", "/connect", "DELETE /networks"] {
+            let (engine, _socket) = faulty(&daemon, call, fault).await;
+            let (first, second) = (daemon.name("first"), daemon.name("second"));
+            let launch = daemon.launch("a", "true", |trial| trial.networks = vec![first, second]);
+            engine.prepare(&launch, &|_, _| {}).await.unwrap();
+            let handle = engine.start(&launch).await.unwrap();
+            assert_eq!(engine.wait(&handle, &mut Output::nowhere()).await.unwrap(), Exit::Code(0), "{call} {fault:?}");
+            engine.remove(&handle).await.unwrap();
+            engine.clean(&selector(&daemon)).await.unwrap();
+            assert!(daemon.engine.find(&selector(&daemon)).await.unwrap().is_empty(), "{call} {fault:?}");
+            let filter = std::collections::HashMap::from([("name", vec![daemon.name("")])]);
+            let options = bollard::query_parameters::ListNetworksOptionsBuilder::new().filters(&filter).build();
+            assert_eq!(daemon.api.list_networks(Some(options)).await.unwrap(), [], "{call} {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_container_that_is_this_very_attempt_is_taken_over() {
+    let Some(daemon) = daemon() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let launch = daemon.launch("a", "echo one | tee -a /data/launches; cat /data/go; echo two", |trial| {
+        trial.volumes = vec![bind(folder.path(), false)];
+    });
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("go")).status().unwrap();
+    assert!(made.success());
+    // Made by an earlier combu, which died before it could start it.
+    let made = ContainerCreateBody {
+        image: Some(IMAGE.to_owned()),
+        cmd: launch.trial.cmd.clone(),
+        labels: Some(launch.labels.clone().into_iter().collect()),
+        host_config: Some(bollard::models::HostConfig {
+            binds: Some(vec![format!("{}:/data", folder.path().display())]),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let options = CreateContainerOptionsBuilder::new().name(launch.trial.name.as_str()).build();
+    let id = daemon.api.create_container(Some(options), made).await.unwrap().id;
+    assert_eq!(daemon.engine.find(&selector(&daemon)).await.unwrap()[0].standing, Standing::Created);
+
+    // Never started, then running, then ended: it is launched once, and each has its whole output.
+    let created = daemon.engine.start(&launch).await.unwrap();
+    let other = Docker::connect(&combu::engine::Settings::default()).await.unwrap();
+    let running = other.start(&launch).await.unwrap();
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    let mut output = Output::into_folder(&folder.path().join("second")).unwrap();
+    let exit = other.wait(&running, &mut output).await.unwrap();
+    assert_eq!((exit, read(exit, &output).text()), (Exit::Code(0), "one\ntwo"));
+    assert_eq!(wait(&daemon, &created).await.text(), "one\ntwo");
+    let ended = daemon.engine.start(&launch).await.unwrap();
+    assert_eq!(wait(&daemon, &ended).await.text(), "one\ntwo");
+    assert_eq!([&created.id, &running.id, &ended.id], [&id; 3]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("launches")).unwrap(), "one\n");
 }
 
 #[tokio::test]

@@ -9,11 +9,29 @@ use bollard::errors::Error;
 use crate::engine::EngineError;
 use crate::model::name::EngineName;
 
-/// Pauses before a call that changes nothing is made again after its connection broke: long enough for a busy daemon's
-/// full backlog, short enough that nobody waits for a dead one.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
+/// Pauses before a call is made again whose answer did not arrive or says that the daemon failed inside.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
 
-/// Makes a call that may be repeated, again if its connection broke.
+/// What a daemon says with a status of the 500s although it is sure of it: asking again changes nothing.
+const ANSWERS: [&str; 9] = [
+    "is not paused",
+    "already paused",
+    "already allocated",
+    "address already in use",
+    "select device driver",
+    "CDI device",
+    "OCI runtime",
+    "name is already in use",
+    "address pool",
+];
+
+/// Makes a call that may be repeated, again while it is uncertain what became of it.
 pub(super) async fn steady<T, F>(call: impl Fn() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
@@ -21,7 +39,7 @@ where
     for pause in PAUSES {
         match call().await {
             // A daemon that did not answer in minutes will not do so now.
-            Err(error) if is_lost(&error) && !matches!(error, Error::RequestTimeoutError) => {
+            Err(error) if is_uncertain(&error) && !matches!(error, Error::RequestTimeoutError) => {
                 tokio::time::sleep(pause).await;
             }
             answer => return answer,
@@ -30,15 +48,50 @@ where
     call().await
 }
 
-/// Whether the daemon's answer did not arrive: it may or may not have done what was asked.
-pub(super) fn is_lost(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::RequestTimeoutError
-            | Error::IOError { .. }
-            | Error::HyperResponseError { .. }
-            | Error::HyperLegacyError { .. }
-    )
+/// Whether nobody knows what became of the call: its answer did not arrive, or the daemon failed inside. It may or may not
+/// have done what was asked.
+pub(super) fn is_uncertain(error: &Error) -> bool {
+    is_lost(error) || is_trouble(error)
+}
+
+/// Whether the call did not arrive: nothing listens there, so nothing was done.
+pub(super) fn is_unreached(error: &Error) -> bool {
+    match error {
+        Error::SocketNotFoundError(_) => true,
+        // A busy daemon's backlog was full: then somebody listens.
+        Error::HyperLegacyError { err } => err.is_connect() && !is_about(err, std::io::ErrorKind::WouldBlock),
+        _ => false,
+    }
+}
+
+/// Whether the daemon says that it failed, and not that it refuses.
+pub(super) fn is_trouble(error: &Error) -> bool {
+    matches!(status(error), Some(500 | 502 | 503 | 504)) && {
+        let text = error.to_string();
+        !ANSWERS.iter().any(|answer| text.contains(answer))
+    }
+}
+
+/// Whether an answer did not arrive, or not whole.
+fn is_lost(error: &Error) -> bool {
+    match error {
+        Error::RequestTimeoutError | Error::IOError { .. } | Error::HyperResponseError { .. } => true,
+        Error::HyperLegacyError { .. } => !is_unreached(error),
+        Error::JsonSerdeError { err } => err.is_eof() || err.is_io(),
+        _ => false,
+    }
+}
+
+/// Whether that kind of error is the cause.
+fn is_about(error: &(dyn std::error::Error + 'static), kind: std::io::ErrorKind) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == kind) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The status of an answer that says no.
@@ -61,8 +114,8 @@ pub(super) fn message(error: &Error) -> String {
 /// What the error means: out of reach, refused for good, or a call that may succeed another time.
 pub(super) fn failure(address: &str, action: impl Into<String>, error: Error) -> EngineError {
     match &error {
-        Error::SocketNotFoundError(_) => unreachable(address, deepest(&error)),
-        Error::HyperLegacyError { err } if err.is_connect() => unreachable(address, deepest(&error)),
+        _ if is_unreached(&error) => unreachable(address, deepest(&error)),
+        Error::RequestTimeoutError => unreachable(address, format!("no answer for minutes to: {}", action.into())),
         Error::DockerResponseServerError { status_code: 400..=499, .. } => {
             EngineError::Refused { message: format!("failed to {}: {}", action.into(), message(&error)) }
         }

@@ -89,9 +89,10 @@ async fn open(address: &Address) -> Result<(Connection, Capabilities), EngineErr
         }
         _ => return Err(call::unreachable(host, "an address starts with unix://, tcp:// or http://".to_owned())),
     };
-    let api = api.map_err(fail)?.negotiate_version().await.map_err(fail)?;
-    let version = api.version().await.map_err(fail)?;
-    let info = api.info().await.map_err(fail)?;
+    let api = api.map_err(fail)?;
+    let api = call::steady(|| api.clone().negotiate_version()).await.map_err(fail)?;
+    let version = call::steady(|| api.version()).await.map_err(fail)?;
+    let info = call::steady(|| api.info()).await.map_err(fail)?;
     let components = version.components.unwrap_or_default();
     let kind = if components.iter().any(|part| part.name.starts_with("Podman")) { "Podman" } else { "Docker" };
     let number = info.server_version.or(version.version).unwrap_or_default();

@@ -55,7 +55,8 @@ impl Networks {
         let mut cleaned = Cleaned::default();
         for network in list(daemon, HashMap::from([("label", labels)])).await? {
             let name = network.name.unwrap_or_default();
-            match daemon.api.remove_network(network.id.as_deref().unwrap_or(&name)).await {
+            let id = network.id.as_deref().unwrap_or(&name);
+            match steady(|| daemon.api.remove_network(id)).await {
                 Ok(()) => {
                     self.known.forget(|known| *known == name);
                     cleaned.removed.push(format!("network {name}"));
@@ -101,7 +102,8 @@ async fn create(daemon: &Connection, name: &str, launch: &Launch) -> Result<(), 
         labels: Some(convert::shared_labels(launch)),
         ..Default::default()
     };
-    match daemon.api.create_network(request).await {
+    // Made again where the answer was lost: of two of them, one is kept.
+    match steady(|| daemon.api.create_network(request.clone())).await {
         // Older daemons let two processes create the same name, and then refuse both.
         Ok(_) => keep_oldest(daemon, name, named(daemon, name).await?).await,
         // Newer daemons refuse a second one of that name; then another process was faster, which is as good.
@@ -122,7 +124,8 @@ async fn create(daemon: &Connection, name: &str, launch: &Launch) -> Result<(), 
 async fn keep_oldest(daemon: &Connection, name: &str, mut same_name: Vec<Network>) -> Result<(), EngineError> {
     same_name.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
     for second in same_name.iter().skip(1).filter(|network| is_ours(network)) {
-        match daemon.api.remove_network(second.id.as_deref().unwrap_or_default()).await {
+        let id = second.id.as_deref().unwrap_or_default();
+        match steady(|| daemon.api.remove_network(id)).await {
             Err(error) if status(&error) != Some(404) => {
                 return Err(daemon.failure(format!("remove the second network `{name}`"), error));
             }

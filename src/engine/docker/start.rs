@@ -5,20 +5,20 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::errors::Error;
-use bollard::models::{ContainerInspectResponse, NetworkConnectRequest};
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, NetworkConnectRequest};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, RemoveContainerOptionsBuilder, StartContainerOptions,
 };
 use rustix::process::{getgid, getuid};
 use tokio::time::{Instant, sleep};
 
-use crate::engine::docker::call::{is_lost, message, status, steady};
+use crate::engine::docker::call::{is_trouble, is_uncertain, message, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::convert;
 use crate::engine::docker::logs::Pieces;
 use crate::engine::docker::survey::Holder;
 use crate::engine::docker::wait::is_running;
-use crate::engine::{EngineError, Launch};
+use crate::engine::{EngineError, Launch, Standing};
 use crate::model::label;
 
 /// How long a removal that somebody else has begun may take: its volumes go with it.
@@ -26,6 +26,17 @@ const REMOVAL: Duration = Duration::from_secs(30);
 
 /// How often in a row a name may be taken: the daemon forgets a container a moment before it frees its name.
 const CLASHES: usize = 100;
+
+/// How long a call is made again whose answer did not arrive, though somebody listens.
+const UNCERTAIN: Duration = Duration::from_secs(90);
+
+/// How often a daemon that says it failed is asked again.
+const TROUBLES: u32 = 6;
+
+/// Pauses between tries, each twice as long as the one before. The first is longer than the daemon takes to begin with what
+/// it was asked: from then on an inspection waits for the end of that.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Pause between two looks at what goes away by itself.
 const LOOK: Duration = Duration::from_millis(50);
@@ -46,13 +57,48 @@ impl From<Failure> for EngineError {
     }
 }
 
-/// Starts an attempt: the container's id, and what it will write.
+/// A container that is this very attempt.
+struct Made {
+    id: String,
+    standing: Standing,
+    /// Whether nobody else can have started it.
+    is_new: bool,
+}
+
+/// How often and for how long it has been uncertain what became of a call.
+#[derive(Default)]
+struct Doubt {
+    since: Option<Instant>,
+    tries: u32,
+}
+
+impl Doubt {
+    /// Waits a little before the next try; false when there is none: for what is certain, for a daemon that goes on to fail,
+    /// and for one that is away. That one may be waited for by whoever called, who can be asked to stop.
+    async fn goes_on(&mut self, error: &Error) -> bool {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let over = if is_trouble(error) { self.tries >= TROUBLES } else { since.elapsed() >= UNCERTAIN };
+        if over || !is_uncertain(error) {
+            return false;
+        }
+        sleep((FIRST_PAUSE * 2_u32.saturating_pow(self.tries)).min(LONGEST_PAUSE)).await;
+        self.tries += 1;
+        true
+    }
+}
+
+/// Starts an attempt: the container's id, and what it will write. Called again after an error that may pass, it takes over
+/// what the calls before it made.
 pub(super) async fn start(daemon: &Connection, launch: &Launch) -> Result<(String, Pieces), Failure> {
-    let id = create(daemon, launch).await?;
-    match run(daemon, launch, &id).await {
-        Ok(pieces) => Ok((id, pieces)),
+    let made = create(daemon, launch).await?;
+    if made.standing != Standing::Created {
+        let pieces = Pieces::logs(&daemon.api, &made.id);
+        return Ok((made.id, pieces));
+    }
+    match run(daemon, launch, &made).await {
+        Ok(pieces) => Ok((made.id, pieces)),
         Err(failure) => {
-            remove(daemon, &id, "could not be started").await.map_err(Failure::Final)?;
+            remove(daemon, &made.id, "could not be started").await.map_err(Failure::Final)?;
             Err(failure)
         }
     }
@@ -83,7 +129,9 @@ async fn vanished(daemon: &Connection, id: &str, which: &str) -> Result<(), Engi
     Ok(())
 }
 
-async fn create(daemon: &Connection, launch: &Launch) -> Result<String, Failure> {
+/// Makes the container, or takes over the one that is this very attempt. After a lost answer the name tells whether it was
+/// made: there is one container of a name at most.
+async fn create(daemon: &Connection, launch: &Launch) -> Result<Made, Failure> {
     let name = launch.trial.name.as_str();
     let mut options = CreateContainerOptionsBuilder::new().name(name);
     if let Some(platform) = &launch.trial.platform {
@@ -91,51 +139,78 @@ async fn create(daemon: &Connection, launch: &Launch) -> Result<String, Failure>
     }
     let options = options.build();
     let body = convert::body(launch, &format!("{}:{}", getuid().as_raw(), getgid().as_raw()));
-    let call = async || daemon.api.create_container(Some(options.clone()), body.clone()).await;
-    let mut answer = call().await;
-    for clash in 0..CLASHES {
-        if !answer.as_ref().is_err_and(is_clash) {
-            break;
-        }
-        if clash > 0 {
-            sleep(LOOK).await;
-        }
-        make_way(daemon, launch).await.map_err(Failure::Final)?;
-        answer = call().await;
-    }
-    match answer {
-        Ok(created) => Ok(created.id),
-        Err(error) if is_lost(&error) => {
-            let created = inspect(daemon, name).await.ok().flatten().filter(|found| is_attempt(found, launch));
-            created.and_then(|found| found.id).ok_or_else(|| Failure::Final(failed(daemon, launch, "create", error)))
-        }
-        Err(error) if status(&error) == Some(404) && message(&error).contains("mage") => {
+    let (mut doubt, mut clashes) = (Doubt::default(), 0);
+    loop {
+        let error = match daemon.api.create_container(Some(options.clone()), body.clone()).await {
+            Ok(created) => return Ok(Made { id: created.id, standing: Standing::Created, is_new: true }),
+            Err(error) => error,
+        };
+        if is_clash(&error) && clashes < CLASHES {
+            if clashes > 0 {
+                sleep(LOOK).await;
+            }
+            clashes += 1;
+            if let Some(made) = make_way(daemon, launch).await.map_err(Failure::Final)? {
+                return Ok(made);
+            }
+        } else if status(&error) == Some(404) && message(&error).contains("mage") {
             let image = launch.trial.image.clone().unwrap_or_default();
-            Err(Failure::Gone(EngineError::Image { image, message: message(&error) }))
+            return Err(Failure::Gone(EngineError::Image { image, message: message(&error) }));
+        } else if !doubt.goes_on(&error).await {
+            return Err(Failure::Final(failed(daemon, launch, "create", error)));
         }
-        Err(error) => Err(Failure::Final(failed(daemon, launch, "create", error))),
     }
 }
 
 /// Joins the further networks, attaches, and starts.
-async fn run(daemon: &Connection, launch: &Launch, id: &str) -> Result<Pieces, Failure> {
+async fn run(daemon: &Connection, launch: &Launch, made: &Made) -> Result<Pieces, Failure> {
     for (network, endpoint) in convert::further_networks(&launch.trial) {
-        let request = NetworkConnectRequest { container: id.to_owned(), endpoint_config: Some(endpoint) };
-        let joined = daemon.api.connect_network(&network, request).await;
-        joined.map_err(|error| {
-            let gone = status(&error) == Some(404);
-            let error = failed(daemon, launch, &format!("join network `{network}` with"), error);
-            if gone { Failure::Gone(error) } else { Failure::Final(error) }
-        })?;
+        let request = NetworkConnectRequest { container: made.id.clone(), endpoint_config: Some(endpoint) };
+        match steady(|| daemon.api.connect_network(&network, request.clone())).await {
+            Err(error) if message(&error).contains("already connected") => {}
+            Err(error) => {
+                let gone = status(&error) == Some(404);
+                let error = failed(daemon, launch, &format!("join network `{network}` with"), error);
+                return Err(if gone { Failure::Gone(error) } else { Failure::Final(error) });
+            }
+            Ok(()) => {}
+        }
     }
-    // Attached before the start, so that not a byte is missed.
-    let attached = Pieces::attach(&daemon.api, id).await;
-    let pieces = attached.map_err(|error| Failure::Final(failed(daemon, launch, "attach to", error)))?;
-    match daemon.api.start_container(id, None::<StartContainerOptions>).await {
-        Ok(()) => Ok(pieces),
-        Err(error) if is_lost(&error) && has_started(daemon, id).await => Ok(pieces),
-        Err(error) if is_about_a_network(&error) => Err(Failure::Gone(failed(daemon, launch, "start", error))),
-        Err(error) => Err(Failure::Final(failed(daemon, launch, "start", error))),
+    // Attached before the start, so that not a byte is missed. Where somebody else may be starting it this could be late.
+    let attached = if made.is_new { Some(steady(|| Pieces::attach(&daemon.api, &made.id)).await) } else { None };
+    let pieces = match attached {
+        Some(Ok(pieces)) => pieces,
+        Some(Err(error)) if !is_uncertain(&error) => {
+            return Err(Failure::Final(failed(daemon, launch, "attach to", error)));
+        }
+        Some(Err(_)) | None => Pieces::logs(&daemon.api, &made.id),
+    };
+    begin(daemon, launch, &made.id).await?;
+    Ok(pieces)
+}
+
+/// Starts the container. It is never asked for a second time unless it is known that the first did nothing: a container
+/// that has ended would run again.
+async fn begin(daemon: &Connection, launch: &Launch, id: &str) -> Result<(), Failure> {
+    let mut doubt = Doubt::default();
+    loop {
+        let Err(error) = daemon.api.start_container(id, None::<StartContainerOptions>).await else { return Ok(()) };
+        if is_about_a_network(&error) {
+            return Err(Failure::Gone(failed(daemon, launch, "start", error)));
+        }
+        loop {
+            if !doubt.goes_on(&error).await {
+                return Err(Failure::Final(failed(daemon, launch, "start", error)));
+            }
+            match inspect(daemon, id).await {
+                Ok(found) if found.as_ref().map(standing).is_some_and(|standing| standing != Standing::Created) => {
+                    return Ok(());
+                }
+                Ok(_) => break,
+                Err(EngineError::Call { .. }) => {}
+                Err(error) => return Err(Failure::Final(error)),
+            }
+        }
     }
 }
 
@@ -145,16 +220,24 @@ fn is_about_a_network(error: &Error) -> bool {
     text.contains("network") && (status(error) == Some(404) || text.contains("is ambiguous"))
 }
 
-/// Takes a finished attempt of the same experiment and trial out of the way; anything else keeps the name.
-async fn make_way(daemon: &Connection, launch: &Launch) -> Result<(), EngineError> {
+/// Takes a finished attempt of the same experiment and trial out of the way; anything else keeps the name. A container that
+/// is this very attempt is the answer: a reply got lost, or the combu that made it.
+async fn make_way(daemon: &Connection, launch: &Launch) -> Result<Option<Made>, EngineError> {
     let name = launch.trial.name.as_str();
-    let Some(found) = inspect(daemon, name).await? else { return Ok(()) };
+    let Some(found) = inspect(daemon, name).await? else { return Ok(None) };
+    if is_attempt(&found, launch) && !is_going(&found) {
+        let standing = standing(&found);
+        return Ok(found.id.map(|id| Made { id, standing, is_new: false }));
+    }
     let running = found.state.as_ref().is_some_and(is_running);
     let config = found.config.unwrap_or_default();
     let labels: HashMap<String, String> = config.labels.unwrap_or_default();
     let refused = |message| Err(EngineError::Refused { message });
     match Holder::of(&labels, config.image.as_deref(), running, launch) {
-        Holder::Finished => remove(daemon, &found.id.unwrap_or_default(), "has finished").await,
+        Holder::Finished => {
+            remove(daemon, &found.id.unwrap_or_default(), "has finished").await?;
+            Ok(None)
+        }
         Holder::Running(run) => refused(format!("trial `{name}` still runs, from run {run}")),
         Holder::Foreign(holder) => {
             refused(format!("the name `{name}` is taken by {holder}: remove that container or rename the trial"))
@@ -171,7 +254,7 @@ async fn inspect(daemon: &Connection, name: &str) -> Result<Option<ContainerInsp
     }
 }
 
-/// Whether a container is this very attempt: then a reply got lost, not the container.
+/// Whether a container is this very attempt.
 fn is_attempt(found: &ContainerInspectResponse, launch: &Launch) -> bool {
     let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
     [label::RUN, label::TRIAL, label::ATTEMPT].iter().all(|key| {
@@ -179,11 +262,21 @@ fn is_attempt(found: &ContainerInspectResponse, launch: &Launch) -> bool {
     })
 }
 
-/// Whether a container runs or has run; asked when the reply to its start got lost.
-async fn has_started(daemon: &Connection, id: &str) -> bool {
-    let state = inspect(daemon, id).await.ok().flatten().and_then(|found| found.state).unwrap_or_default();
+/// Whether a container is being removed.
+fn is_going(found: &ContainerInspectResponse) -> bool {
+    let state = found.state.as_ref();
+    state.is_some_and(|state| state.dead == Some(true) || state.status == Some(ContainerStateStatusEnum::REMOVING))
+}
+
+fn standing(found: &ContainerInspectResponse) -> Standing {
+    let Some(state) = &found.state else { return Standing::Created };
     // Go's zero time stands for never; a failed start has an exit code and no start time.
-    is_running(&state) || state.started_at.is_some_and(|at| !at.is_empty() && !at.starts_with("0001-"))
+    let has_run = state.started_at.as_ref().is_some_and(|at| !at.is_empty() && !at.starts_with("0001-"));
+    match (is_running(state), has_run) {
+        (true, _) => Standing::Running,
+        (false, true) => Standing::Ended,
+        (false, false) => Standing::Created,
+    }
 }
 
 fn is_clash(error: &Error) -> bool {

@@ -12,7 +12,7 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
-use crate::engine::docker::call::{is_lost, status, steady};
+use crate::engine::docker::call::{is_uncertain, is_unreached, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::logs::Pieces;
 use crate::engine::{EngineError, Health, Output};
@@ -175,7 +175,7 @@ fn stop(daemon: &Connection, id: &str, what: &str, error: Error) -> Stop {
     if status(&error) == Some(404) {
         return Stop::Failed(gone(id));
     }
-    let lost = is_lost(&error);
+    let lost = is_uncertain(&error) || is_unreached(&error);
     let error = daemon.failure(format!("{what} container `{id}`"), error);
     if lost { Stop::Lost(error) } else { Stop::Failed(error) }
 }
