@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::live::set::{self, SetArgs};
 use crate::cli::live::why::{self, WhyArgs};
+use crate::cli::resume::{self, ResumeArgs};
 use crate::model::budget::{Load, Reserve};
 use crate::model::name::EngineName;
 use crate::model::options::{Halt, Limit, Options, Parallel, Remove, What, When};
@@ -47,6 +48,12 @@ const AFTER_HELP: &str = "Examples:
 pub(crate) enum Verb {
     /// Run the trials of a spec.
     Run(RunArgs),
+    /// Go on with a run whose combu was killed, or which was ended early.
+    ///
+    /// Trials that run are found again, with their whole output; those that ended meanwhile are taken as they ended; the
+    /// others run. Nothing that succeeded runs again, and nothing is launched twice.
+    #[command(after_help = resume::HELP)]
+    Resume(ResumeArgs),
     /// Stop and remove everything that was started from a spec or script.
     ///
     /// Finds containers, processes and networks by combu's labels, so it also works for names that hold the UUID, after

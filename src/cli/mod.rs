@@ -7,6 +7,7 @@ mod exit;
 mod kill;
 mod live;
 mod plan;
+mod resume;
 mod run;
 mod script;
 mod signals;
@@ -33,6 +34,7 @@ pub fn main() -> ExitCode {
     let file = cli.file.as_deref();
     let ended = match cli.verb {
         Verb::Run(args) => run::main(file, args, cli.detached, &ui),
+        Verb::Resume(args) => resume::main(file, &args, cli.detached, &ui),
         Verb::Kill(args) => kill::main(file, &args, &ui),
         Verb::Plan(args) => plan::main(file, &args, &ui),
         Verb::Set(args) => live::set::main(file, &args, &ui),

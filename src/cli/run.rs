@@ -6,23 +6,24 @@ use std::path::Path;
 use crate::cli::args::{Form, PlanArgs, ProgressMode, RunArgs};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
+use crate::cli::live::control::Control;
 use crate::cli::live::select::select;
 use crate::cli::stage::{Open, Terminal};
 use crate::cli::ui::Ui;
 use crate::cli::{Ending, detach, plan, session, signals, spec_path};
+use crate::model::event::Sink;
 use crate::model::name::RunId;
-use crate::run::observer::observe;
-use crate::run::session::{Start, new_id};
+use crate::model::summary::Summary;
+use crate::run::observer::observe_on;
+use crate::run::session::{Live, Session, Start, new_id};
+use crate::store::RunDir;
 
 pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) -> Result<u8, CliError> {
     if args.dry_run {
         let args = PlanArgs { spec: args.spec, limits: args.limits, output: args.output };
         return plan::main(file, &args, ui);
     }
-    if args.output.is_some() && args.progress.progress == ProgressMode::Json {
-        let error = CliError::new(exit::USAGE, "`--progress json` and `--output json` both print on stdout");
-        return Err(error.hint("the last event says the same as the results"));
-    }
+    check_streams(args.output, args.progress.progress)?;
     let path = spec_path(file, args.spec.spec.as_deref())?;
     if args.detach && !detached {
         return detach::hand_over(&path, ui);
@@ -40,15 +41,49 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     let terminal = Terminal::new(ui, args.progress.progress, &path, detached, session.tokio())?;
     signals::listen(&session, kill_command(&path), ui)?;
     let run = RunId::from(id.as_str());
-    let Open { folder, journal, mut sinks, control } = terminal.open(&planned, &run)?;
-    let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal };
-    let mut live = match session.start(planned, start) {
+    let Open { folder, journal, sinks, control } = terminal.open(&planned, &run)?;
+    let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal, past: None };
+    let live = match session.start(planned, start) {
         Ok(live) => live,
         Err(error) => {
             folder.discard()?;
             return Err(error.into());
         }
     };
+    let summary = Summary::default();
+    follow(&session, &terminal, Following { run, live, folder, sinks, control, summary, detached }, args.output, ui)
+}
+
+/// Refuses two things on one stream.
+pub(crate) fn check_streams(output: Option<Form>, progress: ProgressMode) -> Result<(), CliError> {
+    if output.is_some() && progress == ProgressMode::Json {
+        let error = CliError::new(exit::USAGE, "`--progress json` and `--output json` both print on stdout");
+        return Err(error.hint("the last event says the same as the results"));
+    }
+    Ok(())
+}
+
+/// A run that has started.
+pub(crate) struct Following {
+    pub(crate) run: RunId,
+    pub(crate) live: Live,
+    pub(crate) folder: RunDir,
+    pub(crate) sinks: Vec<Box<dyn Sink>>,
+    pub(crate) control: Control,
+    /// What earlier lives of it told.
+    pub(crate) summary: Summary,
+    pub(crate) detached: bool,
+}
+
+/// Follows a run to its end, reports it, and says with which code combu ends.
+pub(crate) fn follow(
+    session: &Session,
+    terminal: &Terminal,
+    following: Following,
+    output: Option<Form>,
+    ui: &Ui,
+) -> Result<u8, CliError> {
+    let Following { run, mut live, folder, mut sinks, control, summary, detached } = following;
     terminal.listen(&control, &folder, live.commands());
     let seen = if detached {
         // Until here, what is said goes to the foreground half.
@@ -59,13 +94,13 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     if seen.is_err() {
         session.interrupt().fire("the end of its foreground half");
     }
-    let Ok(summary) = observe(&mut live, &mut sinks, |_, _, _| Ok::<(), Infallible>(()));
+    let Ok(summary) = observe_on(summary, &mut live, &mut sinks, |_, _, _| Ok::<(), Infallible>(()));
     session.join();
     drop(control);
     terminal.close(&summary);
     seen?;
     let code = exit::of_summary(&summary);
-    if args.output == Some(Form::Json) {
+    if output == Some(Form::Json) {
         let text = serde_json::to_string_pretty(&summary)
             .map_err(|error| CliError::new(exit::INTERNAL, format!("the results are no JSON: {error}")))?;
         if let Err(error) = ui.result(&text) {

@@ -23,7 +23,7 @@ use crate::plan::Plan;
 use crate::report::{Json, Next, Plain, Progress, summary};
 use crate::run::session::Commands;
 use crate::script::{Opened, Stage};
-use crate::store::{LiveRun, RunDir, RunRecord, StateDir, StoreError};
+use crate::store::{LiveRun, PastRun, RunDir, RunRecord, StateDir, StoreError};
 
 /// How long a combu that is asked to end may take before it is asked again, which kills its trials at once: longer than
 /// the 10 s that a trial may take to stop where it does not say it itself.
@@ -98,14 +98,25 @@ impl Terminal {
             started_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         };
         let folder = self.create(&record)?;
-        let control = Control::default();
-        let journal = match self.state.journal() {
-            Ok(journal) => Box::new(journal),
+        match self.state.journal() {
+            Ok(journal) => Ok(self.set_up(&record, folder, Box::new(journal))),
             Err(error) => {
                 folder.discard()?;
-                return Err(error.into());
+                Err(error.into())
             }
-        };
+        }
+    }
+
+    /// Takes the folder of a run whose process is gone, and makes its sinks.
+    pub(crate) fn reopen(&self, run: &PastRun) -> Result<Open, CliError> {
+        let record = RunRecord { pid: std::process::id(), ..run.record.clone() };
+        let journal = Box::new(self.state.journal()?);
+        let folder = self.state.reopen_run(&record, |live| is_same(live, &record));
+        Ok(self.set_up(&record, folder.map_err(|error| self.refusal(error, &record))?, journal))
+    }
+
+    fn set_up(&self, record: &RunRecord, folder: RunDir, journal: Box<dyn Journal>) -> Open {
+        let control = Control::default();
         let mut sinks: Vec<Box<dyn Sink>> = vec![control.ears()];
         match self.mode {
             ProgressMode::Bar => {
@@ -118,8 +129,8 @@ impl Terminal {
             ProgressMode::None => {}
         }
         let kill = self.kill_command(&record.spec);
-        self.opened.borrow_mut().insert(run.clone(), (folder.path().to_path_buf(), kill));
-        Ok(Open { folder, journal, sinks, control })
+        self.opened.borrow_mut().insert(record.run.clone(), (folder.path().to_path_buf(), kill));
+        Open { folder, journal, sinks, control }
     }
 
     /// Lets other processes reach a run that has started.
@@ -149,15 +160,15 @@ impl Terminal {
 
     /// Makes the run's folder, unless another process runs the same experiment.
     fn create(&self, record: &RunRecord) -> Result<RunDir, CliError> {
-        let is_same = |live: &LiveRun| {
-            let is_own = live.is_here && live.record.pid == record.pid;
-            !is_own && live.record.spec == record.spec && live.record.experiment == record.experiment
-        };
-        self.state.create_run(record, is_same).map_err(|error| match error {
+        self.state.create_run(record, |live| is_same(live, record)).map_err(|error| self.refusal(error, record))
+    }
+
+    fn refusal(&self, error: StoreError, record: &RunRecord) -> CliError {
+        match error {
             StoreError::Refused { .. } => CliError::new(exit::USAGE, error.to_string())
                 .hint(format!("wait for it, or end it with `{}`", self.kill_command(&record.spec))),
             error => error.into(),
-        })
+        }
     }
 
     /// The file as the user wrote it, where that is what the run is known by; a script may have loaded another.
@@ -248,6 +259,12 @@ impl Stage for Terminal {
     fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String> {
         end_live_runs(&self.state, spec, POLITE).map_err(|error| error.message)
     }
+}
+
+/// Whether a live run of another process is of the same experiment.
+fn is_same(live: &LiveRun, record: &RunRecord) -> bool {
+    let is_own = live.is_here && live.record.pid == record.pid;
+    !is_own && live.record.spec == record.spec && live.record.experiment == record.experiment
 }
 
 /// Where a spec or script really lies: what its runs are known by. One that is gone is looked for where it would lie.

@@ -53,6 +53,11 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Returns when both the exit is known and the output is complete. May be dropped and called again.
     async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError>;
 
+    /// How long an ended attempt ran, by the engine's own clock; absent where it cannot say.
+    async fn ran(&self, _handle: &Handle) -> Option<Duration> {
+        None
+    }
+
     /// Asks the attempt to end (SIGTERM, or the image's stop signal) and kills it after `grace`; zero kills at once.
     /// Idempotent: an attempt that has ended, or is unknown, is stopped. `wait` then returns its exit.
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError>;

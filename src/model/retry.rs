@@ -163,6 +163,16 @@ pub struct Repeats {
 }
 
 impl Repeats {
+    /// Counts one more, which is followed by that.
+    pub fn count(&mut self, next: Next) {
+        match next {
+            Next::Nothing => {}
+            Next::AfterFailure => self.failures += 1,
+            Next::AfterLoss => self.losses += 1,
+            Next::WithMemory(_) => self.rungs += 1,
+        }
+    }
+
     /// All of them: what the delay grows with.
     pub fn all(self) -> u32 {
         self.failures + self.losses + self.rungs

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::model::command::Command;
 use crate::model::event::{Early, Event, Fact, Logs};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
@@ -69,6 +70,37 @@ pub enum State {
 }
 
 impl TrialResult {
+    /// Takes one more fact about it into account.
+    fn add(&mut self, at: u64, fact: &Fact) {
+        match fact {
+            Fact::AttemptStarting { attempt, .. } => {
+                self.state = State::Starting;
+                self.attempts = *attempt;
+            }
+            Fact::AttemptStarted { .. } => self.state = State::Running(at),
+            // It has run since it was started, whoever saw that.
+            Fact::AttemptAdopted { .. } if !matches!(self.state, State::Running(_)) => self.state = State::Running(at),
+            Fact::AttemptEnded { outcome, elapsed, logs, .. } => {
+                self.state = State::Waiting;
+                self.failed_before |= outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. });
+                self.elapsed = *elapsed;
+                self.logs.clone_from(logs);
+            }
+            Fact::TrialEnded { outcome, elapsed, attempts, .. } => {
+                self.state = State::Ended(outcome.clone());
+                self.flaky = outcome.is_success() && self.failed_before;
+                self.attempts = *attempts;
+                self.elapsed = *elapsed;
+            }
+            Fact::RetryScheduled { memory: Some(memory), .. } => Arc::make_mut(&mut self.trial).memory = Some(*memory),
+            Fact::TrialReopened { .. } => {
+                self.state = State::Waiting;
+                self.flaky = false;
+            }
+            _ => {}
+        }
+    }
+
     /// How it ended, if it did.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.state {
@@ -111,49 +143,22 @@ impl Summary {
                     self.enter(trial, services.contains(&trial.name));
                 }
             }
+            Fact::RunResumed { .. } => (self.early, self.elapsed) = (None, None),
             Fact::TrialSubmitted { trial } => self.enter(trial, trial.service == Some(true)),
-            Fact::AttemptStarting { trial, attempt, .. } => {
-                let attempt = *attempt;
-                self.change(trial, |result| {
-                    result.state = State::Starting;
-                    result.attempts = attempt;
-                });
+            Fact::CommandTaken { command: Command::Retry { trial } } => {
+                let changed = Arc::new((**trial).clone());
+                self.change(&trial.name, |result| result.trial = changed);
             }
-            Fact::AttemptStarted { trial, .. } => {
-                let at = event.at;
-                self.change(trial, |result| result.state = State::Running(at));
-            }
-            Fact::AttemptEnded { trial, outcome, elapsed, logs, .. } => self.change(trial, |result| {
-                result.state = State::Waiting;
-                result.failed_before |= outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. });
-                result.elapsed = *elapsed;
-                result.logs.clone_from(logs);
-            }),
-            Fact::TrialEnded { trial, outcome, elapsed, attempts } => self.change(trial, |result| {
-                result.state = State::Ended(outcome.clone());
-                result.flaky = outcome.is_success() && result.failed_before;
-                result.attempts = *attempts;
-                result.elapsed = *elapsed;
-            }),
-            Fact::RetryScheduled { trial, memory: Some(memory), .. } => {
-                self.change(trial, |result| Arc::make_mut(&mut result.trial).memory = Some(*memory));
-            }
-            Fact::CommandTaken { command: crate::model::command::Command::Retry { trial } } => {
-                let trial = Arc::new((**trial).clone());
-                self.change(&trial.name.clone(), |result| {
-                    result.trial = trial;
-                });
-            }
-            Fact::TrialReopened { trial } => self.change(trial, |result| {
-                result.state = State::Waiting;
-                result.flaky = false;
-            }),
             Fact::Warned { message } | Fact::CommandRefused { message, .. } => self.warnings.push(message.clone()),
             Fact::RunEnded { early, elapsed } => {
                 self.early.clone_from(early);
                 self.elapsed = Some(*elapsed);
             }
-            _ => {}
+            fact => {
+                if let Some(name) = fact.trial() {
+                    self.change(name, |result| result.add(event.at, fact));
+                }
+            }
         }
     }
 

@@ -75,9 +75,13 @@ impl Board {
                     Running { serial: self.serial, attempt: *attempt, since: None, is_stopping: false, is_slow: false };
                 self.running.insert(trial.clone(), running);
             }
-            Fact::AttemptStarted { trial, .. } => {
+            Fact::RunResumed { parallel, .. } => {
+                self.parallel = *parallel;
+                self.started = event.at;
+            }
+            Fact::AttemptStarted { trial, .. } | Fact::AttemptAdopted { trial, .. } => {
                 if let Some(running) = self.running.get_mut(trial) {
-                    running.since = Some(event.at);
+                    running.since.get_or_insert(event.at);
                 }
             }
             Fact::Slow { trial, .. } => {

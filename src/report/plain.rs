@@ -27,6 +27,11 @@ impl Sink for Plain {
         "the plain report"
     }
 
+    fn recall(&mut self, event: &Event) {
+        let style = self.style;
+        let _told_then = self.tellers.get_or(&event.run, || Teller::new(style)).tell(event);
+    }
+
     fn consume(&mut self, event: &Event) -> io::Result<()> {
         let style = self.style;
         let told = self.tellers.get_or(&event.run, || Teller::new(style)).tell(event);

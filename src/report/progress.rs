@@ -99,6 +99,12 @@ impl Sink for Progress {
         "the progress bars"
     }
 
+    fn recall(&mut self, event: &Event) {
+        let style = self.style;
+        let _told_then = lock(&self.tellers).get_or(&event.run, || Teller::new(style)).tell(event);
+        lock(&self.boards).get_or(&event.run, Board::default).add(event);
+    }
+
     fn consume(&mut self, event: &Event) -> io::Result<()> {
         let style = self.style;
         let told = lock(&self.tellers).get_or(&event.run, || Teller::new(style)).tell(event);
@@ -122,7 +128,7 @@ impl Sink for Progress {
             self.bar.println(told.lines.join("\n"));
         }
         match &event.fact {
-            Fact::RunStarted { .. } => self.show(),
+            Fact::RunStarted { .. } | Fact::RunResumed { .. } => self.show(),
             // The terminal is somebody else's until the run goes on.
             Fact::CommandTaken { command: Command::Suspend { .. } } => self.hide(),
             Fact::CommandTaken { command: Command::Resume { .. } | Command::Cancel { .. } }

@@ -128,6 +128,11 @@ impl Teller {
                 lines.extend(folder.as_ref().map(|folder| self.style.dim(&format!("logs: {}", shown(folder)))));
                 lines
             }
+            Fact::RunResumed { parallel, open } => {
+                (self.is_stopping, self.is_cancelled) = (false, false);
+                let text = format!("{open} of {} left, at most {parallel} at once", counted(self.tally.total, "trial"));
+                self.style.wrap("", &format!("run {} goes on: {text}", event.run), 2)
+            }
             Fact::Preparing { object, state, .. } => {
                 let before = self.prepared.insert(object.clone(), state.clone());
                 // A pull reports hundreds of states: only its start and its end are told.
@@ -136,7 +141,7 @@ impl Teller {
                 }
                 self.line(Tone::Calm, "prepare", object, state)
             }
-            Fact::AttemptStarted { trial, .. } if self.tally.is_service(trial) => {
+            Fact::AttemptStarted { trial, .. } | Fact::AttemptAdopted { trial, .. } if self.tally.is_service(trial) => {
                 self.line(Tone::Good, "up", trial.as_str(), "")
             }
             Fact::Healthy { trial } => self.line(Tone::Good, "healthy", trial.as_str(), ""),

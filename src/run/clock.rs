@@ -12,6 +12,8 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) struct Clock {
     /// Milliseconds since 1970-01-01 UTC at the start.
     started_at: u64,
+    /// What it showed then.
+    lived: Duration,
     started: Instant,
     stands: Arc<watch::Sender<Stands>>,
     /// Attempts that run and are not paused.
@@ -26,11 +28,16 @@ struct Stands {
 }
 
 impl Clock {
-    pub(crate) fn starting_now() -> Self {
+    /// A clock that shows that time now, and goes.
+    pub(crate) fn showing(lived: Duration) -> Self {
+        let started = Instant::now();
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        // Where time is virtual, it runs ahead of the system's, and the lives of a run have to see the same.
+        let ahead = started.into_std().saturating_duration_since(std::time::Instant::now());
         Self {
-            started_at: millis(since),
-            started: Instant::now(),
+            started_at: millis(since + ahead),
+            lived,
+            started,
             stands: Arc::new(watch::Sender::new(Stands::default())),
             awake: Arc::new(watch::Sender::new(0)),
         }
@@ -47,7 +54,7 @@ impl Clock {
     }
 
     fn at(&self, Stands { since, stood }: Stands) -> Duration {
-        since.unwrap_or_else(Instant::now).duration_since(self.started).saturating_sub(stood)
+        since.unwrap_or_else(Instant::now).duration_since(self.started).saturating_sub(stood).saturating_add(self.lived)
     }
 
     /// Whether it stands still.
@@ -172,7 +179,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_clock_that_stood_still_wakes_sleepers_so_much_later() {
-        let (clock, began) = (Clock::starting_now(), Instant::now());
+        let (clock, began) = (Clock::showing(Duration::ZERO), Instant::now());
         let sleeper = tokio::spawn({
             let clock = clock.clone();
             async move {
@@ -194,7 +201,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn stillness_is_reached_when_the_last_attempt_is_paused_and_none_begins() {
-        let clock = Clock::starting_now();
+        let clock = Clock::showing(Duration::ZERO);
         let (first, second) = (Awake::not_yet(clock.clone()), Awake::not_yet(clock.clone()));
         first.begin().await;
         let still = || timeout(seconds(5), clock.stillness().reached());

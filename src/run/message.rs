@@ -43,6 +43,8 @@ pub(crate) enum Message {
 pub(crate) enum Stage {
     /// The engine started it.
     Started(Handle),
+    /// It was started before, and is followed again.
+    Adopted(Handle),
     /// Its healthcheck passed.
     Healthy,
     /// Its healthcheck failed for good, and whether it is being stopped for that.

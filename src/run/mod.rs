@@ -9,6 +9,7 @@ pub mod interrupt;
 mod load;
 mod message;
 pub mod observer;
+pub mod past;
 mod permits;
 mod schedule;
 pub mod session;

@@ -17,9 +17,21 @@ use crate::run::session::{Commands, Live, Notice};
 pub fn observe<E>(
     live: &mut Live,
     sinks: &mut Vec<Box<dyn Sink>>,
+    hook: impl FnMut(&Event, &Summary, &Commands) -> Result<(), E>,
+) -> Result<Summary, E> {
+    observe_on(Summary::default(), live, sinks, hook)
+}
+
+/// Follows a run to its end as [`observe`] does, from what its earlier lives told.
+///
+/// # Errors
+/// As for [`observe`].
+pub fn observe_on<E>(
+    mut summary: Summary,
+    live: &mut Live,
+    sinks: &mut Vec<Box<dyn Sink>>,
     mut hook: impl FnMut(&Event, &Summary, &Commands) -> Result<(), E>,
 ) -> Result<Summary, E> {
-    let mut summary = Summary::default();
     let mut failure = None;
     while let Some(notice) = live.next() {
         match notice {

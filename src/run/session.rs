@@ -16,16 +16,18 @@ use crate::model::capability::Gpu;
 use crate::model::command::Command;
 use crate::model::event::{Event, Journal};
 use crate::model::experiment::Experiment;
+use crate::model::label;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
 use crate::model::trial::Trial;
 use crate::plan::{self, Plan, PlanError};
 use crate::run::clock::Stillness;
-use crate::run::dispatcher::Dispatcher;
+use crate::run::dispatcher::{Again, Dispatcher};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::interrupt::Interrupt;
 use crate::run::message::Request;
+use crate::run::past::Past;
 use crate::run::permits::Permits;
 
 /// How many containers `kill` stops at once: the daemon is no faster with more.
@@ -80,12 +82,14 @@ pub struct Start {
     pub folder: Option<PathBuf>,
     /// What keeps its events.
     pub journal: Box<dyn Journal>,
+    /// What its earlier lives tell, if it had some; its plan is made of that.
+    pub past: Option<Past>,
 }
 
 impl Start {
     /// A run whose events nobody keeps: after a crash, nothing is known of it.
     pub fn unkept(run: RunId, folder: Option<PathBuf>) -> Self {
-        Self { run, folder, journal: Box::new(Unkept) }
+        Self { run, folder, journal: Box::new(Unkept), past: None }
     }
 }
 
@@ -217,8 +221,9 @@ impl Session {
     /// # Errors
     /// When something stands in the way, or an engine fails; nothing was started then.
     pub fn start(&self, plan: Plan, start: Start) -> Result<Live, RunError> {
-        let Start { run, folder, journal } = start;
-        let obstacles = self.survey(&plan)?.obstacles;
+        let Start { run, folder, journal, past } = start;
+        let mut obstacles = self.survey(&plan)?.obstacles;
+        obstacles.retain(|obstacle| !past.as_ref().is_some_and(|past| is_its_own(past, obstacle)));
         if !obstacles.is_empty() {
             return Err(RunError::Obstacles(obstacles));
         }
@@ -226,12 +231,24 @@ impl Session {
         let engines = self.capabilities(trials, plan.experiment.options.gpus.as_deref())?;
         let permits = Permits::new(&engines, &plan.experiment.options);
         let executor = self.executor(&plan, &run, folder);
-        let (live, dispatched) = start_on(self.tokio(), plan, permits, executor, journal);
+        let again = past.map(|past| self.find_again(&plan, past)).transpose()?;
+        let (live, dispatched) = start_on(self.tokio(), plan, permits, executor, journal, again);
         self.shared.interrupt.register(&live);
         let mut runs = self.shared.runs.lock().expect("no code panics while it holds the lock");
         runs.retain(|run| !run.is_finished());
         runs.push(dispatched);
         Ok(live)
+    }
+
+    /// Looks for what an earlier life of a run left on its engines.
+    fn find_again(&self, plan: &Plan, past: Past) -> Result<Again, EngineError> {
+        let selector = Selector { labels: [(label::RUN.to_owned(), past.run.to_string())].into() };
+        let mut found = Vec::new();
+        for name in plan.engines() {
+            let engine = self.engine(name)?;
+            found.extend(self.tokio().block_on(engine.find(&selector))?);
+        }
+        Ok(Again { past, found })
     }
 
     /// Waits until every run of this session has ended and cleaned up.
@@ -295,6 +312,7 @@ pub(crate) fn start_on(
     permits: Permits,
     executor: Executor,
     journal: Box<dyn Journal>,
+    again: Option<Again>,
 ) -> (Live, JoinHandle<()>) {
     // Unbounded, both: a run never waits for a terminal or a script, and people send few commands.
     let (notice_sender, notices) = mpsc::unbounded_channel();
@@ -302,10 +320,22 @@ pub(crate) fn start_on(
     let commands = Commands { sender };
     let (stillness, dispatched) = {
         let _inside = tokio.enter();
-        let dispatcher = Dispatcher::new(&plan, permits, executor, journal, requests, notice_sender);
-        (dispatcher.stillness(), tokio.spawn(dispatcher.run(plan)))
+        let dispatcher = {
+            let past = again.as_ref().map(|again| &again.past);
+            Dispatcher::new(&plan, permits, executor, journal, requests, notice_sender, past)
+        };
+        (dispatcher.stillness(), tokio.spawn(dispatcher.run(plan, again)))
     };
     (Live { tokio: tokio.clone(), notices, commands, stillness }, dispatched)
+}
+
+/// Whether what stands in the way is the run's own: an attempt of an earlier life, or in the way of a trial that has ended.
+fn is_its_own(past: &Past, obstacle: &Obstacle) -> bool {
+    match obstacle {
+        Obstacle::Running { run, .. } => *run == past.run.to_string(),
+        Obstacle::Foreign { trial, .. } => !past.is_open(trial),
+        Obstacle::MissingImage { .. } => false,
+    }
 }
 
 /// The GPUs of an engine's host, or those of them that were named: then what is found only tells their models.

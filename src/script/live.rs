@@ -187,7 +187,7 @@ fn begin(script: &Script, experiment: &Experiment, mut options: Map) -> Answer<S
     let run = RunId::from(script.stage.id().as_str());
     let opened = script.stage.open(&plan, &run).map_err(fault)?;
     let (planned, known) = (plan.trials.clone(), Rc::new(RefCell::new(Known::of(&plan))));
-    let start = Start { run: run.clone(), folder: opened.folder, journal: opened.journal };
+    let start = Start { run: run.clone(), folder: opened.folder, journal: opened.journal, past: None };
     let live = script.session.start(plan, start).map_err(|error| run_fault(&error))?;
     script.stage.started(&run, live.commands());
     Ok(Started { live, sinks: opened.sinks, keep: opened.keep, experiment: experiment.clone(), planned, known, hooks })

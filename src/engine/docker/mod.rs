@@ -132,6 +132,10 @@ impl Engine for Docker {
         wait::wait(&self.daemon, &handle.id, attached, output).await
     }
 
+    async fn ran(&self, handle: &Handle) -> Option<Duration> {
+        survey::ran(&self.daemon, &handle.id).await
+    }
+
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
         let id = &handle.id;
         // A frozen container hears no signal, and not every daemon thaws it by itself.

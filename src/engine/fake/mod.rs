@@ -42,6 +42,7 @@ pub struct Fake {
     starting: AtomicUsize,
     starting_peak: AtomicUsize,
     serial: AtomicU64,
+    launched: Mutex<BTreeMap<(String, u32), usize>>,
 }
 
 impl Default for Fake {
@@ -73,6 +74,7 @@ impl Fake {
             starting: AtomicUsize::new(0),
             starting_peak: AtomicUsize::new(0),
             serial: AtomicU64::new(0),
+            launched: Mutex::default(),
         }
     }
 
@@ -106,6 +108,21 @@ impl Fake {
     /// Most starts that were in flight at once so far.
     pub fn starting_peak(&self) -> usize {
         self.starting_peak.load(Ordering::SeqCst)
+    }
+
+    /// How often each attempt was started so far, by trial and number.
+    pub fn launched(&self) -> BTreeMap<(String, u32), usize> {
+        self.launched.lock().expect("no code panics while it holds the lock").clone()
+    }
+
+    /// The very attempt, if it is there: whoever starts it again lost the answer.
+    fn same(&self, launch: &Launch) -> Option<Handle> {
+        let same = |labels: &BTreeMap<String, String>| {
+            [label::RUN, label::TRIAL, label::ATTEMPT].iter().all(|key| labels.get(*key) == launch.labels.get(*key))
+        };
+        let attempts = self.attempts.lock().expect("no code panics while it holds the lock");
+        let found = attempts.iter().find(|(_, attempt)| same(&attempt.labels));
+        found.map(|(id, _)| Handle { engine: EngineName::Fake, id: id.clone() })
     }
 
     fn scene_of(&self, launch: &Launch) -> Scene {
@@ -177,7 +194,14 @@ impl Engine for Fake {
         if let Some(message) = scene.start_error {
             return Err(EngineError::Refused { message });
         }
+        if let Some(handle) = self.same(launch) {
+            return Ok(handle);
+        }
         self.replace(launch);
+        {
+            let mut launched = self.launched.lock().expect("no code panics while it holds the lock");
+            *launched.entry((launch.trial.name.to_string(), launch.attempt)).or_default() += 1;
+        }
         let id = format!("fake-{}", self.serial.fetch_add(1, Ordering::SeqCst));
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.peak.fetch_max(running, Ordering::SeqCst);

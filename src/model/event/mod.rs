@@ -298,6 +298,31 @@ pub enum Fact {
     },
 }
 
+impl Fact {
+    /// The trial it is about, if it is about one.
+    pub fn trial(&self) -> Option<&Name> {
+        match self {
+            Self::TrialReused { trial, .. }
+            | Self::AttemptStarting { trial, .. }
+            | Self::AttemptStarted { trial, .. }
+            | Self::AttemptAdopted { trial, .. }
+            | Self::Recorded { trial, .. }
+            | Self::Healthy { trial }
+            | Self::Unhealthy { trial }
+            | Self::Slow { trial, .. }
+            | Self::Stopping { trial, .. }
+            | Self::AttemptEnded { trial, .. }
+            | Self::OutputsCollected { trial, .. }
+            | Self::OutputsSent { trial, .. }
+            | Self::RetryScheduled { trial, .. }
+            | Self::TrialEnded { trial, .. }
+            | Self::TrialReopened { trial } => Some(trial),
+            Self::TrialSubmitted { trial } => Some(&trial.name),
+            _ => None,
+        }
+    }
+}
+
 /// Why an attempt is stopped that nobody asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -333,6 +358,9 @@ pub trait Journal: fmt::Debug + Send {
 pub trait Sink {
     /// What messages call it: `progress`.
     fn name(&self) -> &'static str;
+
+    /// Takes an event of an earlier life of the run, which was told then.
+    fn recall(&mut self, _event: &Event) {}
 
     /// Takes one event.
     ///

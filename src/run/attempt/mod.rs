@@ -1,5 +1,6 @@
 //! An attempt: one launch of a trial on its engine, from the preparation to the end. Decides nothing but its timeout.
 
+mod adopted;
 mod progress;
 mod running;
 mod still;
@@ -14,12 +15,14 @@ use crate::engine::{Engine, EngineError, Health, Launch, Output};
 use crate::model::handle::Handle;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::trial::{Healthcheck, Timeout};
-use crate::run::attempt::running::{Cause, Running};
+use crate::run::attempt::running::Running;
 use crate::run::clock::{Awake, Clock};
 use crate::run::executor::Executor;
 use crate::run::message::{End, Message, Stage};
 
+pub(crate) use adopted::{Adopted, Begin};
 pub(crate) use progress::{Phase, Progress};
+pub(crate) use running::Ending;
 
 /// Docker's own grace period between the stop signal and the kill.
 pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(10);
@@ -49,6 +52,7 @@ pub(crate) enum Stop {
 pub(crate) struct Attempt {
     pub(crate) place: usize,
     pub(crate) launch: Launch,
+    pub(crate) begin: Begin,
     /// What probes its health, if anything does.
     pub(crate) health: Option<Healthcheck>,
     /// Whether some trial waits for it to be healthy.
@@ -66,9 +70,24 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// Runs the attempt to its end; the last message is `Stage::Ended`.
-    pub(crate) async fn run(self, executor: Arc<Executor>) {
+    pub(crate) async fn run(mut self, executor: Arc<Executor>) {
+        let (place, messages) = (self.place, self.messages.clone());
+        match std::mem::take(&mut self.begin) {
+            Begin::Launch => {}
+            Begin::Gone(outcome) => {
+                return self.say(Stage::Ended(End { may_retry: true, ..End::bare(outcome) }));
+            }
+            Begin::Adopt(adopted) => {
+                if let Err(error) = self.adopt(&executor, adopted).await {
+                    let _gone = messages.send(Message::Attempt(place, Stage::Ended(End::not_started(&error))));
+                }
+                return;
+            }
+        }
         match self.launch(&executor).await {
-            Ok(Some((engine, handle, output))) => self.follow(&executor, engine.as_ref(), handle, output).await,
+            Ok(Some((engine, handle, output))) => {
+                self.follow(&executor, engine.as_ref(), handle, output, (Duration::ZERO, None)).await;
+            }
             Ok(None) => {
                 let unneeded = *self.stop.borrow() == Some(Stop::Unneeded);
                 let outcome = if unneeded { Outcome::Stopped } else { Outcome::Killed };
@@ -110,9 +129,19 @@ impl Attempt {
     }
 
     /// Follows the started attempt; its end is said before its container is removed.
-    async fn follow(&self, executor: &Executor, engine: &dyn Engine, handle: Handle, mut output: Output) {
+    ///
+    /// One that is adopted had run for some time, and may have been about to end for some reason.
+    async fn follow(
+        &self,
+        executor: &Executor,
+        engine: &dyn Engine,
+        handle: Handle,
+        mut output: Output,
+        (ahead, cause): (Duration, Option<Ending>),
+    ) {
         let started = self.clock.elapsed();
-        let (waited, cause) = Running::new(self, engine, &handle, started).wait(&mut output).await;
+        let running = Running::new(self, engine, &handle, started, ahead);
+        let (waited, cause) = running.wait(&mut output, cause).await;
         self.awake.set(false);
         // What may still run must not be launched a second time.
         let mut may_retry = true;
@@ -121,10 +150,10 @@ impl Attempt {
                 may_retry = self.give_up(engine, &handle).await;
                 Outcome::Lost { message: error.chain() }
             }
-            (Some(Cause::TimedOut), Ok(_)) => Outcome::TimedOut,
-            (Some(Cause::Unhealthy), Ok(_)) => Outcome::Unhealthy,
-            (Some(Cause::Asked(Stop::Killed { .. })), Ok(_)) => Outcome::Killed,
-            (Some(Cause::Asked(Stop::Unneeded)), Ok(_)) => Outcome::Stopped,
+            (Some(Ending::TimedOut), Ok(_)) => Outcome::TimedOut,
+            (Some(Ending::Unhealthy), Ok(_)) => Outcome::Unhealthy,
+            (Some(Ending::Asked(Stop::Killed { .. })), Ok(_)) => Outcome::Killed,
+            (Some(Ending::Asked(Stop::Unneeded)), Ok(_)) => Outcome::Stopped,
             (None, Ok(exit)) => Outcome::of(exit),
         };
         if let Some(error) = output.error() {
@@ -136,7 +165,8 @@ impl Attempt {
         // Counted before others hear of the end and start.
         let removal = remove.then(|| executor.removal());
         let logs = output.logs();
-        let elapsed = self.clock.elapsed().saturating_sub(started);
+        let seen = self.clock.elapsed().saturating_sub(started);
+        let elapsed = self.ran(engine, &handle, seen, ahead).await;
         let (ack, acked) = oneshot::channel();
         let ack = remove.then_some(ack);
         self.say(Stage::Ended(End { outcome, elapsed, logs, may_retry, unreachable: None, kept: !remove, ack }));
@@ -260,7 +290,7 @@ mod tests {
     use tokio::sync::{mpsc, watch};
     use tokio::time::{Instant, sleep};
 
-    use super::{Attempt, Stop};
+    use super::{Attempt, Begin, Stop};
     use crate::engine::Cleaned;
     use crate::engine::fake::{Fake, Scene};
     use crate::engine::{Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Survey};
@@ -414,8 +444,9 @@ mod tests {
         let (messages, mut said) = mpsc::unbounded_channel();
         let (sender, stop) = watch::channel(None);
         let launch = executor.launch(&Arc::new(trial.clone()), 1, Vec::new(), Vec::new());
-        let clock = Clock::starting_now();
+        let clock = Clock::showing(Duration::ZERO);
         let mut attempt = Attempt {
+            begin: Begin::Launch,
             progress: Arc::default(),
             place: 0,
             launch,

@@ -16,11 +16,11 @@ use crate::run::attempt::{Attempt, DEFAULT_GRACE, LAST_TRY, Pauses, Stop};
 use crate::run::message::Stage;
 
 /// How the wait went, and what had made the attempt stop.
-pub(super) type Waited = (Result<Exit, EngineError>, Option<Cause>);
+pub(super) type Waited = (Result<Exit, EngineError>, Option<Ending>);
 
 /// What made an attempt stop.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Cause {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
     Asked(Stop),
     TimedOut,
     Unhealthy,
@@ -33,29 +33,40 @@ pub(super) struct Running<'a> {
     handle: &'a Handle,
     /// On the run's clock.
     started: Duration,
-    cause: Option<Cause>,
+    /// How long it had run before.
+    ahead: Duration,
+    cause: Option<Ending>,
     held: watch::Sender<Held>,
     stopping: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
 }
 
 impl<'a> Running<'a> {
-    pub(super) fn new(attempt: &'a Attempt, engine: &'a dyn Engine, handle: &'a Handle, started: Duration) -> Self {
+    pub(super) fn new(
+        attempt: &'a Attempt,
+        engine: &'a dyn Engine,
+        handle: &'a Handle,
+        started: Duration,
+        ahead: Duration,
+    ) -> Self {
         let (held, stopping) = (watch::Sender::new(Held::default()), Box::pin(pending()));
-        Self { attempt, engine, handle, started, cause: None, held, stopping }
+        Self { attempt, engine, handle, started, ahead, cause: None, held, stopping }
     }
 
     /// Waits for the end, and stops the attempt when it is asked to, takes too long, or is unhealthy. While the run is
-    /// suspended, the attempt stands still, unless it is being stopped.
-    pub(super) async fn wait(mut self, output: &mut Output) -> Waited {
-        let Self { attempt, engine, handle, started, .. } = self;
+    /// suspended, the attempt stands still, unless it is being stopped; `cause` says that it is already.
+    pub(super) async fn wait(mut self, output: &mut Output, cause: Option<Ending>) -> Waited {
+        let Self { attempt, engine, handle, started, ahead, .. } = self;
         let grace = attempt.launch.trial.stop_grace.unwrap_or(DEFAULT_GRACE);
         let mut exit = pin!(attempt.exit(engine, handle, output));
-        let mut timer = pin!(over(attempt, attempt.launch.trial.timeout, started));
-        let mut slow = pin!(over(attempt, attempt.slow, started));
+        let mut timer = pin!(over(attempt, attempt.launch.trial.timeout, started, ahead));
+        let mut slow = pin!(over(attempt, attempt.slow, started, ahead));
         let mut health = pin!(health(attempt, engine, handle, self.held.subscribe()));
         let mut keeper = pin!(keep(attempt, engine, handle, self.held.clone()));
         let mut stop = attempt.stop.clone();
         let (mut seen, mut timed, mut told, mut probed, mut stands) = (None, false, false, false, false);
+        if let Some(cause) = cause {
+            self.end_for(cause, grace);
+        }
         loop {
             // The order matters where things happen together: an end before its reasons, and nothing probes an attempt
             // that is about to stand still.
@@ -71,7 +82,7 @@ impl<'a> Running<'a> {
                     timed = true;
                     if self.cause.is_none() {
                         attempt.say(Stage::TimedOut(limit));
-                        self.end_for(Cause::TimedOut, grace);
+                        self.end_for(Ending::TimedOut, grace);
                     }
                 }
                 limit = &mut slow, if !told => {
@@ -83,7 +94,7 @@ impl<'a> Running<'a> {
                 health = &mut health, if !probed => {
                     probed = true;
                     if attempt.report_health(health) && self.cause.is_none() {
-                        self.end_for(Cause::Unhealthy, grace);
+                        self.end_for(Ending::Unhealthy, grace);
                     }
                 }
                 () = &mut keeper => {}
@@ -96,7 +107,7 @@ impl<'a> Running<'a> {
     /// own fault.
     fn asked(&mut self, asked: Stop, grace: Duration) {
         let cause = match self.cause {
-            None | Some(Cause::Asked(_)) => Cause::Asked(asked),
+            None | Some(Ending::Asked(_)) => Ending::Asked(asked),
             Some(own) => own,
         };
         if asked == (Stop::Killed { at_once: true }) {
@@ -108,7 +119,7 @@ impl<'a> Running<'a> {
     }
 
     /// Ends the attempt. One that stands still goes on first: it could not handle its stop signal.
-    fn end_for(&mut self, cause: Cause, grace: Duration) {
+    fn end_for(&mut self, cause: Ending, grace: Duration) {
         self.cause = Some(cause);
         self.held.send_modify(|held| held.wanted = false);
         let (attempt, engine, handle) = (self.attempt, self.engine, self.handle);
@@ -123,14 +134,14 @@ impl<'a> Running<'a> {
 
 /// Waits until the attempt has run for that long, and says how long that is; for ever, if there is no limit. The median
 /// that the limit may be a share of changes all the while.
-async fn over(attempt: &Attempt, timeout: Option<Timeout>, started: Duration) -> Duration {
+async fn over(attempt: &Attempt, timeout: Option<Timeout>, started: Duration, ahead: Duration) -> Duration {
     let Some(timeout) = timeout else { return pending().await };
     let mut median = attempt.median.clone();
     loop {
         let limit = timeout.limit(*median.borrow_and_update());
         let passed = async {
             match limit {
-                Some(limit) => attempt.clock.sleep_until(started.saturating_add(limit)).await,
+                Some(limit) => attempt.clock.sleep_until(started.saturating_add(limit).saturating_sub(ahead)).await,
                 None => pending().await,
             }
         };

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::model::event::{Cause, Early, Fact};
 use crate::model::outcome::Outcome;
 use crate::model::trial::{Condition, Healthcheck, Timeout};
-use crate::run::attempt::{Attempt, Progress};
+use crate::run::attempt::{Attempt, Begin, Progress};
 use crate::run::clock::Awake;
 use crate::run::dispatcher::keeping::Order;
 use crate::run::dispatcher::{Dispatcher, in_seconds};
@@ -18,7 +18,7 @@ use crate::run::message::{End, Message, Stage};
 use crate::run::schedule::Again;
 
 impl Dispatcher {
-    pub(super) fn launch(&mut self, place: usize) {
+    pub(super) fn launch(&mut self, place: usize, begin: Begin) {
         let entry = self.schedule.entry(place);
         let launch = {
             let (cores, gpus) = entry.given();
@@ -31,13 +31,15 @@ impl Dispatcher {
         let own = entry.trial.timeout.map(Timeout::slow);
         // A service runs as long as it is needed: only its own timeout says what is long.
         let slow = if entry.service { own } else { self.options.slow.or(own) };
-        self.gate.passed(&launch.trial);
-        self.emit(Fact::AttemptStarting {
-            trial: launch.trial.name.clone(),
-            attempt: launch.attempt,
-            cores: launch.cores.clone(),
-            gpus: launch.gpus.clone(),
-        });
+        if matches!(begin, Begin::Launch) {
+            self.gate.passed(&launch.trial);
+            self.emit(Fact::AttemptStarting {
+                trial: launch.trial.name.clone(),
+                attempt: launch.attempt,
+                cores: launch.cores.clone(),
+                gpus: launch.gpus.clone(),
+            });
+        }
         let (sender, stop) = watch::channel(None);
         self.stops.insert(place, sender);
         let progress = Arc::new(Progress::default());
@@ -45,6 +47,7 @@ impl Dispatcher {
         let attempt = Attempt {
             place,
             launch,
+            begin,
             health,
             awaited,
             slow,
@@ -96,6 +99,11 @@ impl Dispatcher {
             Stage::Started(handle) => {
                 self.progress.remove(&place);
                 self.emit(Fact::AttemptStarted { trial, attempt, handle });
+                self.schedule.started(place);
+            }
+            Stage::Adopted(handle) => {
+                self.progress.remove(&place);
+                self.emit(Fact::AttemptAdopted { trial, attempt, handle });
                 self.schedule.started(place);
             }
             Stage::Healthy => {
@@ -153,7 +161,7 @@ impl Dispatcher {
         }
     }
 
-    fn delay(&mut self, place: usize, attempt: u32, delay: Duration) {
+    pub(super) fn delay(&mut self, place: usize, attempt: u32, delay: Duration) {
         if delay.is_zero() {
             return self.schedule.delayed_is_due(place, attempt);
         }

@@ -3,6 +3,7 @@
 //! What may start and what a fact means is decided in `schedule`; here it is only carried out and told.
 
 mod attempts;
+mod beginning;
 mod commands;
 mod ending;
 mod holding;
@@ -23,16 +24,19 @@ use crate::model::event::{Early, Fact, Journal};
 use crate::model::name::Name;
 use crate::model::options::Options;
 use crate::plan::Plan;
-use crate::run::attempt::{Progress, Stop};
+use crate::run::attempt::{Begin, Progress, Stop};
 use crate::run::clock::{Clock, Stillness};
 use crate::run::dispatcher::keeping::Keeping;
 use crate::run::executor::Executor;
-use crate::run::load::{FRESH, Gate, knows_pressure};
+use crate::run::load::{FRESH, Gate};
 use crate::run::message::{Message, Request};
+use crate::run::past::Past;
 use crate::run::permits::Permits;
 use crate::run::schedule::Schedule;
 use crate::run::session::Notice;
 use crate::run::tally::{Median, Tally};
+
+pub(crate) use beginning::Again;
 
 /// One run in progress.
 pub(crate) struct Dispatcher {
@@ -55,6 +59,8 @@ pub(crate) struct Dispatcher {
     requests: mpsc::UnboundedReceiver<Request>,
     notices: mpsc::UnboundedSender<Notice>,
     clock: Clock,
+    /// What it showed at the beginning of this life of the run.
+    lived: Duration,
     tally: Tally,
     median: Median,
     /// The median as the attempts see it.
@@ -78,8 +84,13 @@ impl Dispatcher {
         journal: Box<dyn Journal>,
         requests: mpsc::UnboundedReceiver<Request>,
         notices: mpsc::UnboundedSender<Notice>,
+        past: Option<&Past>,
     ) -> Self {
-        let schedule = Schedule::new(plan, permits);
+        let schedule = match past {
+            Some(past) => Schedule::restored(plan, permits, past),
+            None => Schedule::new(plan, permits),
+        };
+        let lived = past.map(Past::lived).unwrap_or_default();
         let gate = Gate::new(&plan.experiment.options, executor.machine);
         Self {
             schedule,
@@ -97,7 +108,8 @@ impl Dispatcher {
             messages: mpsc::unbounded_channel(),
             requests,
             notices,
-            clock: Clock::starting_now(),
+            clock: Clock::showing(lived),
+            lived,
             tally: Tally::default(),
             median: Median::default(),
             median_now: watch::Sender::new(None),
@@ -117,14 +129,14 @@ impl Dispatcher {
     }
 
     /// Runs the plan to its end; the last notice is `Fact::RunEnded`.
-    pub(crate) async fn run(mut self, plan: Plan) {
-        self.begin(plan);
+    pub(crate) async fn run(mut self, plan: Plan, again: Option<Again>) {
+        self.begin(plan, again);
         loop {
             self.settle();
             while self.may_start()
                 && let Some(place) = self.schedule.next_launch()
             {
-                self.launch(place);
+                self.launch(place, Begin::Launch);
             }
             if self.schedule.has_effects() {
                 continue;
@@ -152,7 +164,7 @@ impl Dispatcher {
                 () = until_instant(self.keeping.again()) => {}
                 () = sleep(FRESH), if self.gate.held().is_some() && self.schedule.has_ready() => {}
                 () = sleep_until(self.gpu_look), if self.schedule.waits_for_strangers().is_some() => self.look_at_gpus(),
-                () = until(&self.clock, self.options.time_budget), if self.early.is_none() && !self.schedule.is_done() => {
+                () = until(&self.clock, self.options.time_budget.map(|budget| budget.saturating_add(self.lived))), if self.early.is_none() && !self.schedule.is_done() => {
                     self.time_is_up();
                 }
             }
@@ -162,28 +174,6 @@ impl Dispatcher {
             while self.looks.try_join_next().is_some() {}
         }
         self.finish().await;
-    }
-
-    fn begin(&mut self, plan: Plan) {
-        let names = plan.trials.iter().zip(&plan.services).filter(|(_, service)| **service);
-        let services = names.map(|(trial, _)| trial.name.clone()).collect();
-        let started = Fact::RunStarted {
-            experiment: plan.experiment.name,
-            trials: plan.trials,
-            services,
-            parallel: self.schedule.permits_mut().most(),
-            seed: self.executor.seed,
-            folder: self.executor.folder.clone(),
-            options: Box::new(self.options.clone()),
-        };
-        self.emit(started);
-        for message in plan.warnings {
-            self.emit(Fact::Warned { message });
-        }
-        if self.options.pressure.is_some() && !knows_pressure() {
-            let message = "this kernel does not tell its pressure: `pressure` holds nothing back".to_owned();
-            self.emit(Fact::Warned { message });
-        }
     }
 
     async fn finish(mut self) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use crate::engine::{EngineError, Selector};
+use crate::engine::{EngineError, Selector, Standing};
 use crate::model::event::Fact;
 use crate::model::label;
 use crate::model::name::{EngineName, Name};
@@ -91,7 +91,7 @@ async fn sweep_on(
     let engine = executor.engine(name).await?;
     for found in engine.find(&selector).await? {
         let attempt = found.attempt().unwrap_or_default();
-        if !found.running && unswept.contains(&(found.trial.clone(), attempt)) {
+        if found.standing != Standing::Running && unswept.contains(&(found.trial.clone(), attempt)) {
             engine.remove(&found.handle).await?;
         }
     }

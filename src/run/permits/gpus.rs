@@ -113,6 +113,14 @@ impl Ledger {
         Some(chosen.into_iter().map(|place| self.devices[place].gpu.id.clone()).collect())
     }
 
+    /// Notes that a trial has them.
+    pub(super) fn claim(&mut self, ids: &[String]) {
+        for device in self.devices.iter_mut().filter(|device| ids.contains(&device.gpu.id)) {
+            device.taken = true;
+            device.gpu.busy = None;
+        }
+    }
+
     pub(super) fn give_back(&mut self, ids: &[String]) {
         for device in &mut self.devices {
             if ids.contains(&device.gpu.id) {

@@ -172,6 +172,12 @@ impl Permits {
         let host = &mut self.hosts[ask.host];
         let gpus = host.gpus.take(&ask.gpus)?;
         let cores = host.take_cores(ask.cores);
+        self.occupy(ask, cpus);
+        Some(Permit { ask: ask.clone(), cpus, cores, gpus })
+    }
+
+    fn occupy(&mut self, ask: &Ask, cpus: u64) {
+        let host = &mut self.hosts[ask.host];
         host.cpus.taken += cpus;
         host.memory.taken += ask.memory;
         host.running += ask.counts();
@@ -179,7 +185,21 @@ impl Permits {
         for (name, amount) in &ask.limits {
             self.limits.entry(name.clone()).or_default().taken += u64::from(*amount);
         }
-        Some(Permit { ask: ask.clone(), cpus, cores, gpus })
+    }
+
+    /// Takes the room that an attempt has already, with those cores and GPUs of its own, whatever that makes of the budget.
+    pub(crate) fn claim(&mut self, ask: Ask, cores: Vec<u32>, gpus: Vec<String>) -> Permit {
+        let cpus = self.cpus_of(&ask);
+        self.occupy(&ask, cpus);
+        let host = &mut self.hosts[ask.host];
+        host.gpus.claim(&gpus);
+        for core in &cores {
+            // A core that is not there any more is nobody's.
+            if let Some(taken) = host.cores.get_mut(*core as usize) {
+                *taken = true;
+            }
+        }
+        Permit { ask, cpus, cores, gpus }
     }
 
     /// Gives back what `take` took.
@@ -188,7 +208,9 @@ impl Permits {
         let host = &mut self.hosts[ask.host];
         host.gpus.give_back(&gpus);
         for core in cores {
-            host.cores[core as usize] = false;
+            if let Some(taken) = host.cores.get_mut(core as usize) {
+                *taken = false;
+            }
         }
         host.cpus.taken -= cpus;
         host.memory.taken -= ask.memory;

@@ -79,7 +79,7 @@ impl Schedule {
 
     /// Reopens ended trials, the stopped services they need, and the trials that were skipped for them alone. First all
     /// of them are waiting again, then each is looked at: none is skipped for one that is about to be reopened.
-    fn reopen(&mut self, places: Vec<usize>) {
+    pub(super) fn reopen(&mut self, places: Vec<usize>) {
         let (mut look, mut reopened) = (places, Vec::new());
         while let Some(place) = look.pop() {
             if !matches!(self.entries[place].phase, Phase::Ended(_)) {

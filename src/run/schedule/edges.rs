@@ -23,6 +23,7 @@ impl Schedule {
         }
         self.entries[place].met = vec![false; waits.len()];
         self.entries[place].waits = waits;
+        self.forget_what_is_met(place);
     }
 
     /// Puts a trial back to waiting and counts anew what it waits for. One that has ended in the meantime, because what it
@@ -32,14 +33,18 @@ impl Schedule {
             return;
         }
         self.entries[place].phase = Phase::Waiting;
-        self.entries[place].unmet = self.entries[place].waits.len();
-        let on_work = self.entries[place].waits.iter().filter(|wait| !self.entries[wait.on].service).count();
-        self.entries[place].unmet_work = on_work;
-        self.entries[place].met.fill(false);
+        self.forget_what_is_met(place);
         for index in 0..self.entries[place].waits.len() {
             self.refresh_wait(place, index);
         }
         self.settle(place);
+    }
+
+    fn forget_what_is_met(&mut self, place: usize) {
+        let on_work = self.entries[place].waits.iter().filter(|wait| !self.entries[wait.on].service).count();
+        let entry = &mut self.entries[place];
+        (entry.unmet, entry.unmet_work) = (entry.waits.len(), on_work);
+        entry.met.fill(false);
     }
 
     /// Looks again at every trial that waits for this one.

@@ -98,15 +98,10 @@ impl Entry {
     /// Notes that another attempt follows the one that ended so.
     pub(super) fn repeat(&mut self, next: Next, outcome: Outcome) -> Again {
         let mut memory = None;
-        match next {
-            Next::Nothing => {}
-            Next::AfterFailure => self.repeats.failures += 1,
-            Next::AfterLoss => self.repeats.losses += 1,
-            Next::WithMemory(more) => {
-                self.repeats.rungs += 1;
-                memory = Some(more);
-                Arc::make_mut(&mut self.trial).memory = memory;
-            }
+        self.repeats.count(next);
+        if let Next::WithMemory(more) = next {
+            memory = Some(more);
+            Arc::make_mut(&mut self.trial).memory = memory;
         }
         self.last = Some(outcome);
         self.phase = Phase::Delayed;

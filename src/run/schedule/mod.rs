@@ -7,6 +7,7 @@
 mod again;
 mod edges;
 mod entry;
+mod restore;
 mod room;
 mod why;
 
@@ -68,6 +69,15 @@ pub(crate) enum Effect {
 
 impl Schedule {
     pub(crate) fn new(plan: &Plan, permits: Permits) -> Self {
+        let mut schedule = Self::unsettled(plan, permits);
+        for place in 0..schedule.len() {
+            schedule.wait_again(place);
+        }
+        schedule
+    }
+
+    /// Every trial is in it, and none was looked at yet.
+    fn unsettled(plan: &Plan, permits: Permits) -> Self {
         let count = plan.trials.len();
         let mut schedule = Self {
             entries: Vec::with_capacity(count),
@@ -91,9 +101,6 @@ impl Schedule {
         }
         for (place, waits) in plan.waits.iter().enumerate() {
             schedule.connect(place, waits.clone());
-        }
-        for place in 0..count {
-            schedule.wait_again(place);
         }
         schedule
     }
@@ -121,6 +128,11 @@ impl Schedule {
     /// Whether the trial ended, and well.
     pub(crate) fn succeeded(&self, place: usize) -> bool {
         matches!(&self.entries[place].phase, Phase::Ended(outcome) if outcome.is_success())
+    }
+
+    /// Whether the trial has ended.
+    pub(crate) fn has_ended(&self, place: usize) -> bool {
+        matches!(self.entries[place].phase, Phase::Ended(_))
     }
 
     /// Whether some trial waits for that of this one.

@@ -365,7 +365,7 @@ async fn a_run_that_is_left_after_its_work_is_done_ends() {
     let plan = planned(&engine, vec![trial("only", "true")], Options::default());
     let permits = Permits::new(&[(EngineName::Fake, plan_host(&engine))].into(), &Options::default());
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    let (mut live, dispatched) = start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept());
+    let (mut live, dispatched) = start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), None);
     // As an interrupt does, which must be able to reach the run for as long as it lives.
     let _kept = live.commands().clone();
     while !matches!(live.recv().await, Some(Notice::Drained(_))) {}

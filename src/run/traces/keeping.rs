@@ -47,7 +47,7 @@ fn start(engine: &Arc<Fake>, plan: Plan, journal: Shaky) -> Live {
     let engines = [(crate::model::name::EngineName::Fake, engine.capabilities().clone())].into();
     let permits = Permits::new(&engines, &plan.experiment.options);
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    start_on(&Tokio::current(), plan, permits, executor, Box::new(journal)).0
+    start_on(&Tokio::current(), plan, permits, executor, Box::new(journal), None).0
 }
 
 async fn left(engine: &Fake) -> usize {

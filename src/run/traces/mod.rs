@@ -1,6 +1,7 @@
 //! Traces of whole runs on the fake engine, in virtual time.
 
 mod again;
+mod crashes;
 mod keeping;
 mod random;
 mod retries;
@@ -62,7 +63,7 @@ pub(super) fn start(engine: &Arc<Fake>, trials: Vec<Trial>, options: Options) ->
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
     let permits = Permits::new(&engines, &plan.experiment.options);
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept()).0
+    start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), None).0
 }
 
 /// Follows a run to its end; `react` sees every event and may send commands.
@@ -99,6 +100,8 @@ fn line(fact: &Fact) -> Option<String> {
         }
         Fact::Slow { trial, elapsed } => format!("{trial} slow after {}s", elapsed.as_secs_f64()),
         Fact::TrialEnded { trial, outcome, .. } => format!("{trial} {outcome}"),
+        Fact::RunResumed { open, .. } => format!("goes on with {open}"),
+        Fact::AttemptAdopted { trial, attempt, .. } => format!("{trial} found again, attempt {attempt}"),
         Fact::CommandTaken { command } => format!("taken: {command}"),
         Fact::HeldBack { because } => format!("held back: {because}"),
         Fact::Released { elapsed } => format!("released after {}s", elapsed.as_secs_f64()),

@@ -1,0 +1,109 @@
+//! `combu resume`.
+
+use std::path::Path;
+
+use clap::Args;
+
+use crate::cli::args::{Form, LimitArgs, ProgressArgs};
+use crate::cli::error::{CliError, kill_command};
+use crate::cli::exit;
+use crate::cli::live::runs;
+use crate::cli::run::{Following, check_streams, follow};
+use crate::cli::stage::{Open, Terminal};
+use crate::cli::ui::Ui;
+use crate::cli::{Ending, detach, session, signals};
+use crate::model::summary::Summary;
+use crate::run::past::Past;
+use crate::run::session::Start;
+use crate::store::PastRun;
+
+/// What stands below its options.
+pub(crate) const HELP: &str = "Examples:
+  combu resume                     go on with the last run that is not finished
+  combu resume k3jd -j 2           with another run, and two trials at once
+  combu -f sweep.jsonnet resume    with the last one of that spec";
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The run: the beginning of its id, or `last`. Default: the last one in this project (with `-f FILE`, of that spec)
+    /// that is not finished.
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+
+    #[command(flatten)]
+    progress: ProgressArgs,
+
+    /// Return once the run is handed to a combu in the background, which survives the terminal.
+    #[arg(short = 'd', long, conflicts_with = "output")]
+    detach: bool,
+
+    /// Print the results on stdout in this form.
+    #[arg(short = 'o', long, value_name = "FORM")]
+    output: Option<Form>,
+}
+
+pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &Ui) -> Result<u8, CliError> {
+    check_streams(args.output, args.progress.progress)?;
+    if args.limits.engine.is_some() || args.limits.seed.is_some() {
+        let error = CliError::new(exit::USAGE, "a run goes on with the engine and the seed that it began with");
+        return Err(error.hint("leave `--engine` and `--seed` out"));
+    }
+    let (run, past) = choose(file, args.run.as_deref(), ui)?;
+    let record = &run.record;
+    if args.detach && !detached {
+        return detach::hand_over(&record.spec, ui);
+    }
+    if detached {
+        detach::leave_terminal()?;
+    }
+    let session = session()?;
+    let _ending = Ending(session.clone());
+    let experiment = past.experiment(record.spec.clone(), record.id.clone());
+    let planned = session.plan(experiment, args.limits.options())?;
+    let terminal = Terminal::new(ui, args.progress.progress, &record.spec, detached, session.tokio())?;
+    signals::listen(&session, kill_command(&record.spec), ui)?;
+    let Open { folder, journal, mut sinks, control } = terminal.reopen(&run)?;
+    // Read again now that nobody else can go on with it.
+    let events = run.events()?;
+    let past = Past::of(&events).unwrap_or(past);
+    let mut summary = Summary::default();
+    for event in &events {
+        summary.add(event);
+        sinks.iter_mut().for_each(|sink| sink.recall(event));
+    }
+    let id = record.run.clone();
+    let start = Start { run: id.clone(), folder: Some(folder.path().to_path_buf()), journal, past: Some(past) };
+    let live = session.start(planned, start)?;
+    let following = Following { run: id, live, folder, sinks, control, summary, detached };
+    follow(&session, &terminal, following, args.output, ui)
+}
+
+/// The run that is meant, with its past.
+fn choose(file: Option<&Path>, named: Option<&str>, ui: &Ui) -> Result<(PastRun, Past), CliError> {
+    let runs = runs(file, named, ui)?;
+    let is_live = |run: &PastRun| runs.live.iter().any(|live| live.record.run == run.record.run);
+    if runs.past.is_empty() {
+        return Err(CliError::new(exit::NOTHING, format!("no run{} is recorded", runs.asked))
+            .hint("it is looked for in the project of the working folder: `.combu/` there, or above"));
+    }
+    if let (Some(_), [one]) = (named, &runs.past[..])
+        && is_live(one)
+    {
+        let message = format!("run {} is alive: another combu runs it", one.record.run);
+        return Err(CliError::new(exit::USAGE, message).hint("`combu kill` ends it, and then it can be resumed"));
+    }
+    for run in runs.past.iter().filter(|run| !is_live(run)) {
+        // A run that could not be started has no events.
+        if let Some(past) = Past::of(&run.events()?).filter(|past| past.open() > 0 || !past.has_ended()) {
+            return Ok((run.clone(), past));
+        }
+    }
+    let message = match &runs.past[..] {
+        [one] => format!("run {} has ended, and every trial of it", one.record.run),
+        all => format!("none of {} runs{} is unfinished", all.len(), runs.asked),
+    };
+    Err(CliError::new(exit::NOTHING, message))
+}

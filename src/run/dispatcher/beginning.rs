@@ -1,0 +1,137 @@
+//! Beginnings: of a run that is new, and of another life of one that an earlier process left.
+//!
+//! In another life, what was begun is looked for on the engines: attempts that run or have ended there are adopted, those
+//! that were never started are launched under the same number, and those that are gone were lost.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::engine::{Found, Standing};
+use crate::model::event::{Cause, Fact};
+use crate::model::outcome::Outcome;
+use crate::plan::Plan;
+use crate::run::attempt::{Adopted, Begin, Ending, Stop};
+use crate::run::dispatcher::Dispatcher;
+use crate::run::load::knows_pressure;
+use crate::run::past::{Active, Past, PastTrial, Was};
+
+/// What another life of a run begins with.
+#[derive(Debug)]
+pub(crate) struct Again {
+    pub(crate) past: Past,
+    /// What carries the run's label on its engines.
+    pub(crate) found: Vec<Found>,
+}
+
+impl Dispatcher {
+    pub(super) fn begin(&mut self, plan: Plan, again: Option<Again>) {
+        match again {
+            None => self.begin_anew(plan),
+            Some(again) => self.begin_again(&plan, again),
+        }
+        if self.options.pressure.is_some() && !knows_pressure() {
+            let message = "this kernel does not tell its pressure: `pressure` holds nothing back".to_owned();
+            self.emit(Fact::Warned { message });
+        }
+    }
+
+    fn begin_anew(&mut self, plan: Plan) {
+        let names = plan.trials.iter().zip(&plan.services).filter(|(_, service)| **service);
+        let services = names.map(|(trial, _)| trial.name.clone()).collect();
+        let parallel = self.schedule.permits_mut().most();
+        self.emit(Fact::RunStarted {
+            experiment: plan.experiment.name,
+            trials: plan.trials,
+            services,
+            parallel,
+            seed: self.executor.seed,
+            folder: self.executor.folder.clone(),
+            options: Box::new(self.options.clone()),
+        });
+        for message in plan.warnings {
+            self.emit(Fact::Warned { message });
+        }
+    }
+
+    fn begin_again(&mut self, plan: &Plan, again: Again) {
+        let Again { past, found } = again;
+        for change in &past.changes {
+            // It was taken before; GPUs that are gone since are the plan's concern.
+            let _refused = self.schedule.permits_mut().set(change);
+            self.gate.set(change);
+        }
+        let parallel = self.schedule.permits_mut().most();
+        self.emit(Fact::RunResumed { parallel, open: past.open() });
+        let mut standing: HashMap<_, _> =
+            found.into_iter().filter_map(|found| Some(((found.trial.clone(), found.attempt()?), found))).collect();
+        for (place, trial) in plan.trials.iter().enumerate() {
+            let Some(was) = past.get(&trial.name) else { continue };
+            match &was.was {
+                Was::Ended(outcome) => self.count(place, outcome),
+                Was::Delayed { due } => {
+                    let delay = Duration::from_millis(due.saturating_sub(self.clock.on_the_wall()));
+                    self.delay(place, was.attempts, delay);
+                }
+                Was::Active(active) => {
+                    let found = standing.remove(&(trial.name.clone(), was.attempts));
+                    let begin = self.find_again(place, &past, was, active, found);
+                    self.launch(place, begin);
+                }
+                Was::Open => {}
+            }
+        }
+        // Ended attempts that were not removed any more.
+        let kept = past.kept();
+        let left = standing.into_values().filter(|found| found.standing != Standing::Running);
+        let left = left.filter_map(|found| Some((found.trial.clone(), found.attempt()?)));
+        self.unswept.extend(left.filter(|attempt| !kept.contains(attempt)));
+    }
+
+    /// How an attempt that was active goes on.
+    fn find_again(&self, place: usize, past: &Past, was: &PastTrial, active: &Active, found: Option<Found>) -> Begin {
+        let awaited = self.schedule.is_awaited(place, crate::model::trial::Condition::Healthy);
+        let killed = was.killed || past.was_stopped();
+        let cause = match active.cause {
+            Some(Cause::TimedOut) => Some(Ending::TimedOut),
+            None if was.unhealthy && awaited => Some(Ending::Unhealthy),
+            _ if killed => Some(Ending::Asked(Stop::Killed { at_once: false })),
+            Some(Cause::Unneeded) => Some(Ending::Asked(Stop::Unneeded)),
+            None => None,
+        };
+        match found {
+            Some(found) if found.standing != Standing::Created => {
+                let since = active.started.as_ref().map(|(_, since)| *since);
+                let ran = since.map(|since| Duration::from_millis(self.clock.on_the_wall().saturating_sub(since)));
+                Begin::Adopt(Adopted {
+                    handle: found.handle,
+                    ahead: ran.unwrap_or_default(),
+                    cause,
+                    paused: past.suspended,
+                    healthy: was.healthy,
+                })
+            }
+            _ if cause == Some(Ending::Asked(Stop::Unneeded)) => Begin::Gone(Outcome::Stopped),
+            _ if matches!(cause, Some(Ending::Asked(_))) => Begin::Gone(Outcome::Killed),
+            None if active.started.is_some() => {
+                let message = "it was gone when combu came back".to_owned();
+                Begin::Gone(Outcome::Lost { message })
+            }
+            _ => Begin::Launch,
+        }
+    }
+
+    /// Counts an end of an earlier life.
+    fn count(&mut self, place: usize, outcome: &Outcome) {
+        let entry = self.schedule.entry(place);
+        if entry.service || !self.schedule.has_ended(place) {
+            return;
+        }
+        if outcome.is_success() || outcome.is_failure() {
+            self.tally.add(place, outcome.is_success());
+        }
+        if *outcome == Outcome::Succeeded {
+            self.median.add(entry.elapsed);
+            self.median_now.send_replace(self.median.get());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Restoring: the schedule of a run as its last life left it.
+
+use crate::model::event::Cause;
+use crate::plan::Plan;
+use crate::run::past::{Active, Past, Was};
+use crate::run::permits::Permits;
+use crate::run::schedule::Schedule;
+use crate::run::schedule::entry::Phase;
+
+impl Schedule {
+    /// The schedule of a plan that was made again from a run's past. What ended only because the run was ended early waits
+    /// again, and what is being stopped for that will.
+    pub(crate) fn restored(plan: &Plan, permits: Permits, past: &Past) -> Self {
+        let mut schedule = Self::unsettled(plan, permits);
+        for place in 0..schedule.len() {
+            schedule.recall(place, past);
+        }
+        let is_waiting = |schedule: &Self, place: usize| matches!(schedule.entries[place].phase, Phase::Waiting);
+        let waiting: Vec<_> = (0..schedule.len()).filter(|place| is_waiting(&schedule, *place)).collect();
+        let known = |place: usize| past.get(&plan.trials[place].name);
+        let again = (0..schedule.len()).filter(|place| known(*place).is_some_and(|trial| past.reopens(trial)));
+        schedule.reopen(again.collect());
+        for place in waiting {
+            if is_waiting(&schedule, place) {
+                schedule.wait_again(place);
+            }
+            let delayed = known(place).is_some_and(|trial| matches!(trial.was, Was::Delayed { .. }));
+            if delayed && matches!(schedule.entries[place].phase, Phase::Waiting | Phase::Ready) {
+                schedule.delay(place);
+            }
+        }
+        for place in 0..schedule.len() {
+            schedule.stop_if_unneeded(place);
+        }
+        schedule
+    }
+
+    /// Puts a trial where it was.
+    fn recall(&mut self, place: usize, past: &Past) {
+        let Some(trial) = past.get(&self.entries[place].trial.name) else { return };
+        let entry = &mut self.entries[place];
+        (entry.attempts, entry.elapsed) = (trial.attempts, trial.elapsed);
+        (entry.repeats, entry.last) = (trial.repeats, trial.last.clone());
+        match &trial.was {
+            Was::Open | Was::Delayed { .. } => {}
+            Was::Active(active) => {
+                (entry.healthy, entry.unhealthy) = (trial.healthy, trial.unhealthy);
+                // One that timed out had its end coming, whoever asked for it as well.
+                let timed_out = active.cause == Some(Cause::TimedOut);
+                let stopped = past.was_stopped() && !timed_out;
+                let stopping = trial.killed || stopped || active.cause == Some(Cause::Unneeded);
+                entry.phase = Phase::Active { started: active.started.is_some(), stopping };
+                entry.again = stopped && !trial.killed;
+                entry.demanded = entry.service;
+                self.claim(place, active);
+            }
+            Was::Ended(outcome) => {
+                entry.phase = Phase::Ended(outcome.clone());
+                (entry.healthy, entry.unhealthy) = (trial.healthy, trial.unhealthy);
+                let service = entry.service;
+                self.open -= 1;
+                self.open_work -= usize::from(!service);
+                for index in 0..self.entries[place].waits.len() {
+                    let on = self.entries[place].waits[index].on;
+                    self.entries[on].users -= 1;
+                }
+            }
+        }
+    }
+
+    fn claim(&mut self, place: usize, active: &Active) {
+        let ask = self.ask(place);
+        let permit = self.permits.claim(ask, active.cores.clone(), active.gpus.clone());
+        self.entries[place].permit = Some(permit);
+    }
+
+    /// A trial that waits for its next attempt, until `delayed_is_due`.
+    fn delay(&mut self, place: usize) {
+        let turn = self.entries[place].turn(place);
+        self.leave_line(place);
+        self.candidates.remove(&turn);
+        self.entries[place].phase = Phase::Delayed;
+    }
+}

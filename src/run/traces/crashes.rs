@@ -1,0 +1,339 @@
+//! Traces of runs whose process dies again and again: whoever goes on finds everything that was begun.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use insta::assert_snapshot;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use tokio::runtime::Handle as Tokio;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::engine::fake::{Fake, Scene};
+use crate::engine::{Engine, Selector};
+use crate::model::command::Command;
+use crate::model::event::{Event, Fact, Journal};
+use crate::model::name::{EngineName, RunId};
+use crate::model::options::{Options, Parallel};
+use crate::model::outcome::{Exit, Outcome};
+use crate::model::retry::Retries;
+use crate::model::summary::Summary;
+use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
+use crate::plan::{self, Plan};
+use crate::run::dispatcher::Again;
+use crate::run::engines::Engines;
+use crate::run::executor::Executor;
+use crate::run::past::Past;
+use crate::run::permits::Permits;
+use crate::run::session::{Live, Notice, start_on};
+use crate::run::traces::{after, follow, planned, seconds, trial};
+
+/// How many small experiments, each from its own seed.
+const EXPERIMENTS: u64 = 300;
+
+/// A journal in memory, which outlives those who write to it.
+#[derive(Debug, Clone, Default)]
+struct Memory(Arc<Mutex<Vec<Event>>>);
+
+impl Memory {
+    fn events(&self) -> Vec<Event> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Journal for Memory {
+    fn keep(&mut self, events: &[Event]) -> io::Result<()> {
+        self.0.lock().unwrap().extend_from_slice(events);
+        Ok(())
+    }
+}
+
+/// What a process that dies leaves: the engine, and what was kept.
+struct World {
+    engine: Arc<Fake>,
+    journal: Memory,
+    first: Plan,
+}
+
+impl World {
+    fn new(engine: Fake, trials: Vec<Trial>, options: Options) -> Self {
+        let first = planned(&engine, trials, options);
+        Self { engine: Arc::new(engine), journal: Memory::default(), first }
+    }
+
+    /// Begins the run, or goes on with it.
+    async fn live(&self) -> (Live, JoinHandle<()>) {
+        let capabilities = [(EngineName::Fake, self.engine.capabilities().clone())].into();
+        let past = Past::of(&self.journal.events());
+        let plan = match &past {
+            None => self.first.clone(),
+            Some(past) => {
+                let experiment = past.experiment("/exp.jsonnet".into(), "id".to_owned());
+                plan::build(experiment, Options::default(), &capabilities).unwrap()
+            }
+        };
+        let again = match past {
+            None => None,
+            Some(past) => Some(Again { past, found: self.engine.find(&Selector::default()).await.unwrap() }),
+        };
+        let permits = Permits::new(&capabilities, &plan.experiment.options);
+        let engines = Engines::with(self.engine.clone());
+        let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, engines);
+        start_on(&Tokio::current(), plan, permits, executor, Box::new(self.journal.clone()), again)
+    }
+
+    /// Lives until that many notices came, and then for so long; true when the run came to its end before.
+    async fn live_and_die(&self, notices: usize, then: f64) -> bool {
+        let (mut live, dispatched) = self.live().await;
+        for _ in 0..notices {
+            match live.recv().await {
+                Some(Notice::Drained(seen)) => live.commands().send(Command::Close { seen }),
+                Some(Notice::Event(_)) => {}
+                None => return true,
+            }
+        }
+        sleep(seconds(then)).await;
+        dispatched.abort();
+        drop(dispatched.await);
+        false
+    }
+
+    /// Lives to the end of the run.
+    async fn live_on(&self) -> String {
+        let (live, _dispatched) = self.live().await;
+        follow(live, |_, _| {}).await.0
+    }
+
+    fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        self.journal.events().iter().for_each(|event| summary.add(event));
+        summary
+    }
+
+    async fn left(&self) -> usize {
+        self.engine.find(&Selector::default()).await.unwrap().len()
+    }
+
+    /// Each trial has one end that counts, and no attempt was launched twice.
+    fn check(&self, seed: u64) {
+        let mut ends: HashMap<String, i64> = HashMap::new();
+        for event in self.journal.events() {
+            match event.fact {
+                Fact::TrialEnded { trial, .. } => *ends.entry(trial.to_string()).or_default() += 1,
+                Fact::TrialReopened { trial } => *ends.entry(trial.to_string()).or_default() -= 1,
+                _ => {}
+            }
+        }
+        assert_eq!(ends.len(), self.first.trials.len(), "seed {seed}");
+        assert!(ends.values().all(|count| *count == 1), "seed {seed}: {ends:?}");
+        for (attempt, launches) in self.engine.launched() {
+            assert_eq!(launches, 1, "seed {seed}: {attempt:?} was launched again");
+        }
+    }
+}
+
+/// How each trial ended, and after how many attempts.
+fn ends(summary: &Summary) -> BTreeMap<String, String> {
+    let ends = summary.results.iter().map(|result| {
+        // Which of two broken prerequisites a trial was skipped for depends on when it was looked at.
+        let outcome = result.outcome().map_or("open", Outcome::status);
+        // Whether a service was needed yet depends on it as well.
+        let attempts = if result.service { String::new() } else { format!(" after {}", result.attempts) };
+        (result.trial.name.to_string(), format!("{outcome}{attempts}"))
+    });
+    ends.collect()
+}
+
+/// Trials with services, healthchecks, retries and dependencies, whose ends do not depend on when they run.
+fn experiment(random: &mut Xoshiro256PlusPlus) -> (Fake, Vec<Trial>) {
+    let mut fake = Fake::new(4.0).starts(seconds(random.random_range(0.0..0.5)), 3);
+    let mut trials: Vec<Trial> = Vec::new();
+    for place in 0..random.random_range(2..=20) {
+        let (name, service) = (format!("t{place}"), random.random_bool(0.2));
+        let mut next = Trial { service: Some(service), ..trial(&name, "true") };
+        let mut run_for = || seconds(if service { 1e6 } else { random.random_range(0.0..20.0) });
+        let mut scenes = vec![
+            Scene { run_for: run_for(), healthy_after: Some(seconds(1.0)), ..Scene::default() },
+            Scene { run_for: run_for(), exit: Exit::Code(3), ..Scene::default() },
+            Scene { run_for: run_for(), exit: Exit::Oom, ..Scene::default() },
+        ];
+        if !service {
+            let first = random.random_range(0..3);
+            scenes.rotate_left(first);
+            next.memory = random.random_bool(0.5).then_some(1 << 30);
+            next.retries = random.random_bool(0.7).then(|| Retries {
+                delay: seconds(random.random_range(0.0..5.0)),
+                memory_factor: next.memory.map(|_| 2.0),
+                ..Retries::count(random.random_range(0..3))
+            });
+        } else {
+            scenes.truncate(1);
+        }
+        if random.random_bool(0.3) {
+            let (interval, test) = (Some(seconds(1.0)), vec!["CMD".to_owned(), "true".to_owned()]);
+            next.healthcheck =
+                Some(Healthcheck { test, interval, timeout: None, retries: Some(9), start_period: None });
+        }
+        for on in trials.iter().filter(|_| random.random_bool(0.2)) {
+            let condition = match (on.service, &on.healthcheck) {
+                (Some(true), Some(_)) => Condition::Healthy,
+                (Some(true), None) => Condition::Started,
+                _ => Condition::Completed,
+            };
+            next.depends.push(Dependency { trial: on.name.clone(), condition: Some(condition) });
+        }
+        fake = fake.scene(&name, scenes);
+        trials.push(next);
+    }
+    (fake, trials)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_dies_anywhere_ends_as_if_it_had_not() {
+    let mut deaths = 0;
+    for seed in 0..EXPERIMENTS {
+        let options = || Options { parallel: Some(Parallel::Count(3)), ..Options::default() };
+        let of_seed = || experiment(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
+        let (engine, trials) = of_seed();
+        let whole = World::new(engine, trials, options());
+        whole.live_on().await;
+        let (engine, trials) = of_seed();
+        let broken = World::new(engine, trials, options());
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed + 1_000_000);
+        while !broken.live_and_die(random.random_range(0..25), random.random_range(0.0..3.0)).await {
+            deaths += 1;
+        }
+        assert_eq!(ends(&broken.summary()), ends(&whole.summary()), "seed {seed}");
+        assert_eq!(broken.left().await, whole.left().await, "seed {seed}");
+        broken.check(seed);
+    }
+    assert!(deaths > 1_000, "only {deaths} deaths");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_trials_survive_hundreds_of_deaths() {
+    let count = 10_000;
+    let trials = (0..count).map(|place| {
+        let cmd = format!("sleep {}", 1 + place % 7);
+        Trial { retries: Some(Retries::count(2)), ..trial(&format!("t{place}"), &cmd) }
+    });
+    let mut engine = Fake::new(4.0);
+    for place in (0..count).step_by(10) {
+        let (fails, works) = (Scene { exit: Exit::Code(1), ..Scene::default() }, Scene::default());
+        engine = engine.scene(&format!("t{place}"), [fails, works]);
+    }
+    let options = Options { parallel: Some(Parallel::Count(100)), ..Options::default() };
+    let world = World::new(engine, trials.collect(), options);
+    let (mut deaths, mut random) = (0, Xoshiro256PlusPlus::seed_from_u64(7));
+    while !world.live_and_die(random.random_range(0..450), random.random_range(0.0..1.0)).await {
+        deaths += 1;
+    }
+    world.check(7);
+    let counts = world.summary().counts();
+    assert_eq!((counts.succeeded, counts.flaky), (10_000, 1_000));
+    assert_eq!(world.left().await, 0);
+    assert!(deaths >= 200, "only {deaths} deaths");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ctrl_c_ended_runs_when_the_run_goes_on() {
+    let trials = vec![
+        trial("done", "sleep 1"),
+        trial("long", "sleep 30"),
+        after(trial("next", "sleep 1"), "long", Some(Condition::Completed)),
+    ];
+    let world = World::new(Fake::default(), trials, Options::default());
+    let (live, _dispatched) = world.live().await;
+    let (lines, _) = follow(live, |event, commands| {
+        if matches!(&event.fact, Fact::TrialEnded { trial, .. } if trial.as_str() == "done") {
+            commands.send(Command::Cancel { by: "SIGINT".to_owned() });
+        }
+    })
+    .await;
+    assert_snapshot!(lines, @r#"
+    0.00  done started
+    0.00  long started
+    1.00  done succeeded
+    1.00  taken: stop (by SIGINT)
+    1.00  next skipped because the run was stopped by SIGINT
+    1.00  long killed
+    1.00  end: Cancelled("SIGINT")
+    "#);
+    assert_snapshot!(world.live_on().await, @"
+     0.00  goes on with 2
+     0.00  next waits again
+     0.00  long waits again
+     0.00  long started, attempt 2
+    30.00  long succeeded
+    30.00  next started
+    31.00  next succeeded
+    31.00  end
+    ");
+    world.check(0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_being_stopped_is_judged_by_why() {
+    let stubborn = |name: &str, seconds: u32| trial(name, &format!("stubborn; sleep {seconds}"));
+    let late = Trial { timeout: Some(Timeout::After(seconds(2.0))), ..stubborn("late", 100) };
+    let world = World::new(Fake::default(), vec![late, stubborn("other", 60)], Options::default());
+    let (mut live, dispatched) = world.live().await;
+    while let Some(notice) = live.recv().await {
+        match notice {
+            Notice::Event(Event { fact: Fact::Stopping { .. }, .. }) => {
+                live.commands().send(Command::Cancel { by: "SIGTERM".to_owned() });
+            }
+            Notice::Event(Event { fact: Fact::CommandTaken { .. }, .. }) => break,
+            _ => {}
+        }
+    }
+    dispatched.abort();
+    drop(dispatched.await);
+    sleep(seconds(5.0)).await;
+    assert_snapshot!(world.live_on().await, @"
+     0.00  goes on with 2
+     0.00  late found again, attempt 1
+     0.00  other found again, attempt 1
+     5.00  late timed out
+     5.00  other started, attempt 2
+    65.00  other succeeded
+    65.00  end
+    ");
+    world.check(0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_counts_from_the_start_and_not_from_the_new_life() {
+    let slow = Trial { timeout: Some(Timeout::After(seconds(100.0))), ..trial("slow", "sleep 300") };
+    let world = World::new(Fake::default(), vec![slow, trial("quick", "sleep 5")], Options::default());
+    assert!(!world.live_and_die(6, 1.0).await);
+    sleep(seconds(60.0)).await;
+    assert_snapshot!(world.live_on().await, @"
+     0.00  goes on with 1
+     0.00  slow found again, attempt 1
+     9.00  slow slow after 75s
+    34.00  slow stopping: it ran longer than its timeout (100s)
+    34.00  slow timed out
+    34.00  end
+    ");
+    assert_eq!(world.summary().results[0].elapsed.as_secs(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_gone_was_lost_and_runs_again() {
+    let world = World::new(Fake::default(), vec![trial("a1", "sleep 10")], Options::default());
+    assert!(!world.live_and_die(3, 1.0).await);
+    for found in world.engine.find(&Selector::default()).await.unwrap() {
+        world.engine.remove(&found.handle).await.unwrap();
+    }
+    assert_snapshot!(world.live_on().await, @"
+     0.00  goes on with 1
+     0.00  a1 will be retried in 0s
+     0.00  a1 started, attempt 2
+    10.00  a1 succeeded
+    10.00  end
+    ");
+    world.check(0);
+}
