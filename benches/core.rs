@@ -14,7 +14,8 @@ use combu::model::name::{EngineName, RunId};
 use combu::model::options::Options;
 use combu::plan;
 use combu::run::engines::Engines;
-use combu::run::session::{Notice, Session, Start};
+use combu::run::session::{Notice, Session};
+use combu::run::start::Start;
 use combu::spec::{LoadOptions, load};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 

@@ -134,7 +134,8 @@ mod tests {
     use crate::model::options::Options;
     use crate::model::trial::Trial;
     use crate::run::engines::Engines;
-    use crate::run::session::{Commands, Live, Notice, Session, Start};
+    use crate::run::session::{Commands, Live, Notice, Session};
+    use crate::run::start::Start;
 
     /// A run whose trial goes on for an hour.
     fn long(session: &Session) -> Live {

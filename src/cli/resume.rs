@@ -14,7 +14,7 @@ use crate::cli::ui::Ui;
 use crate::cli::{Ending, detach, session, signals};
 use crate::model::summary::Summary;
 use crate::run::past::Past;
-use crate::run::session::Start;
+use crate::run::start::Start;
 use crate::store::PastRun;
 
 /// What stands below its options.
@@ -102,6 +102,7 @@ fn choose(file: Option<&Path>, named: Option<&str>, ui: &Ui) -> Result<(PastRun,
         }
     }
     let message = match &runs.past[..] {
+        [one] if is_live(one) => format!("run {} is alive: another combu runs it", one.record.run),
         [one] => format!("run {} has ended, and every trial of it", one.record.run),
         all => format!("none of {} runs{} is unfinished", all.len(), runs.asked),
     };

@@ -15,7 +15,8 @@ use crate::model::event::Sink;
 use crate::model::name::RunId;
 use crate::model::summary::Summary;
 use crate::run::observer::observe_on;
-use crate::run::session::{Live, Session, Start, new_id};
+use crate::run::session::{Live, Session, new_id};
+use crate::run::start::Start;
 use crate::store::RunDir;
 
 pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) -> Result<u8, CliError> {

@@ -6,6 +6,7 @@ mod dispatcher;
 pub mod engines;
 mod executor;
 pub mod interrupt;
+pub mod kill;
 mod load;
 mod message;
 pub mod observer;
@@ -13,7 +14,7 @@ pub mod past;
 mod permits;
 mod schedule;
 pub mod session;
-mod tally;
+pub mod start;
 mod window;
 
 #[cfg(test)]

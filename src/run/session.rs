@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use rand::RngExt;
 use tokio::runtime::{Handle as Tokio, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, Standing, Survey};
+use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, Survey};
 use crate::model::capability::Gpu;
 use crate::model::command::Command;
 use crate::model::event::{Event, Journal};
@@ -26,12 +25,11 @@ use crate::run::dispatcher::{Again, Dispatcher};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::interrupt::Interrupt;
+use crate::run::kill::{Killed, kill};
 use crate::run::message::Request;
 use crate::run::past::Past;
 use crate::run::permits::Permits;
-
-/// How many containers `kill` stops at once: the daemon is no faster with more.
-const KILLS_AT_ONCE: usize = 16;
+use crate::run::start::Start;
 
 /// How long the models of GPUs that were named may take to be found: they are only shown.
 const LOOK_FOR_MODELS: Duration = Duration::from_secs(3);
@@ -73,35 +71,6 @@ pub struct Live {
     stillness: Stillness,
 }
 
-/// What a run is started with, beside its plan.
-#[derive(Debug)]
-pub struct Start {
-    /// Its id.
-    pub run: RunId,
-    /// Where logs go; absent: nowhere.
-    pub folder: Option<PathBuf>,
-    /// What keeps its events.
-    pub journal: Box<dyn Journal>,
-    /// What its earlier lives tell, if it had some; its plan is made of that.
-    pub past: Option<Past>,
-}
-
-impl Start {
-    /// A run whose events nobody keeps: after a crash, nothing is known of it.
-    pub fn unkept(run: RunId, folder: Option<PathBuf>) -> Self {
-        Self { run, folder, journal: Box::new(Unkept), past: None }
-    }
-}
-
-#[derive(Debug)]
-struct Unkept;
-
-impl Journal for Unkept {
-    fn keep(&mut self, _events: &[Event]) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What a run tells.
 #[derive(Debug)]
 pub enum Notice {
@@ -116,19 +85,6 @@ pub enum Notice {
 #[derive(Debug, Clone)]
 pub struct Commands {
     sender: mpsc::UnboundedSender<Request>,
-}
-
-/// What `kill` did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Killed {
-    /// Trials whose containers or processes were removed.
-    pub trials: Vec<String>,
-    /// Other things that were removed, as lines: `network irl`.
-    pub others: Vec<String>,
-    /// Other things that stay because others still use them.
-    pub kept: Vec<String>,
-    /// What could not be removed, as sentences.
-    pub problems: Vec<String>,
 }
 
 /// Threads of the runtime: the host is the trials', and threads that wake each other for every answer of a daemon cost
@@ -347,29 +303,6 @@ async fn gpus(engine: &dyn Engine, named: Option<&[String]>) -> Result<Vec<Gpu>,
         Ok(Err(_)) | Err(_) => Vec::new(),
     };
     Ok(named.iter().map(|id| Gpu::named(id, &found)).collect())
-}
-
-async fn kill(engine: &dyn Engine, selector: &Selector, grace: Duration) -> Result<Killed, EngineError> {
-    let mut killed = Killed::default();
-    let found = engine.find(selector).await?;
-    let ends = futures_util::stream::iter(found).map(|found| async move {
-        if found.standing == Standing::Running {
-            engine.stop(&found.handle, grace).await?;
-        }
-        engine.remove(&found.handle).await?;
-        Ok::<_, EngineError>(found.trial.to_string())
-    });
-    let mut ends = ends.buffer_unordered(KILLS_AT_ONCE);
-    while let Some(end) = ends.next().await {
-        match end {
-            Ok(trial) => killed.trials.push(trial),
-            Err(error) => killed.problems.push(error.chain()),
-        }
-    }
-    killed.trials.sort_unstable();
-    let cleaned = engine.clean(selector).await?;
-    (killed.others, killed.kept) = (cleaned.removed, cleaned.kept);
-    Ok(killed)
 }
 
 impl Commands {

@@ -14,7 +14,8 @@ use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::run::engines::Engines;
-use crate::run::session::{Session, Start};
+use crate::run::session::Session;
+use crate::run::start::Start;
 use crate::script::{Finish, Host, Opened, Script, ScriptError, Stage, engine, execute};
 use crate::spec::LoadOptions;
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -241,6 +241,24 @@ impl Live {
                 return line;
             }
         }
+    }
+
+    /// Waits for its next line; nothing after its last.
+    #[track_caller]
+    pub(crate) fn any_line(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(self.left()) {
+            Ok(line) => {
+                self.seen.push_str(&line);
+                Some(line)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no further line came:\n{}", self.seen),
+        }
+    }
+
+    /// Sends a signal; one that has ended takes none.
+    pub(crate) fn signal_if_alive(&self, signal: Signal) {
+        let _gone = rustix::process::kill_process(self.pid, signal);
     }
 
     /// Waits for the event of that name about that trial, on a standard output with `--progress json`.

@@ -18,6 +18,7 @@ mod harness;
 mod live_cli;
 mod local;
 mod plan_cli;
+mod resume_cli;
 mod run_cli;
 mod script_cli;
 mod suspend_cli;

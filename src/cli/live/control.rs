@@ -253,7 +253,8 @@ mod tests {
     use crate::model::options::Options;
     use crate::model::trial::Trial;
     use crate::run::engines::Engines;
-    use crate::run::session::{Session, Start};
+    use crate::run::session::Session;
+    use crate::run::start::Start;
 
     #[test]
     fn a_stale_socket_is_replaced_and_a_folder_that_can_hold_none_is_an_error() {

@@ -5,9 +5,9 @@ use crate::model::options::{Halt, When};
 use crate::model::outcome::Outcome;
 use crate::run::attempt::Stop;
 use crate::run::dispatcher::keeping::Order;
+use crate::run::dispatcher::tally::Tally;
 use crate::run::dispatcher::{Dispatcher, in_seconds};
 use crate::run::schedule::Effect;
-use crate::run::tally::Tally;
 
 impl Dispatcher {
     /// Carries out what follows from what happened.

@@ -9,6 +9,7 @@ mod ending;
 mod holding;
 mod keeping;
 mod sweeping;
+mod tally;
 
 use std::collections::{HashMap, HashSet};
 use std::future::pending;
@@ -27,6 +28,7 @@ use crate::plan::Plan;
 use crate::run::attempt::{Begin, Progress, Stop};
 use crate::run::clock::{Clock, Stillness};
 use crate::run::dispatcher::keeping::Keeping;
+use crate::run::dispatcher::tally::{Median, Tally};
 use crate::run::executor::Executor;
 use crate::run::load::{FRESH, Gate};
 use crate::run::message::{Message, Request};
@@ -34,7 +36,6 @@ use crate::run::past::Past;
 use crate::run::permits::Permits;
 use crate::run::schedule::Schedule;
 use crate::run::session::Notice;
-use crate::run::tally::{Median, Tally};
 
 pub(crate) use beginning::Again;
 
@@ -61,6 +62,8 @@ pub(crate) struct Dispatcher {
     clock: Clock,
     /// What it showed at the beginning of this life of the run.
     lived: Duration,
+    /// Whether it is not the run's first life.
+    is_again: bool,
     tally: Tally,
     median: Median,
     /// The median as the attempts see it.
@@ -110,6 +113,7 @@ impl Dispatcher {
             notices,
             clock: Clock::showing(lived),
             lived,
+            is_again: past.is_some(),
             tally: Tally::default(),
             median: Median::default(),
             median_now: watch::Sender::new(None),

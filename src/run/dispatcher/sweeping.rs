@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use crate::engine::{EngineError, Selector, Standing};
 use crate::model::event::Fact;
@@ -9,6 +12,12 @@ use crate::model::label;
 use crate::model::name::{EngineName, Name};
 use crate::run::dispatcher::Dispatcher;
 use crate::run::executor::Executor;
+
+/// How long removals may take that were begun by a process that died.
+const REMOVALS_TAKE: Duration = Duration::from_secs(5);
+
+/// Pause between two looks at what goes away by itself.
+const LOOK: Duration = Duration::from_millis(100);
 
 impl Dispatcher {
     /// The last words of the run's attempts, and what is left of them.
@@ -60,11 +69,7 @@ impl Dispatcher {
     async fn clean(&mut self) {
         let selector = self.selector();
         for name in self.engines() {
-            let cleaned = match self.executor.engine(name).await {
-                Ok(engine) => engine.clean(&selector).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = cleaned {
+            if let Err(error) = clean_on(self.executor.clone(), name, &selector, self.is_again).await {
                 self.emit(Fact::Warned { message: format!("networks were left behind: {}", error.chain()) });
             }
         }
@@ -79,6 +84,21 @@ impl Dispatcher {
         let trials = (0..self.schedule.len()).map(|place| self.schedule.entry(place).trial.engine);
         trials.map(Option::unwrap_or_default).collect()
     }
+}
+
+/// Removes the networks of a run from an engine. A removal that an earlier life of the run began may still hold one.
+async fn clean_on(
+    executor: Arc<Executor>,
+    name: EngineName,
+    selector: &Selector,
+    is_again: bool,
+) -> Result<(), EngineError> {
+    let engine = executor.engine(name).await?;
+    let until = Instant::now() + REMOVALS_TAKE;
+    while !engine.clean(selector).await?.kept.is_empty() && is_again && Instant::now() < until {
+        sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// Removes those of the ended attempts on an engine.

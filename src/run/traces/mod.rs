@@ -30,7 +30,8 @@ use crate::plan::{self, Plan};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::permits::Permits;
-use crate::run::session::{Commands, Live, Notice, Start, start_on};
+use crate::run::session::{Commands, Live, Notice, start_on};
+use crate::run::start::Start;
 
 pub(super) fn trial(name: &str, cmd: &str) -> Trial {
     let words = cmd.split(' ').map(ToOwned::to_owned).collect();

@@ -1,0 +1,36 @@
+//! What a run is started with, beside its plan.
+
+use std::path::PathBuf;
+
+use crate::model::event::{Event, Journal};
+use crate::model::name::RunId;
+use crate::run::past::Past;
+
+/// What a run is started with, beside its plan.
+#[derive(Debug)]
+pub struct Start {
+    /// Its id.
+    pub run: RunId,
+    /// Where logs go; absent: nowhere.
+    pub folder: Option<PathBuf>,
+    /// What keeps its events.
+    pub journal: Box<dyn Journal>,
+    /// What its earlier lives tell, if it had some; its plan is made of that.
+    pub past: Option<Past>,
+}
+
+impl Start {
+    /// A run whose events nobody keeps: after a crash, nothing is known of it.
+    pub fn unkept(run: RunId, folder: Option<PathBuf>) -> Self {
+        Self { run, folder, journal: Box::new(Unkept), past: None }
+    }
+}
+
+#[derive(Debug)]
+struct Unkept;
+
+impl Journal for Unkept {
+    fn keep(&mut self, _events: &[Event]) -> std::io::Result<()> {
+        Ok(())
+    }
+}
