@@ -81,15 +81,20 @@ impl Output {
         [&self.stdout, &self.stderr].into_iter().flatten().map(|stream| stream.bytes).sum()
     }
 
-    /// Whether both files end with these bytes, as far as they are text; a file that nobody keeps, or that cannot be
-    /// read, ends with everything.
+    /// Whether both files end with these bytes; one that nobody keeps, or that could not be written or read, ends with
+    /// everything.
+    ///
+    /// A log keeps a byte that is no text as U+FFFD: what follows the last of them is compared.
     pub fn ends_with(&self, stdout: &[u8], stderr: &[u8]) -> bool {
         let ends = |stream: &Option<Stream>, with: &[u8]| {
+            let with = String::from_utf8_lossy(with);
+            let with = with.rsplit('\u{fffd}').next().unwrap_or_default().as_bytes();
             let tail = stream.as_ref().and_then(|stream| match stream.file {
                 Kept::NotYet => Some(Vec::new()),
-                Kept::Open(_) | Kept::Given => tail(&stream.path, with.len()).ok(),
+                Kept::Open(_) => tail(&stream.path, with.len()).ok(),
+                Kept::Given => None,
             });
-            tail.is_none_or(|tail| String::from_utf8_lossy(&tail).ends_with(&*String::from_utf8_lossy(with)))
+            tail.is_none_or(|tail| tail == with)
         };
         ends(&self.stdout, stdout) && ends(&self.stderr, stderr)
     }
@@ -152,12 +157,11 @@ impl Stream {
     }
 }
 
-/// At least the last `length` bytes of a file, as far as it has them.
+/// The last `length` bytes of a file, as far as it has them.
 fn tail(path: &Path, length: usize) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
-    // A log keeps a byte that is no text as three.
-    file.seek(io::SeekFrom::Start(size.saturating_sub(4 * length as u64)))?;
+    file.seek(io::SeekFrom::Start(size.saturating_sub(length as u64)))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(bytes)

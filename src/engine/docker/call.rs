@@ -19,7 +19,7 @@ const PAUSES: [Duration; 5] = [
 ];
 
 /// What a daemon says with a status of the 500s although it is sure of it: asking again changes nothing.
-const ANSWERS: [&str; 9] = [
+const ANSWERS: [&str; 10] = [
     "is not paused",
     "already paused",
     "already allocated",
@@ -29,6 +29,7 @@ const ANSWERS: [&str; 9] = [
     "OCI runtime",
     "name is already in use",
     "address pool",
+    "does not support reading",
 ];
 
 /// Makes a call that may be repeated, again while it is uncertain what became of it.

@@ -33,6 +33,8 @@ struct Address {
 pub(super) struct Connection {
     pub(super) api: Api,
     pub(super) address: String,
+    /// Whether it is Podman, which speaks Docker's language.
+    pub(super) is_podman: bool,
 }
 
 impl Connection {
@@ -94,12 +96,13 @@ async fn open(address: &Address) -> Result<(Connection, Capabilities), EngineErr
     let version = call::steady(|| api.version()).await.map_err(fail)?;
     let info = call::steady(|| api.info()).await.map_err(fail)?;
     let components = version.components.unwrap_or_default();
-    let kind = if components.iter().any(|part| part.name.starts_with("Podman")) { "Podman" } else { "Docker" };
+    let is_podman = components.iter().any(|part| part.name.starts_with("Podman"));
+    let kind = if is_podman { "Podman" } else { "Docker" };
     let number = info.server_version.or(version.version).unwrap_or_default();
     let number = number.split_once('+').map_or(number.as_str(), |(number, _build)| number);
     let description = format!("{kind} {number} at {host}");
     let capabilities = capabilities(description, host, info.ncpu, info.mem_total);
-    Ok((Connection { api, address: host.to_owned() }, capabilities))
+    Ok((Connection { api, address: host.to_owned(), is_podman }, capabilities))
 }
 
 fn capabilities(description: String, host: &str, cpus: Option<i64>, memory: Option<i64>) -> Capabilities {

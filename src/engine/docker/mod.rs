@@ -1,7 +1,7 @@
 //! The Docker engine: a trial is a container. The only folder that names bollard.
 //!
-//! An attempt costs the calls create, attach, start, wait and remove, and an inspection when it did not end with 0; no
-//! other: whatever is shared by attempts is asked for once.
+//! An attempt costs the calls create, attach, start, wait, logs (its end) and remove, and an inspection when it did not end
+//! with 0; no other: whatever is shared by attempts is asked for once.
 
 mod call;
 mod connect;
@@ -11,6 +11,7 @@ mod image;
 mod logs;
 mod network;
 mod once;
+mod restart;
 mod start;
 mod survey;
 mod wait;
@@ -27,6 +28,7 @@ use crate::engine::docker::connect::Connection;
 use crate::engine::docker::image::Images;
 use crate::engine::docker::logs::Pieces;
 use crate::engine::docker::network::Networks;
+use crate::engine::docker::restart::Breaks;
 use crate::engine::docker::start::Failure;
 use crate::engine::gpus::Places;
 use crate::engine::{
@@ -50,6 +52,7 @@ pub struct Docker {
     gpus: Places,
     /// What started containers write, until `wait` takes it.
     attached: Mutex<HashMap<String, Pieces>>,
+    breaks: Breaks,
 }
 
 impl Docker {
@@ -80,6 +83,7 @@ impl Docker {
             networks: Networks::default(),
             gpus: Places::new(settings),
             attached: Mutex::default(),
+            breaks: Breaks::default(),
         })
     }
 
@@ -129,7 +133,7 @@ impl Engine for Docker {
 
     async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {
         let attached = self.take_attached(handle);
-        wait::wait(&self.daemon, &handle.id, attached, output).await
+        wait::wait(&self.daemon, &handle.id, attached, &self.breaks, output).await
     }
 
     async fn ran(&self, handle: &Handle) -> Option<Duration> {
@@ -179,6 +183,7 @@ impl Engine for Docker {
 
     async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {
         drop(self.take_attached(handle));
+        self.breaks.forget(&handle.id);
         start::remove(&self.daemon, &handle.id, "has ended").await
     }
 

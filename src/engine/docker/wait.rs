@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::errors::Error;
@@ -15,15 +15,12 @@ use futures_util::StreamExt;
 use crate::engine::docker::call::{is_uncertain, is_unreached, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::logs::Pieces;
+use crate::engine::docker::restart::{Breaks, took_along};
 use crate::engine::{EngineError, Health, Output};
 use crate::model::outcome::Exit;
 
 /// Longest silence of the output after the exit: it ends with the container, unless the daemon forgot to close it.
 const SILENCE: Duration = Duration::from_secs(30);
-
-/// From the end of an attached stream to the container's own it is usually milliseconds. When it is longer, the container
-/// may have closed its streams itself, or the daemon is busy, or the connection was closed on us: the log tells.
-const EARLY: Duration = Duration::from_secs(1);
 
 /// Last pieces of the log that are compared with what was copied.
 const TAIL: &str = "32";
@@ -53,6 +50,7 @@ pub(super) async fn wait(
     daemon: &Connection,
     id: &str,
     attached: Option<Pieces>,
+    breaks: &Breaks,
     output: &mut Output,
 ) -> Result<Exit, EngineError> {
     let mut attached = attached;
@@ -64,8 +62,9 @@ pub(super) async fn wait(
             output.restart();
             Pieces::logs(&daemon.api, id)
         });
-        match follow(daemon, id, pieces, output).await {
+        match follow(daemon, id, pieces, breaks, output).await {
             Ok(exit) => {
+                breaks.forget(id);
                 if output.bytes() < copied {
                     let text = format!("Docker's log kept {} of {copied} bytes or more", output.bytes());
                     output.fail(std::io::Error::other(text));
@@ -73,24 +72,36 @@ pub(super) async fn wait(
                 return Ok(exit);
             }
             Err(Stop::Failed(error)) => return Err(error),
-            Err(Stop::Lost(error)) => match pauses.next() {
-                Some(pause) => tokio::time::sleep(*pause).await,
-                None => return Err(error),
-            },
+            Err(Stop::Lost(error)) => {
+                breaks.note(id);
+                match pauses.next() {
+                    Some(pause) => tokio::time::sleep(*pause).await,
+                    None => return Err(error),
+                }
+            }
         }
     }
 }
 
-async fn follow(daemon: &Connection, id: &str, mut pieces: Pieces, output: &mut Output) -> Result<Exit, Stop> {
+async fn follow(
+    daemon: &Connection,
+    id: &str,
+    mut pieces: Pieces,
+    breaks: &Breaks,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
+    let had_ended = pieces.is_log() && !is_running(&inspect(daemon, id).await?.state.unwrap_or_default());
+    if !had_ended {
+        // What runs now has outlived whatever broke before.
+        breaks.forget(id);
+    }
     let mut ended = pin!(until_ended(daemon, id));
     let mut code = None;
     let mut open = true;
-    let mut closed: Option<Instant> = None;
     while open || code.is_none() {
         tokio::select! {
             copied = pieces.copy(output), if open => {
                 open = copied.map_err(|error| stop(daemon, id, "read the output of", error))?;
-                closed = (!open).then(Instant::now);
             }
             answer = &mut ended, if code.is_none() => {
                 code = Some(answer.map_err(|error| stop(daemon, id, "wait for", error))?);
@@ -98,19 +109,25 @@ async fn follow(daemon: &Connection, id: &str, mut pieces: Pieces, output: &mut 
             () = tokio::time::sleep(SILENCE), if code.is_some() => open = false,
         }
     }
-    let together = closed.is_some_and(|closed| closed.elapsed() < EARLY);
-    // A log that is followed may end a moment before the last of it was read (seen with Docker 20.10).
-    if (pieces.is_log() || !together) && !ends_like_the_log(daemon, id, output).await {
+    // A connection that was closed on us ends as one that has said everything does, and a log that is followed may end a
+    // moment before the last of it was read (seen with Docker 20.10).
+    if !ends_like_the_log(daemon, id, output).await? {
         return Err(apart(id));
     }
     // Nothing that an inspection could tell makes this another exit.
-    if code == Some(0) {
+    if code == Some(0) && !had_ended {
         return Ok(Exit::Code(0));
     }
-    let found = inspect(daemon, id).await.map_err(Stop::Failed)?;
+    let found = inspect(daemon, id).await?;
     let state = found.state.unwrap_or_default();
     if is_running(&state) {
         return Err(apart(id));
+    }
+    let taken = had_ended
+        && took_along(daemon, id, &state, breaks).await.map_err(|error| stop(daemon, id, "look at", error))?;
+    if taken {
+        let message = format!("container `{id}` ended with the daemon, which was restarted");
+        return Err(Stop::Failed(EngineError::Refused { message }));
     }
     let limited = found.host_config.and_then(|host| host.memory).is_some_and(|memory| memory > 0);
     let exit = exit(&state);
@@ -121,18 +138,30 @@ async fn follow(daemon: &Connection, id: &str, mut pieces: Pieces, output: &mut 
 }
 
 /// Whether what was copied ends as the container's log does. A log that cannot be read says nothing against it.
-async fn ends_like_the_log(daemon: &Connection, id: &str, output: &Output) -> bool {
+async fn ends_like_the_log(daemon: &Connection, id: &str, output: &Output) -> Result<bool, Stop> {
+    match steady(|| log_tail(daemon, id)).await {
+        Ok((stdout, stderr)) => Ok(output.ends_with(&stdout, &stderr)),
+        Err(error) if is_uncertain(&error) || is_unreached(&error) => Err(stop(daemon, id, "read the log of", error)),
+        Err(_) => Ok(true),
+    }
+}
+
+/// The last of what a container wrote to its standard output and error, as its log has it.
+async fn log_tail(daemon: &Connection, id: &str) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(TAIL).build();
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let mut pieces = pin!(daemon.api.logs(id, Some(options)));
-    while let Ok(Some(Ok(piece))) = tokio::time::timeout(SILENCE, pieces.next()).await {
-        match piece {
-            LogOutput::StdErr { message } => stderr = message.to_vec(),
-            LogOutput::StdOut { message } => stdout = message.to_vec(),
-            LogOutput::Console { .. } | LogOutput::StdIn { .. } => {}
+    while let Ok(Some(piece)) = tokio::time::timeout(SILENCE, pieces.next()).await {
+        match piece? {
+            LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
+            LogOutput::StdOut { message } => stdout.extend_from_slice(&message),
+            // Half a piece of a connection that broke.
+            LogOutput::Console { .. } | LogOutput::StdIn { .. } => {
+                return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+            }
         }
     }
-    output.ends_with(&stdout, &stderr)
+    Ok((stdout, stderr))
 }
 
 /// Whether somebody had the daemon kill the container. Where nobody did, and its memory is limited, the kernel did:
@@ -178,6 +207,12 @@ fn stop(daemon: &Connection, id: &str, what: &str, error: Error) -> Stop {
     let lost = is_uncertain(&error) || is_unreached(&error);
     let error = daemon.failure(format!("{what} container `{id}`"), error);
     if lost { Stop::Lost(error) } else { Stop::Failed(error) }
+}
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        if error.may_pass() { Self::Lost(error) } else { Self::Failed(error) }
+    }
 }
 
 fn gone(id: &str) -> EngineError {

@@ -1,0 +1,171 @@
+//! Restarts of the daemon: whether a container ended by itself or because its daemon did. Changes nothing.
+//!
+//! Without live-restore no container outlives its daemon: one that stops ends them all, and one that died has what is left
+//! of them ended when it comes back. The daemon tells nobody: such a container has ended with some code, mostly that of its
+//! stop signal, and a program that handles the signal may even end with 0. What tells is the daemon's memory. A daemon
+//! remembers its last 256 events, and no event from before its own start: a container whose start it does not remember,
+//! though it would have to, belonged to the daemon before it. If that one ended after combu lost sight of it, the daemon
+//! took it along, or it ended by itself in the same moments: how it would have ended is not known, and it is lost. Where
+//! combu was not there to see when, the exit code decides.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bollard::errors::Error;
+use bollard::models::{ContainerState, SystemInfo};
+use bollard::query_parameters::EventsOptionsBuilder;
+use futures_util::StreamExt;
+
+use crate::engine::docker::call::steady;
+use crate::engine::docker::connect::Connection;
+
+/// How many events a daemon remembers.
+const MEMORY: usize = 256;
+
+/// How much earlier than combu lost sight of it a container may have ended and still not be seen to.
+const SLACK: Duration = Duration::from_secs(3);
+
+/// Codes of containers that were made to end: killed, asked to end, and ended nobody knows how.
+const TAKEN_ALONG: [i64; 3] = [137, 143, 255];
+
+/// When combu lost sight of containers that it follows, by their ids.
+#[derive(Debug, Default)]
+pub(super) struct Breaks(Mutex<HashMap<String, SystemTime>>);
+
+impl Breaks {
+    /// Notes that the container is out of sight from now on, unless it is already.
+    pub(super) fn note(&self, id: &str) {
+        let mut breaks = self.0.lock().expect("no code panics while it holds the lock");
+        breaks.entry(id.to_owned()).or_insert_with(SystemTime::now);
+    }
+
+    /// Forgets it: the container is in sight, or gone.
+    pub(super) fn forget(&self, id: &str) {
+        self.0.lock().expect("no code panics while it holds the lock").remove(id);
+    }
+
+    fn of(&self, id: &str) -> Option<SystemTime> {
+        self.0.lock().expect("no code panics while it holds the lock").get(id).copied()
+    }
+}
+
+/// What a daemon remembers of a container's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    /// It saw it.
+    Saw,
+    /// It was not there.
+    Absent,
+    /// So much happened since that it may have forgotten.
+    Forgot,
+}
+
+/// Whether a container that has ended out of sight ended because its daemon did.
+pub(super) async fn took_along(
+    daemon: &Connection,
+    id: &str,
+    state: &ContainerState,
+    breaks: &Breaks,
+) -> Result<bool, Error> {
+    let lost = breaks.of(id);
+    let suspicious = state.exit_code.is_some_and(|code| TAKEN_ALONG.contains(&code)) && state.oom_killed != Some(true);
+    // Podman has no daemon that could take anything along.
+    if daemon.is_podman || (lost.is_none() && !suspicious) {
+        return Ok(false);
+    }
+    let info = steady(|| daemon.api.info()).await?;
+    if info.live_restore_enabled == Some(true) {
+        return Ok(false);
+    }
+    let (Some(started), Some(ended)) = (time(state.started_at.as_deref()), time(state.finished_at.as_deref())) else {
+        return Ok(false);
+    };
+    let memory = steady(|| memory(daemon, id, started, &info)).await?;
+    // Its clock may not be ours.
+    let lost = lost.map(|lost| shifted(lost, &info));
+    Ok(decided(memory, lost, ended, suspicious))
+}
+
+fn decided(memory: Memory, lost: Option<SystemTime>, ended: SystemTime, suspicious: bool) -> bool {
+    let unseen = lost.is_none_or(|lost| ended + SLACK >= lost);
+    match memory {
+        Memory::Saw => false,
+        Memory::Absent => unseen && (lost.is_some() || suspicious),
+        Memory::Forgot => unseen && suspicious && lost.is_some(),
+    }
+}
+
+async fn memory(daemon: &Connection, id: &str, started: SystemTime, info: &SystemInfo) -> Result<Memory, Error> {
+    let now = time(info.system_time.as_deref()).unwrap_or_else(SystemTime::now);
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let until = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
+    let options = EventsOptionsBuilder::new().since("1").until(&until).build();
+    let mut events = pin!(daemon.api.events(Some(options)));
+    let (mut count, mut oldest) = (0, None);
+    while let Some(event) = events.next().await {
+        let event = event?;
+        count += 1;
+        let at = event.time_nano.and_then(|at| u64::try_from(at).ok()).map(|at| UNIX_EPOCH + Duration::from_nanos(at));
+        oldest = oldest.or(at);
+        if event.action.as_deref() == Some("start") && event.actor.and_then(|actor| actor.id).as_deref() == Some(id) {
+            return Ok(Memory::Saw);
+        }
+    }
+    let reaches_back = count < MEMORY || oldest.is_some_and(|oldest| oldest < started);
+    Ok(if reaches_back { Memory::Absent } else { Memory::Forgot })
+}
+
+/// A moment on our clock as the daemon's clock shows it.
+fn shifted(moment: SystemTime, info: &SystemInfo) -> SystemTime {
+    let (ours, Some(theirs)) = (SystemTime::now(), time(info.system_time.as_deref())) else { return moment };
+    match theirs.duration_since(ours) {
+        Ok(ahead) => moment + ahead,
+        Err(behind) => moment - behind.duration(),
+    }
+}
+
+/// A time as Docker writes it.
+fn time(text: Option<&str>) -> Option<SystemTime> {
+    let text = text?;
+    let (head, offset) = match text.rfind(['+', '-']).filter(|at| *at > 10 && !text.ends_with('Z')) {
+        Some(at) => (format!("{}Z", &text[..at]), Some(&text[at..])),
+        None => (text.to_owned(), None),
+    };
+    let time = humantime::parse_rfc3339(&head).ok()?;
+    let Some(offset) = offset else { return Some(time) };
+    let (hours, minutes) = offset[1..].split_once(':')?;
+    let offset_by = Duration::from_secs(hours.parse::<u64>().ok()? * 3600 + minutes.parse::<u64>().ok()? * 60);
+    Some(if offset.starts_with('+') { time - offset_by } else { time + offset_by })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use super::{Memory, decided, time};
+
+    #[test]
+    fn times_are_read_as_docker_writes_them() {
+        let at = |text| time(Some(text)).map(|time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_millis());
+        assert_eq!(at("1970-01-01T00:00:01.5Z"), Some(1500));
+        assert_eq!(at("1970-01-01T09:00:01.5+09:00"), Some(1500));
+        assert_eq!(at("1969-12-31T19:00:01.500000001-05:00"), Some(1500));
+        assert_eq!(at("soon"), None);
+    }
+
+    #[test]
+    fn only_what_ended_out_of_sight_and_under_another_daemon_is_taken_along() {
+        let lost = UNIX_EPOCH + Duration::from_secs(100);
+        let (before, after) = (UNIX_EPOCH + Duration::from_secs(90), UNIX_EPOCH + Duration::from_secs(101));
+        // A program that handles its stop signal ends with 0: that is no success.
+        assert!(decided(Memory::Absent, Some(lost), after, false));
+        assert!(!decided(Memory::Absent, Some(lost), before, true), "it ended in sight, and only its report was late");
+        assert!(!decided(Memory::Saw, Some(lost), after, true), "the daemon was not restarted");
+        assert!(decided(Memory::Forgot, Some(lost), after, true) && !decided(Memory::Forgot, Some(lost), after, false));
+        // Found ended by a combu that was not there.
+        assert!(decided(Memory::Absent, None, after, true) && !decided(Memory::Absent, None, after, false));
+        assert!(!decided(Memory::Forgot, None, after, true));
+    }
+}
