@@ -100,6 +100,14 @@ impl Teller {
             Fact::Unhealthy { trial } => {
                 Told::notable(self.line(Tone::Odd, "warning", trial.as_str(), "its healthcheck failed"))
             }
+            Fact::EngineAway { engine, because } => {
+                let text = format!("does not answer; the run waits for it: {because}");
+                Told::notable(self.line(Tone::Bad, "away", engine.as_str(), &text))
+            }
+            Fact::EngineBack { engine, elapsed } => {
+                let text = format!("answers again, after {}", took(*elapsed));
+                Told::notable(self.line(Tone::Good, "back", engine.as_str(), &text))
+            }
             Fact::Halted { because } => {
                 self.is_stopping = true;
                 Told::notable(self.line(Tone::Bad, "halted", "", because))

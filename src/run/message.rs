@@ -34,6 +34,10 @@ pub(crate) enum Message {
     Gpus(EngineName, Result<Vec<Gpu>, String>),
     /// That attempt of the trial at that place has ended and was not removed, because its end could not be kept.
     Unremoved(usize, u32),
+    /// An engine did not answer an attempt; with what users should know if it is not away.
+    OutOfSight { engine: EngineName, because: String, warning: Option<String> },
+    /// An engine that did not answer was asked whether it is there.
+    Sighted(EngineName, Result<(), String>),
     /// Something that users should know.
     Warning(String),
 }

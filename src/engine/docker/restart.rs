@@ -151,7 +151,7 @@ mod tests {
         let at = |text| time(Some(text)).map(|time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_millis());
         assert_eq!(at("1970-01-01T00:00:01.5Z"), Some(1500));
         assert_eq!(at("1970-01-01T09:00:01.5+09:00"), Some(1500));
-        assert_eq!(at("1969-12-31T19:00:01.500000001-05:00"), Some(1500));
+        assert_eq!(at("1970-01-01T00:00:01.500000001-05:00"), Some(5 * 3_600_000 + 1500));
         assert_eq!(at("soon"), None);
     }
 

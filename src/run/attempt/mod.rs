@@ -1,6 +1,7 @@
 //! An attempt: one launch of a trial on its engine, from the preparation to the end. Decides nothing but its timeout.
 
 mod adopted;
+mod patience;
 mod progress;
 mod running;
 mod still;
@@ -9,32 +10,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::engine::{Engine, EngineError, Health, Launch, Output};
 use crate::model::handle::Handle;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::trial::{Healthcheck, Timeout};
+use crate::run::attempt::patience::{Patience, no_answer};
 use crate::run::attempt::running::Running;
 use crate::run::clock::{Awake, Clock};
 use crate::run::executor::Executor;
 use crate::run::message::{End, Message, Stage};
 
 pub(crate) use adopted::{Adopted, Begin};
+pub(crate) use patience::Pauses;
 pub(crate) use progress::{Phase, Progress};
 pub(crate) use running::Ending;
 
 /// Docker's own grace period between the stop signal and the kill.
 pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
-/// How long an attempt whose engine does not answer is waited for: a daemon that is upgraded comes back within it.
-const PATIENCE: Duration = Duration::from_secs(600);
-
-/// How long, once it was asked to end at once: whoever asks that twice does not want to wait for a dead daemon.
-const LITTLE_PATIENCE: Duration = Duration::from_secs(10);
-
-/// A wait that went well for so long has the whole patience again.
+/// After a wait that went well for so long there is the whole patience again.
 const WENT_WELL: Duration = Duration::from_secs(60);
+
+/// What is told of an attempt whose engine is there and does not know how it goes.
+const OUT_OF_SIGHT: &str = "is out of sight; combu looks for it for 10 min";
 
 /// How long the stop of an attempt that is given up may take.
 const LAST_TRY: Duration = Duration::from_secs(10);
@@ -47,6 +47,9 @@ pub(crate) enum Stop {
     /// Someone asked; with the trial's grace period, or at once.
     Killed { at_once: bool },
 }
+
+/// What a started attempt is followed with.
+type Launched = (Arc<dyn Engine>, Handle, Output);
 
 /// One attempt in flight.
 pub(crate) struct Attempt {
@@ -97,13 +100,58 @@ impl Attempt {
         }
     }
 
-    /// Prepares and starts; `None` when it was stopped before anything was started.
-    async fn launch(&self, executor: &Executor) -> Result<Option<(Arc<dyn Engine>, Handle, Output)>, EngineError> {
-        let name = self.launch.trial.engine.unwrap_or_default();
+    /// Prepares and starts, also when the engine is away for a while; `None` when it was stopped before it ran.
+    async fn launch(&self, executor: &Executor) -> Result<Option<Launched>, EngineError> {
+        let engine = {
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(Option::is_some) => return Ok(None),
+                engine = executor.engine(self.launch.trial.engine.unwrap_or_default()) => engine?,
+            }
+        };
+        let mut patience = Patience::new(self, "could not be started and is started again");
         let mut stop = self.stop.clone();
+        let mut asked = false;
+        loop {
+            let error = match self.try_launch(executor, &engine, &mut asked).await {
+                Err(error) if error.may_pass() => error,
+                Ok(None) if asked => {
+                    self.sweep(engine.as_ref()).await;
+                    return Ok(None);
+                }
+                answer => return answer,
+            };
+            self.awake.set(false);
+            let goes_on = match error {
+                EngineError::Unreachable { .. } => tokio::select! {
+                    biased;
+                    _ = stop.wait_for(Option::is_some) => None,
+                    lasts = patience.lasts(&error) => Some(lasts),
+                },
+                _ => Some(false),
+            };
+            if goes_on == Some(true) {
+                continue;
+            }
+            if asked {
+                self.sweep(engine.as_ref()).await;
+            }
+            return if goes_on.is_none() { Ok(None) } else { Err(error) };
+        }
+    }
+
+    /// Prepares and starts; `asked` says whether the engine was asked to start it, so that it may have.
+    async fn try_launch(
+        &self,
+        executor: &Executor,
+        engine: &Arc<dyn Engine>,
+        asked: &mut bool,
+    ) -> Result<Option<Launched>, EngineError> {
+        let mut stop = self.stop.clone();
+        self.progress.reach(Phase::Preparing);
         let preparation = async {
-            let engine = executor.engine(name).await?;
-            let messages = self.messages.clone();
+            let (name, messages) = (engine.capabilities().engine, self.messages.clone());
             let progress = move |object: &str, state: &str| {
                 let (object, state) = (object.to_owned(), state.to_owned());
                 let _gone = messages.send(Message::Preparing { engine: name, object, state });
@@ -112,20 +160,21 @@ impl Attempt {
             self.progress.reach(Phase::Waiting);
             let place_in_window = executor.start_window(engine.capabilities()).await;
             self.awake.begin().await;
-            Ok::<_, EngineError>((engine, place_in_window))
+            Ok::<_, EngineError>(place_in_window)
         };
-        let (engine, place_in_window) = tokio::select! {
+        let place_in_window = tokio::select! {
             biased;
             _ = stop.wait_for(Option::is_some) => return Ok(None),
             prepared = preparation => prepared?,
         };
         self.progress.reach(Phase::Starting);
         let output = self.output(executor);
+        *asked = true;
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
         let handle = engine.start(&self.launch).await?;
         place_in_window.started();
         self.say(Stage::Started(handle.clone()));
-        Ok(Some((engine, handle, output)))
+        Ok(Some((engine.clone(), handle, output)))
     }
 
     /// Follows the started attempt; its end is said before its container is removed.
@@ -173,11 +222,7 @@ impl Attempt {
         let Some(_removal) = removal else { return };
         // Until its end is kept, the container is all that tells of it.
         match acked.await {
-            Ok(true) => {
-                if let Err(error) = engine.remove(&handle).await {
-                    self.warn(format!("`{}` was not removed: {}", self.launch.trial.name, error.chain()));
-                }
-            }
+            Ok(true) => self.remove(engine, &handle).await,
             Ok(false) => {
                 let _gone = self.messages.send(Message::Unremoved(self.place, self.launch.attempt));
             }
@@ -188,7 +233,7 @@ impl Attempt {
 
     /// Waits for the exit, also while the engine is away.
     async fn exit(&self, engine: &dyn Engine, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {
-        let mut away: Option<(Duration, Pauses)> = None;
+        let mut patience = Patience::new(self, OUT_OF_SIGHT);
         loop {
             let began = self.clock.elapsed();
             let error = match engine.wait(handle, output).await {
@@ -196,18 +241,11 @@ impl Attempt {
                 answer => return answer,
             };
             if self.clock.elapsed().saturating_sub(began) >= WENT_WELL {
-                away = None;
+                patience = Patience::new(self, OUT_OF_SIGHT);
             }
-            let (since, pauses) = away.get_or_insert_with(|| {
-                let (name, minutes) = (&self.launch.trial.name, PATIENCE.as_secs() / 60);
-                self.warn(format!("`{name}` is out of sight; combu looks for it for {minutes} min: {}", error.chain()));
-                (self.clock.elapsed(), Pauses::up_to(Duration::from_secs(5)))
-            });
-            let at_once = *self.stop.borrow() == Some(Stop::Killed { at_once: true });
-            if self.clock.elapsed().saturating_sub(*since) >= if at_once { LITTLE_PATIENCE } else { PATIENCE } {
+            if !patience.lasts(&error).await {
                 return Err(error);
             }
-            pauses.pause().await;
         }
     }
 
@@ -216,7 +254,7 @@ impl Attempt {
         let problem = match timeout(LAST_TRY, engine.stop(handle, Duration::ZERO)).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => error.chain(),
-            Err(_) => format!("no answer in {} s", LAST_TRY.as_secs()),
+            Err(_) => no_answer(),
         };
         let name = &self.launch.trial.name;
         self.warn(format!("`{name}` may still run, and `combu kill` ends it: it could not be stopped: {problem}"));
@@ -262,163 +300,28 @@ impl Attempt {
     }
 }
 
-/// Pauses between tries: a second, then each twice as long as the one before.
-struct Pauses {
-    next: Duration,
-    longest: Duration,
-}
-
-impl Pauses {
-    fn up_to(longest: Duration) -> Self {
-        Self { next: Duration::from_secs(1), longest }
-    }
-
-    async fn pause(&mut self) {
-        sleep(self.next).await;
-        self.next = (self.next * 2).min(self.longest);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use std::time::Duration;
 
-    use async_trait::async_trait;
     use insta::assert_snapshot;
     use tokio::sync::{mpsc, watch};
     use tokio::time::{Instant, sleep};
 
     use super::{Attempt, Begin, Stop};
-    use crate::engine::Cleaned;
-    use crate::engine::fake::{Fake, Scene};
-    use crate::engine::{Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Survey};
-    use crate::model::capability::{Capabilities, Gpu};
+    use crate::engine::fake::Scene;
     use crate::model::experiment::Experiment;
-    use crate::model::handle::Handle;
     use crate::model::name::{EngineName, Name, RunId};
     use crate::model::options::Options;
-    use crate::model::outcome::{Exit, Outcome};
+    use crate::model::outcome::Outcome;
     use crate::model::trial::{Healthcheck, Timeout, Trial};
     use crate::run::clock::{Awake, Clock};
     use crate::run::engines::Engines;
     use crate::run::executor::Executor;
     use crate::run::message::{Message, Stage};
-
-    /// What a call of a [`Shaky`] engine meets: the kind of error, for so many calls.
-    #[derive(Debug, Default)]
-    struct Trouble(Mutex<(usize, bool)>);
-
-    impl Trouble {
-        fn passing(times: usize) -> Self {
-            Self(Mutex::new((times, true)))
-        }
-
-        fn lasting() -> Self {
-            Self(Mutex::new((usize::MAX, false)))
-        }
-
-        fn meet(&self) -> Result<(), EngineError> {
-            let mut left = self.0.lock().unwrap();
-            if left.0 == 0 {
-                return Ok(());
-            }
-            left.0 -= 1;
-            match left.1 {
-                true => Err(EngineError::Call { action: "ask".to_owned(), source: "connection reset".into() }),
-                false => Err(EngineError::Refused { message: "there is no such probe".to_owned() }),
-            }
-        }
-    }
-
-    /// The fake engine, some of whose calls fail.
-    #[derive(Debug)]
-    struct Shaky {
-        fake: Fake,
-        waits: Trouble,
-        looks: Trouble,
-        stops: Trouble,
-        pauses: Trouble,
-        resumes: Trouble,
-        /// When it was asked to stop, and with which grace, in seconds from the test's begin; and to pause and resume.
-        stopped: Mutex<Vec<String>>,
-        began: Instant,
-    }
-
-    impl Shaky {
-        fn new(scene: Scene) -> Self {
-            Self {
-                fake: Fake::new(2.0).scene("aa", [scene]),
-                waits: Trouble::default(),
-                looks: Trouble::default(),
-                stops: Trouble::default(),
-                pauses: Trouble::default(),
-                resumes: Trouble::default(),
-                stopped: Mutex::default(),
-                began: Instant::now(),
-            }
-        }
-
-        fn note(&self, what: &str) {
-            let at = self.began.elapsed().as_secs_f64();
-            self.stopped.lock().unwrap().push(format!("{at:.0}/{what}"));
-        }
-    }
-
-    #[async_trait]
-    impl Engine for Shaky {
-        fn capabilities(&self) -> &Capabilities {
-            self.fake.capabilities()
-        }
-        async fn survey(&self, launches: &[Launch]) -> Result<Survey, EngineError> {
-            self.fake.survey(launches).await
-        }
-        async fn prepare(&self, launch: &Launch, progress: &Progress<'_>) -> Result<(), EngineError> {
-            self.fake.prepare(launch, progress).await
-        }
-        async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
-            self.fake.start(launch).await
-        }
-        async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError> {
-            self.looks.meet()?;
-            self.fake.healthy(handle, check).await
-        }
-        async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {
-            self.waits.meet()?;
-            self.fake.wait(handle, output).await
-        }
-        async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
-            self.note(&grace.as_secs().to_string());
-            self.stops.meet()?;
-            self.fake.stop(handle, grace).await
-        }
-        async fn pause(&self, handle: &Handle) -> Result<(), EngineError> {
-            self.note("pause");
-            self.pauses.meet()?;
-            self.fake.pause(handle).await
-        }
-
-        async fn resume(&self, handle: &Handle) -> Result<(), EngineError> {
-            self.note("resume");
-            self.resumes.meet()?;
-            self.fake.resume(handle).await
-        }
-
-        async fn gpus(&self) -> Result<Vec<Gpu>, EngineError> {
-            self.fake.gpus().await
-        }
-
-        async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {
-            self.fake.remove(handle).await
-        }
-        async fn find(&self, selector: &Selector) -> Result<Vec<Found>, EngineError> {
-            self.fake.find(selector).await
-        }
-        async fn clean(&self, selector: &Selector) -> Result<Cleaned, EngineError> {
-            self.fake.clean(selector).await
-        }
-    }
+    use crate::run::traces::shaky::{Shaky, Trouble};
 
     fn forever() -> Scene {
         Scene { run_for: Duration::from_secs(1_000_000), ..Scene::default() }
@@ -479,6 +382,8 @@ mod tests {
                     Message::Attempt(_, Stage::Started(_)) => "started".to_owned(),
                     Message::Attempt(_, stage) => format!("{stage:?}"),
                     Message::Warning(text) => format!("warned: {text}"),
+                    Message::OutOfSight { warning: Some(text), .. } => format!("warned: {text}"),
+                    Message::OutOfSight { warning: None, .. } => continue,
                     other => format!("{other:?}"),
                 };
                 lines.push_str(&format!("{:>6.0}  {text}\n", began.elapsed().as_secs_f64()));
@@ -519,7 +424,7 @@ mod tests {
         };
         assert_snapshot!(told(engine, |attempt, _| attempt.health = Some(check()), &[]).await, @"
              0  started
-             0  warned: the health of `aa` is looked at again: failed to ask: connection reset
+             0  warned: `aa` is not known to be healthy and is looked at again: failed to ask: connection reset
             35  Healthy
            100  ended: succeeded
         stops (second/grace):
@@ -531,7 +436,7 @@ mod tests {
         };
         assert_snapshot!(told(engine, |attempt, _| attempt.health = Some(check()), &[]).await, @"
              0  started
-             0  warned: the health of `aa` is looked at again: failed to ask: connection reset
+             0  warned: `aa` is not known to be healthy and is looked at again: failed to ask: connection reset
            100  ended: succeeded
         stops (second/grace):
         ");
@@ -573,6 +478,28 @@ mod tests {
           1000  TimedOut(1000s)
           1000  ended: timed out
         stops (second/grace): 1000/10
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_waits_for_an_engine_that_is_away_and_can_be_stopped_meanwhile() {
+        let short = Scene { run_for: Duration::from_secs(5), ..Scene::default() };
+        let away = |until| Shaky { all: Trouble::away(0, until), ..Shaky::new(short.clone()) };
+        let asks = [(50, Stop::Killed { at_once: false })];
+        let mut lines = vec![told(away(100), |_, _| {}, &[]).await];
+        lines.push(told(away(100), |_, _| {}, &asks).await);
+        lines.push(told(away(1_000_000), |_, _| {}, &[]).await);
+        assert_snapshot!(lines.join("\n"), @"
+             0  warned: `aa` could not be started and is started again: no fake engine answers at the stage: connection refused
+           102  started
+           107  ended: succeeded
+        stops (second/grace): 
+             0  warned: `aa` could not be started and is started again: no fake engine answers at the stage: connection refused
+            50  ended: killed; not to be launched again
+        stops (second/grace): 
+             0  warned: `aa` could not be started and is started again: no fake engine answers at the stage: connection refused
+           602  ended: could not be started: no fake engine answers at the stage: connection refused; not to be launched again
+        stops (second/grace):
         ");
     }
 

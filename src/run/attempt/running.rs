@@ -180,8 +180,7 @@ async fn health(
         match answer {
             Err(error) if error.may_pass() => {
                 if !std::mem::replace(&mut told, true) {
-                    let name = &attempt.launch.trial.name;
-                    attempt.warn(format!("the health of `{name}` is looked at again: {}", error.chain()));
+                    attempt.out_of_sight(&error, Some("is not known to be healthy and is looked at again"));
                 }
                 pauses.pause().await;
             }
@@ -197,8 +196,7 @@ async fn end(attempt: &Attempt, engine: &dyn Engine, handle: &Handle, grace: Dur
     let mut told = false;
     while let Err(error) = engine.stop(handle, grace.saturating_sub(began.elapsed())).await {
         if !std::mem::replace(&mut told, true) {
-            let name = &attempt.launch.trial.name;
-            attempt.warn(format!("`{name}` could not be stopped and is stopped again: {}", error.chain()));
+            attempt.out_of_sight(&error, Some("could not be stopped and is stopped again"));
         }
         pauses.pause().await;
     }

@@ -80,6 +80,8 @@ impl Dispatcher {
                 self.unswept.insert((self.schedule.entry(place).trial.name.clone(), attempt));
             }
             Message::Preparing { engine, object, state } => self.emit(Fact::Preparing { engine, object, state }),
+            Message::OutOfSight { engine, because, warning } => self.out_of_sight(engine, because, warning),
+            Message::Sighted(engine, answer) => self.sighted(engine, answer),
             Message::Warning(message) => self.emit(Fact::Warned { message }),
             Message::Gpus(engine, Ok(gpus)) => self.schedule.permits_mut().see_gpus(engine, &gpus),
             // They are looked at again; what was seen before counts until then.

@@ -4,6 +4,7 @@
 
 mod attempts;
 mod beginning;
+mod away;
 mod commands;
 mod ending;
 mod holding;
@@ -27,6 +28,7 @@ use crate::model::options::Options;
 use crate::plan::Plan;
 use crate::run::attempt::{Begin, Progress, Stop};
 use crate::run::clock::{Clock, Stillness};
+use crate::run::dispatcher::away::Away;
 use crate::run::dispatcher::keeping::Keeping;
 use crate::run::dispatcher::tally::{Median, Tally};
 use crate::run::executor::Executor;
@@ -55,6 +57,7 @@ pub(crate) struct Dispatcher {
     gpu_look: Instant,
     /// Whether it was told that they cannot be seen.
     gpus_unseen: bool,
+    away: Away,
     gate: Gate,
     messages: (mpsc::UnboundedSender<Message>, mpsc::UnboundedReceiver<Message>),
     requests: mpsc::UnboundedReceiver<Request>,
@@ -106,6 +109,7 @@ impl Dispatcher {
             looks: JoinSet::new(),
             gpu_look: Instant::now(),
             gpus_unseen: false,
+            away: Away::new(),
             gate,
             // Unbounded: attempts must never wait for the dispatcher, and each trial sends a handful of messages.
             messages: mpsc::unbounded_channel(),

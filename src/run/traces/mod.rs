@@ -2,10 +2,12 @@
 
 mod again;
 mod crashes;
+mod away;
 mod keeping;
 mod random;
 mod retries;
 mod room;
+pub(crate) mod shaky;
 mod suspension;
 mod times;
 
@@ -106,6 +108,8 @@ fn line(fact: &Fact) -> Option<String> {
         Fact::CommandTaken { command } => format!("taken: {command}"),
         Fact::HeldBack { because } => format!("held back: {because}"),
         Fact::Released { elapsed } => format!("released after {}s", elapsed.as_secs_f64()),
+        Fact::EngineAway { engine, because } => format!("{engine} is away: {because}"),
+        Fact::EngineBack { engine, elapsed } => format!("{engine} is back after {}s", elapsed.as_secs_f64()),
         Fact::Halted { because } => format!("halted: {because}"),
         Fact::CommandRefused { message, .. } => format!("refused: {message}"),
         Fact::TrialReopened { trial } => format!("{trial} waits again"),
