@@ -150,7 +150,7 @@ pub(crate) fn ensure_stand_ins(daemon: &Daemon) {
     });
 }
 
-async fn ensure_image(api: &bollard::Docker) {
+pub(crate) async fn ensure_image(api: &bollard::Docker) {
     let (repository, tag) = IMAGE.split_once(':').expect("it has a tag");
     ensure(api, repository, tag, "").await;
 }

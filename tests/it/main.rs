@@ -6,6 +6,7 @@ mod cli;
 mod contract;
 mod control_cli;
 mod daemon;
+mod daemon_restart;
 mod docker_chaos;
 mod docker_cli;
 mod docker_engine;

@@ -7,6 +7,9 @@
 //! though it would have to, belonged to the daemon before it. If that one ended after combu lost sight of it, the daemon
 //! took it along, or it ended by itself in the same moments: how it would have ended is not known, and it is lost. Where
 //! combu was not there to see when, the exit code decides.
+//!
+//! With live-restore a container goes on without its daemon, and the daemon learns its exit code later. But what it writes
+//! in its last moments without a daemon is kept by nobody (seen with Docker 20.10): its log may not be complete then.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -62,31 +65,48 @@ enum Memory {
     Forgot,
 }
 
-/// Whether a container that has ended out of sight ended because its daemon did.
-pub(super) async fn took_along(
+/// How a container ended while combu did not see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// By itself, and its daemon heard everything it wrote.
+    Own,
+    /// By itself, while there was no daemon.
+    Unheard,
+    /// Because its daemon did.
+    TakenAlong,
+}
+
+/// How a container ended that has ended out of sight.
+pub(super) async fn ending(
     daemon: &Connection,
     id: &str,
     state: &ContainerState,
     breaks: &Breaks,
-) -> Result<bool, Error> {
+) -> Result<Ending, Error> {
     let lost = breaks.of(id);
     let suspicious = state.exit_code.is_some_and(|code| TAKEN_ALONG.contains(&code)) && state.oom_killed != Some(true);
     // Podman has no daemon that could take anything along.
     if daemon.is_podman || (lost.is_none() && !suspicious) {
-        return Ok(false);
+        return Ok(Ending::Own);
     }
     let info = steady(|| daemon.api.info()).await?;
-    if info.live_restore_enabled == Some(true) {
-        return Ok(false);
-    }
     let (Some(started), Some(ended)) = (time(state.started_at.as_deref()), time(state.finished_at.as_deref())) else {
-        return Ok(false);
+        return Ok(Ending::Own);
     };
     let memory = steady(|| memory(daemon, id, started, &info)).await?;
     // Its clock may not be ours.
     let lost = lost.map(|lost| shifted(lost, &info));
-    Ok(decided(memory, lost, ended, suspicious))
+    let outlives = info.live_restore_enabled == Some(true);
+    Ok(match decided(memory, lost, ended, suspicious) {
+        false => Ending::Own,
+        true if outlives && lost.is_some() => Ending::Unheard,
+        // Nobody saw whether there was a daemon.
+        true if outlives => Ending::Own,
+        true => Ending::TakenAlong,
+    })
 }
+
+/// Whether it ended under another daemon than the one that answers, or under none.
 
 fn decided(memory: Memory, lost: Option<SystemTime>, ended: SystemTime, suspicious: bool) -> bool {
     let unseen = lost.is_none_or(|lost| ended + SLACK >= lost);

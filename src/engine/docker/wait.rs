@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use crate::engine::docker::call::{is_uncertain, is_unreached, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::logs::Pieces;
-use crate::engine::docker::restart::{Breaks, took_along};
+use crate::engine::docker::restart::{Breaks, Ending, ending};
 use crate::engine::{EngineError, Health, Output};
 use crate::model::outcome::Exit;
 
@@ -123,11 +123,18 @@ async fn follow(
     if is_running(&state) {
         return Err(apart(id));
     }
-    let taken = had_ended
-        && took_along(daemon, id, &state, breaks).await.map_err(|error| stop(daemon, id, "look at", error))?;
-    if taken {
-        let message = format!("container `{id}` ended with the daemon, which was restarted");
-        return Err(Stop::Failed(EngineError::Refused { message }));
+    if had_ended {
+        match ending(daemon, id, &state, breaks).await.map_err(|error| stop(daemon, id, "look at", error))? {
+            Ending::Own => {}
+            Ending::Unheard => {
+                let text = "it ended while the daemon was away, and what it wrote then may not have been kept";
+                output.fail(std::io::Error::other(text));
+            }
+            Ending::TakenAlong => {
+                let message = format!("container `{id}` ended with its daemon, which was stopped or restarted");
+                return Err(Stop::Failed(EngineError::Refused { message }));
+            }
+        }
     }
     let limited = found.host_config.and_then(|host| host.memory).is_some_and(|memory| memory > 0);
     let exit = exit(&state);

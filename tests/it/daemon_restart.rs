@@ -1,0 +1,248 @@
+//! A daemon of the test's own that is stopped, killed and started again while a run is in progress.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::daemon::{apart, ensure_image};
+use crate::harness::{Lab, Live, Said, eventually, named};
+
+/// A daemon with everything of its own in one folder. Dropping it removes its containers and ends it.
+struct OwnDaemon {
+    folder: tempfile::TempDir,
+    live_restore: bool,
+    process: Option<Child>,
+}
+
+/// How a daemon ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Asked to: it ends its containers, unless they outlive it.
+    Stop,
+    /// At once: its containers go on until it is back.
+    Crash,
+}
+
+impl OwnDaemon {
+    /// A daemon, where one can be started. Where none can, the test is skipped aloud, or fails if
+    /// `COMBU_TEST_DOCKERD=required`.
+    fn new(live_restore: bool) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("daemon.json"), "{}").unwrap();
+        let mut daemon = Self { folder, live_restore, process: None };
+        let problem = if !rustix::process::getuid().is_root() {
+            "only root may start a dockerd".to_owned()
+        } else {
+            match daemon.start() {
+                Ok(()) => {
+                    apart(async { ensure_image(&daemon.api()).await });
+                    return Some(daemon);
+                }
+                Err(problem) => problem,
+            }
+        };
+        let required = std::env::var("COMBU_TEST_DOCKERD").is_ok_and(|wish| wish == "required");
+        assert!(!required, "COMBU_TEST_DOCKERD=required, but {problem}");
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        writeln!(std::io::stderr(), "SKIPPED (no dockerd of its own): {test}: {problem}")
+            .expect("stderr can be written");
+        None
+    }
+
+    fn start(&mut self) -> Result<(), String> {
+        let path = |name: &str| self.folder.path().join(name);
+        let log = fs::File::options().create(true).append(true).open(path("log")).unwrap();
+        // In a network of its own: a dockerd without a bridge takes the host's `docker0` away, from every other daemon.
+        let mut dockerd = Command::new("unshare");
+        dockerd.args(["--net", "dockerd"]);
+        dockerd.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
+        for (option, name) in
+            [("--config-file", "daemon.json"), ("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")]
+        {
+            dockerd.arg(option).arg(path(name));
+        }
+        dockerd.args(["--host", &self.address(), "--bridge=none", "--iptables=false", "--ip6tables=false"]);
+        dockerd.args(["--storage-driver=vfs", "--log-driver=json-file"]);
+        dockerd.args(self.live_restore.then_some("--live-restore"));
+        dockerd.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let mut process = dockerd.spawn().map_err(|error| format!("dockerd: {error}"))?;
+        for _ in 0..600 {
+            if self.answers() {
+                self.process = Some(process);
+                return Ok(());
+            }
+            if process.try_wait().unwrap().is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ended = (process.kill(), process.wait());
+        let log = fs::read_to_string(path("log")).unwrap_or_default();
+        Err(format!("dockerd did not come up: {}", log.lines().last().unwrap_or("it said nothing")))
+    }
+
+    fn end(&mut self, end: End) {
+        let Some(mut process) = self.process.take() else { return };
+        let signal = if end == End::Stop { rustix::process::Signal::TERM } else { rustix::process::Signal::KILL };
+        rustix::process::kill_process(rustix::process::Pid::from_child(&process), signal).unwrap();
+        process.wait().unwrap();
+    }
+
+    fn answers(&self) -> bool {
+        let api = bollard::Docker::connect_with_host(&self.address());
+        api.is_ok_and(|api| apart(async { api.ping().await.is_ok() }))
+    }
+
+    fn address(&self) -> String {
+        format!("unix://{}", self.folder.path().join("docker.sock").display())
+    }
+
+    fn api(&self) -> bollard::Docker {
+        bollard::Docker::connect_with_host(&self.address()).unwrap()
+    }
+
+    /// How many containers there are.
+    fn containers(&self) -> usize {
+        let options = bollard::query_parameters::ListContainersOptionsBuilder::new().all(true).build();
+        apart(async { self.api().list_containers(Some(options)).await.unwrap().len() })
+    }
+}
+
+impl Drop for OwnDaemon {
+    fn drop(&mut self) {
+        if !self.folder.path().join("data").exists() || (self.process.is_none() && self.start().is_err()) {
+            return;
+        }
+        apart(async {
+            let api = self.api();
+            let options = bollard::query_parameters::ListContainersOptionsBuilder::new().all(true).build();
+            for container in api.list_containers(Some(options)).await.unwrap_or_default() {
+                let options = bollard::query_parameters::RemoveContainerOptionsBuilder::new().force(true).build();
+                let _gone = api.remove_container(&container.id.unwrap_or_default(), Some(options)).await;
+            }
+        });
+        self.end(End::Stop);
+        // What the daemon leaves mounted would keep the folder from being removed.
+        for line in fs::read_to_string("/proc/self/mountinfo").unwrap_or_default().lines() {
+            let point = line.split(' ').nth(4).unwrap_or_default();
+            if Path::new(point).starts_with(self.folder.path()) {
+                let _unmounted = Command::new("umount").args(["--lazy", point]).status();
+            }
+        }
+    }
+}
+
+/// A lab with that spec, whose combu finds the daemon. In the spec, `IMAGE` stands for the test image.
+fn lab(daemon: &OwnDaemon, spec: &str) -> Lab {
+    let mut lab = Lab::with(&spec.replace("IMAGE", crate::daemon::IMAGE));
+    lab.set("DOCKER_HOST", daemon.address());
+    fs::create_dir(lab.path("shared")).unwrap();
+    lab
+}
+
+/// Waits until so many attempts have started, in whatever order.
+fn started(live: &mut Live, number: usize) {
+    for _ in 0..number {
+        live.line(r#""event":"attempt-started""#);
+    }
+}
+
+/// The statuses of the attempts of that trial, in order.
+fn attempts(events: &[Value], trial: &str) -> Vec<String> {
+    let ends = named(events, "attempt-ended").into_iter().filter(|event| event["trial"] == trial);
+    ends.map(|event| event["status"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What the last attempt of that trial wrote.
+fn log(lab: &Lab, events: &[Value], trial: &str) -> String {
+    let ends = named(events, "attempt-ended").into_iter().filter(|event| event["trial"] == trial);
+    lab.read(ends.last().unwrap()["logs"]["stdout"].as_str().unwrap())
+}
+
+fn sequence(lines: std::ops::RangeInclusive<usize>) -> String {
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Runs three trials whose first attempt runs until the daemon takes it along, and a fourth that is to be started then.
+fn restarted(end: End) -> Option<Said> {
+    let mut daemon = OwnDaemon::new(false)?;
+    let spec = "
+local line = 'seq 1 100; [ $COMBU_ATTEMPT -gt 1 ] || while true; do sleep 0.1; done; seq 101 200';
+local trial(name, before) = { name: name, image: 'IMAGE', cmd: ['sh', '-c', before + line], networks: ['none'],
+                              stop_grace: '1s' };
+{ parallel: 3, trials: [
+  trial('killed', ''), trial('polite', \"trap 'exit 0' TERM; \"), trial('rude', \"trap 'exit 3' TERM; \"),
+  trial('later', '[ $COMBU_ATTEMPT -gt 1 ] || exec seq 1 200; '),
+] }";
+    let lab = lab(&daemon, spec);
+    let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
+    started(&mut live, 3);
+    daemon.end(end);
+    live.line(r#""event":"engine-away""#);
+    daemon.start().unwrap();
+    let said = live.end();
+    let events = said.events();
+    for trial in ["killed", "polite", "rude"] {
+        assert_eq!(attempts(&events, trial), ["lost", "succeeded"], "{end:?} {trial}\n{}", said.stdout);
+        assert_eq!(log(&lab, &events, trial), sequence(1..=200), "{end:?} {trial}");
+    }
+    assert_eq!(attempts(&events, "later"), ["succeeded"], "{end:?}\n{}", said.stdout);
+    assert_eq!(log(&lab, &events, "later"), sequence(1..=200), "{end:?}");
+    assert_eq!((named(&events, "engine-away").len(), named(&events, "engine-back").len()), (1, 1), "{}", said.stdout);
+    assert_eq!(daemon.containers(), 0);
+    Some(said.code(0))
+}
+
+#[test]
+fn what_a_daemon_took_along_when_it_was_stopped_is_lost_and_runs_again() {
+    restarted(End::Stop);
+}
+
+#[test]
+fn what_a_daemon_took_along_when_it_crashed_is_lost_and_runs_again() {
+    restarted(End::Crash);
+}
+
+#[test]
+fn trials_that_outlive_their_daemon_are_followed_to_their_end() {
+    for end in [End::Stop, End::Crash] {
+        let Some(mut daemon) = OwnDaemon::new(true) else { return };
+        // One ends while the daemon is away, one after it is back, one fails meanwhile.
+        let spec = "
+local line = 'seq 1 100; until [ -e /shared/%s ]; do sleep 0.05; done; seq 101 200; touch /shared/$COMBU_TRIAL; exit %d';
+local trial(name, go, code) = { name: name, image: 'IMAGE', cmd: ['sh', '-c', line % [go, code]], networks: ['none'],
+                                volumes: ['./shared:/shared'] };
+{ parallel: 3, trials: [trial('away', 'gone', 0), trial('back', 'returned', 0), trial('failing', 'gone', 7)] }";
+        let lab = lab(&daemon, spec);
+        let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
+        started(&mut live, 3);
+        daemon.end(end);
+        fs::write(lab.path("shared/gone"), "").unwrap();
+        eventually("they go on without a daemon", || {
+            ["away", "failing"].iter().all(|trial| lab.path(&format!("shared/{trial}")).exists())
+        });
+        live.line(r#""event":"engine-away""#);
+        daemon.start().unwrap();
+        live.line(r#""event":"engine-back""#);
+        fs::write(lab.path("shared/returned"), "").unwrap();
+        let said = live.end().code(100);
+        let events = said.events();
+        for (trial, status) in [("away", "succeeded"), ("back", "succeeded"), ("failing", "failed")] {
+            assert_eq!(attempts(&events, trial), [status], "{end:?} {trial}\n{}", said.stdout);
+            let warned = named(&events, "warned").into_iter().any(|event| {
+                let message = event["message"].as_str().unwrap();
+                message.contains(&format!("`{trial}`")) && message.contains("ended while the daemon was away")
+            });
+            // What is written without a daemon may be lost in the daemon; then that is said.
+            assert_eq!(warned, trial != "back", "{end:?} {trial}\n{}", said.stdout);
+            let expected = sequence(if trial == "back" { 1..=200 } else { 1..=100 });
+            assert!(log(&lab, &events, trial).starts_with(&expected), "{end:?} {trial}");
+        }
+        // A failed one, and one whose log may lack something, are kept to be looked at.
+        assert_eq!(daemon.containers(), 2);
+    }
+}
