@@ -107,7 +107,6 @@ pub(super) async fn ending(
 }
 
 /// Whether it ended under another daemon than the one that answers, or under none.
-
 fn decided(memory: Memory, lost: Option<SystemTime>, ended: SystemTime, suspicious: bool) -> bool {
     let unseen = lost.is_none_or(|lost| ended + SLACK >= lost);
     match memory {

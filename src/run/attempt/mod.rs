@@ -333,8 +333,7 @@ mod tests {
 
     /// Runs an attempt to its end, with those requests to stop at those seconds; what it said, and when.
     async fn told(engine: Shaky, edit: impl FnOnce(&mut Attempt, &mut Trial), asks: &[(u64, Stop)]) -> String {
-        let mut trial = Trial::new(Name::parse("aa").unwrap());
-        trial.engine = Some(EngineName::Fake);
+        let mut trial = Trial { engine: Some(EngineName::Fake), ..Trial::new(Name::parse("aa").unwrap()) };
         let experiment = Experiment {
             name: "exp".to_owned(),
             id: "id".to_owned(),

@@ -3,8 +3,8 @@
 //! What may start and what a fact means is decided in `schedule`; here it is only carried out and told.
 
 mod attempts;
-mod beginning;
 mod away;
+mod beginning;
 mod commands;
 mod ending;
 mod holding;

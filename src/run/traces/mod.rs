@@ -1,8 +1,8 @@
 //! Traces of whole runs on the fake engine, in virtual time.
 
 mod again;
-mod crashes;
 mod away;
+mod crashes;
 mod keeping;
 mod random;
 mod retries;
