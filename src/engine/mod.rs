@@ -3,6 +3,7 @@
 //! Nothing above this folder knows which engine runs a trial; `tests/it/contract.rs` holds every engine to the same
 //! behaviour.
 
+mod cgroup;
 pub mod docker;
 mod error;
 pub mod fake;

@@ -1,10 +1,10 @@
-//! Where an attempt's output goes: one file per stream, never the event channel.
+//! What comes out of an attempt: its output, one file per stream and never the event channel, and what it took.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::model::event::Logs;
+use crate::model::event::{Logs, Usage};
 
 /// Takes what an attempt writes and keeps it in `stdout.log` and `stderr.log` of its folder.
 ///
@@ -16,6 +16,7 @@ pub struct Output {
     stdout: Option<Stream>,
     stderr: Option<Stream>,
     error: Option<io::Error>,
+    usage: Usage,
 }
 
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl Output {
         Ok(Self {
             stdout: Some(Stream::new(folder.join("stdout.log"))?),
             stderr: Some(Stream::new(folder.join("stderr.log"))?),
-            error: None,
+            ..Self::default()
         })
     }
 
@@ -113,6 +114,16 @@ impl Output {
             stderr: stderr.path.clone(),
             stderr_bytes: stderr.bytes,
         })
+    }
+
+    /// Takes what the attempt used of the machine, as far as the engine saw it.
+    pub fn used(&mut self, usage: &Usage) {
+        self.usage.see(usage);
+    }
+
+    /// What it used of the machine; absent when the engine saw nothing.
+    pub fn usage(&self) -> Option<Usage> {
+        Some(self.usage).filter(|usage| *usage != Usage::default())
     }
 
     /// The first error of writing, if any; then the logs are not complete.

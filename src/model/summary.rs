@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::command::Command;
-use crate::model::event::{Early, Event, Fact, Logs};
+use crate::model::event::{Early, Event, Fact, Logs, Usage};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::trial::{Trial, span};
@@ -53,6 +53,9 @@ pub struct TrialResult {
     pub elapsed: Duration,
     /// Logs of its last attempt.
     pub logs: Option<Logs>,
+    /// What its last attempt took of the machine, once that ended and where the engine could say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 /// What a trial is doing, or how it ended.
@@ -80,11 +83,12 @@ impl TrialResult {
             Fact::AttemptStarted { .. } => self.state = State::Running(at),
             // It has run since it was started, whoever saw that.
             Fact::AttemptAdopted { .. } if !matches!(self.state, State::Running(_)) => self.state = State::Running(at),
-            Fact::AttemptEnded { outcome, elapsed, logs, .. } => {
+            Fact::AttemptEnded { outcome, elapsed, logs, usage, .. } => {
                 self.state = State::Waiting;
                 self.failed_before |= outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. });
                 self.elapsed = *elapsed;
                 self.logs.clone_from(logs);
+                self.usage = usage.as_deref().copied();
             }
             Fact::TrialEnded { outcome, elapsed, attempts, .. } => {
                 self.state = State::Ended(outcome.clone());
@@ -201,6 +205,7 @@ impl Summary {
             failed_before: false,
             elapsed: Duration::ZERO,
             logs: None,
+            usage: None,
         });
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::engine::EngineError;
 use crate::model::capability::Gpu;
 use crate::model::command::Command;
-use crate::model::event::Logs;
+use crate::model::event::{Logs, Usage};
 use crate::model::handle::Handle;
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
@@ -67,6 +67,7 @@ pub(crate) struct End {
     pub(crate) outcome: Outcome,
     pub(crate) elapsed: Duration,
     pub(crate) logs: Option<Logs>,
+    pub(crate) usage: Option<Usage>,
     /// Whether another attempt could end otherwise.
     pub(crate) may_retry: bool,
     /// What the engine said, if it is out of reach.
@@ -83,6 +84,7 @@ impl End {
             outcome,
             elapsed: Duration::ZERO,
             logs: None,
+            usage: None,
             may_retry: false,
             unreachable: None,
             kept: false,

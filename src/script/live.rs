@@ -375,6 +375,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_trial_took_is_in_its_result_where_the_engine_can_say() {
+        let script = "let r = run([#{ name: \"some\", cmd: \"usage 1.5 64m\" }, #{ name: \"none\" }]);
+            print(r[\"some\"].cpu_seconds + r[\"some\"].peak_memory / 1048576); print(r[\"none\"].peak_memory == ());
+            print(r.table([\"name\", \"cpu_seconds\", \"peak_memory\"]));";
+        assert_snapshot!(Lab::new().output(script), @"
+        closed script 2/2
+        65.5
+        true
+        name  cpu_seconds  peak_memory
+        some          1.5     67108864
+        none
+        ");
+    }
+
+    #[test]
     fn a_run_gives_its_result() {
         let lines = "let r = run(e);
             print(r); print(r.ok); print(r.counts); print(r.name); print(r.run); print(r.len()); print(r.failed_count);

@@ -75,6 +75,16 @@ impl TrialView {
         self.result.outcome().map_or_else(|| self.status().to_owned(), ToString::to_string)
     }
 
+    /// Seconds of CPU time that its last attempt took, where that is known.
+    pub(super) fn cpu_seconds(&self) -> Option<f64> {
+        self.result.usage?.cpu_seconds
+    }
+
+    /// Most bytes of memory that its last attempt held at one time, where that is known.
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        self.result.usage?.peak_memory
+    }
+
     /// The text of one of its streams, or the end of it.
     pub(super) fn text(&self, path: impl Fn(&Logs) -> &Path) -> std::io::Result<String> {
         let Some(logs) = &self.result.logs else { return Ok(String::new()) };
@@ -115,7 +125,12 @@ impl TrialView {
             "message": self.message(),
         });
         match facts {
-            Value::Object(facts) => facts,
+            Value::Object(mut facts) => {
+                let known = [("cpu_seconds", self.cpu_seconds().map(Value::from))];
+                let known = known.into_iter().chain([("peak_memory", self.peak_memory().map(Value::from))]);
+                facts.extend(known.filter_map(|(name, value)| Some((name.to_owned(), value?))));
+                facts
+            }
             other => unreachable!("an object was written, not {other}"),
         }
     }

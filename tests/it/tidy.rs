@@ -25,6 +25,7 @@ const HOMES: [(&str, &str); 8] = [
     ("indicatif", "src/report/progress.rs"),
     ("rhai", "src/script/"),
     ("clap", "src/cli/"),
+    ("wait4", "src/engine/local/"),
     ("comfy_table", "src/report/ src/script/"),
     ("rusqlite", "src/store/"),
 ];

@@ -1,7 +1,7 @@
 //! The Docker engine: a trial is a container. The only folder that names bollard.
 //!
 //! An attempt costs the calls create, attach, start, wait, logs (its end) and remove, and an inspection when it did not end
-//! with 0; no other: whatever is shared by attempts is asked for once.
+//! with 0; no other: whatever is shared by attempts is asked for once, and what a container takes is read from its control group.
 
 mod call;
 mod connect;
@@ -18,12 +18,14 @@ mod wait;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::query_parameters::{KillContainerOptions, StopContainerOptionsBuilder};
+use bollard::query_parameters::{InspectContainerOptions, KillContainerOptions, StopContainerOptionsBuilder};
 
+use crate::engine::cgroup::Groups;
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::image::Images;
 use crate::engine::docker::logs::Pieces;
@@ -35,6 +37,7 @@ use crate::engine::{
     Cleaned, Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Settings, Survey,
 };
 use crate::model::capability::{Capabilities, Gpu};
+use crate::model::event::Usage;
 use crate::model::handle::Handle;
 use crate::model::name::EngineName;
 use crate::model::outcome::Exit;
@@ -50,6 +53,7 @@ pub struct Docker {
     images: Images,
     networks: Networks,
     gpus: Places,
+    groups: Groups,
     /// What started containers write, until `wait` takes it.
     attached: Mutex<HashMap<String, Pieces>>,
     breaks: Breaks,
@@ -82,6 +86,7 @@ impl Docker {
             images: Images::default(),
             networks: Networks::default(),
             gpus: Places::new(settings),
+            groups: Groups::default(),
             attached: Mutex::default(),
             breaks: Breaks::default(),
         })
@@ -89,6 +94,23 @@ impl Docker {
 
     fn take_attached(&self, handle: &Handle) -> Option<Pieces> {
         self.attached.lock().expect("no code panics while it holds the lock").remove(&handle.id)
+    }
+
+    /// Keeps what a container takes of the machine, until it is gone or that cannot be seen from here. May be dropped.
+    async fn meter(&self, id: &str, usage: &mut Usage) {
+        if !self.daemon.is_here() {
+            return;
+        }
+        let mut group = self.groups.find(id);
+        if group.is_none() && self.groups.asks() {
+            let found = self.daemon.api.inspect_container(id, None::<InspectContainerOptions>).await;
+            // Without an answer it stays unknown, which stops nothing; whoever waits for the container hears of the cause.
+            let pid = found.ok().and_then(|found| found.state?.pid).filter(|pid| *pid > 0);
+            group = pid.and_then(|pid| self.groups.learn(id, pid));
+        }
+        if let Some(group) = group {
+            group.follow(usage).await;
+        }
     }
 }
 
@@ -133,7 +155,17 @@ impl Engine for Docker {
 
     async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {
         let attached = self.take_attached(handle);
-        wait::wait(&self.daemon, &handle.id, attached, &self.breaks, output).await
+        let mut usage = Usage::default();
+        let waited = {
+            let mut meter = pin!(self.meter(&handle.id, &mut usage));
+            let mut wait = pin!(wait::wait(&self.daemon, &handle.id, attached, &self.breaks, output));
+            tokio::select! {
+                waited = &mut wait => waited,
+                () = &mut meter => wait.await,
+            }
+        };
+        output.used(&usage);
+        waited
     }
 
     async fn ran(&self, handle: &Handle) -> Option<Duration> {

@@ -2,7 +2,7 @@
 //!
 //! A trial does what a [`Scene`] scripted for its name says, or what its own `cmd` says: steps separated by `;` out of
 //! `echo TEXT`, `warn TEXT` (to standard error), `sleep SECONDS`, `exit CODE`, `signal NUMBER`, `oom`, `refuse TEXT`
-//! (start fails), `lost` (the engine loses it at its end), `stubborn` (has to be killed) and `sick` (is never healthy). Anything else succeeds at once.
+//! (start fails), `usage CPU-SECONDS BYTES` (`usage 1.5 64m`), `lost` (the engine loses it at its end), `stubborn` (has to be killed) and `sick` (is never healthy). Anything else succeeds at once.
 
 mod attempt;
 mod scene;
@@ -231,6 +231,9 @@ impl Engine for Fake {
         output.stderr(course.scene.stderr.as_bytes());
         let exit = course.ended(&mut meets).await;
         self.end(handle);
+        if let Some(usage) = &course.scene.usage {
+            output.used(usage);
+        }
         if course.scene.lost && exit == course.scene.exit {
             return Err(EngineError::Refused { message: "nobody knows how it ended".to_owned() });
         }

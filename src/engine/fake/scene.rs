@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::event::Usage;
 use crate::model::outcome::Exit;
 
 /// What one attempt of a trial does.
@@ -21,6 +22,8 @@ pub struct Scene {
     pub healthy_after: Option<Duration>,
     /// Whether it ignores the stop signal and has to be killed.
     pub stubborn: bool,
+    /// What it takes of the machine, if the engine can say.
+    pub usage: Option<Usage>,
     /// Whether the engine loses it when it would end by itself.
     pub lost: bool,
 }
@@ -38,6 +41,7 @@ impl Default for Scene {
             start_error: None,
             healthy_after: Some(Duration::ZERO),
             stubborn: false,
+            usage: None,
             lost: false,
         }
     }
@@ -62,6 +66,7 @@ impl Scene {
                 "signal" => scene.exit = Exit::Signal(rest.parse().unwrap_or(15)),
                 "oom" => scene.exit = Exit::Oom,
                 "refuse" => scene.start_error = Some(rest.to_owned()),
+                "usage" => scene.usage = Some(usage(rest)),
                 "lost" => scene.lost = true,
                 "stubborn" => scene.stubborn = true,
                 "sick" => scene.healthy_after = None,
@@ -70,4 +75,21 @@ impl Scene {
         }
         scene
     }
+}
+
+/// `SECONDS BYTES`, with `k`, `m` or `g` behind the bytes.
+fn usage(text: &str) -> Usage {
+    let mut words = text.split_ascii_whitespace();
+    let cpu_seconds = words.next().and_then(|word| word.parse().ok());
+    let peak_memory = words.next().and_then(|word| {
+        let number = word.trim_end_matches(['k', 'm', 'g']);
+        let shift = match &word[number.len()..] {
+            "k" => 10,
+            "m" => 20,
+            "g" => 30,
+            _ => 0,
+        };
+        Some(number.parse::<u64>().ok()? << shift)
+    });
+    Usage { cpu_seconds, peak_memory, ..Usage::default() }
 }

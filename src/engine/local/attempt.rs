@@ -1,22 +1,23 @@
 //! One attempt we started: its process group, from the start to the last byte. Knows no other attempt.
 
-use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::net::unix::pipe::Receiver;
 use tokio::time::Instant;
+use wait4::Wait4;
 
+use crate::engine::local::pipes::Pipes;
 use crate::engine::local::place::Place;
 use crate::engine::local::proc::{self, Process};
 use crate::engine::{EngineError, Launch, Output};
+use crate::model::event::Usage;
 use crate::model::handle::Handle;
 use crate::model::outcome::Exit;
 
@@ -27,8 +28,6 @@ const QUIET: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_secs(3);
 /// How long the kernel may take to end a killed process before that is an error.
 const KILL_TAKES: Duration = Duration::from_secs(10);
-/// A pipe's capacity on Linux: one read can empty it.
-const CHUNK: usize = 64 << 10;
 /// Longest pause between two looks at something that has no event.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,6 +47,8 @@ pub(super) struct Attempt {
 #[derive(Debug)]
 struct State {
     child: Child,
+    /// How the leader ended and what it took, once it was reaped.
+    reaped: Option<(ExitStatus, Usage)>,
     /// Until then a stopped group may end by itself.
     grace_until: Option<Instant>,
     /// Set when what the leader left was killed: when it has to be gone.
@@ -68,13 +69,6 @@ enum Ending {
     Polled,
 }
 
-#[derive(Debug)]
-struct Pipes {
-    stdout: Option<Receiver>,
-    stderr: Option<Receiver>,
-    chunk: Vec<u8>,
-}
-
 impl Attempt {
     /// Starts a command made by [`launch::command`].
     ///
@@ -91,6 +85,7 @@ impl Attempt {
                 ending,
                 state: Mutex::new(State {
                     child,
+                    reaped: None,
                     grace_until: None,
                     dead_by: None,
                     survivor: None,
@@ -112,12 +107,7 @@ impl Attempt {
         let pid = child.id().cast_signed();
         let process = Process::of(pid).ok_or_else(|| io::Error::other("it is not in /proc"))?;
         let (stdout, stderr) = (child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from));
-        let pipes = Pipes {
-            stdout: stdout.map(Receiver::from_owned_fd).transpose()?,
-            stderr: stderr.map(Receiver::from_owned_fd).transpose()?,
-            chunk: Vec::new(),
-        };
-        Ok((process, Ending::of(pid)?, pipes))
+        Ok((process, Ending::of(pid)?, Pipes::new(stdout, stderr)?))
     }
 
     /// Waits for the end and copies the output. May be dropped and called again: what was copied is not copied twice.
@@ -142,6 +132,9 @@ impl Attempt {
             if !more.map_err(failed)? || Instant::now() >= limit {
                 break;
             }
+        }
+        if let Some((_, usage)) = &self.state().reaped {
+            output.used(usage);
         }
         Ok(exit)
     }
@@ -240,7 +233,7 @@ impl Attempt {
                 now + KILL_TAKES
             }),
         };
-        let exit = exit_of(state.child.wait()?);
+        let exit = exit_of(state.reap()?);
         if until > now && is_alive(self.group, &mut state.survivor) {
             return Ok(Some(until));
         }
@@ -250,6 +243,22 @@ impl Attempt {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no code panics while it holds the lock")
+    }
+}
+
+impl State {
+    /// How the leader ended; it must have. Reaps it the first time, with what the kernel kept of it.
+    fn reap(&mut self) -> io::Result<ExitStatus> {
+        if let Some((status, _)) = self.reaped {
+            return Ok(status);
+        }
+        // Its memory is gone by now, its counters go with the reaping.
+        let (read_bytes, written_bytes) = proc::io(self.child.id().cast_signed()).unzip();
+        let ended = self.child.wait4()?;
+        let most = Some(ended.rusage.maxrss).filter(|most| proc::own_peak().is_some_and(|own| *most > own));
+        let cpu_seconds = Some((ended.rusage.utime + ended.rusage.stime).as_secs_f64());
+        self.reaped = Some((ended.status, Usage { cpu_seconds, peak_memory: most, read_bytes, written_bytes }));
+        Ok(ended.status)
     }
 }
 
@@ -277,51 +286,6 @@ impl Ending {
                 Ok(())
             }
         }
-    }
-}
-
-impl Pipes {
-    /// Copies what one of the pipes holds; false at the end of both. Nothing is lost when it is dropped.
-    async fn step(&mut self, output: &mut Output) -> io::Result<bool> {
-        if self.stdout.is_none() && self.stderr.is_none() {
-            self.chunk = Vec::new();
-            return Ok(false);
-        }
-        tokio::select! {
-            ready = readable(self.stdout.as_ref()) => {
-                ready?;
-                if !read(&mut self.stdout, &mut self.chunk)? {
-                    self.stdout = None;
-                }
-                output.stdout(&self.chunk);
-            }
-            ready = readable(self.stderr.as_ref()) => {
-                ready?;
-                if !read(&mut self.stderr, &mut self.chunk)? {
-                    self.stderr = None;
-                }
-                output.stderr(&self.chunk);
-            }
-        }
-        Ok(true)
-    }
-}
-
-async fn readable(pipe: Option<&Receiver>) -> io::Result<()> {
-    match pipe {
-        Some(pipe) => pipe.readable().await,
-        None => pending().await,
-    }
-}
-
-/// Fills `chunk` with what is there, perhaps nothing; false at the pipe's end.
-fn read(pipe: &mut Option<Receiver>, chunk: &mut Vec<u8>) -> io::Result<bool> {
-    chunk.clear();
-    chunk.reserve(CHUNK);
-    match pipe.as_ref().map_or(Ok(0), |pipe| pipe.try_read_buf(chunk)) {
-        Ok(count) => Ok(count > 0),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-        Err(error) => Err(error),
     }
 }
 

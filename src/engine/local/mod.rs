@@ -7,6 +7,7 @@
 mod attempt;
 mod health;
 mod launch;
+mod pipes;
 mod place;
 mod proc;
 mod watch;

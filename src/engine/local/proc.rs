@@ -113,6 +113,23 @@ pub(super) fn groups(labels: &BTreeMap<String, String>) -> Vec<Group> {
     groups.filter(|group| labels.iter().all(|(key, value)| group.labels.get(key) == Some(value))).collect()
 }
 
+/// Bytes that a process, and those of its children that it waited for, read from and wrote to disks; of a zombie too.
+pub(super) fn io(pid: i32) -> Option<(u64, u64)> {
+    parse_io(&fs::read_to_string(format!("/proc/{pid}/io")).ok()?)
+}
+
+fn parse_io(text: &str) -> Option<(u64, u64)> {
+    let bytes = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
+    Some((bytes("read_bytes:")?, bytes("write_bytes:")?))
+}
+
+/// Most memory this process ever held, in bytes. A child begins with its parent's memory, and the kernel counts that as
+/// the child's (`exec_mmap` in fs/exec.c): of a child's peak, only what is above this is the child's own.
+pub(super) fn own_peak() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    kibibytes(&status, "VmHWM:")
+}
+
 /// Memory of this machine in bytes, or of the control group combu is confined to.
 pub(super) fn memory() -> u64 {
     let total = fs::read_to_string("/proc/meminfo").ok().and_then(|text| parse_total(&text)).unwrap_or(0);
@@ -122,7 +139,11 @@ pub(super) fn memory() -> u64 {
 }
 
 fn parse_total(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    kibibytes(meminfo, "MemTotal:")
+}
+
+fn kibibytes(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
@@ -141,7 +162,7 @@ fn parse_stat(pid: i32, line: &[u8]) -> Option<Stat> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, Stat, member, memory, parse_stat, parse_total, stat, variable};
+    use super::{Process, Stat, member, memory, own_peak, parse_io, parse_stat, parse_total, stat, variable};
 
     #[test]
     fn a_programs_name_cannot_disturb_its_stat_line() {
@@ -173,8 +194,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_process_moved_from_and_to_disks_is_read() {
+        let text =
+            "rchar: 9\nwchar: 9\nsyscr: 1\nsyscw: 1\nread_bytes: 4096\nwrite_bytes: 8192\ncancelled_write_bytes: 0\n";
+        assert_eq!(parse_io(text), Some((4096, 8192)));
+        assert_eq!(parse_io("rchar: 9\n"), None);
+    }
+
+    #[test]
     fn memory_is_read_in_kibibytes() {
         assert_eq!(parse_total("MemTotal:       16384 kB\nMemFree: 1 kB\n"), Some(16 << 20));
         assert!(memory() > 1 << 20);
+        assert!(own_peak().is_some_and(|peak| peak > 1 << 16));
     }
 }

@@ -47,3 +47,17 @@ pub struct Usage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub written_bytes: Option<u64>,
 }
+
+impl Usage {
+    /// Takes a later look into account: nothing of this ever becomes less.
+    pub fn see(&mut self, later: &Self) {
+        let more = |one: &mut Option<u64>, other: Option<u64>| *one = (*one).max(other);
+        self.cpu_seconds = match (self.cpu_seconds, later.cpu_seconds) {
+            (Some(one), Some(other)) => Some(one.max(other)),
+            (one, other) => one.or(other),
+        };
+        more(&mut self.peak_memory, later.peak_memory);
+        more(&mut self.read_bytes, later.read_bytes);
+        more(&mut self.written_bytes, later.written_bytes);
+    }
+}

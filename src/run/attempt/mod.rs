@@ -213,12 +213,12 @@ impl Attempt {
         let remove = executor.removes(&outcome) && output.error().is_none();
         // Counted before others hear of the end and start.
         let removal = remove.then(|| executor.removal());
-        let logs = output.logs();
+        let (logs, usage) = (output.logs(), output.usage());
         let seen = self.clock.elapsed().saturating_sub(started);
         let elapsed = self.ran(engine, &handle, seen, ahead).await;
         let (ack, acked) = oneshot::channel();
         let ack = remove.then_some(ack);
-        self.say(Stage::Ended(End { outcome, elapsed, logs, may_retry, unreachable: None, kept: !remove, ack }));
+        self.say(Stage::Ended(End { outcome, elapsed, logs, usage, may_retry, unreachable: None, kept: !remove, ack }));
         let Some(_removal) = removal else { return };
         // Until its end is kept, the container is all that tells of it.
         match acked.await {

@@ -138,16 +138,8 @@ impl Dispatcher {
         let entry = self.schedule.entry_mut(place);
         entry.elapsed = end.elapsed;
         let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);
-        let (outcome, elapsed, logs) = (end.outcome.clone(), end.elapsed, end.logs);
-        self.emit(Fact::AttemptEnded {
-            trial: trial.clone(),
-            attempt,
-            outcome,
-            elapsed,
-            logs,
-            usage: None,
-            kept: end.kept,
-        });
+        let (outcome, elapsed, logs, usage) = (end.outcome.clone(), end.elapsed, end.logs, end.usage.map(Box::new));
+        self.emit(Fact::AttemptEnded { trial: trial.clone(), attempt, outcome, elapsed, logs, usage, kept: end.kept });
         if let Some(ack) = end.ack {
             self.answer(ack);
         }

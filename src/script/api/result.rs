@@ -32,6 +32,10 @@ fn register_trial(engine: &mut Engine) {
         .register_get("timed_out", |view: &mut TrialView| matches!(view.result.outcome(), Some(Outcome::TimedOut)))
         .register_get("exit", |view: &mut TrialView| view.exit().map_or(Dynamic::UNIT, |code| i64::from(code).into()))
         .register_get("elapsed", |view: &mut TrialView| view.result.elapsed.as_secs_f64())
+        .register_get("cpu_seconds", |view: &mut TrialView| view.cpu_seconds().map_or(Dynamic::UNIT, Dynamic::from))
+        .register_get("peak_memory", |view: &mut TrialView| {
+            view.peak_memory().map_or(Dynamic::UNIT, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX).into())
+        })
         .register_get("attempts", |view: &mut TrialView| i64::from(view.result.attempts))
         .register_get("flaky", |view: &mut TrialView| view.result.flaky)
         .register_get("is_service", |view: &mut TrialView| view.result.service)
