@@ -10,6 +10,7 @@ pub mod fake;
 mod gpus;
 pub mod local;
 mod output;
+mod records;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,6 +30,7 @@ use crate::model::trial::{Healthcheck, Pull, Trial};
 
 pub use error::EngineError;
 pub use output::Output;
+pub use records::{Recorder, Tail};
 
 /// Runs one trial at a time; never decides which, when, or how often.
 #[async_trait]
@@ -49,6 +51,11 @@ pub trait Engine: fmt::Debug + Send + Sync {
 
     /// Waits until the healthcheck decided. A check without a `test` means the image's own.
     async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError>;
+
+    /// The file on this machine that the attempt of a launch finds under `COMBU_METRICS`, where it finds one.
+    async fn metrics_file(&self, _launch: &Launch) -> Option<PathBuf> {
+        None
+    }
 
     /// Waits for the end and copies what the attempt writes, complete and in order, to `output`.
     /// Returns when both the exit is known and the output is complete. May be dropped and called again.
@@ -110,6 +117,8 @@ pub struct Launch {
     pub cores: Vec<u32>,
     /// Ids of the GPUs that it gets, and no other.
     pub gpus: Vec<String>,
+    /// The run's folder on this machine, if it has one.
+    pub folder: Option<PathBuf>,
     /// combu's own variables (`COMBU_*`); the trial's `env` wins over them.
     pub env: Vec<(String, String)>,
     /// combu's own labels; see [`crate::model::label`].

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use crate::engine::records::{Recorder, Scanner};
 use crate::model::event::{Logs, Usage};
 
 /// Takes what an attempt writes and keeps it in `stdout.log` and `stderr.log` of its folder.
@@ -17,6 +18,8 @@ pub struct Output {
     stderr: Option<Stream>,
     error: Option<io::Error>,
     usage: Usage,
+    /// Finds what the standard output tells, if anybody wants to know.
+    scanner: Option<Scanner>,
 }
 
 #[derive(Debug)]
@@ -53,8 +56,16 @@ impl Output {
         })
     }
 
+    /// Lets a recorder take what the standard output tells from now on.
+    pub fn record(&mut self, recorder: &Recorder) {
+        self.scanner = Some(Scanner::of_output(recorder));
+    }
+
     /// Takes bytes from the standard output.
     pub fn stdout(&mut self, bytes: &[u8]) {
+        if let Some(scanner) = &mut self.scanner {
+            scanner.take(bytes);
+        }
         Self::take(self.stdout.as_mut(), bytes, &mut self.error);
     }
 
@@ -65,6 +76,9 @@ impl Output {
 
     /// Empties both files: the engine is about to say everything again from the start.
     pub fn restart(&mut self) {
+        if let Some(scanner) = &mut self.scanner {
+            scanner.restart();
+        }
         for stream in [self.stdout.as_mut(), self.stderr.as_mut()].into_iter().flatten() {
             let emptied = match &mut stream.file {
                 Kept::Open(file) => file.set_len(0).and_then(|()| file.rewind()),
@@ -74,6 +88,13 @@ impl Output {
                 Ok(()) => stream.bytes = 0,
                 Err(error) => self.error = self.error.take().or(Some(error)),
             }
+        }
+    }
+
+    /// Nothing more will come.
+    pub fn end(&mut self) {
+        if let Some(scanner) = &mut self.scanner {
+            scanner.end();
         }
     }
 
@@ -180,12 +201,35 @@ fn tail(path: &Path, length: usize) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Output;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::{Output, Recorder};
+    use crate::model::name::Name;
+    use crate::model::trial::Trial;
 
     #[test]
     fn streams_are_kept_apart_and_can_be_said_again() {
         let folder = tempfile::tempdir().unwrap();
         let mut output = Output::into_folder(&folder.path().join("1")).unwrap();
+        let told = Arc::new(AtomicUsize::new(0));
+        let count = told.clone();
+        let trial = Trial::new(Name::parse("a1").unwrap());
+        let to = move |records: Vec<_>| {
+            count.fetch_add(records.len(), Ordering::Relaxed);
+        };
+        output.record(&Recorder::new(&trial, to));
+        output.stdout(b"::combu metric a=1\n::combu ");
+        output.restart();
+        output.stdout(b"::combu metric a=1\n::combu metric a=2\n");
+        output.stderr(b"::combu metric a=3\n");
+        output.end();
+        assert_eq!(
+            told.load(Ordering::Relaxed),
+            2,
+            "what is said again counts once, and only the standard output does"
+        );
+        output.restart();
         output.stdout(b"half");
         output.stderr(b"\xff\x00");
         output.restart();

@@ -1,13 +1,14 @@
 //! The summary: a fold over a run's events. The final table, the exit code and a script's result are made from it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::model::command::Command;
-use crate::model::event::{Early, Event, Fact, Logs, Usage};
+use crate::model::event::{Early, Event, Fact, Logs, Record, Usage};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::trial::{Trial, span};
@@ -56,6 +57,31 @@ pub struct TrialResult {
     /// What its last attempt took of the machine, once that ended and where the engine could say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What its last attempt told of each metric so far.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, Metric>,
+    /// The tags of its last attempt.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Value>,
+    /// The files that its last attempt named, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<String>,
+}
+
+/// What was told of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Metric {
+    /// The value told last.
+    pub last: f64,
+    /// The step it was told for, if one was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// The smallest value.
+    pub min: f64,
+    /// The largest value.
+    pub max: f64,
+    /// How many values there were.
+    pub count: u64,
 }
 
 /// What a trial is doing, or how it ended.
@@ -79,10 +105,17 @@ impl TrialResult {
             Fact::AttemptStarting { attempt, .. } => {
                 self.state = State::Starting;
                 self.attempts = *attempt;
+                self.forget();
             }
             Fact::AttemptStarted { .. } => self.state = State::Running(at),
             // It has run since it was started, whoever saw that.
-            Fact::AttemptAdopted { .. } if !matches!(self.state, State::Running(_)) => self.state = State::Running(at),
+            Fact::AttemptAdopted { .. } => {
+                if !matches!(self.state, State::Running(_)) {
+                    self.state = State::Running(at);
+                }
+                self.forget();
+            }
+            Fact::Recorded { record, .. } => self.record(record),
             Fact::AttemptEnded { outcome, elapsed, logs, usage, .. } => {
                 self.state = State::Waiting;
                 self.failed_before |= outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. });
@@ -102,6 +135,29 @@ impl TrialResult {
                 self.flaky = false;
             }
             _ => {}
+        }
+    }
+
+    /// An attempt begins, or is followed anew and tells everything again.
+    fn forget(&mut self) {
+        self.usage = None;
+        self.metrics.clear();
+        self.tags.clear();
+        self.artifacts.clear();
+    }
+
+    fn record(&mut self, record: &Record) {
+        match record {
+            Record::Metric { name, value, step } => {
+                let (value, step) = (*value, *step);
+                let first = Metric { last: value, step, min: value, max: value, count: 0 };
+                let metric = self.metrics.entry(name.clone()).or_insert(first);
+                let (min, max, count) = (metric.min.min(value), metric.max.max(value), metric.count + 1);
+                *metric = Metric { last: value, step, min, max, count };
+            }
+            Record::Tag { name, value } => drop(self.tags.insert(name.clone(), value.clone())),
+            Record::Artifact { path } if self.artifacts.contains(path) => {}
+            Record::Artifact { path } => self.artifacts.push(path.clone()),
         }
     }
 
@@ -138,6 +194,9 @@ pub struct Counts {
 impl Summary {
     /// Takes one more event into account.
     pub fn add(&mut self, event: &Event) {
+        if let Fact::AttemptStarting { trial, .. } | Fact::AttemptAdopted { trial, .. } = &event.fact {
+            self.change(trial, TrialResult::forget);
+        }
         match &event.fact {
             Fact::RunStarted { experiment, trials, services, .. } => {
                 self.run = Some(event.run.clone());
@@ -206,6 +265,9 @@ impl Summary {
             elapsed: Duration::ZERO,
             logs: None,
             usage: None,
+            metrics: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            artifacts: Vec::new(),
         });
     }
 

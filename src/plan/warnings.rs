@@ -9,8 +9,8 @@ use crate::model::trial::{Condition, Trial};
 use crate::plan::{Engines, Wait};
 
 /// Fields that runs act on themselves, whatever the engine.
-const ACTED_ON_BY_RUNS: [&str; 9] =
-    ["engine", "depends", "service", "timeout", "stop_grace", "retries", "params", "priority", "limits"];
+const ACTED_ON_BY_RUNS: [&str; 10] =
+    ["engine", "depends", "service", "timeout", "stop_grace", "retries", "params", "metrics", "priority", "limits"];
 
 /// Fields whose amounts runs reserve, whether or not the engine enforces them.
 const RESERVED_BY_RUNS: [&str; 2] = ["cpus", "memory"];

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -36,6 +37,8 @@ pub(crate) struct Executor {
     engines: Engines,
     windows: Mutex<HashMap<EngineName, Arc<Places>>>,
     removals: watch::Sender<usize>,
+    /// Whether it was told that no file for metrics can be made.
+    told_of_metrics: AtomicBool,
 }
 
 impl Executor {
@@ -57,7 +60,13 @@ impl Executor {
             engines,
             windows: Mutex::default(),
             removals: watch::Sender::new(0),
+            told_of_metrics: AtomicBool::new(false),
         }
+    }
+
+    /// Whether people are still to be told that no file for metrics can be made: once a run.
+    pub(crate) fn tells_of_metrics(&self) -> bool {
+        !self.told_of_metrics.swap(true, Ordering::Relaxed)
     }
 
     /// Everything the engine is told of an attempt that gets those cores and GPUs.
@@ -69,6 +78,7 @@ impl Executor {
             env: self.env(trial, attempt, &gpus),
             cores,
             gpus,
+            folder: self.folder.clone(),
             labels: self.labels(trial, attempt),
         }
     }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::engine::EngineError;
 use crate::model::capability::Gpu;
 use crate::model::command::Command;
-use crate::model::event::{Logs, Usage};
+use crate::model::event::{Logs, Record, Usage};
 use crate::model::handle::Handle;
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
@@ -49,6 +49,8 @@ pub(crate) enum Stage {
     Started(Handle),
     /// It was started before, and is followed again.
     Adopted(Handle),
+    /// It told something of itself.
+    Recorded(Vec<Record>),
     /// Its healthcheck passed.
     Healthy,
     /// Its healthcheck failed for good, and whether it is being stopped for that.

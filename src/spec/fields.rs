@@ -217,6 +217,11 @@ pub const FIELDS: &[Field] = &[
         &["{lr: 0.1, layers: [64, 64]}"],
         "Its point in the parameter space: recorded, and given to it as `COMBU_PARAMS` and `COMBU_PARAM_<NAME>`.",
     ),
+    field(
+        "metrics",
+        &["{loss: 'loss: ([0-9.]+)', acc: 'acc=(\\\\S+)'}"],
+        "Metrics that it prints: the name of each and a regular expression with one group, the value, which is looked for in every line of its standard output. There are two other ways, which need nothing here: [metrics.md](metrics.md).",
+    ),
     field("outputs", &["['/out/model.pt', '/out/log']"], "Paths in the container to collect after it ended."),
     field("priority", &["10", "-1"], "Higher starts earlier among those that are ready. Default: 0."),
     field(

@@ -1,9 +1,12 @@
 //! The fields of a trial that have several written forms: commands, ports, volumes, dependencies, checks, limits.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 
+use regex::Error;
+use regex::bytes::Regex;
 use serde_json::Value;
 
 use crate::model::name::Name;
@@ -12,6 +15,11 @@ use crate::spec::reader::Item;
 use crate::spec::trial::trial_name;
 use crate::spec::units::{positive_span, span};
 use crate::spec::words::words;
+
+thread_local! {
+    /// The patterns that were looked at, and what is wrong with them.
+    static CHECKED: RefCell<HashMap<String, Result<(), String>>> = RefCell::default();
+}
 
 /// A command; an empty one is the image's own, as it was in the first combu.
 pub(super) fn command(item: Item<'_>) -> Option<Vec<String>> {
@@ -34,6 +42,34 @@ pub(super) fn variables(item: Item<'_>) -> Option<BTreeMap<String, String>> {
         }
         item.scalar()
     })
+}
+
+/// Metrics and the patterns that find them.
+pub(super) fn metrics(item: Item<'_>) -> Option<BTreeMap<String, String>> {
+    item.table("an object of patterns", |key, item| {
+        if key.is_empty() || key == "step" {
+            return item.fail("a metric's name is not empty, and not `step`");
+        }
+        let text = item.some_text()?;
+        // The trials of a sweep mostly have the same patterns.
+        let known =
+            CHECKED.with_borrow_mut(|checked| checked.entry(text.clone()).or_insert_with(|| pattern(&text)).clone());
+        item.check(known.map(|()| text.clone()))
+    })
+}
+
+/// Whether the pattern is one, and has the group that is the metric's value.
+fn pattern(text: &str) -> Result<(), String> {
+    let fault = |error: Error| match error {
+        Error::Syntax(text) => text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+        other => other.to_string(),
+    };
+    let regex = Regex::new(text).map_err(|error| format!("`{text}` is no regular expression: {}", fault(error)))?;
+    match regex.captures_len() {
+        2 => Ok(()),
+        1 => Err(format!("`{text}` has no group for the value: put its part in brackets, as in `loss=([0-9.]+)`")),
+        _ => Err(format!("`{text}` has more than one group: write `(?:..)` for those that are not the value")),
+    }
 }
 
 /// A published port: an object, `"8080:80"`, or the container's port alone.

@@ -134,13 +134,14 @@ Networks stay while others use them; volumes are never removed.
 | `COMBU_PARAMS` | the parameters as JSON |
 | `COMBU_PARAM_<NAME>` | each of them as text; the name in upper case, `_` for every character but letters and digits |
 | `COMBU_SEED` | a number below 2^32, made from the run's seed (`--seed`) and the trial's name |
+| `COMBU_METRICS` | the path of a file to which it may write its metrics, a line of JSON each: [metrics.md](metrics.md) |
 | `COMBU_CPUS`, `OMP_NUM_THREADS` | where `cpus` is set: that number, and its whole part, at least 1 |
 
 The trial's own `env` wins over these. Containers and networks carry the labels `combu.run`, `combu.experiment`,
 `combu.trial`, `combu.attempt`, `combu.spec` (the absolute path of the spec) and `combu.version`.
 
 What is left of a run lies in `.combu/runs/<run>/`: `<trial>/<attempt>/stdout.log` and `stderr.log` (each once something
-was written to it) and `run.json`; while it is live also `control.sock`, through which `combu set` and
+was written to it), `<trial>/<attempt>/metrics/` or `.metrics/` (what `COMBU_METRICS` names) and `run.json`; while it is live also `control.sock`, through which `combu set` and
 `combu why` reach it. The nearest `.combu` above the spec is used; without one it is made in the working folder where
 that is above the spec, else beside the spec. `COMBU_DIR` names another one.
 

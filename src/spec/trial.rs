@@ -12,8 +12,8 @@ use crate::spec::error::Problems;
 use crate::spec::fields;
 use crate::spec::options::{engine, limits, nice, pull, retries, timeout};
 use crate::spec::parts::{
-    addresses, command, dependency, entrypoint, gpus, healthcheck, network, pids, port, tmpfs, ulimits, variables,
-    volume,
+    addresses, command, dependency, entrypoint, gpus, healthcheck, metrics, network, pids, port, tmpfs, ulimits,
+    variables, volume,
 };
 use crate::spec::reader::{Item, Report};
 use crate::spec::units::{bytes, cpus, span};
@@ -67,6 +67,7 @@ pub(super) fn read(item: Item<'_>, folder: &Path, name: Option<Name>) -> Option<
         stop_grace: object.read("stop_grace", span),
         retries: object.read("retries", retries),
         params: object.read("params", params).unwrap_or_default(),
+        metrics: object.read("metrics", metrics).unwrap_or_default(),
         outputs: object.read("outputs", strings).unwrap_or_default(),
         priority: object.read("priority", priority).unwrap_or_default(),
         pull: object.read("pull", pull),
@@ -87,12 +88,14 @@ pub(super) fn defaults(item: Item<'_>, folder: &Path) -> Option<()> {
     read(item, folder, Some(name)).map(|_| ())
 }
 
-/// A trial's object on top of the defaults: `env`, `labels` and `params` key by key, the others as a whole.
+/// A trial's object on top of the defaults: `env`, `labels`, `params` and `metrics` key by key, the others as a whole.
 pub(super) fn merge(defaults: &Map<String, Value>, own: &Map<String, Value>) -> Value {
     let mut merged = defaults.clone();
     for (key, value) in own {
         match (merged.get_mut(key), value) {
-            (Some(Value::Object(below)), Value::Object(above)) if matches!(&**key, "env" | "labels" | "params") => {
+            (Some(Value::Object(below)), Value::Object(above))
+                if matches!(&**key, "env" | "labels" | "params" | "metrics") =>
+            {
                 below.extend(above.iter().map(|(key, value)| (key.clone(), value.clone())));
             }
             _ => {
@@ -192,6 +195,7 @@ pub(super) mod tests {
             "stop_grace": "1500ms",
             "retries": {"count": 3, "delay": "5s", "backoff": "exponential", "max_delay": "1m", "jitter": true},
             "params": {"lr": 0.1, "layers": [64, {"a": null}], "学習率": 1e-5},
+            "metrics": {"loss": "loss: ([0-9.]+)", "精度": "acc (\\d+) %"},
             "outputs": ["/out/model"],
             "priority": -2,
             "pull": "missing",
@@ -239,6 +243,7 @@ pub(super) mod tests {
         stop_grace: 1.5
         retries: {"count":3,"delay":5,"backoff":"exponential","max_delay":60,"jitter":true}
         params: {"lr":0.1,"layers":[64,{"a":null}],"学習率":0.00001}
+        metrics: {"loss":"loss: ([0-9.]+)","精度":"acc (\\d+) %"}
         outputs: ["/out/model"]
         priority: -2
         pull: "missing"

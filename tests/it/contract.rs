@@ -120,6 +120,7 @@ impl Stage {
             attempt: 1,
             cores: Vec::new(),
             gpus: Vec::new(),
+            folder: None,
             env: [("COMBU_OURS", "ours"), ("COMBU_BOTH", "ours")].map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
             labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         }

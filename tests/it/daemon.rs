@@ -102,6 +102,7 @@ impl Daemon {
             attempt: 1,
             cores: Vec::new(),
             gpus: Vec::new(),
+            folder: None,
             env: vec![("COMBU".to_owned(), "1".to_owned()), ("COMBU_SEED".to_owned(), "7".to_owned())],
             labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
         }

@@ -153,14 +153,14 @@ fn started(live: &mut Live, number: usize) {
 
 /// The statuses of the attempts of that trial, in order.
 fn attempts(events: &[Value], trial: &str) -> Vec<String> {
-    let ends = named(events, "attempt-ended").into_iter().filter(|event| event["trial"] == trial);
+    let mut ends = named(events, "attempt-ended").into_iter().filter(|event| event["trial"] == trial);
     ends.map(|event| event["status"].as_str().unwrap().to_owned()).collect()
 }
 
 /// What the last attempt of that trial wrote.
 fn log(lab: &Lab, events: &[Value], trial: &str) -> String {
-    let ends = named(events, "attempt-ended").into_iter().filter(|event| event["trial"] == trial);
-    lab.read(ends.last().unwrap()["logs"]["stdout"].as_str().unwrap())
+    let mut ends = named(events, "attempt-ended").into_iter().filter(|event| event["trial"] == trial);
+    lab.read(ends.next_back().unwrap()["logs"]["stdout"].as_str().unwrap())
 }
 
 fn sequence(lines: std::ops::RangeInclusive<usize>) -> String {

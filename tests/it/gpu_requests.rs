@@ -46,6 +46,7 @@ async fn asked(gpus: &[&str]) -> String {
         attempt: 1,
         cores: Vec::new(),
         gpus: gpus.iter().map(|id| (*id).to_owned()).collect(),
+        folder: None,
         env: Vec::new(),
         labels: BTreeMap::from([(label::TRIAL.to_owned(), "trial".to_owned())]),
     };

@@ -45,6 +45,7 @@ fn launch(folder: &Path, edit: impl FnOnce(&mut Trial)) -> Launch {
         attempt: 1,
         cores: Vec::new(),
         gpus: Vec::new(),
+        folder: None,
         env: Vec::new(),
         labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<BTreeMap<_, _>>(),
     }

@@ -131,11 +131,13 @@ fn a_trial_finds_its_run_its_params_and_its_seed_in_its_environment() {
         log.lines().filter(|line| !line.starts_with("COMBU_WATCH=") && !line.starts_with("COMBU_LABELS=")).collect();
     lines.sort_unstable();
     let run = lab.only_run().file_name().unwrap().to_str().unwrap().to_owned();
-    insta::assert_snapshot!(lines.join("\n").replace(&run, "[RUN]"), @r#"
+    let text = lines.join("\n").replace(&run, "[RUN]").replace(&lab.path("").display().to_string(), "[LAB]/");
+    insta::assert_snapshot!(text, @r#"
     COMBU=1
     COMBU_ATTEMPT=1
     COMBU_CPUS=1
     COMBU_EXPERIMENT=迷路
+    COMBU_METRICS=[LAB]/.combu/runs/[RUN]/.metrics/one-1.jsonl
     COMBU_PARAMS={"layers":[64,64],"learning-rate":0.1,"mode":"難しい"}
     COMBU_PARAM_LAYERS=[64,64]
     COMBU_PARAM_LEARNING_RATE=0.1

@@ -18,13 +18,15 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// Where a foreign crate may be named.
-const HOMES: [(&str, &str); 8] = [
+const HOMES: &[(&str, &str)] = &[
     ("bollard", "src/engine/docker/"),
     ("jrsonnet_evaluator", "src/spec/load.rs"),
     ("jrsonnet_stdlib", "src/spec/load.rs"),
     ("indicatif", "src/report/progress.rs"),
     ("rhai", "src/script/"),
     ("clap", "src/cli/"),
+    ("regex", "src/engine/records/ src/spec/parts.rs"),
+    ("memchr", "src/engine/records/"),
     ("wait4", "src/engine/local/"),
     ("comfy_table", "src/report/ src/script/"),
     ("rusqlite", "src/store/"),

@@ -9,6 +9,7 @@ use bollard::models::{
 };
 
 use crate::engine::Launch;
+use crate::engine::records::{FILE, INSIDE, VARIABLE, shared};
 use crate::model::label;
 use crate::model::trial::{Healthcheck, Trial, Volume};
 
@@ -67,7 +68,7 @@ fn host_config(launch: &Launch) -> HostConfig {
     HostConfig {
         network_mode: trial.networks.first().cloned(),
         port_bindings: Some(ports(trial)).filter(|ports| !ports.is_empty()),
-        mounts: some(trial.volumes.iter().map(|volume| mount(volume, launch)).collect()),
+        mounts: some(trial.volumes.iter().map(|volume| mount(volume, launch)).chain(metrics_mount(launch)).collect()),
         nano_cpus: trial.cpus.map(|cpus| (cpus * 1e9).round() as i64),
         cpuset_cpus: some(launch.cores.iter().map(u32::to_string).collect::<Vec<_>>()).map(|cores| cores.join(",")),
         cpu_shares: nice(trial).map(cpu_shares),
@@ -100,8 +101,9 @@ fn host_config(launch: &Launch) -> HostConfig {
 
 fn env(launch: &Launch) -> Vec<String> {
     let own = &launch.trial.env;
-    let combus = launch.env.iter().filter(|(name, _)| !own.contains_key(name)).map(|(name, value)| (name, value));
-    combus.chain(own).map(|(name, value)| format!("{name}={value}")).collect()
+    let file = metrics_mount(launch).map(|_| (VARIABLE.to_owned(), format!("{INSIDE}/{FILE}")));
+    let combus = launch.env.iter().chain(&file).filter(|(name, _)| !own.contains_key(name));
+    combus.map(|(name, value)| (name, value)).chain(own).map(|(name, value)| format!("{name}={value}")).collect()
 }
 
 fn labels(launch: &Launch) -> HashMap<String, String> {
@@ -130,6 +132,19 @@ fn mount(volume: &Volume, launch: &Launch) -> Mount {
             .then(|| MountVolumeOptions { labels: Some(shared_labels(launch)), ..Default::default() }),
         ..Default::default()
     }
+}
+
+/// The folder with the file for metrics, unless the trial has something of its own there.
+fn metrics_mount(launch: &Launch) -> Option<Mount> {
+    let folder = shared(launch)?.parent()?.to_str()?.to_owned();
+    let is_taken = launch.trial.volumes.iter().any(|volume| volume.container.trim_end_matches('/') == INSIDE)
+        || launch.trial.tmpfs.keys().any(|path| path.trim_end_matches('/') == INSIDE);
+    (!is_taken).then(|| Mount {
+        typ: Some(MountType::BIND),
+        source: Some(folder),
+        target: Some(INSIDE.to_owned()),
+        ..Default::default()
+    })
 }
 
 fn endpoint(trial: &Trial, network: &str) -> Option<(String, EndpointSettings)> {
@@ -239,6 +254,7 @@ mod tests {
             attempt: 1,
             cores: Vec::new(),
             gpus: Vec::new(),
+            folder: None,
             env: vec![("COMBU".to_owned(), "1".to_owned()), ("COMBU_SEED".to_owned(), "7".to_owned())],
             labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         }

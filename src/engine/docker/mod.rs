@@ -16,6 +16,7 @@ mod start;
 mod survey;
 mod wait;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::query_parameters::{InspectContainerOptions, KillContainerOptions, StopContainerOptionsBuilder};
+use tokio::sync::OnceCell;
 
 use crate::engine::cgroup::Groups;
 use crate::engine::docker::connect::Connection;
@@ -33,6 +35,7 @@ use crate::engine::docker::network::Networks;
 use crate::engine::docker::restart::Breaks;
 use crate::engine::docker::start::Failure;
 use crate::engine::gpus::Places;
+use crate::engine::records;
 use crate::engine::{
     Cleaned, Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Settings, Survey,
 };
@@ -54,6 +57,8 @@ pub struct Docker {
     networks: Networks,
     gpus: Places,
     groups: Groups,
+    /// Whether the daemon mounts this machine's files, once it was asked.
+    mounts: OnceCell<bool>,
     /// What started containers write, until `wait` takes it.
     attached: Mutex<HashMap<String, Pieces>>,
     breaks: Breaks,
@@ -87,6 +92,7 @@ impl Docker {
             networks: Networks::default(),
             gpus: Places::new(settings),
             groups: Groups::default(),
+            mounts: OnceCell::new(),
             attached: Mutex::default(),
             breaks: Breaks::default(),
         })
@@ -94,6 +100,27 @@ impl Docker {
 
     fn take_attached(&self, handle: &Handle) -> Option<Pieces> {
         self.attached.lock().expect("no code panics while it holds the lock").remove(&handle.id)
+    }
+
+    /// Whether the daemon mounts this machine's files: its socket may lead out of a container, or into a virtual machine.
+    async fn mounts(&self) -> bool {
+        let ask = async || {
+            let info = self.daemon.api.info().await.ok()?;
+            let is_here = Path::new(&info.docker_root_dir?).exists();
+            Some(is_here && info.operating_system.as_deref() != Some("Docker Desktop"))
+        };
+        self.daemon.is_here() && *self.mounts.get_or_init(async || ask().await.unwrap_or(false)).await
+    }
+
+    /// Makes the file that an attempt may write its metrics to; without it, it starts all the same.
+    async fn with_metrics<'a>(&self, launch: &'a Launch) -> Cow<'a, Launch> {
+        if launch.folder.is_none() {
+            return Cow::Borrowed(launch);
+        }
+        match self.metrics_file(launch).await.map(|file| records::make_shared(&file)) {
+            Some(Ok(())) => Cow::Borrowed(launch),
+            Some(Err(_)) | None => Cow::Owned(Launch { folder: None, ..launch.clone() }),
+        }
     }
 
     /// Keeps what a container takes of the machine, until it is gone or that cannot be seen from here. May be dropped.
@@ -133,6 +160,7 @@ impl Engine for Docker {
     }
 
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
+        let launch = &*self.with_metrics(launch).await;
         let started = match start::start(&self.daemon, launch).await {
             Err(Failure::Gone(_)) => {
                 self.images.forget(launch);
@@ -151,6 +179,10 @@ impl Engine for Docker {
 
     async fn healthy(&self, handle: &Handle, _check: &Healthcheck) -> Result<Health, EngineError> {
         wait::healthy(&self.daemon, &handle.id).await
+    }
+
+    async fn metrics_file(&self, launch: &Launch) -> Option<PathBuf> {
+        if self.mounts().await { records::shared(launch) } else { None }
     }
 
     async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {

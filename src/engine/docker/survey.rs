@@ -183,6 +183,7 @@ mod tests {
             attempt: 1,
             cores: Vec::new(),
             gpus: Vec::new(),
+            folder: None,
             env: Vec::new(),
             labels: ours.clone().into_iter().collect(),
         };

@@ -26,6 +26,7 @@ use crate::engine::local::attempt::Attempt;
 use crate::engine::local::place::Place;
 use crate::engine::local::proc::{Group, Process};
 use crate::engine::local::watch::Watch;
+use crate::engine::records;
 use crate::engine::{
     Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Settings, Standing,
     Survey,
@@ -138,7 +139,13 @@ impl Engine for Local {
     }
 
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
-        let command = launch::command(launch, self.token())?;
+        let mut command = launch::command(launch, self.token())?;
+        // Without the file it starts all the same.
+        if let Some(file) = records::plain(launch).filter(|file| records::make_plain(file).is_ok())
+            && !launch.trial.env.contains_key(records::VARIABLE)
+        {
+            command.env(records::VARIABLE, file);
+        }
         if let Some(guard) = &self.watch {
             guard.raise()?;
         }
@@ -150,6 +157,10 @@ impl Engine for Local {
         let id = attempt.process.id();
         self.lock().insert(id.clone(), Known::Started(Arc::new(attempt)));
         Ok(Handle { engine: EngineName::Local, id })
+    }
+
+    async fn metrics_file(&self, launch: &Launch) -> Option<PathBuf> {
+        records::plain(launch)
     }
 
     async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError> {

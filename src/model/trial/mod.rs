@@ -105,6 +105,9 @@ pub struct Trial {
     /// The trial's point in the parameter space.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     pub params: Map<String, Value>,
+    /// Metrics it prints: name -> a regular expression whose first group is the value, for lines of its standard output.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub metrics: BTreeMap<String, String>,
     /// Paths in the container to collect after it ended.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub outputs: Vec<String>,
@@ -169,6 +172,7 @@ impl Trial {
             stop_grace: None,
             retries: None,
             params: Map::new(),
+            metrics: BTreeMap::new(),
             outputs: Vec::new(),
             priority: 0,
             pull: None,
@@ -183,7 +187,7 @@ impl Trial {
     }
 
     /// Every field beside the name, and whether this trial says something in it.
-    pub fn fields(&self) -> [(&'static str, bool); 37] {
+    pub fn fields(&self) -> [(&'static str, bool); 38] {
         [
             ("engine", self.engine.is_some()),
             ("image", self.image.is_some()),
@@ -212,6 +216,7 @@ impl Trial {
             ("stop_grace", self.stop_grace.is_some()),
             ("retries", self.retries.is_some()),
             ("params", !self.params.is_empty()),
+            ("metrics", !self.metrics.is_empty()),
             ("outputs", !self.outputs.is_empty()),
             ("priority", self.priority != 0),
             ("pull", self.pull.is_some()),

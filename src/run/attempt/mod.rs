@@ -5,6 +5,7 @@ mod patience;
 mod progress;
 mod running;
 mod still;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::model::outcome::{Exit, Outcome};
 use crate::model::trial::{Healthcheck, Timeout};
 use crate::run::attempt::patience::{Patience, no_answer};
 use crate::run::attempt::running::Running;
+use crate::run::attempt::told::Told;
 use crate::run::clock::{Awake, Clock};
 use crate::run::executor::Executor;
 use crate::run::message::{End, Message, Stage};
@@ -190,7 +192,9 @@ impl Attempt {
     ) {
         let started = self.clock.elapsed();
         let running = Running::new(self, engine, &handle, started, ahead);
-        let (waited, cause) = running.wait(&mut output, cause).await;
+        let mut told = Told::of(self, executor, engine, &mut output).await;
+        let (waited, cause) = told.during(running.wait(&mut output, cause)).await;
+        told.finish(self, &mut output).await;
         self.awake.set(false);
         // What may still run must not be launched a second time.
         let mut may_retry = true;
@@ -222,7 +226,11 @@ impl Attempt {
         let Some(_removal) = removal else { return };
         // Until its end is kept, the container is all that tells of it.
         match acked.await {
-            Ok(true) => self.remove(engine, &handle).await,
+            Ok(true) => {
+                if self.remove(engine, &handle).await {
+                    told.clear();
+                }
+            }
             Ok(false) => {
                 let _gone = self.messages.send(Message::Unremoved(self.place, self.launch.attempt));
             }

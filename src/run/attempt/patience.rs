@@ -80,13 +80,15 @@ impl Attempt {
     }
 
     /// Removes what is left of the ended attempt, also while the engine is away.
-    pub(super) async fn remove(&self, engine: &dyn Engine, handle: &Handle) {
+    pub(super) async fn remove(&self, engine: &dyn Engine, handle: &Handle) -> bool {
         let mut patience = Patience::new(self, "could not be removed and is removed again");
         while let Err(error) = engine.remove(handle).await {
             if !error.may_pass() || !patience.lasts(&error).await {
-                return self.warn(format!("`{}` was not removed: {}", self.launch.trial.name, error.chain()));
+                self.warn(format!("`{}` was not removed: {}", self.launch.trial.name, error.chain()));
+                return false;
             }
         }
+        true
     }
 }
 

@@ -108,6 +108,11 @@ impl Dispatcher {
                 self.emit(Fact::AttemptAdopted { trial, attempt, handle });
                 self.schedule.started(place);
             }
+            Stage::Recorded(records) => {
+                for record in records {
+                    self.emit(Fact::Recorded { trial: trial.clone(), attempt, record });
+                }
+            }
             Stage::Healthy => {
                 self.emit(Fact::Healthy { trial });
                 self.schedule.probed(place, true);

@@ -10,6 +10,7 @@ mod room;
 pub(crate) mod shaky;
 mod suspension;
 mod times;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,102 @@
+//! Where the file lies that an attempt may write its metrics to.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::engine::Launch;
+
+/// The variable that names the file.
+pub(in crate::engine) const VARIABLE: &str = "COMBU_METRICS";
+
+/// The folder of the file inside a container.
+pub(in crate::engine) const INSIDE: &str = "/run/combu";
+
+/// Its name in that folder.
+pub(in crate::engine) const FILE: &str = "metrics.jsonl";
+
+/// The folders it lies in on this machine, below the attempt's.
+const OUTER: &str = "metrics";
+const INNER: &str = "shared";
+
+/// The file of an attempt that is a process of this machine. All attempts share a folder: making one for each takes
+/// longer than a short trial. No trial has that folder's name.
+pub(in crate::engine) fn plain(launch: &Launch) -> Option<PathBuf> {
+    let name = format!("{}-{}.jsonl", launch.trial.name, launch.attempt);
+    Some(std::path::absolute(launch.folder.as_ref()?).ok()?.join(".metrics").join(name))
+}
+
+/// The file of an attempt that sees a folder of this machine. The container's user may be anybody, so anybody may write to
+/// the folder; its own folder is closed to all others of this machine.
+pub(in crate::engine) fn shared(launch: &Launch) -> Option<PathBuf> {
+    let own = launch.folder.as_ref()?.join(launch.trial.name.as_str()).join(launch.attempt.to_string());
+    Some(std::path::absolute(own).ok()?.join(OUTER).join(INNER).join(FILE))
+}
+
+/// Makes way for a process's file: the folder, and nothing in it of an earlier life.
+///
+/// # Errors
+/// When the folder cannot be made.
+pub(in crate::engine) fn make_plain(file: &Path) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a container's file, empty, and its folders.
+///
+/// # Errors
+/// When it cannot be made.
+pub(in crate::engine) fn make_shared(file: &Path) -> io::Result<()> {
+    let open = file.parent().ok_or(io::ErrorKind::NotFound)?;
+    let closed = open.parent().ok_or(io::ErrorKind::NotFound)?;
+    fs::DirBuilder::new().recursive(true).create(closed.parent().ok_or(io::ErrorKind::NotFound)?)?;
+    for (folder, mode) in [(closed, 0o700), (open, 0o777)] {
+        fs::DirBuilder::new().recursive(true).mode(mode).create(folder)?;
+        // Whatever the caller's mask took away.
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode))?;
+    }
+    let made = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o666).open(file)?;
+    made.set_permissions(fs::Permissions::from_mode(0o666))
+}
+
+/// Removes a container's file that nobody wrote to, with its folders, when the container is gone.
+pub(in crate::engine) fn clear(file: &Path) {
+    let is_empty = file.metadata().is_ok_and(|found| found.is_file() && found.len() == 0);
+    if is_empty && file.ends_with(Path::new(OUTER).join(INNER).join(FILE)) && fs::remove_file(file).is_ok() {
+        // Up to the attempt's own folder, unless there is something in it.
+        let _kept = file.ancestors().skip(1).take(3).all(|folder| fs::remove_dir(folder).is_ok());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::{clear, make_shared};
+
+    #[test]
+    fn anybody_may_write_to_a_containers_file_and_only_the_caller_comes_to_it() {
+        let run = tempfile::tempdir().unwrap();
+        let attempt = run.path().join("a1/1");
+        let file = attempt.join("metrics/shared/metrics.jsonl");
+        make_shared(&file).unwrap();
+        let mode = |below: &str| fs::metadata(attempt.join(below)).unwrap().permissions().mode() & 0o777;
+        let modes = ["metrics", "metrics/shared", "metrics/shared/metrics.jsonl"].map(mode);
+        assert_eq!(modes, [0o700, 0o777, 0o666]);
+        fs::write(&file, "{}").unwrap();
+        clear(&file);
+        assert!(file.exists(), "what was told stays");
+        make_shared(&file).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"");
+        fs::write(attempt.join("stdout.log"), "x").unwrap();
+        clear(&file);
+        assert!(!attempt.join("metrics").exists() && attempt.join("stdout.log").exists());
+    }
+}

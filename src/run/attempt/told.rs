@@ -1,0 +1,63 @@
+//! What an attempt tells of itself while it runs: the way of its records to the dispatcher. Never fails an attempt.
+
+use std::pin::pin;
+
+use crate::engine::{Engine, Output, Recorder, Tail};
+use crate::run::attempt::Attempt;
+use crate::run::executor::Executor;
+use crate::run::message::{Message, Stage};
+
+/// What records an attempt.
+#[derive(Debug)]
+pub(super) struct Told {
+    recorder: Recorder,
+    file: Option<Tail>,
+}
+
+impl Told {
+    /// Of a started attempt.
+    pub(super) async fn of(attempt: &Attempt, executor: &Executor, engine: &dyn Engine, output: &mut Output) -> Self {
+        let (place, messages) = (attempt.place, attempt.messages.clone());
+        let recorder = Recorder::new(&attempt.launch.trial, move |records| {
+            // The dispatcher outlives its attempts, unless the whole process is coming down.
+            let _gone = messages.send(Message::Attempt(place, Stage::Recorded(records)));
+        });
+        output.record(&recorder);
+        let path = engine.metrics_file(&attempt.launch).await;
+        if let Some(folder) = path.as_deref().and_then(|path| path.parent()).filter(|folder| !folder.exists())
+            && executor.tells_of_metrics()
+        {
+            attempt.warn(format!("there is no file for COMBU_METRICS: `{}` could not be made", folder.display()));
+        }
+        Self { file: path.map(|path| Tail::new(path, &recorder)), recorder }
+    }
+
+    /// Takes what the attempt tells while it runs.
+    pub(super) async fn during<T>(&mut self, running: impl Future<Output = T>) -> T {
+        let Some(file) = &mut self.file else { return running.await };
+        let (mut running, mut following) = (pin!(running), pin!(file.follow()));
+        tokio::select! {
+            biased;
+            ended = &mut running => ended,
+            never = &mut following => match never {},
+        }
+    }
+
+    /// Takes all that is left when it has ended.
+    pub(super) async fn finish(&mut self, attempt: &Attempt, output: &mut Output) {
+        output.end();
+        if let Some(file) = &mut self.file {
+            file.finish().await;
+        }
+        for clause in self.recorder.finish() {
+            attempt.warn(format!("`{}` {clause}", attempt.launch.trial.name));
+        }
+    }
+
+    /// Clears away what is left of it when the engine has removed the attempt.
+    pub(super) fn clear(&self) {
+        if let Some(file) = &self.file {
+            file.clear();
+        }
+    }
+}
