@@ -5,17 +5,18 @@ use std::rc::Rc;
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr, Map, NativeCallContext};
 
-use crate::model::event::{Event, Fact};
+use crate::model::event::{Event, Fact, Record};
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
 use crate::script::Script;
 use crate::script::convert;
 use crate::script::error::{Answer, did_you_mean, fault, fault_with};
+use crate::script::history::step;
 use crate::script::live::{Run, Way};
 use crate::script::result::TrialView;
 
 /// What a run's options call its hooks.
-pub(super) const HOOKS: [&str; 5] = ["on_start", "on_complete", "on_fail", "on_retry", "on_event"];
+pub(super) const HOOKS: [&str; 6] = ["on_start", "on_metric", "on_complete", "on_fail", "on_retry", "on_event"];
 
 /// From where closures are called.
 pub(super) enum Caller<'a> {
@@ -88,7 +89,7 @@ impl Hooks {
                 return Ok(());
             }
             let first = hook.first(event, summary, script, way)?;
-            match hook.run(caller, first, || Run::in_hook(way, summary)) {
+            match hook.run(caller, first, more(&event.fact), || Run::in_hook(way, summary)) {
                 Err(_) if script.session.interrupt().count() > 0 => return Ok(()),
                 called => called?,
             }
@@ -103,6 +104,7 @@ impl Hook {
             "on_start" => matches!(fact, Fact::AttemptStarted { .. }),
             "on_complete" => matches!(fact, Fact::TrialEnded { .. }),
             "on_fail" => matches!(fact, Fact::TrialEnded { outcome, .. } if Outcome::is_failure(outcome)),
+            "on_metric" => matches!(fact, Fact::Recorded { record: Record::Metric { .. }, .. }),
             "on_retry" => matches!(fact, Fact::RetryScheduled { .. }),
             _ => true,
         }
@@ -113,7 +115,8 @@ impl Hook {
         let trial = match &event.fact {
             Fact::AttemptStarted { trial, .. }
             | Fact::TrialEnded { trial, .. }
-            | Fact::RetryScheduled { trial, .. } => summary.get(trial),
+            | Fact::RetryScheduled { trial, .. }
+            | Fact::Recorded { trial, .. } => summary.get(trial),
             _ => None,
         };
         match trial {
@@ -121,6 +124,7 @@ impl Hook {
                 result: Rc::new(result.clone()),
                 way: Some(way.clone()),
                 folder: script.folder.clone(),
+                history: way.history.clone(),
             })),
             _ => {
                 let event =
@@ -130,20 +134,19 @@ impl Hook {
         }
     }
 
-    /// Calls the closure with as many arguments as it takes: none, the first, or the run too.
-    fn run(&self, caller: &Caller<'_>, first: Dynamic, run: impl Fn() -> Run) -> Answer<()> {
-        let candidates: &[usize] = match self.takes.get() {
-            Some(0) => &[0],
-            Some(1) => &[1],
-            Some(_) => &[2],
-            None => &[1, 2, 0],
+    /// Calls the closure with as many arguments as it takes: none, the first, or more up to the run.
+    fn run(&self, caller: &Caller<'_>, first: Dynamic, more: Vec<Dynamic>, run: impl Fn() -> Run) -> Answer<()> {
+        let is_metric = self.name == "on_metric";
+        let known = self.takes.get();
+        let candidates = match (&known, is_metric) {
+            (Some(count), _) => std::slice::from_ref(count),
+            (None, true) => &[4, 3, 1, 2, 0, 5],
+            (None, false) => &[1, 2, 0],
         };
+        let most = if is_metric { 1 + more.len() } else { 1 };
         for &count in candidates {
-            let mut arguments = Vec::new();
-            if count > 0 {
-                arguments.push(first.clone());
-            }
-            if count > 1 {
+            let mut arguments: Vec<_> = [&first].into_iter().chain(&more).take(count.min(most)).cloned().collect();
+            if count > most {
                 arguments.push(Dynamic::from(run()));
             }
             match caller.call(&self.closure, arguments) {
@@ -155,8 +158,12 @@ impl Hook {
                 }
             }
         }
+        let takes = match is_metric {
+            true => "the trial, the metric's name, its value, its step and the run, or the first of them",
+            false => "no argument, the trial, or the trial and the run",
+        };
         Err(fault_with(
-            format!("`{}` cannot be called: it takes no argument, the trial, or the trial and the run", self.name),
+            format!("`{}` cannot be called: it takes {takes}", self.name),
             "a closure that an imported module made can only be called in that module",
         ))
     }
@@ -164,5 +171,15 @@ impl Hook {
     fn is_missing(&self, error: &EvalAltResult) -> bool {
         let EvalAltResult::ErrorFunctionNotFound(signature, _) = error else { return false };
         signature.split([' ', '(']).next() == Some(self.closure.fn_name())
+    }
+}
+
+/// What follows the trial among the arguments of `on_metric`.
+fn more(fact: &Fact) -> Vec<Dynamic> {
+    match fact {
+        Fact::Recorded { record: Record::Metric { name, value, step: at }, .. } => {
+            vec![name.clone().into(), (*value).into(), step(*at)]
+        }
+        _ => Vec::new(),
     }
 }

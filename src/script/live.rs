@@ -22,6 +22,7 @@ use crate::script::Script;
 use crate::script::convert;
 use crate::script::error::{Answer, did_you_mean, fault, fault_with, run_fault, unreachable_fault};
 use crate::script::experiment::Experiment;
+use crate::script::history::History;
 use crate::script::hooks::{Caller, Hooks};
 use crate::script::result::{Ran, RunResult, TrialView};
 use crate::spec;
@@ -47,6 +48,8 @@ pub(super) struct Way {
     /// Trials that were asked for and that the run has not spoken of yet.
     unheard: Rc<RefCell<Vec<Name>>>,
     known: Rc<RefCell<Known>>,
+    /// What its trials told so far.
+    pub(super) history: History,
 }
 
 /// What tells at once that a run will refuse a trial.
@@ -102,7 +105,7 @@ impl Known {
 
 impl Way {
     fn new(commands: Commands, known: Rc<RefCell<Known>>) -> Self {
-        Self { commands, unheard: Rc::default(), known }
+        Self { commands, unheard: Rc::default(), known, history: History::default() }
     }
 
     /// Adds a trial to the run.
@@ -145,9 +148,10 @@ impl Way {
     }
 
     /// Takes note of the run's answer: taken or refused; gives whether there is something to do again.
-    fn hear(&self, fact: &Fact) -> bool {
+    fn hear(&self, event: &Event) -> bool {
+        self.history.hear(event);
         let mut unheard = self.unheard.borrow_mut();
-        let (command, taken) = match fact {
+        let (command, taken) = match &event.fact {
             Fact::CommandTaken { command } => (command, true),
             Fact::CommandRefused { command, .. } => (command, false),
             _ => return false,
@@ -200,14 +204,20 @@ pub(super) fn run(script: &Script, caller: &Caller<'_>, experiment: &Experiment,
     let hooks = &started.hooks;
     let way = Way::new(started.live.commands().clone(), started.known);
     let observed = observe(&mut started.live, &mut started.sinks, |event, summary, _| {
-        way.hear(&event.fact);
+        way.hear(event);
         hooks.call(caller, script, event, summary, &way)
     });
     drop(started.keep);
     let summary = observed?;
     close(
         script,
-        Ran { experiment: started.experiment, planned: started.planned, summary, folder: script.folder.clone() },
+        Ran {
+            experiment: started.experiment,
+            planned: started.planned,
+            summary,
+            folder: script.folder.clone(),
+            history: way.history,
+        },
     )
 }
 
@@ -302,6 +312,7 @@ impl Following {
                     result: Rc::new(result.clone()),
                     way: Some(self.way.clone()),
                     folder: script.folder.clone(),
+                    history: self.way.history.clone(),
                 }));
             }
         }
@@ -329,7 +340,10 @@ impl Following {
             return Err(failure);
         }
         let (experiment, planned, folder) = (state.started.experiment, state.started.planned, script.folder.clone());
-        let result = close(script, Ran { experiment, planned, summary: state.summary, folder })?;
+        let result = close(
+            script,
+            Ran { experiment, planned, summary: state.summary, folder, history: self.way.history.clone() },
+        )?;
         self.result.replace(Some(result.clone()));
         Ok(result)
     }
@@ -338,7 +352,7 @@ impl Following {
     fn hear(&self, state: &mut State, script: &Script, caller: &Caller<'_>, event: &Event) {
         state.summary.add(event);
         feed(&mut state.started.sinks, event);
-        if self.way.hear(&event.fact) {
+        if self.way.hear(event) {
             state.drained = None;
         }
         if state.failure.is_none()

@@ -7,6 +7,7 @@ mod api;
 mod convert;
 mod error;
 mod experiment;
+mod history;
 mod hooks;
 mod live;
 mod output;

@@ -16,6 +16,7 @@ use crate::model::summary::{State, Summary, TrialResult};
 use crate::model::trial::Trial;
 use crate::script::convert;
 use crate::script::experiment::Experiment;
+use crate::script::history::History;
 use crate::script::live::Way;
 use crate::script::output;
 
@@ -26,6 +27,7 @@ pub(super) struct TrialView {
     pub(super) way: Option<Way>,
     /// Where relative paths in a changed trial start.
     pub(super) folder: Rc<Path>,
+    pub(super) history: History,
 }
 
 /// What came out of a run.
@@ -39,6 +41,7 @@ pub(super) struct Ran {
     pub(super) planned: Vec<Arc<Trial>>,
     pub(super) summary: Summary,
     pub(super) folder: Rc<Path>,
+    pub(super) history: History,
 }
 
 impl TrialView {
@@ -99,7 +102,8 @@ impl TrialView {
         Ok(output::numbers(&self.text(|logs| &logs.stdout)?, key).last().copied())
     }
 
-    /// What a table shows under that heading: what is known of the trial, a param, a field, else a number it printed.
+    /// What a table shows under that heading: what is known of the trial, a param, a field, a metric, a tag, else a
+    /// number it printed.
     pub(super) fn column(&self, key: &str) -> std::io::Result<Value> {
         if let Some(value) = self.facts().remove(key) {
             return Ok(value);
@@ -109,6 +113,12 @@ impl TrialView {
         }
         if let Some(value) = self.result.trial.to_json().remove(key) {
             return Ok(value);
+        }
+        if let Some(metric) = self.result.metrics.get(key) {
+            return Ok(metric.last.into());
+        }
+        if let Some(tag) = self.result.tags.get(key) {
+            return Ok(tag.clone());
         }
         Ok(self.value(key)?.map_or(Value::Null, Value::from))
     }
@@ -138,6 +148,16 @@ impl TrialView {
     pub(super) fn to_json(&self) -> Value {
         let mut facts = self.facts();
         facts.insert("params".to_owned(), Value::Object(self.result.trial.params.clone()));
+        let result = &self.result;
+        let metrics: Map<_, _> =
+            result.metrics.iter().map(|(name, metric)| (name.clone(), metric.last.into())).collect();
+        let tags = Map::from_iter(result.tags.clone());
+        for (key, known) in [("metrics", metrics), ("tags", tags)].into_iter().filter(|(_, known)| !known.is_empty()) {
+            facts.insert(key.to_owned(), Value::Object(known));
+        }
+        if !result.artifacts.is_empty() {
+            facts.insert("artifacts".to_owned(), result.artifacts.clone().into());
+        }
         Value::Object(facts)
     }
 }
@@ -160,7 +180,8 @@ impl RunResult {
     /// The result of the trial of that name.
     pub(super) fn view(&self, name: &str) -> Option<TrialView> {
         let result = self.0.summary.get(&Name::parse(name).ok()?)?;
-        Some(TrialView { result: Rc::new(result.clone()), way: None, folder: self.0.folder.clone() })
+        let (folder, history) = (self.0.folder.clone(), self.0.history.clone());
+        Some(TrialView { result: Rc::new(result.clone()), way: None, folder, history })
     }
 
     /// Every trial's result, in the order of the experiment; services too.
@@ -170,6 +191,7 @@ impl RunResult {
             result: Rc::new(ran.summary.results[place].clone()),
             way: None,
             folder: ran.folder.clone(),
+            history: ran.history.clone(),
         })
     }
 
@@ -208,7 +230,7 @@ impl RunResult {
     pub(super) fn columns(&self) -> Vec<String> {
         let mut columns: Vec<String> = ["name", "status", "exit", "elapsed", "attempts"].map(str::to_owned).into();
         for view in self.shown() {
-            for key in view.result.trial.params.keys() {
+            for key in view.result.trial.params.keys().chain(view.result.metrics.keys()) {
                 if !columns.contains(key) {
                     columns.push(key.clone());
                 }

@@ -25,7 +25,7 @@ fn every_script_is_executed_by_a_test() {
     let mut names: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["article.rhai", "quickstart.rhai", "rerun_failed.rhai"]);
+    assert_eq!(names, ["article.rhai", "early_stop.rhai", "quickstart.rhai", "rerun_failed.rhai"]);
 }
 
 #[test]
@@ -57,6 +57,35 @@ fn failed_trials_are_run_again_until_they_succeed() {
     rerun 2: stiff: 0 of 1 succeeded, 1 failed
     rerun 3: stiff: 1 of 1 succeeded
     ");
+}
+
+#[test]
+fn trials_that_diverge_or_hardly_move_are_stopped_early() {
+    let mut lab = Lab::new();
+    lab.set("COMBU_DIR", lab.path("state").display().to_string());
+    let said = lab.combu(&["script", &script("early_stop.rhai")]).code(0);
+    assert_snapshot!(said.stdout, @"
+     rate  status
+    0.001  killed
+      0.2  succeeded
+      0.5  succeeded
+      2.5  killed
+    rate 0.2: 16 steps, from 0.64 to 0.000792
+    rate 0.5: 5 steps, from 0.25 to 0.000977
+    ");
+}
+
+#[test]
+fn a_hook_hears_what_a_file_tells_while_the_trial_runs() {
+    let lab = Lab::new();
+    lab.write(
+        "stop.rhai",
+        r#"let r = run([#{ name: "long", engine: "local", cmd: ["sh", "-c", "echo '{\"loss\": 9, \"step\": 3}' > $COMBU_METRICS; sleep 1000"] }],
+            #{ on_metric: |t, name, value, step| if name == "loss" && step == 3 && value > 5.0 { t.kill() } });
+        print(r["long"].status);"#,
+    );
+    let said = lab.combu(&["script", "--progress", "none", "stop.rhai"]).code(100);
+    assert_eq!(said.stdout, "killed\n");
 }
 
 #[test]

@@ -7,9 +7,11 @@ use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
 use crate::model::command::Command;
 use crate::model::event::Logs;
 use crate::model::outcome::Outcome;
+use crate::model::summary::Metric;
 use crate::script::api::trial;
 use crate::script::convert::from_json;
 use crate::script::error::{Answer, did_you_mean, fault, fault_with};
+use crate::script::history::step;
 use crate::script::output;
 use crate::script::params::Params;
 use crate::script::result::{RunResult, TrialView};
@@ -17,6 +19,7 @@ use crate::script::result::{RunResult, TrialView};
 pub(super) fn register(engine: &mut Engine) {
     register_trial(engine);
     register_output(engine);
+    register_told(engine);
     register_run(engine);
     register_tables(engine);
 }
@@ -74,6 +77,32 @@ fn register_output(engine: &mut Engine) {
             let numbers = output::numbers(&text(view, |logs| &logs.stdout)?, key);
             Ok::<_, Box<rhai::EvalAltResult>>(numbers.into_iter().map(Dynamic::from).collect::<Array>())
         });
+}
+
+fn register_told(engine: &mut Engine) {
+    engine
+        .register_get("metrics", |view: &mut TrialView| {
+            let last = view.result.metrics.iter().map(|(name, metric)| (name.as_str().into(), metric.last.into()));
+            last.collect::<Map>()
+        })
+        .register_get("tags", |view: &mut TrialView| {
+            view.result.tags.iter().map(|(name, value)| (name.as_str().into(), from_json(value))).collect::<Map>()
+        })
+        .register_get("artifacts", |view: &mut TrialView| {
+            view.result.artifacts.iter().map(|path| path.clone().into()).collect::<Array>()
+        })
+        .register_fn("metric", |view: &mut TrialView, name: &str| {
+            view.result.metrics.get(name).map_or(Dynamic::UNIT, |metric| Dynamic::from_map(told(metric)))
+        })
+        .register_fn("history", |view: &mut TrialView, name: &str| view.history.of(&view.result.trial.name, name));
+}
+
+fn told(metric: &Metric) -> Map {
+    let numbers = [("last", metric.last), ("min", metric.min), ("max", metric.max)];
+    let mut map: Map = numbers.map(|(key, number)| (key.into(), number.into())).into();
+    map.insert("step".into(), step(metric.step));
+    map.insert("count".into(), i64::try_from(metric.count).unwrap_or(i64::MAX).into());
+    map
 }
 
 fn register_run(engine: &mut Engine) {

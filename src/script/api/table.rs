@@ -34,12 +34,13 @@ mod tests {
 
     /// What exists so that Rhai can print, compare and index, and what is Rhai's own or no function.
     const SILENT: [&str; 6] = ["to_string", "to_debug", "==", "!=", "index$get$", "index$set$"];
-    const NOT_REGISTERED: [&str; 12] = [
+    const NOT_REGISTERED: [&str; 13] = [
         "print",
         "debug",
         "FIELD",
         "NAME",
         "on_start",
+        "on_metric",
         "on_complete",
         "on_fail",
         "on_retry",

@@ -1,0 +1,172 @@
+//! Every value of every metric, for scripts that look back. Kept only where a script follows the run.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use rhai::{Array, Dynamic, Map};
+
+use crate::model::event::{Event, Fact, Record};
+use crate::model::name::Name;
+
+/// The values that the last attempt of each trial told, in order.
+#[derive(Clone, Default)]
+pub(super) struct History(Rc<RefCell<HashMap<Name, Metrics>>>);
+
+type Metrics = BTreeMap<String, Vec<Point>>;
+
+/// A value of a metric.
+#[derive(Clone, Copy)]
+struct Point {
+    step: Option<u64>,
+    value: f64,
+    /// Milliseconds since 1970-01-01 UTC.
+    at: u64,
+}
+
+impl History {
+    /// Takes one more event into account.
+    pub(super) fn hear(&self, event: &Event) {
+        match &event.fact {
+            Fact::Recorded { trial, record: Record::Metric { name, value, step }, .. } => {
+                let point = Point { step: *step, value: *value, at: event.at };
+                let mut all = self.0.borrow_mut();
+                all.entry(trial.clone()).or_default().entry(name.clone()).or_default().push(point);
+            }
+            Fact::AttemptStarting { trial, .. } | Fact::AttemptAdopted { trial, .. } => {
+                self.0.borrow_mut().remove(trial);
+            }
+            _ => {}
+        }
+    }
+
+    /// The values of a trial's metric as a script's array of maps.
+    pub(super) fn of(&self, trial: &Name, metric: &str) -> Array {
+        let all = self.0.borrow();
+        let points = all.get(trial).and_then(|metrics| metrics.get(metric));
+        points.into_iter().flatten().map(|point| Dynamic::from_map(point.map())).collect()
+    }
+}
+
+impl Point {
+    fn map(self) -> Map {
+        let at = self.at as f64 / 1000.0;
+        Map::from([("step".into(), step(self.step)), ("value".into(), self.value.into()), ("at".into(), at.into())])
+    }
+}
+
+/// A step as scripts have it: a whole number, or `()`.
+pub(super) fn step(step: Option<u64>) -> Dynamic {
+    step.map_or(Dynamic::UNIT, |step| i64::try_from(step).unwrap_or(i64::MAX).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use crate::engine::fake::{Fake, Scene};
+    use crate::model::outcome::Exit;
+    use crate::script::harness::Lab;
+
+    /// A lab whose trial `one` fails and then tells more, and whose trial `two` tells nothing.
+    fn lab() -> Lab {
+        let first = "::combu metric loss=7\n";
+        let last = "::combu metric loss=2 acc=0.5 step=1\n::combu metric loss=1 step=2\n::combu metric loss=3\n\
+                    ::combu tag phase=main n=3\n::combu artifact /out/x\n";
+        let scene =
+            |stdout: &str, code| Scene { stdout: stdout.to_owned(), exit: Exit::Code(code), ..Scene::default() };
+        Lab::on(Fake::default().scene("one", [scene(first, 1), scene(last, 0)]))
+    }
+
+    const RUN: &str = "let e = experiment(\"told\", [#{ name: \"one\", retries: 1, params: #{ mode: \"a\" } }, #{ name: \"two\" }]);\n";
+
+    #[test]
+    fn a_result_knows_what_its_trial_told() {
+        let lines = "let r = run(e); let t = r[\"one\"];
+            print(t.metrics); print(t.metrics.loss); print(t.tags); print(t.artifacts); print(t.metric(\"loss\"));
+            print(t.history(\"loss\").map(|p| [p.step, p.value])); print(t.history(\"loss\")[0].at > 1e9);
+            print(t.metric(\"none\") == ()); print(t.history(\"none\")); print(r[\"two\"].metrics);
+            print(r.rows()[0].keys()); print(r.table([\"loss\", \"phase\"])); print(t.value(\"loss\"));
+            print(r.json().contains(`\"metrics\":{\"acc\":0.5,\"loss\":3.0},\"tags\":{\"n\":3,\"phase\":\"main\"},\"artifacts\":[\"/out/x\"]`));";
+        let output = lab().output(&format!("{RUN}{lines}"));
+        assert_snapshot!(output, @r#"
+        closed told 2/2
+        #{"acc": 0.5, "loss": 3.0}
+        3.0
+        #{"n": 3, "phase": "main"}
+        ["/out/x"]
+        #{"count": 3, "last": 3.0, "max": 3.0, "min": 1.0, "step": ()}
+        [[1, 2.0], [2, 1.0], [(), 3.0]]
+        true
+        true
+        []
+        #{}
+        ["acc", "attempts", "elapsed", "exit", "loss", "mode", "name", "status"]
+        loss  phase
+           3  main
+
+        3.0
+        true
+        "#);
+    }
+
+    #[test]
+    fn on_metric_takes_as_much_as_it_wants_and_can_kill() {
+        let closures = [
+            "|t, name, value, step| print(`${t.name} ${name} ${value} ${step} ${t.history(name).len()}`)",
+            "|t, name, value| print(`${name} ${value}`)",
+            "|t, name| print(name)",
+            "|t| print(t.metrics)",
+            "|| print(1)",
+            "|t, name, value, step, run| print(run.counts.total)",
+            "|t, name, value, step, run, more| print(1)",
+        ];
+        let all: Vec<_> = closures
+            .iter()
+            .map(|closure| {
+                lab().output(&format!("{RUN}run(e, #{{ on_metric: {closure} }});").replace("retries: 1, ", ""))
+            })
+            .collect();
+        assert_snapshot!(all.join("\n--\n"), @r#"
+        one loss 7.0  1
+        closed told 1/2
+        [exit 100]
+        --
+        loss 7.0
+        closed told 1/2
+        [exit 100]
+        --
+        loss
+        closed told 1/2
+        [exit 100]
+        --
+        #{"loss": 7.0}
+        closed told 1/2
+        [exit 100]
+        --
+        1
+        closed told 1/2
+        [exit 100]
+        --
+        2
+        closed told 1/2
+        [exit 100]
+        --
+        script.rhai:2:1: `on_metric` cannot be called: it takes the trial, the metric's name, its value, its step and the run, or the first of them
+          | run(e, #{ on_metric: |t, name, value, step, run, more| print(1) });
+          = a closure that an imported module made can only be called in that module
+        "#);
+        let slow = Scene {
+            run_for: std::time::Duration::from_secs(600),
+            stdout: "::combu metric loss=9\n".to_owned(),
+            ..Scene::default()
+        };
+        let lab = Lab::on(Fake::default().scene("one", [slow]));
+        let kills = "let r = run(e, #{ on_metric: |t, name, value, step| if value > 5.0 { t.kill() } }); print(r[\"one\"].status);";
+        assert_snapshot!(lab.output(&format!("{RUN}{kills}")), @"
+        closed told 1/2
+        killed
+        [exit 100]
+        ");
+    }
+}
