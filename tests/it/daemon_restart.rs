@@ -153,7 +153,7 @@ fn started(live: &mut Live, number: usize) {
 
 /// The statuses of the attempts of that trial, in order.
 fn attempts(events: &[Value], trial: &str) -> Vec<String> {
-    let mut ends = named(events, "attempt-ended").into_iter().filter(|event| event["trial"] == trial);
+    let ends = named(events, "attempt-ended").into_iter().filter(|event| event["trial"] == trial);
     ends.map(|event| event["status"].as_str().unwrap().to_owned()).collect()
 }
 
