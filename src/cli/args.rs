@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::kill::{self, KillArgs};
 use crate::cli::live::set::{self, SetArgs};
 use crate::cli::live::why::{self, WhyArgs};
 use crate::cli::resume::{self, ResumeArgs};
@@ -54,11 +55,12 @@ pub(crate) enum Verb {
     /// others run. Nothing that succeeded runs again, and nothing is launched twice.
     #[command(after_help = resume::HELP)]
     Resume(ResumeArgs),
-    /// Stop and remove everything that was started from a spec or script.
+    /// Stop and remove what was started from a spec or script, or in a run.
     ///
     /// Finds containers, processes and networks by combu's labels, so it also works for names that hold the UUID, after
-    /// the spec was edited, and when no combu runs any more. A combu that is running the spec is asked to end. Nothing
+    /// the spec was edited, and when no combu runs any more. A combu that is running it is asked to end. Nothing
     /// without combu's labels is touched. Trials that a script ran from a spec are known by that spec.
+    #[command(after_help = kill::HELP)]
     Kill(KillArgs),
     /// Show what would run, in which order, and what would be pulled or created. Starts nothing.
     Plan(PlanArgs),
@@ -109,21 +111,6 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct KillArgs {
-    #[command(flatten)]
-    pub(crate) spec: SpecArgs,
-
-    /// Time between the stop signal and the kill. Default: 5s for a trial that no combu runs any more, and 15s for a combu
-    /// that is running the spec, because it gives its trials their own `stop_grace`.
-    #[arg(long, value_name = "TIME", value_parser = crate::spec::duration)]
-    pub(crate) grace: Option<Duration>,
-
-    /// Look on this engine only, instead of on those the spec names.
-    #[arg(long, value_name = "ENGINE", value_parser = engine)]
-    pub(crate) engine: Option<EngineName>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
@@ -164,7 +151,7 @@ pub(crate) struct SpecArgs {
     /// It is a Rhai expression, as in a script's `filter("..")`. It sees the trial's fields by their names in the spec,
     /// with `()` for what the trial does not say, and a param as `params.NAME`. Of the last time that the trial ended in a
     /// run of this spec it sees `done` (it succeeded), `failed`, and `status` (a word such as "oom"; "" where it never
-    /// ended); rehearsals on the fake engine do not count. `kill` asks it of the trials as they were recorded when they were started, and leaves networks alone.
+    /// ended); rehearsals on the fake engine do not count.
     #[arg(long = "where", value_name = "EXPR")]
     pub(crate) filter: Option<String>,
 
@@ -378,7 +365,7 @@ pub(crate) fn gpus(text: &str) -> Result<Gpus, String> {
     crate::spec::gpu_ids(text).map(Gpus)
 }
 
-fn engine(word: &str) -> Result<EngineName, String> {
+pub(crate) fn engine(word: &str) -> Result<EngineName, String> {
     EngineName::parse(word).ok_or_else(|| choices(&EngineName::ALL.map(EngineName::as_str)))
 }
 

@@ -4,6 +4,7 @@ mod args;
 mod detach;
 mod error;
 mod exit;
+mod glob;
 mod kill;
 mod live;
 mod plan;

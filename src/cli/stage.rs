@@ -257,7 +257,7 @@ impl Stage for Terminal {
     }
 
     fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String> {
-        end_live_runs(&self.state, spec, POLITE).map_err(|error| error.message)
+        end_live_runs(&self.state, |live| live.record.spec == spec, POLITE).map_err(|error| error.message)
     }
 }
 
@@ -290,17 +290,21 @@ pub(crate) fn state(file: &Path) -> Result<StateDir, CliError> {
     Ok(StateDir::locate(folder, working.as_deref(), fixed.as_deref())?)
 }
 
-/// Asks every other combu that runs the spec to end, twice if need be, and waits for it.
-pub(crate) fn end_live_runs(state: &StateDir, spec: &Path, polite: Duration) -> Result<Vec<String>, CliError> {
+/// Asks every other combu that has such a run to end, twice if need be, and waits for it.
+pub(crate) fn end_live_runs(
+    state: &StateDir,
+    is_meant: impl Fn(&LiveRun) -> bool,
+    polite: Duration,
+) -> Result<Vec<String>, CliError> {
     let mut ended = Vec::new();
     for live in state.live_runs()?.runs {
-        if live.record.spec != spec || live.record.pid == std::process::id() {
+        if !is_meant(&live) || live.record.pid == std::process::id() {
             continue;
         }
         if !live.is_here {
             return Err(CliError::new(
                 exit::USAGE,
-                format!("run {} of this spec lives on another machine or in a container", live.record.run),
+                format!("run {} lives on another machine or in a container", live.record.run),
             )
             .hint("end it there"));
         }

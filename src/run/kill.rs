@@ -22,6 +22,16 @@ pub struct Killed {
     pub problems: Vec<String>,
 }
 
+impl Killed {
+    /// Takes what was done elsewhere into account.
+    pub fn add(&mut self, other: Self) {
+        self.trials.extend(other.trials);
+        self.others.extend(other.others);
+        self.kept.extend(other.kept);
+        self.problems.extend(other.problems);
+    }
+}
+
 pub(super) async fn kill(engine: &dyn Engine, selector: &Selector, grace: Duration) -> Result<Killed, EngineError> {
     let mut killed = Killed::default();
     let found = engine.find(selector).await?;

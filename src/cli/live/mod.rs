@@ -106,7 +106,7 @@ impl Runs {
 }
 
 /// The state folder of the project that the working folder is in.
-fn here() -> Result<StateDir, CliError> {
+pub(crate) fn here() -> Result<StateDir, CliError> {
     let folder = std::env::current_dir()
         .map_err(|error| CliError::new(exit::INTERNAL, format!("there is no working folder: {error}")))?;
     let fixed = std::env::var_os("COMBU_DIR").filter(|dir| !dir.is_empty());

@@ -1,0 +1,184 @@
+//! `combu kill --trial` and `--where`: some trials and nothing else; a combu that runs them goes on with the others.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::glob;
+use crate::cli::kill::{GRACE, KillArgs, Target, engines, failed};
+use crate::cli::live::select::none;
+use crate::cli::live::wire::{Answer, Ask, ask};
+use crate::cli::stage::POLITE;
+use crate::cli::ui::Ui;
+use crate::engine::{Engine, EngineError, Found, Selector, Standing};
+use crate::model::label;
+use crate::model::name::Name;
+use crate::model::outcome::Outcome;
+use crate::model::trial::Trial;
+use crate::run::session::Session;
+use crate::script::Where;
+use crate::store::{LiveRun, PastRun, StateDir};
+
+/// How many containers are stopped at once: a daemon is no faster with more.
+const KILLS_AT_ONCE: usize = 16;
+
+/// Which trials are meant.
+enum Which {
+    Expression(Box<Where>),
+    Names(Vec<String>),
+}
+
+impl Which {
+    fn of(args: &KillArgs) -> Result<Self, CliError> {
+        Ok(match &args.filter {
+            Some(text) => Self::Expression(Box::new(Where::parse(text)?)),
+            None => Self::Names(args.trials.clone()),
+        })
+    }
+
+    fn has(&self, trial: &Trial, last: Option<&Outcome>) -> Result<bool, CliError> {
+        match self {
+            Self::Expression(expression) => Ok(expression.holds(trial, last)?),
+            Self::Names(patterns) => Ok(Self::named(patterns, &trial.name)),
+        }
+    }
+
+    fn named(patterns: &[String], name: &Name) -> bool {
+        patterns.iter().any(|pattern| glob::fits(pattern, name.as_str()))
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Expression(expression) => expression.text().to_owned(),
+            Self::Names(patterns) => patterns.join(" "),
+        }
+    }
+}
+
+/// The trials of recorded runs that are meant.
+struct Fitting {
+    which: Which,
+    runs: HashMap<String, PastRun>,
+    /// Looked up so far: run -> trials that are meant, and whether each has ended.
+    known: HashMap<String, HashMap<Name, bool>>,
+}
+
+impl Fitting {
+    fn of(&mut self, run: &str) -> Result<&HashMap<Name, bool>, CliError> {
+        if !self.known.contains_key(run) {
+            let mut fits = HashMap::new();
+            if let Some(past) = self.runs.get(run) {
+                for result in past.summary()?.results {
+                    if self.which.has(&result.trial, result.outcome())? {
+                        fits.insert(result.trial.name.clone(), result.outcome().is_some());
+                    }
+                }
+            }
+            self.known.insert(run.to_owned(), fits);
+        }
+        Ok(&self.known[run])
+    }
+
+    /// Those of them that have not ended.
+    fn open(&mut self, run: &str) -> Result<Vec<Name>, CliError> {
+        let mut open: Vec<_> =
+            self.of(run)?.iter().filter(|(_, ended)| !**ended).map(|(name, _)| name.clone()).collect();
+        open.sort_unstable();
+        Ok(open)
+    }
+}
+
+pub(super) fn main(
+    session: &Session,
+    target: &Target,
+    state: &StateDir,
+    args: &KillArgs,
+    ui: &Ui,
+) -> Result<u8, CliError> {
+    let past = state.past_runs()?.runs.into_iter().map(|run| (run.record.run.to_string(), run));
+    let mut fitting = Fitting { which: Which::of(args)?, runs: past.collect(), known: HashMap::new() };
+    let mut any = false;
+    for live in state.live_runs()?.runs.iter().filter(|live| target.has_run(live)) {
+        any |= ask_to_kill(live, &mut fitting, args.grace.unwrap_or(POLITE), ui)?;
+    }
+    let engines = engines(target, args);
+    let mut problems = Vec::new();
+    for name in &engines.names {
+        let engine = match session.engine(*name) {
+            Err(EngineError::Unreachable { .. }) if !engines.sure => continue,
+            engine => engine?,
+        };
+        let mut found = Vec::new();
+        for one in session.tokio().block_on(engine.find(&Selector::default()))? {
+            let run = one.labels.get(label::RUN).cloned().unwrap_or_default();
+            let fits = target.has(&one)
+                && match (&engines.experiment, &fitting.which) {
+                    _ if fitting.runs.contains_key(&run) => fitting.of(&run)?.contains_key(&one.trial),
+                    (_, Which::Names(patterns)) => Which::named(patterns, &one.trial),
+                    // The spec as it is now is all that tells of runs without a record.
+                    (Some(experiment), which) => match experiment.trials.iter().find(|trial| trial.name == one.trial) {
+                        Some(trial) => which.has(trial, None)?,
+                        None => false,
+                    },
+                    (None, _) => false,
+                };
+            found.extend(fits.then_some(one));
+        }
+        any |= !found.is_empty();
+        problems.extend(session.tokio().block_on(remove(&*engine, found, args.grace.unwrap_or(GRACE), ui)));
+    }
+    let code = failed(&problems)?;
+    let nothing = || none(&fitting.which.text(), &format!("nothing that is left of {}", target.text()));
+    if any { Ok(code) } else { Err(nothing()) }
+}
+
+/// Asks a live run to kill the trials that fit and have not ended, and waits for their ends.
+fn ask_to_kill(live: &LiveRun, fitting: &mut Fitting, within: Duration, ui: &Ui) -> Result<bool, CliError> {
+    let run = &live.record.run;
+    let trials = fitting.open(run.as_str())?;
+    if trials.is_empty() {
+        return Ok(false);
+    }
+    match ask(live, Ask::Kill { trials, within: within.as_secs_f64() }, within)? {
+        Answer::Killed { ended, left, refused } => {
+            for trial in ended {
+                ui.message(&format!("killed {trial} in run {run}"));
+            }
+            for trial in left {
+                ui.warn(&format!("{trial} in run {run} was asked to end and has not yet"));
+            }
+            for message in refused {
+                ui.warn(&message);
+            }
+            Ok(true)
+        }
+        Answer::Refused { message } => Err(CliError::new(exit::USAGE, format!("run {run} kills no trial: {message}"))),
+        other => unreachable!("no answer to a kill: {other:?}"),
+    }
+}
+
+/// Stops and removes attempts; gives what could not be removed.
+async fn remove(engine: &dyn Engine, found: Vec<Found>, grace: Duration, ui: &Ui) -> Vec<String> {
+    let ends = futures_util::stream::iter(found).map(|found| async move {
+        if found.standing == Standing::Running {
+            engine.stop(&found.handle, grace).await?;
+        }
+        engine.remove(&found.handle).await?;
+        Ok::<_, EngineError>(found.trial)
+    });
+    let ends: Vec<_> = ends.buffer_unordered(KILLS_AT_ONCE).collect().await;
+    let (mut removed, mut problems) = (BTreeSet::new(), Vec::new());
+    for end in ends {
+        match end {
+            Ok(trial) => drop(removed.insert(trial)),
+            Err(error) => problems.push(error.chain()),
+        }
+    }
+    for trial in removed {
+        ui.message(&format!("removed {trial}"));
+    }
+    problems
+}
