@@ -277,3 +277,54 @@ impl Summary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::Summary;
+    use crate::model::event::{Event, Fact, Record, Usage};
+    use crate::model::handle::Handle;
+    use crate::model::name::{EngineName, Name};
+    use crate::model::outcome::Outcome;
+    use crate::model::trial::Trial;
+
+    #[test]
+    fn an_attempt_that_is_followed_anew_tells_everything_again() {
+        let (trial, attempt) = (Name::parse("a1").unwrap(), 1);
+        let told = |value| Fact::Recorded {
+            trial: trial.clone(),
+            attempt,
+            record: Record::Metric { name: "loss".to_owned(), value, step: None },
+        };
+        let file = Fact::Recorded { trial: trial.clone(), attempt, record: Record::Artifact { path: "/x".to_owned() } };
+        let handle = Handle { engine: EngineName::Docker, id: "0123".to_owned() };
+        let usage = Usage { cpu_seconds: Some(2.0), ..Usage::default() };
+        let facts = [
+            Fact::TrialSubmitted { trial: Arc::new(Trial::new(trial.clone())) },
+            Fact::AttemptStarting { trial: trial.clone(), attempt, cores: Vec::new(), gpus: Vec::new() },
+            told(3.0),
+            file.clone(),
+            told(5.0),
+            Fact::AttemptAdopted { trial: trial.clone(), attempt, handle },
+            told(3.0),
+            file,
+            Fact::AttemptEnded {
+                trial: trial.clone(),
+                attempt,
+                outcome: Outcome::Succeeded,
+                elapsed: Duration::ZERO,
+                logs: None,
+                usage: Some(Box::new(usage)),
+                kept: false,
+            },
+        ];
+        let mut summary = Summary::default();
+        facts.into_iter().for_each(|fact| summary.add(&Event { at: 0, run: "r1".into(), fact }));
+        let result = summary.get(&trial).unwrap();
+        let loss = result.metrics["loss"];
+        assert_eq!((loss.last, loss.max, loss.count), (3.0, 3.0, 1));
+        assert_eq!((result.artifacts.as_slice(), result.usage), (["/x".to_owned()].as_slice(), Some(usage)));
+    }
+}

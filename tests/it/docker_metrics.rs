@@ -1,5 +1,6 @@
 //! What containers told of themselves and what they took, on a real daemon.
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::docker_lab::docker_lab;
@@ -56,4 +57,29 @@ fn a_trial_may_have_its_own_things_where_combus_file_would_be() {
     assert_eq!(["@tmpfs", "@taken", "@own"].map(left), [true, false, false], "what tells nothing leaves nothing");
     assert_eq!(lab.lab.log(&lab.own("@taken")), "x\n");
     assert_eq!(lab.lab.log(&lab.own("@own")), "mine\n");
+}
+
+#[test]
+fn what_a_container_told_is_known_once_also_when_another_combu_goes_on() {
+    let Some(lab) = docker_lab(
+        "[{name: '@train', image: 'IMAGE', networks: ['none'], volumes: ['./flag:/flag'], cmd: ['sh', '-c', |||
+            echo ::combu metric loss=1
+            printf '{\"from_file\": 5}\\n' >> $COMBU_METRICS
+            while [ ! -e /flag/go ]; do sleep 0.05; done
+            echo ::combu metric loss=2 step=7
+            printf '{\"from_file\": 3}\\n' >> $COMBU_METRICS
+        |||]}]",
+    ) else {
+        return;
+    };
+    let mut live = lab.lab.start(&["-f", "spec.jsonnet", "run", "--progress", "json"]);
+    live.line(r#""name":"from_file""#);
+    live.signal(Signal::KILL);
+    live.end();
+    lab.lab.write("flag/go", "");
+    let result = lab.lab.combu(&["resume", "-o", "json"]).code(0).json();
+    assert_eq!(result["results"][0]["attempts"], 1);
+    let metrics = &result["results"][0]["metrics"];
+    assert_eq!(metrics["loss"], json!({"last": 2.0, "step": 7, "min": 1.0, "max": 2.0, "count": 2}));
+    assert_eq!(metrics["from_file"], json!({"last": 3.0, "min": 3.0, "max": 5.0, "count": 2}));
 }

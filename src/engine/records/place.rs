@@ -48,7 +48,7 @@ pub(in crate::engine) fn make_plain(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a container's file, empty, and its folders.
+/// Makes a container's file and its folders. What is there stays: the container may be running, whoever started it.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -61,7 +61,7 @@ pub(in crate::engine) fn make_shared(file: &Path) -> io::Result<()> {
         // Whatever the caller's mask took away.
         fs::set_permissions(folder, fs::Permissions::from_mode(mode))?;
     }
-    let made = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o666).open(file)?;
+    let made = fs::OpenOptions::new().append(true).create(true).mode(0o666).open(file)?;
     made.set_permissions(fs::Permissions::from_mode(0o666))
 }
 
@@ -94,7 +94,8 @@ mod tests {
         clear(&file);
         assert!(file.exists(), "what was told stays");
         make_shared(&file).unwrap();
-        assert_eq!(fs::read(&file).unwrap(), b"");
+        assert_eq!(fs::read(&file).unwrap(), b"{}");
+        fs::write(&file, "").unwrap();
         fs::write(attempt.join("stdout.log"), "x").unwrap();
         clear(&file);
         assert!(!attempt.join("metrics").exists() && attempt.join("stdout.log").exists());
