@@ -636,6 +636,8 @@ enum Fault {
     After(usize),
     /// The daemon does what it is asked, and says that it failed.
     Trouble,
+    /// The connection stays, and after so many bytes of the reply nothing more comes.
+    Silence(usize),
 }
 
 /// An engine whose connection to the daemon has that fault, once, at the first call whose path contains `call`.
@@ -672,6 +674,10 @@ async fn pass(mut client: BufReader<UnixStream>, mut daemon: UnixStream, line: S
     let reply = async {
         match fault {
             Fault::Reply => drop(from_daemon.read_u8().await),
+            Fault::Silence(bytes) => {
+                drop(tokio::io::copy(&mut from_daemon.take(bytes as u64), &mut to_client).await);
+                std::future::pending().await
+            }
             Fault::Trouble => {
                 let _sent = from_daemon.read_u8().await;
                 let answer = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: 21\r\n\
@@ -788,6 +794,37 @@ async fn output_is_complete_although_its_connection_broke() {
         let expected: String = (1..=40000).map(|number| format!("{number}\n")).collect();
         assert!(read(exit, &output).stdout == expected.as_bytes(), "{call}");
         assert_eq!(exit, Exit::Code(3), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_never_comes_is_not_waited_for() {
+    let Some(daemon) = daemon() else { return };
+    let calls = ["/containers/create", "/attach", "/start", "/wait", "/logs", "DELETE /containers"];
+    let rounds = calls.map(|call| (call, Fault::Silence(0))).into_iter().chain([("/wait", Fault::Silence(150))]);
+    for (call, fault) in rounds {
+        let (engine, _socket) = faulty(&daemon, call, fault).await;
+        let engine = engine.answering_within(Duration::from_secs(1));
+        let folder = tempfile::tempdir().unwrap();
+        let launch = daemon.launch("a", "echo launched | tee -a /data/launches; sleep 1.5", |trial| {
+            trial.volumes = vec![bind(folder.path(), false)];
+        });
+        engine.prepare(&launch, &|_, _| {}).await.unwrap();
+        // Whoever calls goes on until it is known what became of it.
+        let handle = loop {
+            match engine.start(&launch).await {
+                Ok(handle) => break handle,
+                Err(error) => assert!(error.may_pass(), "{call}: {}", error.chain()),
+            }
+        };
+        let mut output = Output::into_folder(folder.path()).unwrap();
+        let exit = engine.wait(&handle, &mut output).await.unwrap();
+        assert_eq!((exit, read(exit, &output).text()), (Exit::Code(0), "launched"), "{call} {fault:?}");
+        assert_eq!(std::fs::read_to_string(folder.path().join("launches")).unwrap(), "launched\n", "{call} {fault:?}");
+        while let Err(error) = engine.remove(&handle).await {
+            assert!(error.may_pass(), "{call}: {}", error.chain());
+        }
+        assert!(daemon.engine.find(&selector(&daemon)).await.unwrap().is_empty(), "{call} {fault:?}");
     }
 }
 

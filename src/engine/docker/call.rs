@@ -116,7 +116,7 @@ pub(super) fn message(error: &Error) -> String {
 pub(super) fn failure(address: &str, action: impl Into<String>, error: Error) -> EngineError {
     match &error {
         _ if is_unreached(&error) => unreachable(address, deepest(&error)),
-        Error::RequestTimeoutError => unreachable(address, format!("no answer for minutes to: {}", action.into())),
+        Error::RequestTimeoutError => unreachable(address, format!("no answer when asked to {}", action.into())),
         Error::DockerResponseServerError { status_code: 400..=499, .. } => {
             EngineError::Refused { message: format!("failed to {}: {}", action.into(), message(&error)) }
         }

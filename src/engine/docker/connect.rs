@@ -35,6 +35,8 @@ pub(super) struct Connection {
     pub(super) address: String,
     /// Whether it is Podman, which speaks Docker's language.
     pub(super) is_podman: bool,
+    /// Longest time it may take to begin an answer.
+    pub(super) within: Duration,
 }
 
 impl Connection {
@@ -50,7 +52,12 @@ impl Connection {
 
     /// The same daemon with more patience than usual.
     pub(super) fn patient(&self, extra: Duration) -> Api {
-        self.api.clone().with_timeout(Duration::from_secs(TIMEOUT).saturating_add(extra))
+        self.api.clone().with_timeout(self.within.saturating_add(extra))
+    }
+
+    /// The same daemon with that much patience.
+    pub(super) fn answering_within(self, within: Duration) -> Self {
+        Self { api: self.api.with_timeout(within), within, ..self }
     }
 }
 
@@ -102,7 +109,7 @@ async fn open(address: &Address) -> Result<(Connection, Capabilities), EngineErr
     let number = number.split_once('+').map_or(number.as_str(), |(number, _build)| number);
     let description = format!("{kind} {number} at {host}");
     let capabilities = capabilities(description, host, info.ncpu, info.mem_total);
-    Ok((Connection { api, address: host.to_owned(), is_podman }, capabilities))
+    Ok((Connection { api, address: host.to_owned(), is_podman, within: Duration::from_secs(TIMEOUT) }, capabilities))
 }
 
 fn capabilities(description: String, host: &str, cpus: Option<i64>, memory: Option<i64>) -> Capabilities {

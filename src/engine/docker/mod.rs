@@ -82,6 +82,11 @@ impl Docker {
         Self::connect_as(&|name| (name == "DOCKER_HOST").then(|| host.to_owned()), &Settings::default()).await
     }
 
+    /// The same engine, whose daemon has to begin an answer within that time, in whole seconds: 180 s otherwise.
+    pub fn answering_within(self, within: Duration) -> Self {
+        Self { daemon: self.daemon.answering_within(within), ..self }
+    }
+
     async fn connect_as(env: connect::Env<'_>, settings: &Settings) -> Result<Self, EngineError> {
         let (daemon, capabilities) = connect::connect(env).await?;
         Ok(Self {

@@ -107,6 +107,12 @@ async fn follow(
                 code = Some(answer.map_err(|error| stop(daemon, id, "wait for", error))?);
             }
             () = tokio::time::sleep(SILENCE), if code.is_some() => open = false,
+            // A connection can die without a word.
+            () = tokio::time::sleep(daemon.within), if code.is_none() => {
+                if !is_running(&inspect(daemon, id).await?.state.unwrap_or_default()) {
+                    return Err(apart(id));
+                }
+            }
         }
     }
     // A connection that was closed on us ends as one that has said everything does, and a log that is followed may end a
