@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::engine::records::{Recorder, Scanner};
 use crate::model::event::{Logs, Usage};
 
+/// How much further than a log the files may reach for that to be seen, in bytes.
+const FURTHER: usize = 1 << 16;
+
 /// Takes what an attempt writes and keeps it in `stdout.log` and `stderr.log` of its folder.
 ///
 /// The folder and each file are made with the first byte: on a slow disk making them takes longer than a short trial, and
@@ -103,22 +106,23 @@ impl Output {
         [&self.stdout, &self.stderr].into_iter().flatten().map(|stream| stream.bytes).sum()
     }
 
-    /// Whether both files end with these bytes; one that nobody keeps, or that could not be written or read, ends with
-    /// everything.
+    /// Whether both files reach as far as a log that ends with these bytes; one that nobody keeps, or that could not be
+    /// written or read, reaches any end.
     ///
-    /// A log keeps a byte that is no text as U+FFFD: what follows the last of them is compared.
-    pub fn ends_with(&self, stdout: &[u8], stderr: &[u8]) -> bool {
-        let ends = |stream: &Option<Stream>, with: &[u8]| {
+    /// A log keeps a byte that is no text as U+FFFD: what follows the last of them is compared. Where it could not keep
+    /// everything, as on a full disk, the files reach further.
+    pub fn reaches(&self, stdout: &[u8], stderr: &[u8]) -> bool {
+        let reaches = |stream: &Option<Stream>, with: &[u8]| {
             let with = String::from_utf8_lossy(with);
             let with = with.rsplit('\u{fffd}').next().unwrap_or_default().as_bytes();
             let tail = stream.as_ref().and_then(|stream| match stream.file {
                 Kept::NotYet => Some(Vec::new()),
-                Kept::Open(_) => tail(&stream.path, with.len()).ok(),
+                Kept::Open(_) => tail(&stream.path, with.len() + FURTHER).ok(),
                 Kept::Given => None,
             });
-            tail.is_none_or(|tail| tail == with)
+            tail.is_none_or(|tail| with.is_empty() || tail.windows(with.len()).rev().any(|part| part == with))
         };
-        ends(&self.stdout, stdout) && ends(&self.stderr, stderr)
+        reaches(&self.stdout, stdout) && reaches(&self.stderr, stderr)
     }
 
     /// Notes that the files are not complete.
@@ -249,7 +253,7 @@ mod tests {
         let mut output = Output::into_folder(&place).unwrap();
         output.stdout(b"");
         assert!(!place.exists());
-        assert!(output.ends_with(b"", b"") && !output.ends_with(b"lost", b""));
+        assert!(output.reaches(b"", b"") && !output.reaches(b"lost", b""));
         output.stdout(b"x");
         assert!(place.join("stdout.log").exists() && !place.join("stderr.log").exists());
         let again = Output::into_folder(&place).unwrap();
@@ -258,14 +262,14 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_compared_as_text() {
+    fn a_log_that_says_more_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let mut output = Output::into_folder(folder.path()).unwrap();
         output.stdout(b"first\nlast \xff\n");
-        assert!(output.ends_with("last \u{fffd}\n".as_bytes(), b""));
-        assert!(!output.ends_with(b"lost\n", b""));
-        assert!(!output.ends_with(b"", b"an error\n"));
-        assert!(Output::nowhere().ends_with(b"anything", b""));
+        assert!(output.reaches("last \u{fffd}\n".as_bytes(), b"") && output.reaches(b"first\n", b""));
+        assert!(!output.reaches(b"lost\n", b"") && !output.reaches(b"st \xff\nlost\n", b""));
+        assert!(!output.reaches(b"", b"an error\n"));
+        assert!(Output::nowhere().reaches(b"anything", b""));
         assert_eq!(output.bytes(), 13);
     }
 

@@ -24,8 +24,12 @@ use futures_util::StreamExt;
 use crate::engine::docker::call::steady;
 use crate::engine::docker::connect::Connection;
 
-/// How many events a daemon remembers.
-const MEMORY: usize = 256;
+/// A daemon that tells fewer events than that remembers all since its start: it could tell 256, and those of the last
+/// moments may not be among what it tells.
+const FEW: usize = 128;
+
+/// How long the daemon is listened to, so that what happens while it is asked is told too.
+const LISTEN: Duration = Duration::from_secs(1);
 
 /// How much earlier than combu lost sight of it a container may have ended and still not be seen to.
 const SLACK: Duration = Duration::from_secs(3);
@@ -118,8 +122,8 @@ fn decided(memory: Memory, lost: Option<SystemTime>, ended: SystemTime, suspicio
 
 async fn memory(daemon: &Connection, id: &str, started: SystemTime, info: &SystemInfo) -> Result<Memory, Error> {
     let now = time(info.system_time.as_deref()).unwrap_or_else(SystemTime::now);
-    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let until = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
+    let until = (now + LISTEN).duration_since(UNIX_EPOCH).unwrap_or_default();
+    let until = format!("{}.{:09}", until.as_secs(), until.subsec_nanos());
     let options = EventsOptionsBuilder::new().since("1").until(&until).build();
     let mut events = pin!(daemon.api.events(Some(options)));
     let (mut count, mut oldest) = (0, None);
@@ -132,7 +136,7 @@ async fn memory(daemon: &Connection, id: &str, started: SystemTime, info: &Syste
             return Ok(Memory::Saw);
         }
     }
-    let reaches_back = count < MEMORY || oldest.is_some_and(|oldest| oldest < started);
+    let reaches_back = count < FEW || oldest.is_some_and(|oldest| oldest < started);
     Ok(if reaches_back { Memory::Absent } else { Memory::Forgot })
 }
 

@@ -117,7 +117,7 @@ async fn follow(
     }
     // A connection that was closed on us ends as one that has said everything does, and a log that is followed may end a
     // moment before the last of it was read (seen with Docker 20.10).
-    if !ends_like_the_log(daemon, id, output).await? {
+    if !reaches_as_far_as_the_log(daemon, id, output).await? {
         return Err(apart(id));
     }
     // Nothing that an inspection could tell makes this another exit.
@@ -150,10 +150,10 @@ async fn follow(
     Ok(exit)
 }
 
-/// Whether what was copied ends as the container's log does. A log that cannot be read says nothing against it.
-async fn ends_like_the_log(daemon: &Connection, id: &str, output: &Output) -> Result<bool, Stop> {
+/// Whether what was copied reaches as far as the container's log does. A log that cannot be read says nothing against it.
+async fn reaches_as_far_as_the_log(daemon: &Connection, id: &str, output: &Output) -> Result<bool, Stop> {
     match steady(|| log_tail(daemon, id)).await {
-        Ok((stdout, stderr)) => Ok(output.ends_with(&stdout, &stderr)),
+        Ok((stdout, stderr)) => Ok(output.reaches(&stdout, &stderr)),
         Err(error) if is_uncertain(&error) || is_unreached(&error) => Err(stop(daemon, id, "read the log of", error)),
         Err(_) => Ok(true),
     }
