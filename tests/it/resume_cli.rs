@@ -94,7 +94,12 @@ fn a_sweep_whose_combu_is_killed_again_and_again_ends_as_if_it_had_not_been() {
                 // It was killed after its last event: nothing is left to do.
                 Some(4) if args[0] == "resume" => break,
                 Some(code) => {
-                    assert_eq!(code, 0, "seed {seed}: {}", said.stderr);
+                    let events = lab.lab.events();
+                    let bad: Vec<_> = named(&events, "attempt-ended")
+                        .into_iter()
+                        .filter(|event| event["status"] != "succeeded" && event["status"] != "stopped")
+                        .collect();
+                    assert_eq!(code, 0, "seed {seed}: {bad:#?} {}", said.stderr);
                     break;
                 }
                 None => {}

@@ -31,6 +31,9 @@ const FEW: usize = 128;
 /// How long the daemon is listened to, so that what happens while it is asked is told too.
 const LISTEN: Duration = Duration::from_secs(1);
 
+/// How often a daemon is asked that says it was not there.
+const ASKED: usize = 3;
+
 /// How much earlier than combu lost sight of it a container may have ended and still not be seen to.
 const SLACK: Duration = Duration::from_secs(3);
 
@@ -97,7 +100,13 @@ pub(super) async fn ending(
     let (Some(started), Some(ended)) = (time(state.started_at.as_deref()), time(state.finished_at.as_deref())) else {
         return Ok(Ending::Own);
     };
-    let memory = steady(|| memory(daemon, id, started, &info)).await?;
+    let mut memory = steady(|| recall(daemon, id, started, &info)).await?;
+    for _ in 1..ASKED {
+        // A reply that was cut short is as good as a daemon that does not remember.
+        if memory == Memory::Absent {
+            memory = steady(|| recall(daemon, id, started, &info)).await?;
+        }
+    }
     // Its clock may not be ours.
     let lost = lost.map(|lost| shifted(lost, &info));
     let outlives = info.live_restore_enabled == Some(true);
@@ -120,7 +129,7 @@ fn decided(memory: Memory, lost: Option<SystemTime>, ended: SystemTime, suspicio
     }
 }
 
-async fn memory(daemon: &Connection, id: &str, started: SystemTime, info: &SystemInfo) -> Result<Memory, Error> {
+async fn recall(daemon: &Connection, id: &str, started: SystemTime, info: &SystemInfo) -> Result<Memory, Error> {
     let now = time(info.system_time.as_deref()).unwrap_or_else(SystemTime::now);
     let until = (now + LISTEN).duration_since(UNIX_EPOCH).unwrap_or_default();
     let until = format!("{}.{:09}", until.as_secs(), until.subsec_nanos());
