@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::kill::{self, KillArgs};
 use crate::cli::live::set::{self, SetArgs};
 use crate::cli::live::why::{self, WhyArgs};
-use crate::cli::resume::{self, ResumeArgs};
+use crate::cli::past::resume::{self, ResumeArgs};
+use crate::cli::past::rm::{self, GcArgs, RmArgs};
 use crate::model::budget::{Load, Reserve};
 use crate::model::name::EngineName;
 use crate::model::options::{Halt, Limit, Options, Parallel, Remove, What, When};
@@ -62,6 +63,12 @@ pub(crate) enum Verb {
     /// without combu's labels is touched. Trials that a script ran from a spec are known by that spec.
     #[command(after_help = kill::HELP)]
     Kill(KillArgs),
+    /// Forget runs that have ended: their events, logs and outputs, and containers of theirs that were kept.
+    #[command(after_help = rm::RM_HELP)]
+    Rm(RmArgs),
+    /// Forget old runs.
+    #[command(after_help = rm::GC_HELP)]
+    Gc(GcArgs),
     /// Show what would run, in which order, and what would be pulled or created. Starts nothing.
     Plan(PlanArgs),
     /// Run a Rhai script.

@@ -7,8 +7,8 @@ mod exit;
 mod glob;
 mod kill;
 mod live;
+mod past;
 mod plan;
-mod resume;
 mod run;
 mod script;
 mod signals;
@@ -35,7 +35,9 @@ pub fn main() -> ExitCode {
     let file = cli.file.as_deref();
     let ended = match cli.verb {
         Verb::Run(args) => run::main(file, args, cli.detached, &ui),
-        Verb::Resume(args) => resume::main(file, &args, cli.detached, &ui),
+        Verb::Resume(args) => past::resume::main(file, &args, cli.detached, &ui),
+        Verb::Rm(args) => past::rm::main(file, &args, &ui),
+        Verb::Gc(args) => past::rm::gc(file, &args, &ui),
         Verb::Kill(args) => kill::main(file, &args, &ui),
         Verb::Plan(args) => plan::main(file, &args, &ui),
         Verb::Set(args) => live::set::main(file, &args, &ui),

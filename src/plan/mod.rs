@@ -3,6 +3,7 @@
 mod build;
 mod error;
 mod graph;
+pub mod identity;
 mod needs;
 mod networks;
 mod text;

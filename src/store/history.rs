@@ -64,6 +64,18 @@ impl PastRun {
         Ok(summary)
     }
 
+    /// Whether some attempt of it was started on that engine.
+    ///
+    /// # Errors
+    /// As for [`PastRun::events`].
+    pub fn uses(&self, engine: EngineName) -> Result<bool, StoreError> {
+        let mut uses = false;
+        self.each(Some(&["attempt-started"]), |event| {
+            uses |= matches!(event.fact, Fact::AttemptStarted { handle, .. } if handle.engine == engine);
+        })?;
+        Ok(uses)
+    }
+
     /// Reads only how its trials ended, without the trials themselves, which takes a fraction of the time.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ const HOMES: &[(&str, &str)] = &[
     ("wait4", "src/engine/local/"),
     ("comfy_table", "src/report/ src/script/"),
     ("rusqlite", "src/store/"),
+    ("sha2", "src/plan/identity.rs src/engine/"),
 ];
 
 /// Names that say nothing, or mean something else here.

@@ -1,0 +1,4 @@
+//! Verbs about runs that began before: going on with them, repeating them, comparing and forgetting them.
+
+pub(crate) mod resume;
+pub(crate) mod rm;

@@ -1,0 +1,152 @@
+//! `combu rm` and `combu gc`: runs that have ended are forgotten, with all that is left of them.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::kill::{GRACE, failed, tell};
+use crate::cli::live::{here, runs};
+use crate::cli::session;
+use crate::cli::stage::state;
+use crate::cli::ui::Ui;
+use crate::engine::{EngineError, Selector, Standing};
+use crate::model::label;
+use crate::model::name::EngineName;
+use crate::run::kill::Killed;
+use crate::run::session::Session;
+use crate::store::{PastRun, StateDir};
+
+/// What stands below the options of `rm`.
+pub(crate) const RM_HELP: &str = "Examples:
+  combu rm k3jd        forget one run: its events, logs, outputs, and containers that were kept
+  combu rm last k3jd   forget two";
+
+/// What stands below the options of `gc`.
+pub(crate) const GC_HELP: &str = "Examples:
+  combu gc                              forget what began more than 30 days ago
+  combu gc --older-than 7d --dry-run    show what a week would remove";
+
+/// The engines that may hold something of a run.
+const ENGINES: [EngineName; 2] = [EngineName::Docker, EngineName::Local];
+
+#[derive(Debug, Args)]
+pub(crate) struct RmArgs {
+    /// The runs: the beginnings of their ids, or `last`.
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GcArgs {
+    /// Runs that began longer ago are forgotten, such as `30d` or `12h`.
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = crate::spec::duration)]
+    older_than: Duration,
+
+    /// Show what would be forgotten, and forget nothing.
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+pub(crate) fn main(file: Option<&Path>, args: &RmArgs, ui: &Ui) -> Result<u8, CliError> {
+    let mut chosen = Vec::new();
+    for text in &args.runs {
+        let fits = runs(file, Some(text), ui)?;
+        let Some(run) = fits.past.first() else {
+            let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", fits.asked));
+            return Err(error.hint("`combu ls` lists the runs of this project"));
+        };
+        if fits.live.iter().any(|live| live.record.run == run.record.run) {
+            let error = CliError::new(exit::USAGE, format!("run {} is alive", run.record.run));
+            return Err(error.hint(format!("end it first: combu kill {}", run.record.run)));
+        }
+        chosen.push(run.clone());
+    }
+    let state = the_state(file)?;
+    let session = session()?;
+    let mut problems = Vec::new();
+    for run in chosen {
+        problems.extend(forget(&session, &state, &run, ui)?);
+    }
+    failed(&problems)
+}
+
+pub(crate) fn gc(file: Option<&Path>, args: &GcArgs, ui: &Ui) -> Result<u8, CliError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let limit = u64::try_from(now.saturating_sub(args.older_than).as_millis()).unwrap_or(u64::MAX);
+    let fits = runs(file, None, ui)?;
+    let is_live = |run: &PastRun| fits.live.iter().any(|live| live.record.run == run.record.run);
+    let state = the_state(file)?;
+    let session = session()?;
+    let (mut count, mut problems) = (0, Vec::new());
+    for run in fits.past.iter().filter(|run| run.record.started_ms < limit && !is_live(run)) {
+        let id = &run.record.run;
+        if runs_still(&session, run)? {
+            ui.warn(&format!(
+                "run {id} has trials that run: `combu resume {id}` goes on with it, `combu kill {id}` ends it"
+            ));
+            continue;
+        }
+        count += 1;
+        if args.dry_run {
+            ui.message(&format!("would forget run {id} of {}", run.record.experiment));
+        } else {
+            problems.extend(forget(&session, &state, run, ui)?);
+        }
+    }
+    if count == 0 {
+        ui.message("nothing is old enough");
+    }
+    failed(&problems)
+}
+
+fn the_state(file: Option<&Path>) -> Result<StateDir, CliError> {
+    match file {
+        Some(file) => state(file),
+        None => here(),
+    }
+}
+
+fn selector(run: &PastRun) -> Selector {
+    Selector { labels: [(label::RUN.to_owned(), run.record.run.to_string())].into() }
+}
+
+/// Whether an attempt of the run still runs, though its combu is gone.
+fn runs_still(session: &Session, run: &PastRun) -> Result<bool, CliError> {
+    for name in ENGINES {
+        let engine = match session.engine(name) {
+            Err(EngineError::Unreachable { .. }) => continue,
+            engine => engine?,
+        };
+        let found = session.tokio().block_on(engine.find(&selector(run)))?;
+        if found.iter().any(|found| found.standing == Standing::Running) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Removes what is left of a run: first on its engines, then what is known of it. What could not be removed is told, and
+/// then the run is still known.
+fn forget(session: &Session, state: &StateDir, run: &PastRun, ui: &Ui) -> Result<Vec<String>, CliError> {
+    let mut all = Killed::default();
+    for name in ENGINES {
+        match session.kill(&selector(run), name, GRACE) {
+            Ok(killed) => all.add(killed),
+            // What ran on it is beyond reach, and may be for good.
+            Err(error @ EngineError::Unreachable { .. }) if name == EngineName::Docker && run.uses(name)? => {
+                return Err(error.into());
+            }
+            Err(EngineError::Unreachable { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    tell(&all, ui);
+    if all.problems.is_empty() {
+        state.forget(run)?;
+        ui.message(&format!("forgot run {} of {}", run.record.run, run.record.experiment));
+    }
+    Ok(all.problems)
+}
