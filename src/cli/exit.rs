@@ -4,11 +4,12 @@ use crate::model::event::Early;
 use crate::model::summary::Summary;
 
 /// An exit code and when it is given; the table of the manual.
-pub(crate) const TABLE: [(u8, &str); 9] = [
+pub(crate) const TABLE: [(u8, &str); 10] = [
     (OK, "every trial succeeded"),
     (INTERNAL, "combu itself failed"),
     (USAGE, "usage, spec or script error, or something stands in the way; nothing was started"),
     (NOTHING, "nothing selected: there is no trial to run"),
+    (OUTSTANDING, "`combu rerun`: what was run succeeded, and other trials of the repeated run have not yet"),
     (FAILED, "some trial failed"),
     (HALTED, "the run was halted by its policy (`--halt`), or its time was up (`--time-budget`)"),
     (ENGINE, "the engine is unreachable or refused"),
@@ -20,6 +21,7 @@ pub(crate) const OK: u8 = 0;
 pub(crate) const INTERNAL: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 pub(crate) const NOTHING: u8 = 4;
+pub(crate) const OUTSTANDING: u8 = 5;
 pub(crate) const FAILED: u8 = 100;
 pub(crate) const HALTED: u8 = 101;
 pub(crate) const ENGINE: u8 = 125;

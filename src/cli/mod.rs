@@ -36,6 +36,8 @@ pub fn main() -> ExitCode {
     let ended = match cli.verb {
         Verb::Run(args) => run::main(file, args, cli.detached, &ui),
         Verb::Resume(args) => past::resume::main(file, &args, cli.detached, &ui),
+        Verb::Rerun(args) => past::rerun::main(file, &args, &ui),
+        Verb::Diff(args) => past::diff::main(file, &args, &ui),
         Verb::Rm(args) => past::rm::main(file, &args, &ui),
         Verb::Gc(args) => past::rm::gc(file, &args, &ui),
         Verb::Kill(args) => kill::main(file, &args, &ui),

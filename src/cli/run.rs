@@ -1,5 +1,6 @@
 //! `combu run`.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::Path;
 
@@ -8,16 +9,17 @@ use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::live::control::Control;
 use crate::cli::live::select::select;
-use crate::cli::stage::{Open, Terminal};
+use crate::cli::past::before::{Before, unchanged};
+use crate::cli::stage::{Open, Terminal, real, state};
 use crate::cli::ui::Ui;
 use crate::cli::{Ending, detach, plan, session, signals, spec_path};
 use crate::model::event::Sink;
-use crate::model::name::RunId;
+use crate::model::name::{EngineName, RunId};
 use crate::model::summary::Summary;
 use crate::run::observer::observe_on;
 use crate::run::session::{Live, Session, new_id};
 use crate::run::start::Start;
-use crate::store::RunDir;
+use crate::store::{RunDir, RunRecord};
 
 pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) -> Result<u8, CliError> {
     if args.dry_run {
@@ -34,16 +36,31 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     }
     // The run's own id is what "UUID" stands for, so that either finds the other.
     let id = new_id();
-    let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(id.clone()))?;
+    let before = if args.resume { before(&path)? } else { Vec::new() };
+    let load_id = before.first().map_or_else(|| id.clone(), |(record, _)| record.id.clone());
+    let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(load_id))?;
     let experiment = select(experiment, args.spec.filter.as_deref(), &path)?;
     let session = session()?;
     let _ending = Ending(session.clone());
-    let planned = session.plan(experiment, args.limits.options())?;
+    let mut options = args.limits.options();
+    if let Some((_, last)) = before.first() {
+        // Without a seed of its own, it is the same sweep.
+        options.seed = options.seed.or(experiment.options.seed).or(Some(last.seed));
+    }
+    let planned = session.plan(experiment, options)?;
+    let reused = if args.resume {
+        let runs: Vec<_> = before.into_iter().map(|(_, run)| run).collect();
+        let seed = planned.experiment.options.seed.unwrap_or_default();
+        let triggers = args.rerun_triggers.unwrap_or_default();
+        unchanged(&planned, &session.survey(&planned)?.digests, seed, &runs, &triggers)
+    } else {
+        BTreeMap::new()
+    };
     let terminal = Terminal::new(ui, args.progress.progress, &path, detached, session.tokio())?;
     signals::listen(&session, kill_command(&path), ui)?;
     let run = RunId::from(id.as_str());
-    let Open { folder, journal, sinks, control } = terminal.open(&planned, &run)?;
-    let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal, past: None };
+    let Open { folder, journal, sinks, control } = terminal.open(&planned, &run, None)?;
+    let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal, reused, past: None };
     let live = match session.start(planned, start) {
         Ok(live) => live,
         Err(error) => {
@@ -53,6 +70,19 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     };
     let summary = Summary::default();
     follow(&session, &terminal, Following { run, live, folder, sinks, control, summary, detached }, args.output, ui)
+}
+
+/// The earlier runs of a spec, but rehearsals, the last first: what each was, and what it says of its trials.
+fn before(path: &Path) -> Result<Vec<(RunRecord, Before)>, CliError> {
+    let spec = real(path)?;
+    let mut before = Vec::new();
+    for run in state(path)?.past_runs()?.runs.iter().filter(|run| run.record.spec == spec) {
+        if !run.uses(EngineName::Fake)? {
+            before.push((run.record.clone(), Before::of(run)?));
+        }
+    }
+    before.retain(|(_, run)| !run.trials.is_empty());
+    Ok(before)
 }
 
 /// Refuses two things on one stream.

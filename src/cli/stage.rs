@@ -86,7 +86,7 @@ impl Terminal {
     }
 
     /// Makes the run's folder and its sinks.
-    pub(crate) fn open(&self, plan: &Plan, run: &RunId) -> Result<Open, CliError> {
+    pub(crate) fn open(&self, plan: &Plan, run: &RunId, repeats: Option<RunId>) -> Result<Open, CliError> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let record = RunRecord {
             run: run.clone(),
@@ -96,6 +96,7 @@ impl Terminal {
             command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
             pid: std::process::id(),
             started_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            repeats,
         };
         let folder = self.create(&record)?;
         match self.state.journal() {
@@ -215,7 +216,8 @@ impl Terminal {
 
 impl Stage for Terminal {
     fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String> {
-        let Open { folder, journal, sinks, control } = Self::open(self, plan, run).map_err(|error| error.message)?;
+        let Open { folder, journal, sinks, control } =
+            Self::open(self, plan, run, None).map_err(|error| error.message)?;
         let (folder, control) = (Rc::new(folder), Rc::new(control));
         self.starting.replace((Rc::downgrade(&folder), Rc::downgrade(&control)));
         // First the socket goes, then the lock.

@@ -44,6 +44,11 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Makes what the launch needs: images, networks. Idempotent; the same need of many launches is met once.
     async fn prepare(&self, launch: &Launch, progress: &Progress<'_>) -> Result<(), EngineError>;
 
+    /// The id of the content of the launch's image, once it is prepared: `sha256:...`; absent where there is none.
+    async fn digest(&self, _launch: &Launch) -> Option<String> {
+        None
+    }
+
     /// Starts an attempt; when this returns an error, nothing runs. After an error that may pass nobody may know what became
     /// of it: then a further start of the same launch takes over what there is, and never launches it twice. Replaces a
     /// finished attempt of the same experiment and trial; never touches anything else of the same name.
@@ -186,6 +191,8 @@ pub struct Survey {
     pub makes: Vec<String>,
     /// What will be reused, as lines for people: `image busybox:1.36`, `network irl (not combu's: joined, never removed)`.
     pub uses: Vec<String>,
+    /// Images that are there, and the id of the content of each: `sha256:...`.
+    pub digests: BTreeMap<String, String>,
     /// What stands in the way; with any of these, nothing may be started.
     pub obstacles: Vec<Obstacle>,
 }
@@ -212,6 +219,16 @@ pub enum Obstacle {
         /// The image.
         image: String,
     },
+}
+
+impl Obstacle {
+    /// The trial in whose way it stands, if it is one.
+    pub fn trial(&self) -> Option<&Name> {
+        match self {
+            Self::Running { trial, .. } | Self::Foreign { trial, .. } => Some(trial),
+            Self::MissingImage { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Obstacle {

@@ -10,6 +10,8 @@ pub const TRIAL: &str = "combu.trial";
 pub const ATTEMPT: &str = "combu.attempt";
 /// Absolute path of the spec or script the experiment came from.
 pub const SPEC: &str = "combu.spec";
+/// The trial's identity; see `plan::identity`.
+pub const HASH: &str = "combu.hash";
 /// The version of combu.
 pub const VERSION: &str = "combu.version";
 /// Every label of ours begins so; users' labels must not.

@@ -52,6 +52,9 @@ pub struct TrialResult {
     /// Seconds of its last attempt, once that ended.
     #[serde(serialize_with = "span::serialize")]
     pub elapsed: Duration,
+    /// The run in which it succeeded, if it was not run again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reused: Option<RunId>,
     /// Logs of its last attempt.
     pub logs: Option<Logs>,
     /// What its last attempt took of the machine, once that ended and where the engine could say.
@@ -130,7 +133,9 @@ impl TrialResult {
                 self.elapsed = *elapsed;
             }
             Fact::RetryScheduled { memory: Some(memory), .. } => Arc::make_mut(&mut self.trial).memory = Some(*memory),
+            Fact::TrialReused { from, .. } => self.reused = Some(from.clone()),
             Fact::TrialReopened { .. } => {
+                self.reused = None;
                 self.state = State::Waiting;
                 self.flaky = false;
             }
@@ -179,6 +184,8 @@ pub struct Counts {
     pub succeeded: usize,
     /// Those of them that are flaky.
     pub flaky: usize,
+    /// Those of them that succeeded in an earlier run and were not run again.
+    pub reused: usize,
     /// Ended badly.
     pub failed: usize,
     /// Never started.
@@ -235,6 +242,7 @@ impl Summary {
         let mut counts = Counts { total: self.results.len(), ..Counts::default() };
         for result in &self.results {
             counts.flaky += usize::from(result.flaky);
+            counts.reused += usize::from(result.reused.is_some());
             *match &result.state {
                 State::Waiting => &mut counts.waiting,
                 State::Starting | State::Running(_) => &mut counts.running,
@@ -263,6 +271,7 @@ impl Summary {
             flaky: false,
             failed_before: false,
             elapsed: Duration::ZERO,
+            reused: None,
             logs: None,
             usage: None,
             metrics: BTreeMap::new(),

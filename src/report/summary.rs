@@ -63,9 +63,12 @@ fn counts(summary: &Summary, style: &Style) -> String {
     ];
     let mut parts: Vec<String> =
         parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();
-    if counts.flaky > 0 {
-        // Whatever is flaky has succeeded, which comes first.
-        parts[0].push_str(&format!(" ({} flaky)", counts.flaky));
+    let of_these = [(counts.flaky, "flaky"), (counts.reused, "in an earlier run")];
+    let of_these: Vec<String> =
+        of_these.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();
+    if !of_these.is_empty() {
+        // Whatever is flaky or was reused has succeeded, which comes first.
+        parts[0].push_str(&format!(" ({})", of_these.join(", ")));
     }
     let verdict = if summary.ok() { style.green(&parts.join(", ")) } else { style.red(&parts.join(", ")) };
     let time = summary.elapsed.map(|elapsed| format!(" in {}", took(elapsed))).unwrap_or_default();

@@ -168,6 +168,8 @@ impl Teller {
         let after = format!("{}{again}", took(elapsed));
         let name = trial.as_str();
         match outcome {
+            // It succeeded in another run, which told of it.
+            Outcome::Succeeded if attempts == 0 => Told::default(),
             Outcome::Succeeded => Told::routine(self.ended(Tone::Good, "ok", name, &(after + flaky))),
             Outcome::Stopped => Told::routine(self.ended(Tone::Calm, "stopped", name, &after)),
             Outcome::Killed => Told::routine(self.ended(Tone::Odd, "killed", name, &after)),

@@ -28,6 +28,8 @@ pub(crate) enum Message {
     Attempt(usize, Stage),
     /// The delay after that attempt of the trial at that place is over.
     DelayOver(usize, u32),
+    /// What an image's name stands for.
+    Image { engine: EngineName, image: String, digest: String },
     /// The engine is preparing something.
     Preparing { engine: EngineName, object: String, state: String },
     /// The GPUs of an engine's host and who uses them, or why that is not known.

@@ -127,6 +127,16 @@ impl Past {
         self.has_ended
     }
 
+    /// Its trials as they were last asked for, and whether each is a service.
+    pub fn trials(&self) -> impl Iterator<Item = (&Trial, bool)> {
+        self.trials.iter().map(|past| (&*past.trial, past.service))
+    }
+
+    /// How many of its trials are such.
+    pub fn trials_that(&self, are: impl Fn(&Name) -> bool) -> usize {
+        self.trials.iter().filter(|past| are(&past.trial.name)).count()
+    }
+
     /// Whether that trial is still to be run.
     pub(crate) fn is_open(&self, name: &Name) -> bool {
         self.get(name).is_none_or(|trial| !matches!(trial.was, Was::Ended(_)) || self.reopens(trial))

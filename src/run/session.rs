@@ -21,7 +21,7 @@ use crate::model::options::Options;
 use crate::model::trial::Trial;
 use crate::plan::{self, Plan, PlanError};
 use crate::run::clock::Stillness;
-use crate::run::dispatcher::{Again, Dispatcher};
+use crate::run::dispatcher::{Again, Beginning, Dispatcher};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::interrupt::Interrupt;
@@ -167,6 +167,7 @@ impl Session {
             let part = self.tokio().block_on(engine.survey(&launches))?;
             survey.makes.extend(part.makes);
             survey.uses.extend(part.uses);
+            survey.digests.extend(part.digests);
             survey.obstacles.extend(part.obstacles);
         }
         Ok(survey)
@@ -177,8 +178,10 @@ impl Session {
     /// # Errors
     /// When something stands in the way, or an engine fails; nothing was started then.
     pub fn start(&self, plan: Plan, start: Start) -> Result<Live, RunError> {
-        let Start { run, folder, journal, past } = start;
+        let Start { run, folder, journal, reused, past } = start;
         let mut obstacles = self.survey(&plan)?.obstacles;
+        // What is not run needs neither a name nor an image.
+        obstacles.retain(|obstacle| obstacle.trial().is_none_or(|trial| !reused.contains_key(trial)));
         obstacles.retain(|obstacle| !past.as_ref().is_some_and(|past| is_its_own(past, obstacle)));
         if !obstacles.is_empty() {
             return Err(RunError::Obstacles(obstacles));
@@ -187,8 +190,11 @@ impl Session {
         let engines = self.capabilities(trials, plan.experiment.options.gpus.as_deref())?;
         let permits = Permits::new(&engines, &plan.experiment.options);
         let executor = self.executor(&plan, &run, folder);
-        let again = past.map(|past| self.find_again(&plan, past)).transpose()?;
-        let (live, dispatched) = start_on(self.tokio(), plan, permits, executor, journal, again);
+        let beginning = match past {
+            Some(past) => Beginning::Again(Box::new(self.find_again(&plan, past)?)),
+            None => Beginning::Anew { reused },
+        };
+        let (live, dispatched) = start_on(self.tokio(), plan, permits, executor, journal, beginning);
         self.shared.interrupt.register(&live);
         let mut runs = self.shared.runs.lock().expect("no code panics while it holds the lock");
         runs.retain(|run| !run.is_finished());
@@ -268,7 +274,7 @@ pub(crate) fn start_on(
     permits: Permits,
     executor: Executor,
     journal: Box<dyn Journal>,
-    again: Option<Again>,
+    beginning: Beginning,
 ) -> (Live, JoinHandle<()>) {
     // Unbounded, both: a run never waits for a terminal or a script, and people send few commands.
     let (notice_sender, notices) = mpsc::unbounded_channel();
@@ -276,11 +282,8 @@ pub(crate) fn start_on(
     let commands = Commands { sender };
     let (stillness, dispatched) = {
         let _inside = tokio.enter();
-        let dispatcher = {
-            let past = again.as_ref().map(|again| &again.past);
-            Dispatcher::new(&plan, permits, executor, journal, requests, notice_sender, past)
-        };
-        (dispatcher.stillness(), tokio.spawn(dispatcher.run(plan, again)))
+        let dispatcher = Dispatcher::new(&plan, permits, executor, journal, (requests, notice_sender), &beginning);
+        (dispatcher.stillness(), tokio.spawn(dispatcher.run(plan, beginning)))
     };
     (Live { tokio: tokio.clone(), notices, commands, stillness }, dispatched)
 }

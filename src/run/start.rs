@@ -1,9 +1,10 @@
 //! What a run is started with, beside its plan.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::model::event::{Event, Journal};
-use crate::model::name::RunId;
+use crate::model::name::{Name, RunId};
 use crate::run::past::Past;
 
 /// What a run is started with, beside its plan.
@@ -15,6 +16,8 @@ pub struct Start {
     pub folder: Option<PathBuf>,
     /// What keeps its events.
     pub journal: Box<dyn Journal>,
+    /// Trials that are not run because they succeeded unchanged before, and the run in which each did.
+    pub reused: BTreeMap<Name, RunId>,
     /// What its earlier lives tell, if it had some; its plan is made of that.
     pub past: Option<Past>,
 }
@@ -22,7 +25,7 @@ pub struct Start {
 impl Start {
     /// A run whose events nobody keeps: after a crash, nothing is known of it.
     pub fn unkept(run: RunId, folder: Option<PathBuf>) -> Self {
-        Self { run, folder, journal: Box::new(Unkept), past: None }
+        Self { run, folder, journal: Box::new(Unkept), reused: BTreeMap::new(), past: None }
     }
 }
 

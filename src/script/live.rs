@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -192,7 +192,8 @@ fn begin(script: &Script, experiment: &Experiment, mut options: Map) -> Answer<S
     let run = RunId::from(script.stage.id().as_str());
     let opened = script.stage.open(&plan, &run).map_err(fault)?;
     let (planned, known) = (plan.trials.clone(), Rc::new(RefCell::new(Known::of(&plan))));
-    let start = Start { run: run.clone(), folder: opened.folder, journal: opened.journal, past: None };
+    let start =
+        Start { run: run.clone(), folder: opened.folder, journal: opened.journal, reused: BTreeMap::new(), past: None };
     let live = script.session.start(plan, start).map_err(|error| run_fault(&error))?;
     script.stage.started(&run, live.commands());
     Ok(Started { live, sinks: opened.sinks, keep: opened.keep, experiment: experiment.clone(), planned, known, hooks })
@@ -415,7 +416,7 @@ mod tests {
         closed two 1/2
         two: 1 of 2 succeeded, 1 failed
         false
-        #{"failed": 1, "flaky": 0, "killed": 0, "running": 0, "skipped": 0, "succeeded": 1, "total": 2, "waiting": 0}
+        #{"failed": 1, "flaky": 0, "killed": 0, "reused": 0, "running": 0, "skipped": 0, "succeeded": 1, "total": 2, "waiting": 0}
         two
         id0000000002
         2

@@ -30,6 +30,9 @@ pub struct RunRecord {
     pub pid: u32,
     /// Milliseconds since 1970-01-01 UTC.
     pub started_ms: u64,
+    /// The run that it repeats a part of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub repeats: Option<RunId>,
 }
 
 /// The folder of a run of this process, which is alive for as long as this value is.

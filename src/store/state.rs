@@ -278,6 +278,7 @@ pub(super) mod tests {
             command: ["combu", "-f", "sweep.jsonnet", "run"].map(str::to_owned).to_vec(),
             pid: 4711,
             started_ms: 1_795_000_000_000,
+            repeats: None,
         }
     }
 

@@ -345,6 +345,7 @@ pub(crate) fn steady(lab: &Lab) -> insta::internals::SettingsBindDropGuard {
     settings.add_filter(&regex_escape(&lab.path("").display().to_string()), "[LAB]/");
     settings.add_filter(r"\brun [a-z0-9]{12}\b", "run [RUN]");
     settings.add_filter(r"runs/[a-z0-9]{12}\b", "runs/[RUN]");
+    settings.add_filter(r"combu (rerun|kill|resume) [a-z0-9]{12}\b", "combu $1 [RUN]");
     settings.add_filter(r"\bprocess \d+", "process [PID]");
     settings.add_filter(r"(\bin|after|,|ok +\S+|\d) +\d+(\.\d+)?(ms|s)\b", "$1 [TIME]");
     settings.bind_to_scope()

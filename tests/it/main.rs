@@ -21,6 +21,7 @@ mod harness;
 mod live_cli;
 mod local;
 mod metrics_cli;
+mod past_cli;
 mod plan_cli;
 mod proxy;
 mod resume_cli;

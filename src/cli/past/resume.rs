@@ -1,5 +1,6 @@
 //! `combu resume`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
@@ -75,7 +76,13 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
         sinks.iter_mut().for_each(|sink| sink.recall(event));
     }
     let id = record.run.clone();
-    let start = Start { run: id.clone(), folder: Some(folder.path().to_path_buf()), journal, past: Some(past) };
+    let start = Start {
+        run: id.clone(),
+        folder: Some(folder.path().to_path_buf()),
+        journal,
+        reused: BTreeMap::new(),
+        past: Some(past),
+    };
     let live = session.start(planned, start)?;
     let following = Following { run: id, live, folder, sinks, control, summary, detached };
     follow(&session, &terminal, following, args.output, ui)

@@ -82,6 +82,8 @@ struct Need {
 pub(super) struct Images {
     /// The value is why the image cannot be had: all who need it hear the same, and nobody tries again in this run.
     needs: Once<Need, Result<(), String>>,
+    /// The ids of their contents, by run and name.
+    digests: Once<(RunId, String), Option<String>>,
 }
 
 impl Images {
@@ -110,6 +112,15 @@ impl Images {
         met.clone().map_err(|message| EngineError::Image { image: image.to_owned(), message })
     }
 
+    /// The id of the content of the launch's image, asked for once per run.
+    pub(super) async fn digest(&self, daemon: &Connection, launch: &Launch) -> Option<String> {
+        let image = launch.trial.image.clone()?;
+        let cell = self.digests.cell((launch.run.clone(), image.clone()));
+        // It is recorded and decides nothing now: where the daemon does not say it, it stays unknown.
+        let digest = async || look(daemon, &image).await.ok().flatten().and_then(|found| found.id);
+        cell.get_or_init(digest).await.clone()
+    }
+
     /// Forgets that the launch's image was there.
     pub(super) fn forget(&self, launch: &Launch) {
         if let Ok((_, reference)) = named(launch) {
@@ -120,10 +131,21 @@ impl Images {
 }
 
 /// Whether an image is there, for that platform.
-pub(super) async fn is_there(daemon: &Connection, image: &str, platform: Option<&str>) -> Result<bool, EngineError> {
+async fn is_there(daemon: &Connection, image: &str, platform: Option<&str>) -> Result<bool, EngineError> {
+    let found = look(daemon, image).await?;
+    Ok(found.is_some_and(|found| fits(&found, platform)))
+}
+
+/// Whether an image is one for that platform.
+pub(super) fn fits(found: &ImageInspect, platform: Option<&str>) -> bool {
+    platform.is_none_or(|platform| serves(found, platform))
+}
+
+/// An image that is there.
+pub(super) async fn look(daemon: &Connection, image: &str) -> Result<Option<ImageInspect>, EngineError> {
     match steady(|| daemon.api.inspect_image(image)).await {
-        Ok(found) => Ok(platform.is_none_or(|platform| serves(&found, platform))),
-        Err(error) if status(&error) == Some(404) => Ok(false),
+        Ok(found) => Ok(Some(found)),
+        Err(error) if status(&error) == Some(404) => Ok(None),
         Err(error) => Err(daemon.failure(format!("look at image `{image}`"), error)),
     }
 }

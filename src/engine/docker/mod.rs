@@ -164,6 +164,10 @@ impl Engine for Docker {
         self.networks.prepare(&self.daemon, launch, progress).await
     }
 
+    async fn digest(&self, launch: &Launch) -> Option<String> {
+        self.images.digest(&self.daemon, launch).await
+    }
+
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
         let launch = &*self.with_metrics(launch).await;
         let started = match start::start(&self.daemon, launch).await {

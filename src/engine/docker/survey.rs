@@ -101,7 +101,9 @@ async fn images(daemon: &Connection, launches: &[Launch], survey: &mut Survey) -
         policies.insert(launch.pull().as_str());
     }
     for ((image, platform), policies) in wanted {
-        let there = image::is_there(daemon, image, platform).await?;
+        let found = image::look(daemon, image).await?.filter(|found| image::fits(found, platform));
+        let there = found.is_some();
+        survey.digests.extend(found.and_then(|found| Some((image.to_owned(), found.id?))));
         let policy = |policy: Pull| policies.contains(policy.as_str());
         if policy(Pull::Always) {
             survey.makes.push(format!("pull image {image} (always)"));

@@ -15,8 +15,11 @@ use tokio::time::timeout;
 
 use crate::engine::{Engine, EngineError, Health, Launch, Output};
 use crate::model::handle::Handle;
+use crate::model::label;
+use crate::model::name::EngineName;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::trial::{Healthcheck, Timeout};
+use crate::plan::identity::{Triggers, identity};
 use crate::run::attempt::patience::{Patience, no_answer};
 use crate::run::attempt::running::Running;
 use crate::run::attempt::told::Told;
@@ -159,24 +162,37 @@ impl Attempt {
                 let _gone = messages.send(Message::Preparing { engine: name, object, state });
             };
             engine.prepare(&self.launch, &progress).await?;
+            let digest = engine.digest(&self.launch).await;
             self.progress.reach(Phase::Waiting);
             let place_in_window = executor.start_window(engine.capabilities()).await;
             self.awake.begin().await;
-            Ok::<_, EngineError>(place_in_window)
+            Ok::<_, EngineError>((place_in_window, digest))
         };
-        let place_in_window = tokio::select! {
+        let (place_in_window, digest) = tokio::select! {
             biased;
             _ = stop.wait_for(Option::is_some) => return Ok(None),
             prepared = preparation => prepared?,
         };
         self.progress.reach(Phase::Starting);
         let output = self.output(executor);
+        let launch = self.identified(executor, engine.capabilities().engine, digest);
         *asked = true;
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
-        let handle = engine.start(&self.launch).await?;
+        let handle = engine.start(&launch).await?;
         place_in_window.started();
         self.say(Stage::Started(handle.clone()));
         Ok(Some((engine.clone(), handle, output)))
+    }
+
+    /// The launch with its trial's identity, now that the content of its image is known, which is told.
+    fn identified(&self, executor: &Executor, engine: EngineName, digest: Option<String>) -> Launch {
+        let mut launch = self.launch.clone();
+        let hash = identity(&launch.trial, digest.as_deref(), executor.seed, &Triggers::default());
+        launch.labels.insert(label::HASH.to_owned(), hash);
+        if let (Some(image), Some(digest)) = (launch.trial.image.clone(), digest) {
+            let _gone = self.messages.send(Message::Image { engine, image, digest });
+        }
+        launch
     }
 
     /// Follows the started attempt; its end is said before its container is removed.

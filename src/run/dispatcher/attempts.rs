@@ -79,6 +79,12 @@ impl Dispatcher {
             Message::Unremoved(place, attempt) => {
                 self.unswept.insert((self.schedule.entry(place).trial.name.clone(), attempt));
             }
+            Message::Image { engine, image, digest } => {
+                // Once for each: an image may be moved to another content while the run goes on.
+                if self.images.insert((engine, image.clone()), digest.clone()).as_ref() != Some(&digest) {
+                    self.emit(Fact::ImageResolved { engine, image, digest });
+                }
+            }
             Message::Preparing { engine, object, state } => self.emit(Fact::Preparing { engine, object, state }),
             Message::OutOfSight { engine, because, warning } => self.out_of_sight(engine, because, warning),
             Message::Sighted(engine, answer) => self.sighted(engine, answer),

@@ -3,17 +3,27 @@
 //! In another life, what was begun is looked for on the engines: attempts that run or have ended there are adopted, those
 //! that were never started are launched under the same number, and those that are gone were lost.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::engine::{Found, Standing};
 use crate::model::event::{Cause, Fact};
+use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::plan::Plan;
 use crate::run::attempt::{Adopted, Begin, Ending, Stop};
 use crate::run::dispatcher::Dispatcher;
 use crate::run::load::knows_pressure;
 use crate::run::past::{Active, Past, PastTrial, Was};
+
+/// How a run begins.
+#[derive(Debug)]
+pub(crate) enum Beginning {
+    /// It is new; those trials are not run, because they succeeded in that run.
+    Anew { reused: BTreeMap<Name, RunId> },
+    /// It goes on.
+    Again(Box<Again>),
+}
 
 /// What another life of a run begins with.
 #[derive(Debug)]
@@ -24,10 +34,10 @@ pub(crate) struct Again {
 }
 
 impl Dispatcher {
-    pub(super) fn begin(&mut self, plan: Plan, again: Option<Again>) {
-        match again {
-            None => self.begin_anew(plan),
-            Some(again) => self.begin_again(&plan, again),
+    pub(super) fn begin(&mut self, plan: Plan, beginning: Beginning) {
+        match beginning {
+            Beginning::Anew { reused } => self.begin_anew(plan, reused),
+            Beginning::Again(again) => self.begin_again(&plan, *again),
         }
         if self.options.pressure.is_some() && !knows_pressure() {
             let message = "this kernel does not tell its pressure: `pressure` holds nothing back".to_owned();
@@ -35,7 +45,7 @@ impl Dispatcher {
         }
     }
 
-    fn begin_anew(&mut self, plan: Plan) {
+    fn begin_anew(&mut self, plan: Plan, reused: BTreeMap<Name, RunId>) {
         let names = plan.trials.iter().zip(&plan.services).filter(|(_, service)| **service);
         let services = names.map(|(trial, _)| trial.name.clone()).collect();
         let parallel = self.schedule.permits_mut().most();
@@ -50,6 +60,13 @@ impl Dispatcher {
         });
         for message in plan.warnings {
             self.emit(Fact::Warned { message });
+        }
+        for (trial, from) in reused {
+            let Some(place) = self.schedule.place(&trial) else { continue };
+            self.emit(Fact::TrialReused { trial: trial.clone(), from });
+            let (outcome, elapsed) = (Outcome::Succeeded, Duration::ZERO);
+            self.tally.add(place, true);
+            self.emit(Fact::TrialEnded { trial, attempts: 0, outcome, elapsed });
         }
     }
 

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::model::command::Command;
 use crate::model::event::{Early, Fact, Journal};
-use crate::model::name::Name;
+use crate::model::name::{EngineName, Name};
 use crate::model::options::Options;
 use crate::plan::Plan;
 use crate::run::attempt::{Begin, Progress, Stop};
@@ -34,12 +34,11 @@ use crate::run::dispatcher::tally::{Median, Tally};
 use crate::run::executor::Executor;
 use crate::run::load::{FRESH, Gate};
 use crate::run::message::{Message, Request};
-use crate::run::past::Past;
 use crate::run::permits::Permits;
 use crate::run::schedule::Schedule;
 use crate::run::session::Notice;
 
-pub(crate) use beginning::Again;
+pub(crate) use beginning::{Again, Beginning};
 
 /// One run in progress.
 pub(crate) struct Dispatcher {
@@ -78,6 +77,8 @@ pub(crate) struct Dispatcher {
     drains: u64,
     abandoned: bool,
     keeping: Keeping,
+    /// What the names of images stand for.
+    images: HashMap<(EngineName, String), String>,
     /// Ended attempts that are to be removed once the store can be written.
     unswept: HashSet<(Name, u32)>,
 }
@@ -88,15 +89,13 @@ impl Dispatcher {
         permits: Permits,
         executor: Executor,
         journal: Box<dyn Journal>,
-        requests: mpsc::UnboundedReceiver<Request>,
-        notices: mpsc::UnboundedSender<Notice>,
-        past: Option<&Past>,
+        (requests, notices): (mpsc::UnboundedReceiver<Request>, mpsc::UnboundedSender<Notice>),
+        beginning: &Beginning,
     ) -> Self {
-        let schedule = match past {
-            Some(past) => Schedule::restored(plan, permits, past),
-            None => Schedule::new(plan, permits),
+        let (schedule, lived) = match beginning {
+            Beginning::Again(again) => (Schedule::restored(plan, permits, &again.past), again.past.lived()),
+            Beginning::Anew { reused } => (Schedule::reusing(plan, permits, reused), Duration::ZERO),
         };
-        let lived = past.map(Past::lived).unwrap_or_default();
         let gate = Gate::new(&plan.experiment.options, executor.machine);
         Self {
             schedule,
@@ -117,7 +116,7 @@ impl Dispatcher {
             notices,
             clock: Clock::showing(lived),
             lived,
-            is_again: past.is_some(),
+            is_again: matches!(beginning, Beginning::Again(_)),
             tally: Tally::default(),
             median: Median::default(),
             median_now: watch::Sender::new(None),
@@ -127,6 +126,7 @@ impl Dispatcher {
             drains: 0,
             abandoned: false,
             keeping: Keeping::new(journal),
+            images: HashMap::new(),
             unswept: HashSet::new(),
         }
     }
@@ -137,8 +137,8 @@ impl Dispatcher {
     }
 
     /// Runs the plan to its end; the last notice is `Fact::RunEnded`.
-    pub(crate) async fn run(mut self, plan: Plan, again: Option<Again>) {
-        self.begin(plan, again);
+    pub(crate) async fn run(mut self, plan: Plan, beginning: Beginning) {
+        self.begin(plan, beginning);
         loop {
             self.settle();
             while self.may_start()

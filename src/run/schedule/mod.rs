@@ -68,14 +68,6 @@ pub(crate) enum Effect {
 }
 
 impl Schedule {
-    pub(crate) fn new(plan: &Plan, permits: Permits) -> Self {
-        let mut schedule = Self::unsettled(plan, permits);
-        for place in 0..schedule.len() {
-            schedule.wait_again(place);
-        }
-        schedule
-    }
-
     /// Every trial is in it, and none was looked at yet.
     fn unsettled(plan: &Plan, permits: Permits) -> Self {
         let count = plan.trials.len();

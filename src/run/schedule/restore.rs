@@ -1,6 +1,10 @@
 //! Restoring: the schedule of a run as its last life left it.
 
+use std::collections::BTreeMap;
+
 use crate::model::event::Cause;
+use crate::model::name::{Name, RunId};
+use crate::model::outcome::Outcome;
 use crate::plan::Plan;
 use crate::run::past::{Active, Past, Was};
 use crate::run::permits::Permits;
@@ -35,6 +39,25 @@ impl Schedule {
         schedule
     }
 
+    /// The schedule of a new run in which those trials are not run: they succeeded before.
+    pub(crate) fn reusing(plan: &Plan, permits: Permits, reused: &BTreeMap<Name, RunId>) -> Self {
+        let mut schedule = Self::unsettled(plan, permits);
+        for place in 0..schedule.len() {
+            if reused.contains_key(&schedule.entries[place].trial.name) {
+                // Whoever waits until it is healthy has nothing more to wait for.
+                schedule.entries[place].healthy = true;
+                schedule.recall_end(place, Outcome::Succeeded);
+            }
+        }
+        for place in 0..schedule.len() {
+            schedule.wait_again(place);
+        }
+        for place in 0..schedule.len() {
+            schedule.stop_if_unneeded(place);
+        }
+        schedule
+    }
+
     /// Puts a trial where it was.
     fn recall(&mut self, place: usize, past: &Past) {
         let Some(trial) = past.get(&self.entries[place].trial.name) else { return };
@@ -55,16 +78,21 @@ impl Schedule {
                 self.claim(place, active);
             }
             Was::Ended(outcome) => {
-                entry.phase = Phase::Ended(outcome.clone());
                 (entry.healthy, entry.unhealthy) = (trial.healthy, trial.unhealthy);
-                let service = entry.service;
-                self.open -= 1;
-                self.open_work -= usize::from(!service);
-                for index in 0..self.entries[place].waits.len() {
-                    let on = self.entries[place].waits[index].on;
-                    self.entries[on].users -= 1;
-                }
+                self.recall_end(place, outcome.clone());
             }
+        }
+    }
+
+    /// A trial that ended before this schedule was made.
+    fn recall_end(&mut self, place: usize, outcome: Outcome) {
+        let entry = &mut self.entries[place];
+        entry.phase = Phase::Ended(outcome);
+        self.open -= 1;
+        self.open_work -= usize::from(!entry.service);
+        for index in 0..self.entries[place].waits.len() {
+            let on = self.entries[place].waits[index].on;
+            self.entries[on].users -= 1;
         }
     }
 

@@ -18,7 +18,7 @@ use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::permits::Permits;
 use crate::run::session::{Commands, Notice, start_on};
-use crate::run::traces::{after, follow, planned, seconds, start, trace, trial, unkept};
+use crate::run::traces::{after, anew, follow, planned, seconds, start, trace, trial, unkept};
 
 const COMPLETED: Option<Condition> = Some(Condition::Completed);
 
@@ -365,7 +365,8 @@ async fn a_run_that_is_left_after_its_work_is_done_ends() {
     let plan = planned(&engine, vec![trial("only", "true")], Options::default());
     let permits = Permits::new(&[(EngineName::Fake, plan_host(&engine))].into(), &Options::default());
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    let (mut live, dispatched) = start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), None);
+    let (mut live, dispatched) =
+        start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), anew());
     // As an interrupt does, which must be able to reach the run for as long as it lives.
     let _kept = live.commands().clone();
     while !matches!(live.recv().await, Some(Notice::Drained(_))) {}

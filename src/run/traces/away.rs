@@ -14,7 +14,7 @@ use crate::run::executor::Executor;
 use crate::run::permits::Permits;
 use crate::run::session::{Live, start_on};
 use crate::run::traces::shaky::{Shaky, Trouble};
-use crate::run::traces::{follow, planned, trial, unkept};
+use crate::run::traces::{anew, follow, planned, trial, unkept};
 
 /// Six trials that run for 20 s each, two at a time.
 fn start(engine: Arc<Shaky>) -> Live {
@@ -24,7 +24,7 @@ fn start(engine: Arc<Shaky>) -> Live {
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
     let permits = Permits::new(&engines, &plan.experiment.options);
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine));
-    start_on(&Tokio::current(), plan, permits, executor, unkept(), None).0
+    start_on(&Tokio::current(), plan, permits, executor, unkept(), anew()).0
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,13 +22,13 @@ use crate::model::retry::Retries;
 use crate::model::summary::Summary;
 use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
 use crate::plan::{self, Plan};
-use crate::run::dispatcher::Again;
+use crate::run::dispatcher::{Again, Beginning};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::past::Past;
 use crate::run::permits::Permits;
 use crate::run::session::{Live, Notice, start_on};
-use crate::run::traces::{after, follow, planned, seconds, trial};
+use crate::run::traces::{after, anew, follow, planned, seconds, trial};
 
 /// How many small experiments, each from its own seed.
 const EXPERIMENTS: u64 = 300;
@@ -74,14 +74,16 @@ impl World {
                 plan::build(experiment, Options::default(), &capabilities).unwrap()
             }
         };
-        let again = match past {
-            None => None,
-            Some(past) => Some(Again { past, found: self.engine.find(&Selector::default()).await.unwrap() }),
+        let beginning = match past {
+            None => anew(),
+            Some(past) => {
+                Beginning::Again(Box::new(Again { past, found: self.engine.find(&Selector::default()).await.unwrap() }))
+            }
         };
         let permits = Permits::new(&capabilities, &plan.experiment.options);
         let engines = Engines::with(self.engine.clone());
         let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, engines);
-        start_on(&Tokio::current(), plan, permits, executor, Box::new(self.journal.clone()), again)
+        start_on(&Tokio::current(), plan, permits, executor, Box::new(self.journal.clone()), beginning)
     }
 
     /// Lives until that many notices came, and then for so long; true when the run came to its end before.

@@ -16,7 +16,7 @@ use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::permits::Permits;
 use crate::run::session::{Live, start_on};
-use crate::run::traces::{follow, planned, trial};
+use crate::run::traces::{anew, follow, planned, trial};
 
 /// A journal in memory that fails while it is told to.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +47,7 @@ fn start(engine: &Arc<Fake>, plan: Plan, journal: Shaky) -> Live {
     let engines = [(crate::model::name::EngineName::Fake, engine.capabilities().clone())].into();
     let permits = Permits::new(&engines, &plan.experiment.options);
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    start_on(&Tokio::current(), plan, permits, executor, Box::new(journal), None).0
+    start_on(&Tokio::current(), plan, permits, executor, Box::new(journal), anew()).0
 }
 
 async fn left(engine: &Fake) -> usize {

@@ -12,6 +12,7 @@ mod suspension;
 mod times;
 mod told;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use crate::model::retry::{Backoff, Retries};
 use crate::model::summary::Summary;
 use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
 use crate::plan::{self, Plan};
+use crate::run::dispatcher::Beginning;
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::permits::Permits;
@@ -57,6 +59,11 @@ pub(super) fn planned(engine: &Fake, trials: Vec<Trial>, options: Options) -> Pl
     plan::build(experiment, above, &[(EngineName::Fake, engine.capabilities().clone())].into()).unwrap()
 }
 
+/// The beginning of a new run.
+pub(super) fn anew() -> Beginning {
+    Beginning::Anew { reused: BTreeMap::new() }
+}
+
 /// What keeps nothing.
 pub(super) fn unkept() -> Box<dyn Journal> {
     Start::unkept("run".into(), None).journal
@@ -67,7 +74,7 @@ pub(super) fn start(engine: &Arc<Fake>, trials: Vec<Trial>, options: Options) ->
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
     let permits = Permits::new(&engines, &plan.experiment.options);
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), None).0
+    start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), anew()).0
 }
 
 /// Follows a run to its end; `react` sees every event and may send commands.

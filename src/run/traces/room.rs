@@ -22,7 +22,7 @@ use crate::run::load::Reading;
 use crate::run::permits::Permits;
 use crate::run::schedule::Schedule;
 use crate::run::session::start_on;
-use crate::run::traces::{after, follow, trial, unkept};
+use crate::run::traces::{after, anew, follow, trial, unkept};
 
 const GIB: u64 = 1 << 30;
 
@@ -61,7 +61,7 @@ async fn trace(
     let plan = planned(&host, trials, options);
     let permits = Permits::new(&[(EngineName::Fake, host)].into(), &plan.experiment.options);
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(fake));
-    let live = start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), None).0;
+    let live = start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), anew()).0;
     let mut given = String::new();
     let (lines, _) = follow(live, |event, commands| match &event.fact {
         Fact::AttemptStarting { trial, cores, gpus, .. } if !cores.is_empty() || !gpus.is_empty() => {
@@ -261,7 +261,7 @@ async fn nothing_new_is_started_while_the_machine_has_too_much_to_do() {
     let permits = Permits::new(&[(EngineName::Fake, host)].into(), &plan.experiment.options);
     let mut executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(fake));
     executor.machine = busy_for_ten_seconds;
-    let live = start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), None).0;
+    let live = start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), anew()).0;
     assert_snapshot!(follow(live, |_, _| {}).await.0, @"
      0.00  held back: 5 processes want to run, and the load may be 2
     10.00  released after 10s
@@ -316,7 +316,7 @@ fn why_tells_what_each_trial_lacks() {
     };
     let plan = planned(&host, trials, options);
     let permits = Permits::new(&[(EngineName::Fake, host)].into(), &plan.experiment.options);
-    let mut schedule = Schedule::new(&plan, permits);
+    let mut schedule = Schedule::reusing(&plan, permits, &std::collections::BTreeMap::new());
     assert_eq!(schedule.next_launch(), Some(0));
     assert_eq!(schedule.next_launch(), None);
     let told: Vec<String> = plan

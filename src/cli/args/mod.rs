@@ -1,20 +1,21 @@
 //! The command line. The comments here are the manual: `--help` and `docs/cli.md` are made from them.
 
+mod limits;
+
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::kill::{self, KillArgs};
 use crate::cli::live::set::{self, SetArgs};
 use crate::cli::live::why::{self, WhyArgs};
+use crate::cli::past::diff::{self, DiffArgs};
+use crate::cli::past::rerun::{self, RerunArgs};
 use crate::cli::past::resume::{self, ResumeArgs};
 use crate::cli::past::rm::{self, GcArgs, RmArgs};
-use crate::model::budget::{Load, Reserve};
-use crate::model::name::EngineName;
-use crate::model::options::{Halt, Limit, Options, Parallel, Remove, What, When};
-use crate::model::retry::Retries;
-use crate::model::trial::{Pull, Timeout};
+use crate::plan::identity::Triggers;
+
+pub(crate) use limits::{Gpus, LimitArgs, cpu_number, engine, gpus};
 
 /// Turn one container image into a thousand experiments.
 ///
@@ -63,6 +64,12 @@ pub(crate) enum Verb {
     /// without combu's labels is touched. Trials that a script ran from a spec are known by that spec.
     #[command(after_help = kill::HELP)]
     Kill(KillArgs),
+    /// Run a part of a run again, in a run of its own.
+    #[command(after_help = rerun::HELP)]
+    Rerun(RerunArgs),
+    /// Show which trials were added, changed or removed between two runs, or specs.
+    #[command(after_help = diff::HELP)]
+    Diff(DiffArgs),
     /// Forget runs that have ended: their events, logs and outputs, and containers of theirs that were kept.
     #[command(after_help = rm::RM_HELP)]
     Rm(RmArgs),
@@ -107,6 +114,16 @@ pub(crate) struct RunArgs {
     /// Print the plan and start nothing; the same as `combu plan`.
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    /// Run only what is new or changed, or has not succeeded: other trials stay as the last run of this spec left them.
+    ///
+    /// "UUID" stands for the same characters as in that run.
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// With --resume: the changes that count, of image, cmd, env, mounts, limits, params and seed. Default: all of them.
+    #[arg(long, value_name = "WHAT", value_parser = Triggers::parse, requires = "resume")]
+    pub(crate) rerun_triggers: Option<Triggers>,
 
     /// Return once the run is handed to a combu in the background, which survives the terminal.
     #[arg(short = 'd', long, conflicts_with_all = ["dry_run", "output"])]
@@ -191,108 +208,6 @@ pub(crate) struct JsonnetArgs {
     pub(crate) tla_code: Vec<(String, String)>,
 }
 
-/// They win over what the spec or script says for its runs.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Running")]
-pub(crate) struct LimitArgs {
-    /// Trials at once: `4`, `50%` of the CPUs, `-1` all but one. Default: as many as fit the CPUs of the engine's host,
-    /// a trial without `cpus` counting one.
-    #[arg(short = 'j', long, value_name = "N", value_parser = Parallel::parse, allow_hyphen_values = true)]
-    pub(crate) jobs: Option<Parallel>,
-
-    /// Repeat a failed trial so often, where the trial does not say it itself.
-    #[arg(long, value_name = "N")]
-    pub(crate) retries: Option<u32>,
-
-    /// Stop a trial that runs longer, such as `90s` or `2h 30m`, where the trial does not say it itself.
-    ///
-    /// `300%` is three times the median of what succeeded so far, once three trials have.
-    #[arg(long, value_name = "TIME", value_parser = crate::spec::timeout)]
-    pub(crate) timeout: Option<Timeout>,
-
-    /// Announce a trial that runs longer, a time or a share of the median. Default: three quarters of its timeout.
-    #[arg(long, value_name = "TIME", value_parser = crate::spec::timeout)]
-    pub(crate) slow: Option<Timeout>,
-
-    /// Halt the run after that time: nothing more starts, what runs is stopped, exit code 101.
-    #[arg(long, value_name = "TIME", value_parser = crate::spec::duration)]
-    pub(crate) time_budget: Option<Duration>,
-
-    /// End the run early, in GNU parallel's words: `now` or `soon`, then `fail`, `success` or `done`, `=N` or `=N%`.
-    #[arg(long, value_name = "POLICY", value_parser = Halt::parse)]
-    pub(crate) halt: Option<Halt>,
-
-    /// Start nothing more once so many trials failed: the same as `--halt soon,fail=N`.
-    #[arg(long, value_name = "N", conflicts_with = "halt", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_fail: Option<u32>,
-
-    /// When images are pulled: always (once per run), missing or never.
-    #[arg(long, value_name = "WHEN", value_parser = pull)]
-    pub(crate) pull: Option<Pull>,
-
-    #[command(flatten)]
-    pub(crate) budget: BudgetArgs,
-
-    /// Run every trial on this engine, whatever it says: docker, local, or fake for a rehearsal.
-    #[arg(long, value_name = "ENGINE", value_parser = engine)]
-    pub(crate) engine: Option<EngineName>,
-
-    /// Which ended containers are removed: success (the default; the others stay until `kill`), always or never.
-    #[arg(long, value_name = "WHICH", value_parser = remove)]
-    pub(crate) rm: Option<Remove>,
-
-    /// Seed of the run, from which each trial's COMBU_SEED is derived. Default: random.
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
-}
-
-/// What the run may take of the machine. They win over what the spec or script says for its runs.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Budget")]
-pub(crate) struct BudgetArgs {
-    /// CPUs for all trials together. Default: those of the engine's host.
-    #[arg(long, value_name = "N", value_parser = cpu_number)]
-    pub(crate) cpus: Option<f64>,
-
-    /// Memory for all trials together, such as `16g`. Default: that of the engine's host.
-    #[arg(long, value_name = "SIZE", value_parser = crate::spec::size)]
-    pub(crate) memory: Option<u64>,
-
-    /// GPUs for all trials together, by id: `0,1`. They are used even if somebody else uses them.
-    /// Default: those found on the engine's host that nobody uses.
-    #[arg(long, value_name = "IDS", value_parser = gpus)]
-    pub(crate) gpus: Option<Gpus>,
-
-    /// Leave that much to the people at the machine: `cpus=1,memory=2g`.
-    #[arg(long, value_name = "WHAT", value_parser = crate::spec::reserve)]
-    pub(crate) reserve: Option<Reserve>,
-
-    /// A limit that trials count against with their `limits`: `license=2`. Repeatable.
-    #[arg(long = "limit", value_name = "NAME=N", value_parser = crate::spec::limit)]
-    pub(crate) limits: Vec<(String, u32)>,
-
-    /// Start nothing new while more processes run, or want to: `80%` of the CPUs, or a number.
-    #[arg(long, value_name = "LOAD", value_parser = Load::parse)]
-    pub(crate) load: Option<Load>,
-
-    /// Start nothing new while less memory is free: `4G`.
-    #[arg(long, value_name = "SIZE", value_parser = crate::spec::size)]
-    pub(crate) memfree: Option<u64>,
-
-    /// Start nothing new while the kernel's pressure (a share of the last 10 s in which something waited for CPU, memory
-    /// or disk) is above: `20`.
-    #[arg(long, value_name = "PERCENT", value_parser = crate::spec::pressure)]
-    pub(crate) pressure: Option<f64>,
-
-    /// Let trials give way to other work: 0 (not at all) to 19; 10 where no number is given. Low CPU shares and disk weight.
-    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "10", value_parser = crate::spec::niceness)]
-    pub(crate) nice: Option<u8>,
-}
-
-/// Ids of GPUs.
-#[derive(Debug, Clone)]
-pub(crate) struct Gpus(pub(crate) Vec<String>);
-
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Display")]
 pub(crate) struct ProgressArgs {
@@ -323,36 +238,6 @@ pub(crate) enum Form {
     Json,
 }
 
-impl LimitArgs {
-    /// What they say, as run options.
-    pub(crate) fn options(&self) -> Options {
-        let max_fail =
-            self.max_fail.map(|count| Halt { when: When::Soon, what: What::Fail, limit: Limit::Count(count as usize) });
-        Options {
-            slow: self.slow,
-            time_budget: self.time_budget,
-            cpus: self.budget.cpus,
-            memory: self.budget.memory,
-            gpus: self.budget.gpus.clone().map(|Gpus(ids)| ids),
-            reserve: self.budget.reserve,
-            limits: self.budget.limits.iter().cloned().collect(),
-            load: self.budget.load,
-            memfree: self.budget.memfree,
-            pressure: self.budget.pressure,
-            nice: self.budget.nice,
-            parallel: self.jobs,
-            retries: self.retries.map(Retries::count),
-            timeout: self.timeout,
-            stop_grace: None,
-            halt: self.halt.or(max_fail),
-            pull: self.pull,
-            engine: self.engine,
-            rm: self.rm,
-            seed: self.seed,
-        }
-    }
-}
-
 /// `NAME=VALUE`, or `NAME` with the value of the environment's variable, as the jsonnet command reads them.
 fn binding(text: &str) -> Result<(String, String), String> {
     if let Some((name, value)) = text.split_once('=') {
@@ -362,28 +247,4 @@ fn binding(text: &str) -> Result<(String, String), String> {
         Ok(value) => Ok((text.to_owned(), value)),
         Err(_) => Err(format!("`{text}` has no value, and the environment has no readable variable of that name")),
     }
-}
-
-pub(crate) fn cpu_number(text: &str) -> Result<f64, String> {
-    crate::spec::cpu_number(text).ok_or_else(|| format!("`{text}` is not a number of CPUs above zero"))
-}
-
-pub(crate) fn gpus(text: &str) -> Result<Gpus, String> {
-    crate::spec::gpu_ids(text).map(Gpus)
-}
-
-pub(crate) fn engine(word: &str) -> Result<EngineName, String> {
-    EngineName::parse(word).ok_or_else(|| choices(&EngineName::ALL.map(EngineName::as_str)))
-}
-
-fn pull(word: &str) -> Result<Pull, String> {
-    Pull::parse(word).ok_or_else(|| choices(&Pull::ALL.map(Pull::as_str)))
-}
-
-fn remove(word: &str) -> Result<Remove, String> {
-    Remove::parse(word).ok_or_else(|| choices(&Remove::ALL.map(Remove::as_str)))
-}
-
-fn choices(words: &[&str]) -> String {
-    format!("write one of: {}", words.join(", "))
 }

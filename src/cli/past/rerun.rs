@@ -1,0 +1,209 @@
+//! `combu rerun`: a part of a run again, as a run of its own that is linked to it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use clap::Args;
+
+use crate::cli::args::{Form, LimitArgs, ProgressArgs};
+use crate::cli::error::{CliError, kill_command};
+use crate::cli::exit;
+use crate::cli::glob;
+use crate::cli::live::runs;
+use crate::cli::live::select::none;
+use crate::cli::past::before::Before;
+use crate::cli::run::{Following, check_streams, follow};
+use crate::cli::stage::{Open, Terminal};
+use crate::cli::ui::Ui;
+use crate::cli::{Ending, session, signals};
+use crate::model::name::{Name, RunId};
+use crate::model::outcome::Outcome;
+use crate::model::summary::Summary;
+use crate::run::past::Past;
+use crate::run::session::new_id;
+use crate::run::start::Start;
+use crate::script::Where;
+use crate::store::PastRun;
+
+/// What stands below its options.
+pub(crate) const HELP: &str = "Examples:
+  combu rerun                             what has not succeeded in the last run, nor in a rerun of it
+  combu rerun k3jd --failed --retries 2   what failed in a run, with two retries
+  combu rerun last 'solver-*'             some trials, however they ended
+  combu rerun --where 'status == \"oom\"'   what ran out of memory
+
+Exit code 5: what was run succeeded, and other trials of the run have not yet.";
+
+#[derive(Debug, Args)]
+pub(crate) struct RerunArgs {
+    /// The run: the beginning of its id, or `last` (the default; with `-f FILE`, of that spec).
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+
+    /// The trials, however they ended; `*`, `?` and `[a-z]` stand for others. Default: those that have not succeeded.
+    #[arg(value_name = "TRIAL")]
+    trials: Vec<String>,
+
+    /// Only the trials that failed, not those that were killed, skipped or never ran.
+    #[arg(long, conflicts_with_all = ["trials", "filter"])]
+    failed: bool,
+
+    /// Only the trials that this expression is true of; see `combu run`.
+    #[arg(long = "where", value_name = "EXPR", conflicts_with = "trials")]
+    filter: Option<String>,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+
+    #[command(flatten)]
+    progress: ProgressArgs,
+
+    /// Print the results on stdout in this form.
+    #[arg(short = 'o', long, value_name = "FORM")]
+    output: Option<Form>,
+}
+
+pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8, CliError> {
+    check_streams(args.output, args.progress.progress)?;
+    let (family, past) = family(file, args, ui)?;
+    let first = &family[0];
+    let last = ends(&family)?;
+    let chosen = choose(args, &past, &last)?;
+    let (mut experiment, before) =
+        (past.experiment(first.record.spec.clone(), first.record.id.clone()), Before::of(first)?);
+    let needed = with_prerequisites(&experiment.trials, &chosen);
+    experiment.trials.retain(|trial| needed.contains(&trial.name));
+    // What succeeded stays so; services are there for whoever needs them now.
+    let kept = needed.iter().filter(|name| !chosen.contains(*name) && !before.is_service(name));
+    let succeeded = |name: &&Name| matches!(last.get(*name), Some((Outcome::Succeeded, _)));
+    let reused: BTreeMap<Name, RunId> =
+        kept.filter(succeeded).map(|name| (name.clone(), last[name].1.clone())).collect();
+    let session = session()?;
+    let _ending = Ending(session.clone());
+    let spec = first.record.spec.clone();
+    let planned = session.plan(experiment, args.limits.options())?;
+    let terminal = Terminal::new(ui, args.progress.progress, &spec, false, session.tokio())?;
+    signals::listen(&session, kill_command(&spec), ui)?;
+    let run = RunId::from(new_id().as_str());
+    let Open { folder, journal, sinks, control } = terminal.open(&planned, &run, Some(first.record.run.clone()))?;
+    let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal, reused, past: None };
+    let live = match session.start(planned, start) {
+        Ok(live) => live,
+        Err(error) => {
+            folder.discard()?;
+            return Err(error.into());
+        }
+    };
+    ui.message(&format!("{} of run {} again", counted(chosen.len()), first.record.run));
+    let following = Following { run, live, folder, sinks, control, summary: Summary::default(), detached: false };
+    let code = follow(&session, &terminal, following, args.output, ui)?;
+    if code != exit::OK {
+        return Ok(code);
+    }
+    let left = last.iter().filter(|(name, (outcome, _))| !chosen.contains(*name) && !outcome.is_success()).count();
+    let unended =
+        past.trials_that(|name| !last.contains_key(name) && !chosen.contains(name) && !before.is_service(name));
+    match left + unended {
+        0 => Ok(exit::OK),
+        outstanding => {
+            ui.message(&format!(
+                "{} of run {} outstanding: combu rerun {}",
+                counted(outstanding),
+                first.record.run,
+                first.record.run
+            ));
+            Ok(exit::OUTSTANDING)
+        }
+    }
+}
+
+fn counted(trials: usize) -> String {
+    if trials == 1 { "1 trial".to_owned() } else { format!("{trials} trials") }
+}
+
+/// The run that is repeated and its reruns so far, in the order they began, and the first one's past.
+fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun>, Past), CliError> {
+    let all = runs(file, None, ui)?.past;
+    let fits = runs(file, Some(args.run.as_deref().unwrap_or("last")), ui)?;
+    let Some(mut first) = fits.past.first() else {
+        let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", fits.asked));
+        return Err(error.hint("`combu ls` lists the runs of this project"));
+    };
+    while let Some(repeated) = first.record.repeats.as_ref()
+        && let Some(run) = all.iter().find(|run| run.record.run == *repeated)
+    {
+        first = run;
+    }
+    let id = &first.record.run;
+    if let Some(live) = fits.live.iter().find(|live| live.record.run == *id) {
+        let message = format!("run {} is alive", live.record.run);
+        return Err(CliError::new(exit::USAGE, message).hint("wait for its end, or end it with `combu kill`"));
+    }
+    let Some(past) = Past::of(&first.events()?) else {
+        return Err(CliError::new(exit::NOTHING, format!("run {id} was never started")));
+    };
+    let mut family: Vec<PastRun> = all.iter().filter(|run| run.record.repeats.as_ref() == Some(id)).cloned().collect();
+    family.push(first.clone());
+    family.sort_by_key(|run| run.record.started_ms);
+    Ok((family, past))
+}
+
+/// How each trial ended last, and in which of those runs.
+fn ends(family: &[PastRun]) -> Result<HashMap<Name, (Outcome, RunId)>, CliError> {
+    let mut last = HashMap::new();
+    for run in family {
+        let before = Before::of(run)?;
+        for trial in &before.trials {
+            if let Some(outcome) = before.end(&trial.name) {
+                last.insert(trial.name.clone(), (outcome.clone(), before.run.clone()));
+            }
+        }
+    }
+    Ok(last)
+}
+
+/// The trials that are run again.
+fn choose(args: &RerunArgs, past: &Past, last: &HashMap<Name, (Outcome, RunId)>) -> Result<BTreeSet<Name>, CliError> {
+    let expression = args.filter.as_deref().map(Where::parse).transpose()?;
+    let mut chosen = BTreeSet::new();
+    for (trial, service) in past.trials() {
+        let end = last.get(&trial.name).map(|(outcome, _)| outcome);
+        let is_meant = if let Some(expression) = &expression {
+            expression.holds(trial, end)?
+        } else if args.failed {
+            end.is_some_and(Outcome::is_failure)
+        } else if args.trials.is_empty() {
+            !service && end.is_none_or(|end| !end.is_success())
+        } else {
+            args.trials.iter().any(|pattern| glob::fits(pattern, trial.name.as_str()))
+        };
+        if is_meant {
+            chosen.insert(trial.name.clone());
+        }
+    }
+    if let Some(pattern) =
+        args.trials.iter().find(|pattern| !chosen.iter().any(|name| glob::fits(pattern, name.as_str())))
+    {
+        return Err(CliError::new(exit::NOTHING, format!("run {} has no trial `{pattern}`", past.run)));
+    }
+    if chosen.is_empty() {
+        return Err(match &args.filter {
+            Some(text) => none(text, &format!("no trial of run {}", past.run)),
+            None => CliError::new(exit::NOTHING, format!("nothing to repeat: no trial of run {} failed", past.run)),
+        });
+    }
+    Ok(chosen)
+}
+
+/// Those trials and all that they depend on.
+fn with_prerequisites(trials: &[crate::model::trial::Trial], chosen: &BTreeSet<Name>) -> BTreeSet<Name> {
+    let depends: HashMap<&Name, &Vec<_>> = trials.iter().map(|trial| (&trial.name, &trial.depends)).collect();
+    let mut needed = BTreeSet::new();
+    let mut look: Vec<&Name> = chosen.iter().collect();
+    while let Some(name) = look.pop() {
+        if needed.insert(name.clone()) {
+            look.extend(depends.get(name).into_iter().flat_map(|depends| depends.iter().map(|on| &on.trial)));
+        }
+    }
+    needed
+}
