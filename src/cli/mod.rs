@@ -9,6 +9,7 @@ mod kill;
 mod live;
 mod past;
 mod plan;
+mod provenance;
 mod run;
 mod script;
 mod signals;
@@ -26,7 +27,7 @@ use crate::cli::error::CliError;
 use crate::cli::ui::Ui;
 use crate::engine::{self, Settings};
 use crate::run::session::Session;
-use crate::spec::LoadOptions;
+use crate::spec::{LoadOptions, Sources};
 
 /// Runs combu on this process's arguments.
 pub fn main() -> ExitCode {
@@ -87,6 +88,11 @@ pub fn reference() -> String {
 impl JsonnetArgs {
     /// What they say, for one load; `id` is what "UUID" stands for.
     fn load_options(&self, id: String) -> LoadOptions {
+        self.load_noting(id, Sources::default())
+    }
+
+    /// The same, with what is read noted.
+    fn load_noting(&self, id: String, sources: Sources) -> LoadOptions {
         LoadOptions {
             // The loader takes the first that has the file.
             jpath: self.jpath.iter().rev().cloned().collect(),
@@ -95,6 +101,7 @@ impl JsonnetArgs {
             tla_str: self.tla_str.clone(),
             tla_code: self.tla_code.clone(),
             id,
+            sources,
         }
     }
 }

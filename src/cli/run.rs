@@ -19,6 +19,7 @@ use crate::model::summary::Summary;
 use crate::run::observer::observe_on;
 use crate::run::session::{Live, Session, new_id};
 use crate::run::start::Start;
+use crate::spec::Sources;
 use crate::store::{RunDir, RunRecord};
 
 pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) -> Result<u8, CliError> {
@@ -37,8 +38,9 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     // The run's own id is what "UUID" stands for, so that either finds the other.
     let id = new_id();
     let before = if args.resume { before(&path)? } else { Vec::new() };
+    let sources = Sources::default();
     let load_id = before.first().map_or_else(|| id.clone(), |(record, _)| record.id.clone());
-    let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(load_id))?;
+    let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_noting(load_id, sources.clone()))?;
     let experiment = select(experiment, args.spec.filter.as_deref(), &path)?;
     let session = session()?;
     let _ending = Ending(session.clone());
@@ -56,7 +58,7 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     } else {
         BTreeMap::new()
     };
-    let terminal = Terminal::new(ui, args.progress.progress, &path, detached, session.tokio())?;
+    let terminal = Terminal::new(ui, args.progress.progress, &path, detached, &session, &sources)?;
     signals::listen(&session, kill_command(&path), ui)?;
     let run = RunId::from(id.as_str());
     let Open { folder, journal, sinks, control } = terminal.open(&planned, &run, None)?;

@@ -11,6 +11,7 @@ use crate::cli::ui::Ui;
 use crate::cli::{Ending, session, signals};
 use crate::run::session::new_id;
 use crate::script::{Host, STACK, execute};
+use crate::spec::Sources;
 
 pub(crate) fn main(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let ui = ui.clone();
@@ -29,8 +30,9 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let session = session()?;
     let _ending = Ending(session.clone());
     signals::listen(&session, kill_command(path), ui)?;
-    let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false, session.tokio())?);
-    let load = args.jsonnet.load_options(new_id());
+    let sources = Sources::default();
+    let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false, &session, &sources)?);
+    let load = args.jsonnet.load_noting(new_id(), sources.clone());
     let host = Host { session: session.clone(), args: words.collect(), options, load, stage: stage.clone() };
     let finish = execute(path, host);
     session.join();

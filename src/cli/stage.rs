@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use tokio::runtime::Handle as Tokio;
 
 use crate::cli::args::ProgressMode;
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::live::control::Control;
+use crate::cli::provenance;
 use crate::cli::ui::Ui;
 use crate::model::event::{Journal, Sink};
 use crate::model::name::{Name, RunId};
@@ -21,8 +21,9 @@ use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::report::{Json, Next, Plain, Progress, summary};
-use crate::run::session::Commands;
+use crate::run::session::{Commands, Session};
 use crate::script::{Opened, Stage};
+use crate::spec::Sources;
 use crate::store::{LiveRun, PastRun, RunDir, RunRecord, StateDir, StoreError};
 
 /// How long a combu that is asked to end may take before it is asked again, which kills its trials at once: longer than
@@ -45,7 +46,10 @@ pub(crate) struct Terminal {
     /// The folders of the runs so far, and how to remove what they leave.
     opened: RefCell<HashMap<RunId, (PathBuf, String)>>,
     /// Where control sockets are served.
-    tokio: Tokio,
+    session: Session,
+    sources: Sources,
+    /// Notes of provenance that are being written.
+    notes: RefCell<Vec<JoinHandle<Result<(), StoreError>>>>,
     /// The last run that was opened for a script, until it has started.
     starting: RefCell<(Weak<RunDir>, Weak<Control>)>,
 }
@@ -64,7 +68,8 @@ impl Terminal {
         mode: ProgressMode,
         file: &Path,
         detached: bool,
-        tokio: &Tokio,
+        session: &Session,
+        sources: &Sources,
     ) -> Result<Self, CliError> {
         let mode = match mode {
             ProgressMode::Auto if ui.has_terminal() && !detached => ProgressMode::Bar,
@@ -80,7 +85,9 @@ impl Terminal {
             bars: RefCell::default(),
             lost: RefCell::default(),
             opened: RefCell::default(),
-            tokio: tokio.clone(),
+            session: session.clone(),
+            sources: sources.clone(),
+            notes: RefCell::default(),
             starting: RefCell::default(),
         })
     }
@@ -100,12 +107,25 @@ impl Terminal {
         };
         let folder = self.create(&record)?;
         match self.state.journal() {
-            Ok(journal) => Ok(self.set_up(&record, folder, Box::new(journal))),
+            Ok(journal) => {
+                self.note(plan, &folder);
+                Ok(self.set_up(&record, folder, Box::new(journal)))
+            }
             Err(error) => {
                 folder.discard()?;
                 Err(error.into())
             }
         }
+    }
+
+    /// Writes down where and from what the run is started, beside the run: git may take its time.
+    fn note(&self, plan: &Plan, run: &RunDir) {
+        let engines = plan.engines().into_iter().filter_map(|name| self.session.engine(name).ok());
+        let engines = engines.map(|engine| engine.capabilities().description.clone()).collect();
+        let folder = plan.experiment.spec.parent().unwrap_or(Path::new("/")).to_owned();
+        let (sources, run) = (self.sources.clone(), run.path().to_owned());
+        let note = move || provenance::look(&folder, engines, &sources).write(&run);
+        self.notes.borrow_mut().push(std::thread::spawn(note));
     }
 
     /// Takes the folder of a run whose process is gone, and makes its sinks.
@@ -136,7 +156,7 @@ impl Terminal {
 
     /// Lets other processes reach a run that has started.
     pub(crate) fn listen(&self, control: &Control, folder: &RunDir, commands: &Commands) {
-        if let Err(error) = control.listen(folder.path(), &self.tokio, commands.clone()) {
+        if let Err(error) = control.listen(folder.path(), self.session.tokio(), commands.clone()) {
             let folder = folder.path().display();
             self.above_bars(|| {
                 self.ui.warn(&format!(
@@ -180,6 +200,11 @@ impl Terminal {
 
     /// Prints the final report of a run.
     pub(crate) fn close(&self, result: &Summary) {
+        for note in self.notes.take() {
+            if let Ok(Err(error)) = note.join() {
+                self.above_bars(|| self.ui.warn(&format!("what the run was started from is not recorded: {error}")));
+            }
+        }
         let opened = self.opened.borrow();
         let opened = result.run.as_ref().and_then(|run| opened.get(run));
         if let Some(bars) = self.bars.borrow_mut().take() {

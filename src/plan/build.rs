@@ -42,7 +42,8 @@ pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engine
 }
 
 /// Files beside the folders of the trials; see `store`.
-const RESERVED: [&str; 5] = ["lock", "run.json", "run.json.new", "combu.log", "control.sock"];
+const RESERVED: [&str; 7] =
+    ["lock", "run.json", "run.json.new", "combu.log", "control.sock", "provenance.json", "provenance.json.new"];
 
 fn places<'a>(trials: &'a [Trial], problems: &mut Vec<Problem>) -> HashMap<&'a Name, usize> {
     let mut places: HashMap<&Name, usize> = HashMap::with_capacity(trials.len());

@@ -182,6 +182,7 @@ pub fn on_large_stack<T: Send>(what: impl FnOnce() -> T + Send) -> std::io::Resu
 pub fn execute(path: &Path, host: Host) -> Result<Finish, ScriptError> {
     let unreadable = |error| ScriptError::unreadable(path.to_owned(), &error);
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    host.load.sources.note(&std::path::absolute(path).map_err(unreadable)?, &text);
     let script = Rc::new(Script::new(path, host).map_err(unreadable)?);
     let engine = engine(&script);
     // `#!/usr/bin/env -S combu script` is for the shell; its empty line stays, so that the others keep their numbers.

@@ -1,7 +1,9 @@
 //! A spec's file: found, read, evaluated, and its top level taken apart.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value};
 
@@ -31,7 +33,36 @@ pub struct LoadOptions {
     pub tla_code: Vec<(String, String)>,
     /// What `"UUID"` and `std.extVar("combu.id")` stand for: 12 characters `[a-z0-9]`.
     pub id: String,
+    /// Takes the text of every file that is read.
+    pub sources: Sources,
 }
+
+/// The text of every file that a spec or script was read from, so that a run can be understood and repeated later. Clones
+/// share one state.
+#[derive(Debug, Clone, Default)]
+pub struct Sources(Arc<Mutex<BTreeMap<PathBuf, String>>>);
+
+impl Sources {
+    /// Notes that a file with that text was read.
+    pub fn note(&self, path: &Path, text: &str) {
+        let mut files = self.0.lock().expect("no code panics while it holds the lock");
+        files.insert(path.to_owned(), text.to_owned());
+    }
+
+    /// All of them, by path.
+    pub fn all(&self) -> BTreeMap<PathBuf, String> {
+        self.0.lock().expect("no code panics while it holds the lock").clone()
+    }
+}
+
+/// What was read is no part of what is asked for.
+impl PartialEq for Sources {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Sources {}
 
 /// Loads the experiment that a `.jsonnet`, `.libsonnet` or `.json` file states.
 ///
@@ -53,6 +84,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
             error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         invalid(alone(format!("not UTF-8 text: see line {line}"), None))
     })?;
+    options.sources.note(&spec, &text);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if text.trim().is_empty() {
         let hint = "write a list of trials: [{ name: 'first', image: 'busybox' }]".to_owned();

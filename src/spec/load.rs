@@ -20,7 +20,7 @@ use jrsonnet_evaluator::{
 use jrsonnet_gcmodule::Acyclic;
 use serde_json::{Map, Value};
 
-use crate::spec::document::LoadOptions;
+use crate::spec::document::{LoadOptions, Sources};
 use crate::spec::error::Frame;
 use crate::spec::reader::Place;
 use crate::spec::uuid;
@@ -109,6 +109,7 @@ fn state(path: &Path, text: &str, options: &LoadOptions) -> Result<State, Error>
         text: text.to_owned(),
         id: options.id.clone(),
         jpath: options.jpath.clone(),
+        sources: options.sources.clone(),
     };
     let mut builder = State::builder();
     builder.import_resolver(imports).context_initializer(std);
@@ -130,6 +131,8 @@ struct Imports {
     text: String,
     id: String,
     jpath: Vec<PathBuf>,
+
+    sources: Sources,
 }
 
 impl ImportResolver for Imports {
@@ -166,6 +169,7 @@ impl ImportResolver for Imports {
             return Ok(uuid::replace(&self.text, &self.id).into_bytes());
         }
         let bytes = self.files.load_file_contents(resolved)?;
+        self.sources.note(path, &String::from_utf8_lossy(&bytes));
         let code = path.extension().is_some_and(|ending| ending == "jsonnet" || ending == "libsonnet");
         match std::str::from_utf8(&bytes) {
             Ok(text) if code => Ok(uuid::replace(text, &self.id).into_bytes()),

@@ -16,7 +16,7 @@ mod units;
 mod uuid;
 mod words;
 
-pub use document::{LoadOptions, load};
+pub use document::{LoadOptions, Sources, load};
 pub use error::{Frame, Problem, Problems, SpecError};
 pub use fields::{FIELDS, Field, OPTIONS, TOP};
 pub use options::{CHANGES, NICE, change, gpu_ids, limit, niceness, options, pressure, reserve};

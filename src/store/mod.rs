@@ -3,11 +3,13 @@
 mod database;
 mod error;
 mod history;
+mod provenance;
 mod run;
 mod state;
 
 pub use database::EventLog;
 pub use error::StoreError;
 pub use history::{End, Ends, PastRun};
+pub use provenance::{Git, Host, Provenance};
 pub use run::{LiveRun, RunDir, RunRecord};
 pub use state::{LiveRuns, PastRuns, StateDir};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bollard::models::{ContainerCreateBody, NetworkCreateRequest};
 use bollard::query_parameters::CreateContainerOptionsBuilder;
+use combu::store::{Git, Provenance};
 use serde_json::Value;
 
 use crate::daemon::{IMAGE, apart};
@@ -217,6 +218,37 @@ fn two_sweeps_at_once_a_look_and_a_kill_leave_the_store_whole_and_the_other_swee
         .collect();
     assert_eq!(ends, [(3, 1), (3, 1)]);
     lab.assert_empty();
+}
+
+#[test]
+fn a_run_keeps_what_it_takes_to_repeat_it() {
+    let lab = Lab::with("local one = import 'one.libsonnet';\n{engine: 'local', trials: [one]}");
+    lab.write("one.libsonnet", "{name: 'one', cmd: 'true'}");
+    let git = |words: &[&str]| {
+        let said = lab.command("git").args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(words).output().unwrap();
+        assert!(said.status.success(), "{said:?}");
+        String::from_utf8(said.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "first"]);
+    lab.write("one.libsonnet", "{name: 'two', cmd: 'true'}");
+    lab.combu(&["run", "spec.jsonnet", "--seed", "7"]).code(0);
+    let kept = Provenance::read(&lab.only_run()).unwrap().unwrap();
+    assert_eq!(kept.git, Some(Git { commit: git(&["rev-parse", "HEAD"]), dirty: true }));
+    assert_eq!(
+        kept.sources[&lab.path("one.libsonnet").canonicalize().unwrap().display().to_string()],
+        "{name: 'two', cmd: 'true'}"
+    );
+    assert_eq!(kept.sources.len(), 2);
+    assert_eq!(kept.engines, ["processes of this machine"]);
+    assert!(!kept.host.name.is_empty() && kept.host.kernel.starts_with("Linux "), "{kept:?}");
+    assert_eq!(named(&lab.events(), "run-started")[0]["seed"], 7);
+    lab.write("sweep.rhai", "run(experiment(\"spec.jsonnet\"));");
+    lab.combu(&["script", "sweep.rhai"]).code(0);
+    let last = lab.runs().into_iter().max_by_key(|run| started(run)).unwrap();
+    let sources = Provenance::read(&last).unwrap().unwrap().sources;
+    assert_eq!(sources.len(), 3, "{:?}", sources.keys());
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::run::past::Past;
 use crate::run::session::new_id;
 use crate::run::start::Start;
 use crate::script::Where;
+use crate::spec::Sources;
 use crate::store::PastRun;
 
 /// What stands below its options.
@@ -82,7 +83,7 @@ pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8,
     let _ending = Ending(session.clone());
     let spec = first.record.spec.clone();
     let planned = session.plan(experiment, args.limits.options())?;
-    let terminal = Terminal::new(ui, args.progress.progress, &spec, false, session.tokio())?;
+    let terminal = Terminal::new(ui, args.progress.progress, &spec, false, &session, &Sources::default())?;
     signals::listen(&session, kill_command(&spec), ui)?;
     let run = RunId::from(new_id().as_str());
     let Open { folder, journal, sinks, control } = terminal.open(&planned, &run, Some(first.record.run.clone()))?;

@@ -16,6 +16,7 @@ use crate::cli::{Ending, detach, session, signals};
 use crate::model::summary::Summary;
 use crate::run::past::Past;
 use crate::run::start::Start;
+use crate::spec::Sources;
 use crate::store::PastRun;
 
 /// What stands below its options.
@@ -64,7 +65,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     let _ending = Ending(session.clone());
     let experiment = past.experiment(record.spec.clone(), record.id.clone());
     let planned = session.plan(experiment, args.limits.options())?;
-    let terminal = Terminal::new(ui, args.progress.progress, &record.spec, detached, session.tokio())?;
+    let terminal = Terminal::new(ui, args.progress.progress, &record.spec, detached, &session, &Sources::default())?;
     signals::listen(&session, kill_command(&record.spec), ui)?;
     let Open { folder, journal, mut sinks, control } = terminal.reopen(&run)?;
     // Read again now that nobody else can go on with it.

@@ -1,0 +1,46 @@
+//! What is found out about where a run was started. It takes a look at git, so it is done beside the run and not before it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::process::getuid;
+use rustix::system::uname;
+
+use crate::spec::Sources;
+use crate::store::{Git, Host, Provenance};
+
+/// Finds out where and from what a run is started whose spec or script lies in that folder.
+pub(crate) fn look(folder: &Path, engines: Vec<String>, sources: &Sources) -> Provenance {
+    let system = uname();
+    let kernel = format!("{} {}", system.sysname().to_string_lossy(), system.release().to_string_lossy());
+    let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
+    let sources = sources.all();
+    Provenance {
+        combu: env!("CARGO_PKG_VERSION").to_owned(),
+        host: Host {
+            name: system.nodename().to_string_lossy().into_owned(),
+            kernel,
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            user: user.unwrap_or_else(|| getuid().as_raw().to_string()),
+        },
+        engines,
+        git: git(folder),
+        sources: sources.into_iter().map(|(path, text)| (path.display().to_string(), text)).collect(),
+    }
+}
+
+/// The state of the repository that the folder lies in; nothing where there is none, or no git.
+fn git(folder: &Path) -> Option<Git> {
+    let commit = says(folder, &["rev-parse", "HEAD"])?;
+    // Files that git does not know are not looked for: there may be millions, of earlier runs.
+    let changes = says(folder, &["status", "--porcelain", "--untracked-files=no"])?;
+    Some(Git { commit: commit.trim().to_owned(), dirty: !changes.trim().is_empty() })
+}
+
+fn says(folder: &Path, words: &[&str]) -> Option<String> {
+    let mut git = Command::new("git");
+    git.arg("--no-optional-locks").arg("-C").arg(folder).args(words);
+    git.stdin(Stdio::null()).stderr(Stdio::null());
+    let said = git.output().ok().filter(|said| said.status.success())?;
+    String::from_utf8(said.stdout).ok()
+}
