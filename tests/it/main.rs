@@ -27,5 +27,6 @@ mod proxy;
 mod resume_cli;
 mod run_cli;
 mod script_cli;
+mod store_cli;
 mod suspend_cli;
 mod tidy;
