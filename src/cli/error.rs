@@ -183,8 +183,14 @@ fn stands_in_the_way(obstacles: &[Obstacle]) -> CliError {
         cli.details.push(format!("... and {} more", obstacles.len() - SHOWN));
     }
     let any = |what: fn(&Obstacle) -> bool| obstacles.iter().any(what);
-    if any(|obstacle| matches!(obstacle, Obstacle::Running { .. })) {
-        cli = cli.hint("wait for that run, or remove what is left of it with `combu kill` on the same spec");
+    let running = obstacles.iter().find_map(|obstacle| match obstacle {
+        Obstacle::Running { run, .. } => Some(run),
+        _ => None,
+    });
+    if let Some(run) = running {
+        cli = cli.hint(format!(
+            "wait for that run; if its combu died, `combu resume {run}` goes on with it, and `combu kill {run}` ends it"
+        ));
     }
     if any(|obstacle| matches!(obstacle, Obstacle::Foreign { .. })) {
         cli = cli.hint("combu never touches what is not its own: rename the trial, or remove the other by hand");
