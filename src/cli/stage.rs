@@ -48,11 +48,16 @@ pub(crate) struct Terminal {
     /// Where control sockets are served.
     session: Session,
     sources: Sources,
-    /// Notes of provenance that are being written.
+    /// What writes down the provenance of the run that is being started.
+    noted: RefCell<Option<Note>>,
+    /// Those that are being written.
     notes: RefCell<Vec<JoinHandle<Result<(), StoreError>>>>,
     /// The last run that was opened for a script, until it has started.
     starting: RefCell<(Weak<RunDir>, Weak<Control>)>,
 }
+
+/// Writes down where and from what a run was started.
+type Note = Box<dyn FnOnce() -> Result<(), StoreError> + Send>;
 
 /// What a run was given before it starts.
 pub(crate) struct Open {
@@ -87,6 +92,7 @@ impl Terminal {
             opened: RefCell::default(),
             session: session.clone(),
             sources: sources.clone(),
+            noted: RefCell::default(),
             notes: RefCell::default(),
             starting: RefCell::default(),
         })
@@ -124,8 +130,8 @@ impl Terminal {
         let engines = engines.map(|engine| engine.capabilities().description.clone()).collect();
         let folder = plan.experiment.spec.parent().unwrap_or(Path::new("/")).to_owned();
         let (sources, run) = (self.sources.clone(), run.path().to_owned());
-        let note = move || provenance::look(&folder, engines, &sources).write(&run);
-        self.notes.borrow_mut().push(std::thread::spawn(note));
+        // Once it has started: a run that could not be started leaves nothing.
+        self.noted.replace(Some(Box::new(move || provenance::look(&folder, engines, &sources).write(&run))));
     }
 
     /// Takes the folder of a run whose process is gone, and makes its sinks.
@@ -154,8 +160,9 @@ impl Terminal {
         Open { folder, journal, sinks, control }
     }
 
-    /// Lets other processes reach a run that has started.
+    /// Lets other processes reach a run that has started, and notes what it was started from.
     pub(crate) fn listen(&self, control: &Control, folder: &RunDir, commands: &Commands) {
+        self.notes.borrow_mut().extend(self.noted.take().map(std::thread::spawn));
         if let Err(error) = control.listen(folder.path(), self.session.tokio(), commands.clone()) {
             let folder = folder.path().display();
             self.above_bars(|| {

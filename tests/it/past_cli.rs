@@ -68,6 +68,7 @@ fn resuming_an_edited_spec_runs_what_is_new_or_changed_and_what_has_not_succeede
     assert_eq!(ran(&lab), set(&["fine", "last"]), "and what waits for the end of what runs again");
     let said = lab.combu(&["run", "spec.jsonnet", "--resume", "-o", "json"]).code(0);
     assert_eq!(ran(&lab), set(&[]));
+    lab.combu(&["rerun"]).code(4);
     assert!(said.json()["results"].as_array().unwrap().iter().all(|result| result["reused"].is_string()));
     lab.combu(&["run", "spec.jsonnet", "--resume", "--seed", "5"]).code(0);
     assert_eq!(ran(&lab), set(&["base", "fine", "bad", "last", "more"]), "another seed is another sweep");

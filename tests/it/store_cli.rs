@@ -22,7 +22,8 @@ impl Small {
             return Some(Self(folder.to_owned()));
         }
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        writeln!(std::io::stderr(), "SKIPPED (may not mount a small file system): {test}").unwrap();
+        writeln!(std::io::stderr(), "SKIPPED (may not mount a small file system): {test}")
+            .expect("stderr can be written");
         None
     }
 }
@@ -46,7 +47,8 @@ fn a_full_disk_costs_a_warning_and_what_could_not_be_kept_is_kept_later() {
              {name: 'later', cmd: 'sleep 1.5', depends: after('empty')}]}",
     );
     let Some(_small) = Small::on(&lab.path("small")) else { return };
-    lab.set("COMBU_DIR", &lab.path("small").display().to_string());
+    let small = lab.path("small").display().to_string();
+    lab.set("COMBU_DIR", small);
     let said = lab.combu(&["run", "spec.jsonnet", "-j", "1"]).code(0);
     assert!(said.stderr.contains("the store cannot be written, and the run goes on"), "{}", said.stderr);
     assert!(said.stderr.contains("database or disk is full"), "{}", said.stderr);
@@ -63,7 +65,8 @@ fn a_disk_that_is_full_from_the_start_lets_nothing_begin() {
     let mut lab =
         Lab::with("{engine: 'local', trials: [{name: 'a1', cmd: ['sh', '-c', 'touch began'], workdir: '.'}]}");
     let Some(_small) = Small::on(&lab.path("small")) else { return };
-    lab.set("COMBU_DIR", &lab.path("small").display().to_string());
+    let small = lab.path("small").display().to_string();
+    lab.set("COMBU_DIR", small);
     let _full = fs::write(lab.path("small/fill"), vec![0; 2_000_000]);
     let said = lab.combu(&["run", "spec.jsonnet"]).code(1);
     assert!(said.stderr.contains("set COMBU_DIR to a folder that can be written: "), "{}", said.stderr);

@@ -19,8 +19,10 @@ pub(crate) struct Before {
     /// In the order of the plan, as each was asked for.
     pub(crate) trials: Vec<Arc<Trial>>,
     services: Vec<Name>,
-    /// How each trial ended that was run in it.
+    /// How each trial ended.
     ends: HashMap<Name, Outcome>,
+    /// Trials that were not run in it, and the run in which each succeeded.
+    reused: HashMap<Name, RunId>,
     /// What the names of images stood for.
     pub(crate) digests: BTreeMap<String, String>,
 }
@@ -35,6 +37,7 @@ impl Before {
             trials: Vec::new(),
             services: Vec::new(),
             ends: HashMap::new(),
+            reused: HashMap::new(),
             digests: BTreeMap::new(),
         };
         for event in run.events()? {
@@ -45,10 +48,7 @@ impl Before {
                 Fact::TrialSubmitted { trial } => before.trials.push(trial),
                 Fact::ImageResolved { image, digest, .. } => drop(before.digests.insert(image, digest)),
                 Fact::TrialReopened { trial } => drop(before.ends.remove(&trial)),
-                // One without an attempt was taken from another run, or never ran.
-                Fact::TrialEnded { trial, attempts: 0, outcome: Outcome::Succeeded, .. } => {
-                    before.ends.remove(&trial);
-                }
+                Fact::TrialReused { trial, from } => drop(before.reused.insert(trial, from)),
                 Fact::TrialEnded { trial, outcome, .. } => drop(before.ends.insert(trial, outcome)),
                 _ => {}
             }
@@ -56,9 +56,15 @@ impl Before {
         Ok(before)
     }
 
+    /// How that trial ended, and the run in which it did.
+    pub(crate) fn end(&self, name: &Name) -> Option<(&Outcome, &RunId)> {
+        let from = self.reused.get(name).unwrap_or(&self.run);
+        self.ends.get(name).map(|outcome| (outcome, from))
+    }
+
     /// How that trial ended, if it ran in this run.
-    pub(crate) fn end(&self, name: &Name) -> Option<&Outcome> {
-        self.ends.get(name)
+    fn own_end(&self, name: &Name) -> Option<&Outcome> {
+        self.ends.get(name).filter(|_| !self.reused.contains_key(name))
     }
 
     pub(crate) fn is_service(&self, name: &Name) -> bool {
@@ -90,7 +96,8 @@ pub(crate) fn unchanged(
     });
     let runs: Vec<_> = names.collect();
     for (trial, _) in plan.trials.iter().zip(&plan.services).filter(|(_, service)| !**service) {
-        let last = runs.iter().find_map(|(run, trials)| Some((run, run.end(&trial.name)?, trials.get(&trial.name)?)));
+        let last =
+            runs.iter().find_map(|(run, trials)| Some((run, run.own_end(&trial.name)?, trials.get(&trial.name)?)));
         let Some((run, Outcome::Succeeded, then)) = last else { continue };
         if run.identity(then, triggers) == identity(trial, digest(trial, digests), seed, triggers) {
             reused.insert(trial.name.clone(), run.run.clone());

@@ -155,8 +155,8 @@ fn ends(family: &[PastRun]) -> Result<HashMap<Name, (Outcome, RunId)>, CliError>
     for run in family {
         let before = Before::of(run)?;
         for trial in &before.trials {
-            if let Some(outcome) = before.end(&trial.name) {
-                last.insert(trial.name.clone(), (outcome.clone(), before.run.clone()));
+            if let Some((outcome, run)) = before.end(&trial.name) {
+                last.insert(trial.name.clone(), (outcome.clone(), run.clone()));
             }
         }
     }
