@@ -33,6 +33,17 @@ const SCHEMA: [&str; 1] = ["CREATE TABLE events (
     ) STRICT;
     CREATE INDEX events_of_a_run ON events (run, id);"];
 
+/// Which events are read, by the words for them: `trial-ended`.
+#[derive(Debug, Clone, Copy)]
+pub enum Kinds<'a> {
+    /// All of them.
+    All,
+    /// Those.
+    Only(&'a [&'a str]),
+    /// All but those.
+    But(&'a [&'a str]),
+}
+
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Database {
@@ -122,22 +133,34 @@ impl Database {
         &self,
         run: &RunId,
         kinds: Option<&[&str]>,
-        mut take: impl FnMut(Event),
+        take: impl FnMut(Event),
     ) -> Result<(), StoreError> {
-        let sql = match kinds {
-            None => "SELECT at, fact FROM events WHERE run = ?1 ORDER BY id".to_owned(),
-            // Words of this program, without a quote among them.
-            Some(kinds) => format!(
-                "SELECT at, fact FROM events WHERE run = ?1 AND event IN ('{}') ORDER BY id",
-                kinds.join("', '")
-            ),
+        self.events_after(run, 0, kinds.map_or(Kinds::All, Kinds::Only), take).map(|_last| ())
+    }
+
+    /// The same for those that came after one that was read before; returns the number of the last one read.
+    pub(super) fn events_after(
+        &self,
+        run: &RunId,
+        after: i64,
+        kinds: Kinds<'_>,
+        mut take: impl FnMut(Event),
+    ) -> Result<i64, StoreError> {
+        // Words of this program, without a quote among them.
+        let condition = match kinds {
+            Kinds::All => String::new(),
+            Kinds::Only(kinds) => format!("AND event IN ('{}')", kinds.join("', '")),
+            Kinds::But(kinds) => format!("AND event NOT IN ('{}')", kinds.join("', '")),
         };
+        let sql = format!("SELECT id, at, fact FROM events WHERE run = ?1 AND id > ?2 {condition} ORDER BY id");
         let failure = |source| self.failure(source);
         let mut select = self.connection.prepare_cached(&sql).map_err(failure)?;
-        let mut rows = select.query([run.as_str()]).map_err(failure)?;
+        let mut rows = select.query(params![run.as_str(), after]).map_err(failure)?;
+        let mut last = after;
         while let Some(row) = rows.next().map_err(failure)? {
-            let at: i64 = row.get(0).map_err(failure)?;
-            let fact = row.get_ref(1).and_then(|fact| Ok(fact.as_str()?)).map_err(failure)?;
+            last = row.get(0).map_err(failure)?;
+            let at: i64 = row.get(1).map_err(failure)?;
+            let fact = row.get_ref(2).and_then(|fact| Ok(fact.as_str()?)).map_err(failure)?;
             match serde_json::from_str(fact) {
                 Ok(fact) => take(Event { at: at.cast_unsigned(), run: run.clone(), fact }),
                 Err(source) => {
@@ -145,7 +168,7 @@ impl Database {
                 }
             }
         }
-        Ok(())
+        Ok(last)
     }
 
     /// Forgets the events of a run.

@@ -2,13 +2,15 @@
 
 mod database;
 mod error;
+mod follow;
 mod history;
 mod provenance;
 mod run;
 mod state;
 
-pub use database::EventLog;
+pub use database::{EventLog, Kinds};
 pub use error::StoreError;
+pub use follow::Follower;
 pub use history::{End, Ends, PastRun};
 pub use provenance::{Git, Host, Provenance};
 pub use run::{LiveRun, RunDir, RunRecord};

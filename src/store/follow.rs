@@ -1,0 +1,82 @@
+//! The events of a run as they come, also while another process writes them.
+
+use std::path::PathBuf;
+
+use crate::model::event::Event;
+use crate::model::name::RunId;
+use crate::store::database::{Database, Kinds};
+use crate::store::error::StoreError;
+use crate::store::history::PastRun;
+
+/// Reads a run's events, each of them once. Between two reads it costs nothing, and a read of nothing new next to nothing.
+#[derive(Debug)]
+pub struct Follower {
+    run: RunId,
+    state: PathBuf,
+    /// Open from the first read on that finds it.
+    database: Option<Database>,
+    /// The last event that was read.
+    last: i64,
+}
+
+impl PastRun {
+    /// Reads its events from the first on.
+    pub fn follow(&self) -> Follower {
+        Follower { run: self.record.run.clone(), state: self.state.clone(), database: None, last: 0 }
+    }
+}
+
+impl Follower {
+    /// Passes what came behind the last event that was read to `take`, in order.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or an event in it.
+    pub fn read(&mut self, kinds: Kinds<'_>, take: impl FnMut(Event)) -> Result<(), StoreError> {
+        if self.database.is_none() {
+            self.database = Database::look(&self.state)?;
+        }
+        if let Some(database) = &self.database {
+            self.last = database.events_after(&self.run, self.last, kinds, take)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::model::event::{Event, Fact, Journal};
+    use crate::store::state::tests::record;
+    use crate::store::{Kinds, StateDir};
+
+    #[test]
+    fn each_event_is_read_once_as_it_comes() {
+        let project = tempfile::tempdir().unwrap();
+        let state = StateDir::locate(project.path(), None, None).unwrap();
+        state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
+        let mut follower = state.past_runs().unwrap().runs.remove(0).follow();
+        let mut read = |kinds| {
+            let mut seen = Vec::new();
+            follower.read(kinds, |event| seen.push(event.at)).unwrap();
+            seen
+        };
+        assert!(read(Kinds::All).is_empty(), "there is no database yet");
+        let mut journal = state.journal().unwrap();
+        let mut keep = |run: &str, at: u64| {
+            let fact = match at % 2 {
+                0 => Fact::Warned { message: "even".to_owned() },
+                _ => Fact::RunEnded { early: None, elapsed: Duration::ZERO },
+            };
+            journal.keep(&[Event { at, run: run.into(), fact }]).unwrap();
+        };
+        (1..4).for_each(|at| keep("aaaaaaaaaaaa", at));
+        assert_eq!(read(Kinds::Only(&["warned"])), [2]);
+        // The last one was not of that kind, and is new to whoever wants it.
+        assert_eq!(read(Kinds::All), [3]);
+        assert!(read(Kinds::All).is_empty());
+        (4..8).for_each(|at| keep("bbbbbbbbbbbb", at));
+        (8..12).for_each(|at| keep("aaaaaaaaaaaa", at));
+        assert_eq!(read(Kinds::But(&["warned"])), [9, 11]);
+    }
+}
