@@ -7,6 +7,7 @@ mod exit;
 mod glob;
 mod kill;
 mod live;
+mod look;
 mod past;
 mod plan;
 mod provenance;
@@ -45,6 +46,9 @@ pub fn main() -> ExitCode {
         Verb::Plan(args) => plan::main(file, &args, &ui),
         Verb::Set(args) => live::set::main(file, &args, &ui),
         Verb::Why(args) => live::why::main(file, &args, &ui),
+        Verb::Ls(args) => look::ls::main(file, &args, &ui),
+        Verb::Ps(args) => look::ps::main(file, &args, &ui),
+        Verb::Show(args) => look::show::main(file, &args, &ui),
         Verb::Script(args) => script::main(args, &ui),
         Verb::Watch { token } => return engine::local::watch(&token),
     };

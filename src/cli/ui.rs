@@ -9,10 +9,17 @@ use console::Term;
 
 use crate::report::Style;
 
+/// Columns where nothing tells how many there are.
+const COLUMNS: u16 = 80;
+
+/// Columns for a program that reads on: what is cut off is lost to it.
+const ENDLESS: u16 = u16::MAX;
+
 /// The terminal, or the file that stands in for it once combu went to the background. Clones share one state.
 #[derive(Debug, Clone)]
 pub(crate) struct Ui {
     err: Style,
+    out: Style,
     /// Takes what would go to stderr, once there is no terminal any more.
     redirected: Arc<Mutex<Option<File>>>,
 }
@@ -20,13 +27,19 @@ pub(crate) struct Ui {
 impl Ui {
     /// Looks at the terminal. `NO_COLOR` and `TERM=dumb` are honoured.
     pub(crate) fn new() -> Self {
-        let err = style(&Term::stderr(), console::colors_enabled_stderr());
-        Self { err, redirected: Arc::default() }
+        let err = style(&Term::stderr(), console::colors_enabled_stderr(), COLUMNS);
+        let out = style(&Term::stdout(), console::colors_enabled(), ENDLESS);
+        Self { err, out, redirected: Arc::default() }
     }
 
     /// How stderr looks.
     pub(crate) fn err(&self) -> &Style {
         &self.err
+    }
+
+    /// How stdout looks.
+    pub(crate) fn out(&self) -> &Style {
+        &self.out
     }
 
     /// Whether stderr is a terminal that bars can be drawn on.
@@ -79,8 +92,8 @@ impl Ui {
     }
 }
 
-fn style(term: &Term, color: bool) -> Style {
-    let (height, width) = term.size_checked().unwrap_or((24, columns()));
+fn style(term: &Term, color: bool, otherwise: u16) -> Style {
+    let (height, width) = term.size_checked().unwrap_or_else(|| (24, columns(otherwise)));
     let unicode = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
@@ -88,9 +101,9 @@ fn style(term: &Term, color: bool) -> Style {
     Style { color, width: usize::from(width), height: usize::from(height), unicode }
 }
 
-/// The width where there is no terminal to ask: what `COLUMNS` says, else 80.
-fn columns() -> u16 {
-    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|width| *width >= 20).unwrap_or(80)
+/// The width where there is no terminal to ask: what `COLUMNS` says, else another.
+fn columns(otherwise: u16) -> u16 {
+    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|width| *width >= 20).unwrap_or(otherwise)
 }
 
 struct Redirectable {

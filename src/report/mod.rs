@@ -8,7 +8,7 @@ pub mod progress;
 pub mod style;
 pub mod summary;
 pub mod table;
-mod tail;
+pub(crate) mod tail;
 mod tally;
 mod teller;
 #[cfg(test)]
@@ -20,6 +20,7 @@ pub use progress::Progress;
 pub use style::Style;
 pub use summary::{Next, summary};
 pub use table::results_table;
+pub(crate) use teller::{how, why_early};
 
 use crate::model::name::RunId;
 

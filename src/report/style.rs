@@ -54,6 +54,18 @@ impl Style {
         truncate_str(text, width, if mark.len() < width { mark } else { "" })
     }
 
+    /// The same, for a text whose end says more than its beginning.
+    pub fn fit_end<'a>(&self, text: &'a str, width: usize) -> Cow<'a, str> {
+        if measure_text_width(text) <= width {
+            return text.into();
+        }
+        let mark = if self.unicode { "…" } else { "..." };
+        let mark = if mark.len() < width { mark } else { "" };
+        let room = width.saturating_sub(measure_text_width(mark));
+        let fits = text.char_indices().map(|(at, _)| &text[at..]).find(|end| measure_text_width(end) <= room);
+        format!("{mark}{}", fits.unwrap_or_default()).into()
+    }
+
     /// `text` after `head`, broken at spaces (or inside words that are wider than a line), continued under `indent`
     /// spaces.
     pub fn wrap(&self, head: &str, text: &str, indent: usize) -> Vec<String> {

@@ -36,7 +36,7 @@ pub(crate) fn tail(path: &Path, count: usize) -> io::Result<Vec<String>> {
 }
 
 /// What stays visible of a line in which a progress bar went back to its start.
-fn overwritten(line: &str) -> String {
+pub(crate) fn overwritten(line: &str) -> String {
     let last = line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default();
     let visible = console::strip_ansi_codes(last).replace('\t', "    ");
     // Indentation stays: a traceback is read by it.

@@ -20,6 +20,7 @@ mod gpu_requests;
 mod harness;
 mod live_cli;
 mod local;
+mod look_cli;
 mod metrics_cli;
 mod past_cli;
 mod plan_cli;

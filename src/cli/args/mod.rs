@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::kill::{self, KillArgs};
 use crate::cli::live::set::{self, SetArgs};
 use crate::cli::live::why::{self, WhyArgs};
+use crate::cli::look::{LsArgs, PsArgs, ShowArgs};
 use crate::cli::past::diff::{self, DiffArgs};
 use crate::cli::past::rerun::{self, RerunArgs};
 use crate::cli::past::resume::{self, ResumeArgs};
@@ -44,6 +45,7 @@ const AFTER_HELP: &str = "Examples:
                                            run a part of it: what has not succeeded yet
   combu set -j 2                           let a live run take less of the machine
   combu why solver-3                       what a trial waits for, or how it ended
+  combu ps                                 the trials of the live run, or of the last
   combu script sweep.rhai --image solver   run a script";
 
 /// What to do.
@@ -92,6 +94,10 @@ pub(crate) enum Verb {
     /// an image, the start window, the machine's load. Where none is live, the last run's record tells how the trial ended.
     #[command(after_help = why::HELP)]
     Why(WhyArgs),
+    // Their manuals stand with their arguments.
+    Ls(LsArgs),
+    Ps(PsArgs),
+    Show(ShowArgs),
     /// Ends local trials when the combu that started them dies.
     #[command(name = "__watch", hide = true)]
     Watch {

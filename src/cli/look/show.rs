@@ -1,0 +1,333 @@
+//! `combu show`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::args::Form;
+use crate::cli::error::{CliError, quoted, shown};
+use crate::cli::exit;
+use crate::cli::live::runs;
+use crate::cli::look::account::{Account, Attempt};
+use crate::cli::look::time::{now, second};
+use crate::cli::look::{Looked, counts, exit_code, fitting, look};
+use crate::cli::ui::Ui;
+use crate::model::event::Logs;
+use crate::model::summary::TrialResult;
+use crate::report::style::{bytes, clean, elapsed, took};
+use crate::report::table::{Cut, lines};
+use crate::report::{Style, how, why_early};
+use crate::store::Provenance;
+
+/// Show everything that is kept of a run, or of a trial and its attempts.
+///
+/// One word is a trial of the run that is live in this project, else of the last run; or else a run. Times are UTC.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  combu show                      the live run, or the last one
+  combu show k3jd                 one run
+  combu show solver-3             a trial of the live run, or of the last one
+  combu show k3jd 'solver-*'      some trials of one run
+  combu show k3jd -o json         for programs: also each trial's resolved form")]
+pub(crate) struct ShowArgs {
+    /// The run (the beginning of its id, or `last`), the trial (a name, in which `*`, `?` and `[a-z]` stand for others), or
+    /// both.
+    #[arg(value_name = "RUN|TRIAL", num_args = 0..=2)]
+    what: Vec<String>,
+
+    /// Print it in this form instead of the text.
+    #[arg(short = 'o', long, value_name = "FORM")]
+    output: Option<Form>,
+}
+
+pub(crate) fn main(file: Option<&Path>, args: &ShowArgs, ui: &Ui) -> Result<u8, CliError> {
+    let (looked, trial) = match &args.what[..] {
+        [run, trial, ..] => (look(file, Some(run), ui)?, Some(trial)),
+        [one] => one_word(file, one, ui)?,
+        [] => (look(file, None, ui)?, None),
+    };
+    let account = Account::of(&looked.run)?;
+    let Some(trial) = trial else {
+        let from = Provenance::read(&looked.run.path)?;
+        match args.output {
+            Some(Form::Json) => ui.result(&format!("{:#}", run_json(&looked, &account, from.as_ref())))?,
+            None => ui.result(&run_text(&looked, &account, from.as_ref(), ui.out()))?,
+        }
+        return Ok(exit::OK);
+    };
+    let results = fitting(trial, &looked.run, &account.summary)?;
+    match args.output {
+        Some(Form::Json) => {
+            let trials = results.iter().map(|result| trial_json(&looked, &account, result));
+            ui.result(&format!("{:#}", Value::Array(trials.collect())))?;
+        }
+        None => {
+            let texts = results.iter().map(|result| trial_text(&looked, &account, result, ui.out()));
+            ui.result(&texts.collect::<Vec<_>>().join("\n"))?;
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// A trial of the run that is meant where none is named, or a run.
+fn one_word<'a>(file: Option<&Path>, word: &'a String, ui: &Ui) -> Result<(Looked, Option<&'a String>), CliError> {
+    let looked = look(file, None, ui)?;
+    if word == "last" {
+        return Ok((look(file, Some(word), ui)?, None));
+    }
+    let account = Account::without_records(&looked.run)?;
+    match fitting(word, &looked.run, &account.summary) {
+        Ok(_) => Ok((looked, Some(word))),
+        Err(no_trial) => match runs(file, Some(word), ui) {
+            Ok(runs) if runs.past.is_empty() => Err(no_trial),
+            Ok(_) => Ok((look(file, Some(word), ui)?, None)),
+            Err(several) => Err(several),
+        },
+    }
+}
+
+/// Lines of a head and a text, one below the other.
+struct Sheet<'a> {
+    style: &'a Style,
+    text: String,
+}
+
+impl Sheet<'_> {
+    fn title(&mut self, text: &str) {
+        self.text.push_str(&self.style.bold(text));
+        self.text.push('\n');
+    }
+
+    fn line(&mut self, head: &str, text: &str) {
+        for line in self.style.wrap(&format!("  {head:<12}"), text, 14) {
+            self.text.push_str(&line);
+            self.text.push('\n');
+        }
+    }
+
+    fn below(&mut self, text: &str) {
+        text.lines().for_each(|line| self.text.push_str(&format!("  {line}\n")));
+    }
+}
+
+/// A command line as it can be typed; of the program, its name is enough.
+fn typed(words: &[String]) -> String {
+    let program = words.first().and_then(|word| Path::new(word).file_name()).map(|name| name.to_string_lossy());
+    let words = words.iter().skip(1).map(String::as_str);
+    program.as_deref().into_iter().chain(words).map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+fn zulu(ms: u64) -> String {
+    second(ms).replace('T', " ")
+}
+
+fn run_text(looked: &Looked, account: &Account, from: Option<&Provenance>, style: &Style) -> String {
+    let (record, summary) = (&looked.run.record, &account.summary);
+    let mut sheet = Sheet { style, text: String::new() };
+    sheet.title(&format!("run {}: {}", record.run, looked.state(summary)));
+    sheet.line("experiment", &clean(&record.experiment));
+    sheet.line("spec", &clean(&shown(&record.spec)));
+    sheet.line("command", &clean(&typed(&record.command)));
+    if let Some(run) = &record.repeats {
+        sheet.line("repeats", &format!("run {run}"));
+    }
+    sheet.line("started", &zulu(record.started_ms));
+    for at in &account.resumed {
+        sheet.line("resumed", &zulu(*at));
+    }
+    let time = took(looked.elapsed(summary, account.last));
+    match &looked.live {
+        Some(live) => sheet.line("time", &format!("{time} so far, process {}", live.record.pid)),
+        None => sheet.line("time", &format!("{time}, until {}", zulu(account.last))),
+    }
+    if let Some(early) = &summary.early {
+        sheet.line("early", &why_early(early));
+    }
+    sheet.line("trials", &counts(summary, looked.is_running(summary)));
+    sheet.line("at once", &account.parallel.to_string());
+    sheet.line("seed", &account.seed.to_string());
+    sheet.line("UUID", &record.id);
+    let options = serde_json::to_value(&account.options).unwrap_or_default();
+    if options.as_object().is_some_and(|options| !options.is_empty()) {
+        sheet.line("options", &clean(&options.to_string()));
+    }
+    for (engine, image, digest) in &account.images {
+        sheet.line("image", &clean(&format!("{image} = {digest} ({engine})")));
+    }
+    if let Some(from) = from {
+        origin(&mut sheet, from);
+    }
+    sheet.line("folder", &shown(&looked.run.path));
+    for warning in &summary.warnings {
+        sheet.line("warning", &clean(warning));
+    }
+    sheet.text
+}
+
+/// Where, from what and by whom the run was started.
+fn origin(sheet: &mut Sheet<'_>, from: &Provenance) {
+    let host = &from.host;
+    sheet.line("by", &clean(&format!("{} on {}, {}, {} CPUs", host.user, host.name, host.kernel, host.cpus)));
+    sheet.line("combu", &from.combu);
+    for engine in &from.engines {
+        sheet.line("engine", &clean(engine));
+    }
+    if let Some(git) = &from.git {
+        sheet.line("git", &format!("{}{}", git.commit, if git.dirty { ", with changes" } else { "" }));
+    }
+    let files: Vec<String> = from.sources.keys().map(|path| shown(Path::new(path))).collect();
+    if !files.is_empty() {
+        sheet.line("read", &clean(&format!("{} (kept in provenance.json)", files.join(", "))));
+    }
+}
+
+fn trial_text(looked: &Looked, account: &Account, result: &TrialResult, style: &Style) -> String {
+    let mut sheet = Sheet { style, text: String::new() };
+    let status = looked.status(result, &account.summary);
+    sheet.title(&format!("{} in run {}: {status}", result.trial.name, looked.run.record.run));
+    if let Some(outcome) = result.outcome() {
+        sheet.line("end", &how(outcome));
+    }
+    let lives = account.lives(&result.trial.name);
+    let attempts = lives.map_or(&[][..], |lives| &lives.attempts);
+    if let Some(run) = &result.reused {
+        sheet.line("reused", &format!("it succeeded in run {run}, and was not run again"));
+    }
+    if !attempts.is_empty() {
+        const COLUMNS: [(&str, Cut); 7] = [
+            ("ATTEMPT", Cut::Never),
+            ("STARTED (UTC)", Cut::Never),
+            ("TIME", Cut::Never),
+            ("CPU", Cut::Never),
+            ("MEMORY", Cut::Never),
+            ("OUTCOME", Cut::End),
+            ("ON", Cut::End),
+        ];
+        let now = looked.is_running(&account.summary).then(now);
+        let rows: Vec<Vec<String>> = attempts.iter().map(|attempt| row(attempt, now)).collect();
+        let narrower = Style { width: style.width.saturating_sub(2), ..*style };
+        sheet.below(&lines(&COLUMNS, &rows, &narrower, |_, _, cell| cell.to_owned()));
+    }
+    for (name, metric) in &result.metrics {
+        let step = metric.step.map(|step| format!(" at step {step}")).unwrap_or_default();
+        let (last, min, max, count) = (metric.last, metric.min, metric.max, metric.count);
+        sheet.line("metric", &clean(&format!("{name} = {last}{step} (of {count}: {min} to {max})")));
+    }
+    for (name, value) in &result.tags {
+        sheet.line("tag", &clean(&format!("{name} = {value}")));
+    }
+    for artifact in &result.artifacts {
+        sheet.line("artifact", &clean(artifact));
+    }
+    for place in lives.iter().flat_map(|lives| &lives.outputs) {
+        sheet.line("outputs", &clean(place));
+    }
+    for (path, size) in result.logs.iter().flat_map(written) {
+        sheet.line("log", &format!("{} ({})", shown(path), bytes(size)));
+    }
+    sheet.title("  resolved");
+    sheet.below(&format!("{:#}", Value::Object(result.trial.to_json())));
+    sheet.text
+}
+
+/// The logs in which something is.
+fn written(logs: &Logs) -> impl Iterator<Item = (&Path, u64)> {
+    let all = [(logs.stdout.as_path(), logs.stdout_bytes), (logs.stderr.as_path(), logs.stderr_bytes)];
+    all.into_iter().filter(|(_, size)| *size > 0)
+}
+
+/// An attempt of a run that is over, or that runs `now`.
+fn row(attempt: &Attempt, now: Option<u64>) -> Vec<String> {
+    let usage = attempt.usage.unwrap_or_default();
+    let dash = || "-".to_owned();
+    let time = match (&attempt.outcome, attempt.started, now) {
+        (Some(_), ..) => took(attempt.elapsed),
+        (None, Some(started), Some(now)) => elapsed(Duration::from_millis(now.saturating_sub(started))),
+        _ => dash(),
+    };
+    let outcome = match (&attempt.outcome, &attempt.note) {
+        (Some(outcome), _) => outcome.to_string(),
+        (None, Some(note)) => note.clone(),
+        (None, None) if attempt.started.is_some() => "started".to_owned(),
+        (None, None) => "starting".to_owned(),
+    };
+    vec![
+        attempt.number.to_string(),
+        zulu(attempt.started.unwrap_or(attempt.starting)),
+        time,
+        usage.cpu_seconds.map_or_else(dash, |seconds| format!("{seconds:.1}s")),
+        usage.peak_memory.map_or_else(dash, bytes),
+        outcome,
+        attempt.handle.as_ref().map_or_else(dash, |handle| format!("{} {}", handle.engine, handle.id)),
+    ]
+}
+
+fn run_json(looked: &Looked, account: &Account, from: Option<&Provenance>) -> Value {
+    let (record, summary) = (&looked.run.record, &account.summary);
+    let images: Vec<Value> = account
+        .images
+        .iter()
+        .map(|(engine, image, digest)| json!({"engine": engine, "image": image, "digest": digest}))
+        .collect();
+    let resumed: Vec<String> = account.resumed.iter().map(|at| second(*at) + "Z").collect();
+    json!({
+        "run": record.run,
+        "experiment": record.experiment,
+        "spec": record.spec.display().to_string(),
+        "command": record.command,
+        "folder": looked.run.path.display().to_string(),
+        "state": looked.state(summary),
+        "started": second(record.started_ms) + "Z",
+        "resumed": resumed,
+        "elapsed": looked.elapsed(summary, account.last).as_secs_f64(),
+        "early": summary.early,
+        "counts": summary.counts(),
+        "parallel": account.parallel,
+        "seed": account.seed,
+        "uuid": record.id,
+        "options": account.options,
+        "images": images,
+        "repeats": record.repeats,
+        "provenance": from,
+        "warnings": summary.warnings,
+        "trials": summary.results.iter().map(|result| trial_json(looked, account, result)).collect::<Vec<_>>(),
+    })
+}
+
+fn trial_json(looked: &Looked, account: &Account, result: &TrialResult) -> Value {
+    let lives = account.lives(&result.trial.name);
+    let attempts: Vec<Value> = lives.iter().flat_map(|lives| &lives.attempts).map(attempt_json).collect();
+    json!({
+        "run": looked.run.record.run,
+        "name": result.trial.name,
+        "status": looked.status(result, &account.summary),
+        "exit": exit_code(result),
+        "message": result.outcome().map(ToString::to_string),
+        "flaky": result.flaky,
+        "service": result.service,
+        "reused_from": result.reused,
+        "attempts": attempts,
+        "metrics": result.metrics,
+        "tags": result.tags,
+        "artifacts": result.artifacts,
+        "outputs": lives.map(|lives| &lives.outputs),
+        "trial": result.trial.to_json(),
+    })
+}
+
+fn attempt_json(attempt: &Attempt) -> Value {
+    let time = |at: u64| second(at) + "Z";
+    json!({
+        "attempt": attempt.number,
+        "started": attempt.started.map(time),
+        "ended": attempt.ended.map(time),
+        "elapsed": attempt.outcome.as_ref().map(|_| attempt.elapsed.as_secs_f64()),
+        "outcome": attempt.outcome,
+        "usage": attempt.usage,
+        "logs": attempt.logs,
+        "gpus": attempt.gpus,
+        "handle": attempt.handle,
+    })
+}

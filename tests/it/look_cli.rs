@@ -1,0 +1,253 @@
+//! Looking at runs from another shell: `ls`, `ps`, `show`.
+
+use console::measure_text_width;
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::harness::{Lab, Live, Said};
+
+/// Local trials, one after the other; the first fails once, with what it was told by a reader of the pipe `go`.
+const TWICE: &str = r#"{engine: "local", parallel: 1, retries: 1, trials: [
+    {name: "first", cmd: ["sh", "-c", "echo one; printf part >&2; echo > ready; cat go >&2; [ $COMBU_ATTEMPT = 2 ]"]},
+    {name: "second", cmd: "echo other", depends: [{trial: "first", condition: "completed"}]},
+]}"#;
+
+/// What a sweep may look like: on the fake engine, which does at once what it is told.
+const SWEEP: &str = r#"{engine: "fake", name: "粒子法", trials: [
+    {name: "db", service: true},
+    {name: "a1", params: {lr: 0.1, mode: "a", "層": 3}, cmd: "echo ::combu metric loss=0.5 step=1; usage 1.5 10m",
+     depends: ["db"]},
+    {name: "a2", params: {lr: 0.01, mode: "b,\"c\""}, cmd: "echo hello; warn went wrong; exit 3"},
+    {name: "a3", params: {lr: 1e-5, mode: "a"}, cmd: "signal 9"},
+    {name: "a4", params: {lr: 1, mode: "a"}, cmd: "true", depends: [{trial: "a2", condition: "completed"}]},
+]}"#;
+
+/// A lab in which the sweep has run.
+fn swept() -> Lab {
+    let lab = Lab::with(SWEEP);
+    lab.combu(&["run", "spec.jsonnet", "-j", "2", "--seed", "7", "--progress", "none"]).code(100);
+    lab
+}
+
+/// The id of the only run.
+fn id(lab: &Lab) -> String {
+    lab.only_run().file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+/// Takes out what differs from run to run.
+fn steady(lab: &Lab) -> insta::internals::SettingsBindDropGuard {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(&lab.path("").display().to_string().replace('.', r"\."), "[LAB]/");
+    settings.add_filter(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?\b", "[DATE]");
+    settings.add_filter(r"\b[a-z0-9]{12}\b", "[RUN]");
+    settings.add_filter(r"\b\d+(\.\d+)?s\b", "[TIME]");
+    settings.add_filter(r"\bfake \S+", "fake [HANDLE]");
+    settings.add_filter(r"(?m)^  by .*$", "  by          [WHO]");
+    settings.add_filter(r"(?m)^  combu .*$", "  combu       [VERSION]");
+    settings.add_filter(r" +\n", "\n");
+    settings.bind_to_scope()
+}
+
+fn names(said: &Said) -> Vec<String> {
+    let rows = said.json();
+    rows.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn runs_are_listed_the_newest_first() {
+    let lab = swept();
+    lab.write("lab/粒子/other.jsonnet", r#"{engine: "fake", trials: [{name: "one", cmd: "true"}]}"#);
+    lab.combu(&["run", "lab/粒子/other.jsonnet", "--progress", "none"]).code(0);
+    let said = lab.combu(&["ls"]).code(0);
+    let _steady = steady(&lab);
+    insta::assert_snapshot!(said.stdout, @"
+    RUN           STATE  OK   FAIL  STARTED (UTC)     TIME  NAME    SPEC
+    [RUN]  ended  1/1     0  [DATE]  [TIME]  other   …/other.jsonnet
+    [RUN]  ended  2/5     2  [DATE]  [TIME]  粒子法  spec.jsonnet
+    ");
+    assert!(said.stdout.lines().all(|line| measure_text_width(line) <= 80), "{}", said.stdout);
+    let said = lab.combu(&["ls", "-n", "1"]).code(0);
+    assert_eq!((said.stdout.lines().count(), said.stderr.as_str()), (2, "and 1 older; `-n 0` lists them too\n"));
+    let said = lab.combu(&["-f", "spec.jsonnet", "ls", "-o", "json"]).code(0).json();
+    let run = &said[0];
+    assert_eq!(said.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&run["state"], &run["counts"]["failed"], &run["experiment"]),
+        (&json!("ended"), &json!(2), &json!("粒子法"))
+    );
+    assert_eq!(run["command"][1], "run");
+    assert_eq!(run["spec"], lab.path("spec.jsonnet").canonicalize().unwrap().display().to_string());
+}
+
+#[test]
+fn a_project_without_runs_says_so() {
+    let lab = Lab::new();
+    for verb in ["ls", "ps", "show"] {
+        let said = lab.combu(&[verb]).code(4);
+        assert_eq!(
+            said.stderr,
+            "error: no run is recorded\nhint: it is looked for in the project of the working folder: `.combu/` there, or above\n"
+        );
+        assert_eq!(said.stdout, "");
+    }
+    let lab = swept();
+    for verb in ["ps", "show"] {
+        let said = lab.combu(&[verb, "-f", "other.jsonnet"]).code(4);
+        assert!(said.stderr.starts_with("error: no run of other.jsonnet is recorded\n"), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn the_trials_of_a_run_are_listed_with_how_they_ended() {
+    let lab = swept();
+    let said = lab.combu(&["ps"]).code(0);
+    {
+        let _steady = steady(&lab);
+        insta::assert_snapshot!(said.stdout, @"
+        TRIAL  STATUS     ATTEMPT  TIME  EXIT     DETAIL
+        db     stopped          1  [TIME]  -        stopped, nothing needs it any more
+        a1     succeeded        1  [TIME]  0
+        a2     failed           1  [TIME]  3
+        a3     failed           1  [TIME]  SIGKILL
+        a4     skipped          -  -     -        `a2` failed (exit code 3)
+        ");
+        insta::assert_snapshot!(said.stderr, @"run [RUN] of 粒子法, ended after [TIME]: 5 trials, 2 succeeded, 2 failed, 1 skipped");
+    }
+    let id = id(&lab);
+    let list = |args: &[&str]| names(&lab.combu(&[&["ps", &id[..6], "-o", "json"], args].concat()).code(0));
+    assert_eq!(list(&["--failed"]), ["a2", "a3"]);
+    assert_eq!(list(&["--status", "skipped", "--status", "stopped"]), ["db", "a4"]);
+    assert_eq!(list(&["--running"]), [""; 0]);
+    assert_eq!(list(&["--where", "params.mode == \"a\" && !done"]), ["a3", "a4"]);
+    assert_eq!(list(&["--failed", "--where", "params.mode == \"a\""]), ["a3"]);
+    assert!(lab.combu(&["ps", "--status", "broken"]).code(2).stderr.contains("write one of: waiting, "));
+    assert!(lab.combu(&["ps", "--where", "params.("]).code(2).stderr.starts_with("error: "));
+    let json = lab.combu(&["ps", "-o", "json"]).code(0).json();
+    assert_eq!((&json[3]["exit"], &json[3]["status"], &json[3]["attempt"]), (&json!(137), &json!("failed"), &json!(1)));
+}
+
+/// Starts the run of `TWICE` and waits until its first trial has written.
+fn started(lab: &Lab) -> Live {
+    lab.pipe("ready");
+    lab.pipe("go");
+    let live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
+    lab.hear("ready");
+    live
+}
+
+#[test]
+fn a_live_run_is_looked_at_from_another_shell() {
+    let lab = Lab::with(TWICE);
+    let mut live = started(&lab);
+    live.event("attempt-started", "first");
+    let said = lab.combu(&["ps"]).code(0);
+    {
+        let _steady = steady(&lab);
+        insta::assert_snapshot!(said.stdout, @"
+        TRIAL  STATUS   ATTEMPT  TIME  EXIT  DETAIL
+        first  running        1  [TIME]       -
+        ");
+        insta::assert_snapshot!(said.stderr, @"
+        run [RUN] of spec, running for [TIME]: 2 trials, 1 running, 1 waiting
+        1 of them are not listed; `-a` lists all
+        ");
+        insta::assert_snapshot!(lab.combu(&["ps", "-a"]).code(0).stdout, @"
+        TRIAL   STATUS   ATTEMPT  TIME  EXIT  DETAIL
+        first   running        1  [TIME]       -
+        second  waiting        -  -        -  after first
+        ");
+    }
+    let listed = lab.combu(&["ls", "-o", "json"]).code(0).json();
+    assert_eq!(
+        (&listed[0]["state"], &listed[0]["pid"]),
+        (&json!("running"), &json!(live.pid().parse::<u32>().unwrap()))
+    );
+    live.signal(Signal::KILL);
+    assert_eq!(live.end().code, None);
+    let said = lab.combu(&["ps"]).code(0);
+    let _steady = steady(&lab);
+    insta::assert_snapshot!(said.stdout, @"
+    TRIAL   STATUS  ATTEMPT  TIME  EXIT  DETAIL
+    first   open          1     -     -  it had not ended; `combu resume` goes on
+    second  open          -     -     -  it was not started; `combu resume` goes on
+    ");
+    assert_eq!(lab.combu(&["ls", "-o", "json"]).code(0).json()[0]["state"], "cut off");
+}
+
+#[test]
+fn everything_that_is_kept_is_shown() {
+    let lab = swept();
+    let said = lab.combu(&["show"]).code(0);
+    {
+        let _steady = steady(&lab);
+        insta::assert_snapshot!(said.stdout, @r#"
+        run [RUN]: ended
+          experiment  粒子法
+          spec        spec.jsonnet
+          command     combu run spec.jsonnet -j 2 --seed 7 --progress none
+          started     [DATE]
+          time        [TIME], until [DATE]
+          trials      5 trials, 2 succeeded, 2 failed, 1 skipped
+          at once     2
+          seed        7
+          UUID        [RUN]
+          options     {"parallel":"2","engine":"fake","seed":7}
+          by          [WHO]
+          combu       [VERSION]
+          engine      a rehearsal: nothing real is run
+          read        spec.jsonnet (kept in provenance.json)
+          folder      .combu/runs/[RUN]
+        "#);
+        insta::assert_snapshot!(lab.combu(&["show", "a1"]).code(0).stdout, @r#"
+        a1 in run [RUN]: succeeded
+          end         succeeded
+          ATTEMPT  STARTED (UTC)        TIME  CPU   MEMORY    OUTCOME    ON
+                1  [DATE]  [TIME]  [TIME]  10.0 MiB  succeeded  fake [HANDLE]
+          metric      loss = 0.5 at step 1 (of 1: 0.5 to 0.5)
+          log         .combu/runs/[RUN]/a1/1/stdout.log (31 B)
+          resolved
+          {
+            "name": "a1",
+            "engine": "fake",
+            "cmd": [
+              "echo",
+              "::combu",
+              "metric",
+              "loss=0.5",
+              "step=1;",
+              "usage",
+              "1.5",
+              "10m"
+            ],
+            "depends": [
+              {
+                "trial": "db"
+              }
+            ],
+            "params": {
+              "lr": 0.1,
+              "mode": "a",
+              "層": 3
+            }
+          }
+        "#);
+    }
+    let id = id(&lab);
+    assert_eq!(lab.combu(&["show", &id[..4]]).code(0).stdout, said.stdout);
+    assert_eq!(lab.combu(&["show", "last"]).code(0).stdout, said.stdout);
+}
+
+#[test]
+fn what_is_shown_is_there_for_programs_too() {
+    let lab = swept();
+    let some = lab.combu(&["show", &id(&lab), "a[12]", "-o", "json"]).code(0);
+    assert_eq!(names(&some), ["a1", "a2"]);
+    let some = some.json();
+    assert_eq!(some[0]["metrics"]["loss"], json!({"last": 0.5, "step": 1, "min": 0.5, "max": 0.5, "count": 1}));
+    assert_eq!(some[0]["attempts"][0]["usage"]["peak_memory"], 10 << 20);
+    assert_eq!(some[1]["attempts"][0]["outcome"], json!({"status": "failed", "exit": {"code": 3}}));
+    assert_eq!(some[1]["trial"]["params"]["mode"], "b,\"c\"");
+    let run = lab.combu(&["show", "-o", "json"]).code(0).json();
+    assert_eq!((&run["seed"], &run["state"], run["trials"].as_array().unwrap().len()), (&json!(7), &json!("ended"), 5));
+    assert!(lab.combu(&["show", "b1"]).code(4).stderr.contains("there is no trial `b1` in run"));
+}
