@@ -42,6 +42,11 @@ impl Ui {
         &self.out
     }
 
+    /// Whether stdout is a terminal.
+    pub(crate) fn prints_on_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// Whether stderr is a terminal that bars can be drawn on.
     pub(crate) fn has_terminal(&self) -> bool {
         io::stderr().is_terminal() && !self.is_redirected()

@@ -1,10 +1,10 @@
-//! Looking at runs from another shell: `ls`, `ps`, `show`.
+//! Looking at runs from another shell: `ls`, `ps`, `show`, `logs`.
 
 use console::measure_text_width;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Lab, Live, Said};
+use crate::harness::{Lab, Live, Said, eventually};
 
 /// Local trials, one after the other; the first fails once, with what it was told by a reader of the pipe `go`.
 const TWICE: &str = r#"{engine: "local", parallel: 1, retries: 1, trials: [
@@ -82,7 +82,7 @@ fn runs_are_listed_the_newest_first() {
 #[test]
 fn a_project_without_runs_says_so() {
     let lab = Lab::new();
-    for verb in ["ls", "ps", "show"] {
+    for verb in ["ls", "ps", "show", "logs"] {
         let said = lab.combu(&[verb]).code(4);
         assert_eq!(
             said.stderr,
@@ -95,6 +95,8 @@ fn a_project_without_runs_says_so() {
         let said = lab.combu(&[verb, "-f", "other.jsonnet"]).code(4);
         assert!(said.stderr.starts_with("error: no run of other.jsonnet is recorded\n"), "{}", said.stderr);
     }
+    let said = lab.combu(&["logs", "a11"]).code(4);
+    assert!(said.stderr.ends_with("hint: did you mean `a1`?\n"), "{}", said.stderr);
 }
 
 #[test]
@@ -135,6 +137,11 @@ fn started(lab: &Lab) -> Live {
     live
 }
 
+/// Writes to the pipe `go`, on which the trial waits.
+fn go(lab: &Lab, text: &str) {
+    std::fs::write(lab.path("go"), text).unwrap();
+}
+
 #[test]
 fn a_live_run_is_looked_at_from_another_shell() {
     let lab = Lab::with(TWICE);
@@ -162,6 +169,7 @@ fn a_live_run_is_looked_at_from_another_shell() {
         (&listed[0]["state"], &listed[0]["pid"]),
         (&json!("running"), &json!(live.pid().parse::<u32>().unwrap()))
     );
+    eventually("it is in the logs", || lab.combu(&["logs", "first"]).code(0).stdout == "one\npart");
     live.signal(Signal::KILL);
     assert_eq!(live.end().code, None);
     let said = lab.combu(&["ps"]).code(0);
@@ -172,6 +180,115 @@ fn a_live_run_is_looked_at_from_another_shell() {
     second  open          -     -     -  it was not started; `combu resume` goes on
     ");
     assert_eq!(lab.combu(&["ls", "-o", "json"]).code(0).json()[0]["state"], "cut off");
+    let said = lab.combu(&["logs", "-f", "first"]).code(0);
+    assert_eq!(said.stdout, "one\npart");
+    let id = id(&lab);
+    assert_eq!(said.stderr, format!("first had not ended when run {id} did; `combu resume {id}` goes on\n"));
+}
+
+#[test]
+fn logs_are_followed_into_the_next_attempt_until_the_trial_has_ended() {
+    let lab = Lab::with(TWICE);
+    let live = started(&lab);
+    let mut follow = lab.start(&["logs", "-f", "first"]);
+    let mut all = lab.start(&["logs", "-f"]);
+    assert_eq!(follow.line("one"), "one\n");
+    assert_eq!(all.line("one"), "first  | one\n");
+    go(&lab, "ial line\n");
+    // A line that was begun is one line, whenever its parts came.
+    assert_eq!(all.line("ial"), "first  ! partial line\n");
+    lab.hear("ready");
+    go(&lab, "ial and last\n");
+    let said = follow.end().code(0);
+    assert_eq!(said.stdout, "one\npartial line\none\npartial and last\n");
+    assert_eq!(said.stderr, "first: attempt 2\n");
+    live.end().code(0);
+    let said = all.end().code(0);
+    assert!(said.stdout.ends_with("first  ! partial and last\nsecond | other\n"), "{}", said.stdout);
+}
+
+#[test]
+fn following_ends_with_the_combu_that_runs_the_trial() {
+    let lab = Lab::with(TWICE);
+    let live = started(&lab);
+    let mut follow = lab.start(&["-f", "spec.jsonnet", "logs", "-f", "second", "first"]);
+    follow.line("first  | one");
+    eventually("it is in the logs", || lab.combu(&["logs", "first"]).code(0).stdout == "one\npart");
+    live.signal(Signal::KILL);
+    assert_eq!(live.end().code, None);
+    let said = follow.end().code(0);
+    assert_eq!(said.stdout, "first  | one\nfirst  ! part\n");
+    assert_eq!(said.stderr.matches("had not ended when run").count(), 2, "{}", said.stderr);
+}
+
+#[test]
+fn trials_that_a_script_adds_are_followed_too() {
+    let lab = Lab::new();
+    lab.write(
+        "search.rhai",
+        r#"let trial = |name| trial(#{name: name, engine: "local", cmd: ["sh", "-c", `echo > ready; cat go`]});
+           let live = start(experiment("search", [trial.call("a1")]));
+           live.next();
+           live.submit(trial.call("b1"));
+           live.submit(trial.call("b2"));
+           live.wait();"#,
+    );
+    lab.pipe("ready");
+    lab.pipe("go");
+    let live = lab.start(&["script", "-j", "1", "search.rhai", "--progress", "none"]);
+    lab.hear("ready");
+    let mut follow = lab.start(&["logs", "-f", "*1"]);
+    go(&lab, "one\n");
+    assert_eq!(follow.line("one"), "a1 | one\n");
+    for text in ["two\n", "three\n"] {
+        lab.hear("ready");
+        go(&lab, text);
+    }
+    live.end().code(0);
+    assert_eq!(follow.end().code(0).stdout, "a1 | one\nb1 | two\n");
+}
+
+#[test]
+fn following_is_ended_by_a_signal_without_a_word() {
+    let lab = Lab::with(TWICE);
+    let live = started(&lab);
+    let mut follow = lab.start(&["logs", "-f", "first"]);
+    follow.line("one");
+    follow.signal(Signal::INT);
+    let said = follow.end();
+    assert_eq!((said.code, said.stderr.as_str()), (None, ""));
+    live.signal(Signal::INT);
+    live.end().code(130);
+}
+
+#[test]
+fn logs_are_printed_as_they_were_written_and_in_parts() {
+    let lab = Lab::with(
+        r#"{engine: "local", retries: 1, trials: [
+            {name: "t%d" % i, cmd: ["sh", "-c", "printf 'a %%s\\nb\\n\\033[31mred' $COMBU_ATTEMPT; echo err >&2; exit %d" % [i % 2]]}
+            for i in [1, 2]] + [{name: "quiet", cmd: "true"}]}"#,
+    );
+    lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(100);
+    let logs = |args: &[&str]| lab.combu(&[&["logs"], args].concat()).code(0).stdout;
+    assert_eq!(logs(&["t1"]), "a 2\nb\n\u{1b}[31mrederr\n");
+    assert_eq!(logs(&["last/t1", "--attempt", "1", "--stdout"]), "a 1\nb\n\u{1b}[31mred");
+    assert_eq!(logs(&["t1", "--stderr", "--prefix"]), "t1 ! err\n");
+    assert_eq!(logs(&["t*", "-n", "1"]), "t1 | \u{1b}[31mred\nt1 ! err\nt2 | \u{1b}[31mred\nt2 ! err\n");
+    assert_eq!(logs(&["t1", "t2", "-n", "0"]), "");
+    assert_eq!(logs(&["t1", "t2", "--stderr", "--no-prefix"]), "err\nerr\n");
+    assert_eq!(logs(&["quiet"]), "");
+    let said = lab.combu(&["logs", "t1", "--attempt", "3"]).code(4);
+    assert_eq!(said.stderr, "error: there is no attempt 3 of `t1`: there were 2\n");
+    assert_eq!(lab.combu(&["logs", "t1", "-f", "--attempt", "1"]).code, Some(2));
+}
+
+#[test]
+fn whoever_has_seen_enough_of_a_log_is_no_error() {
+    let lab = Lab::with(r#"{engine: "local", trials: [{name: "loud", cmd: "seq 1000000"}]}"#);
+    lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(0);
+    let line = format!("{{ {} logs loud; echo ended $? >&2; }} | head -n 1", env!("CARGO_BIN_EXE_combu"));
+    let said = Live::new(lab.command("sh").args(["-c", &line]).spawn().unwrap()).end();
+    assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("1\n", "ended 0\n"));
 }
 
 #[test]

@@ -2,11 +2,16 @@
 //! and the logs, ask nobody and change nothing.
 
 mod account;
+pub(crate) mod logs;
 pub(crate) mod ls;
+mod printer;
 pub(crate) mod ps;
 pub(crate) mod show;
+mod tail;
 mod time;
+mod watch;
 
+pub(crate) use logs::LogsArgs;
 pub(crate) use ls::LsArgs;
 pub(crate) use ps::PsArgs;
 pub(crate) use show::ShowArgs;

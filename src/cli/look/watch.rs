@@ -1,0 +1,219 @@
+//! Trials whose logs are printed: which attempt is the last, and whether more will come. Nobody is asked: the store and the
+//! logs tell.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::glob;
+use crate::cli::look::logs::{Failure, LogsArgs};
+use crate::cli::look::printer::Printer;
+use crate::cli::look::tail::Tail;
+use crate::cli::look::{Looked, fitting};
+use crate::model::event::{Event, Fact};
+use crate::model::name::{Name, RunId};
+use crate::model::outcome::Outcome;
+use crate::model::summary::Summary;
+use crate::store::{Follower, Kinds};
+
+/// What tells which attempt is the last, and what has ended.
+const KINDS: [&str; 8] = [
+    "run-started",
+    "run-resumed",
+    "run-ended",
+    "trial-submitted",
+    "trial-ended",
+    "trial-reopened",
+    "trial-reused",
+    "attempt-starting",
+];
+
+/// Trials of a run whose logs are printed.
+pub(super) struct Watch {
+    pub(super) looked: Looked,
+    follower: Follower,
+    summary: Summary,
+    patterns: Vec<String>,
+    pub(super) trials: Vec<Watched>,
+    places: HashMap<Name, usize>,
+    /// Whether nothing more will come of its run.
+    run_is_over: bool,
+}
+
+/// A trial whose logs are printed.
+pub(super) struct Watched {
+    pub(super) name: Name,
+    /// From 1; 0 before its first.
+    pub(super) attempt: u32,
+    streams: Vec<Stream>,
+    pub(super) ended: Option<Outcome>,
+    /// The run in which it succeeded, if it was not run again.
+    pub(super) reused: Option<RunId>,
+}
+
+/// One of an attempt's logs.
+struct Stream {
+    tail: Tail,
+    is_error: bool,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+}
+
+impl Watch {
+    pub(super) fn new(looked: Looked) -> Result<Self, CliError> {
+        let (mut follower, mut summary) = (looked.run.follow(), Summary::default());
+        follower.read(Kinds::Only(&KINDS), |event| summary.add(&event))?;
+        let run_is_over = !looked.is_running(&summary);
+        let (patterns, trials, places) = (Vec::new(), Vec::new(), HashMap::new());
+        Ok(Self { looked, follower, summary, patterns, trials, places, run_is_over })
+    }
+
+    /// Adds the trials that fit.
+    pub(super) fn add(&mut self, pattern: &str) -> Result<(), CliError> {
+        for result in fitting(pattern, &self.looked.run, &self.summary)? {
+            if !self.places.contains_key(&result.trial.name) {
+                self.places.insert(result.trial.name.clone(), self.trials.len());
+                let (name, attempt) = (result.trial.name.clone(), result.attempts);
+                let (ended, reused) = (result.outcome().cloned(), result.reused.clone());
+                self.trials.push(Watched { name, attempt, streams: Vec::new(), ended, reused });
+            }
+        }
+        self.patterns.push(pattern.to_owned());
+        Ok(())
+    }
+
+    /// Whether trials that do not exist yet may be asked for.
+    pub(super) fn may_grow(&self) -> bool {
+        !self.run_is_over && self.patterns.iter().any(|pattern| pattern.contains(['*', '?', '[']))
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.run_is_over || !self.may_grow() && self.trials.iter().all(|trial| trial.ended.is_some())
+    }
+
+    /// Prints the logs as they are now.
+    pub(super) fn begin(&mut self, printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), Failure> {
+        let run = &self.looked.run;
+        for trial in &mut self.trials {
+            if let Some(attempt) = args.attempt {
+                if attempt > trial.attempt {
+                    let count = trial.attempt;
+                    let message = format!("there is no attempt {attempt} of `{}`: there were {count}", trial.name);
+                    return Err(CliError::new(exit::NOTHING, message).into());
+                }
+                trial.attempt = attempt;
+            }
+            trial.open(&run.path, args, args.tail)?;
+            if self.run_is_over || trial.ended.is_some() || !args.follow {
+                trial.close(printer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints what came since the last time.
+    pub(super) fn turn(&mut self, printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), Failure> {
+        // Asked first: what it wrote last is read below.
+        let is_gone = self.looked.live.as_ref().is_none_or(|live| live.wait_end(Duration::ZERO));
+        let mut events = Vec::new();
+        self.follower.read(Kinds::Only(&KINDS), |event| events.push(event)).map_err(CliError::from)?;
+        for event in events {
+            self.hear(event, printer, args)?;
+        }
+        for trial in self.trials.iter_mut().filter(|trial| trial.ended.is_none()) {
+            trial.drain(printer)?;
+        }
+        self.run_is_over |= is_gone;
+        Ok(())
+    }
+
+    fn hear(&mut self, event: Event, printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), Failure> {
+        match event.fact {
+            Fact::TrialSubmitted { trial } => {
+                let name = &trial.name;
+                if !self.places.contains_key(name) && self.patterns.iter().any(|one| glob::fits(one, name.as_str())) {
+                    self.places.insert(name.clone(), self.trials.len());
+                    let (name, streams) = (name.clone(), Vec::new());
+                    self.trials.push(Watched { name, attempt: 0, streams, ended: None, reused: None });
+                }
+            }
+            Fact::AttemptStarting { trial, attempt, .. } => {
+                let Some(&place) = self.places.get(&trial) else { return Ok(()) };
+                let watched = &mut self.trials[place];
+                watched.close(printer)?;
+                if attempt > 1 {
+                    printer.say(&format!("{trial}: attempt {attempt}"))?;
+                }
+                (watched.attempt, watched.ended) = (attempt, None);
+                watched.open(&self.looked.run.path, args, None)?;
+            }
+            Fact::TrialReopened { trial } => {
+                if let Some(&place) = self.places.get(&trial) {
+                    self.trials[place].ended = None;
+                }
+            }
+            Fact::TrialEnded { trial, outcome, .. } => {
+                let Some(&place) = self.places.get(&trial) else { return Ok(()) };
+                let watched = &mut self.trials[place];
+                watched.close(printer)?;
+                if !outcome.is_success() {
+                    printer.say(&format!("{trial}: {outcome}"))?;
+                }
+                watched.ended = Some(outcome);
+            }
+            Fact::RunEnded { .. } => self.run_is_over = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(&mut self, printer: &mut Printer<'_>) -> Result<(), Failure> {
+        for trial in &mut self.trials {
+            trial.close(printer)?;
+        }
+        Ok(())
+    }
+}
+
+impl Watched {
+    fn open(&mut self, run: &Path, args: &LogsArgs, lines: Option<usize>) -> io::Result<()> {
+        self.streams.clear();
+        if self.attempt == 0 {
+            return Ok(());
+        }
+        let folder = run.join(self.name.as_str()).join(self.attempt.to_string());
+        let both = args.stdout == args.stderr;
+        for (wanted, file, is_error) in [(args.stdout, "stdout.log", false), (args.stderr, "stderr.log", true)] {
+            if wanted || both {
+                let tail = Tail::new(folder.join(file), lines)?;
+                self.streams.push(Stream { tail, is_error, line: Vec::new() });
+            }
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, printer: &mut Printer<'_>) -> io::Result<()> {
+        self.streams.iter_mut().try_for_each(|stream| stream.drain(&self.name, printer))
+    }
+
+    /// Prints the rest of its logs, to which nothing will come.
+    fn close(&mut self, printer: &mut Printer<'_>) -> io::Result<()> {
+        for mut stream in self.streams.drain(..) {
+            stream.drain(&self.name, printer)?;
+            if !stream.line.is_empty() {
+                printer.line(&self.name, stream.is_error, &stream.line)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stream {
+    fn drain(&mut self, name: &Name, printer: &mut Printer<'_>) -> io::Result<()> {
+        let Self { tail, is_error, line } = self;
+        tail.read(|bytes| printer.bytes(name, *is_error, line, bytes))
+    }
+}
