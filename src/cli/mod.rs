@@ -50,6 +50,7 @@ pub fn main() -> ExitCode {
         Verb::Ps(args) => look::ps::main(file, &args, &ui),
         Verb::Show(args) => look::show::main(file, &args, &ui),
         Verb::Logs(args) => look::logs::main(file, &args, &ui),
+        Verb::Results(args) => look::results::main(file, &args, &ui),
         Verb::Script(args) => script::main(args, &ui),
         Verb::Watch { token } => return engine::local::watch(&token),
     };

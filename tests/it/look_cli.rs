@@ -1,8 +1,10 @@
-//! Looking at runs from another shell: `ls`, `ps`, `show`, `logs`.
+//! Looking at runs from another shell: `ls`, `ps`, `show`, `logs`, `results`.
+
+use std::process::Command;
 
 use console::measure_text_width;
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Lab, Live, Said, eventually};
 
@@ -82,7 +84,7 @@ fn runs_are_listed_the_newest_first() {
 #[test]
 fn a_project_without_runs_says_so() {
     let lab = Lab::new();
-    for verb in ["ls", "ps", "show", "logs"] {
+    for verb in ["ls", "ps", "show", "logs", "results"] {
         let said = lab.combu(&[verb]).code(4);
         assert_eq!(
             said.stderr,
@@ -91,10 +93,12 @@ fn a_project_without_runs_says_so() {
         assert_eq!(said.stdout, "");
     }
     let lab = swept();
-    for verb in ["ps", "show"] {
+    for verb in ["ps", "show", "results"] {
         let said = lab.combu(&[verb, "-f", "other.jsonnet"]).code(4);
         assert!(said.stderr.starts_with("error: no run of other.jsonnet is recorded\n"), "{}", said.stderr);
     }
+    let said = lab.combu(&["results", "zzz"]).code(4);
+    assert_eq!(said.stderr, "error: no run `zzz` is recorded\nhint: `combu ls` lists the runs of this project\n");
     let said = lab.combu(&["logs", "a11"]).code(4);
     assert!(said.stderr.ends_with("hint: did you mean `a1`?\n"), "{}", said.stderr);
 }
@@ -170,6 +174,7 @@ fn a_live_run_is_looked_at_from_another_shell() {
         (&json!("running"), &json!(live.pid().parse::<u32>().unwrap()))
     );
     eventually("it is in the logs", || lab.combu(&["logs", "first"]).code(0).stdout == "one\npart");
+    assert_eq!(lab.combu(&["results", "-o", "csv"]).code(0).stdout.lines().nth(2).unwrap(), "second,waiting,,0,");
     live.signal(Signal::KILL);
     assert_eq!(live.end().code, None);
     let said = lab.combu(&["ps"]).code(0);
@@ -367,4 +372,140 @@ fn what_is_shown_is_there_for_programs_too() {
     let run = lab.combu(&["show", "-o", "json"]).code(0).json();
     assert_eq!((&run["seed"], &run["state"], run["trials"].as_array().unwrap().len()), (&json!(7), &json!("ended"), 5));
     assert!(lab.combu(&["show", "b1"]).code(4).stderr.contains("there is no trial `b1` in run"));
+}
+
+#[test]
+fn results_have_a_row_for_each_trial() {
+    let lab = swept();
+    let columns = "name,lr,mode,層,status,exit,attempts,loss,peak_memory,cpu_seconds";
+    let said = lab.combu(&["results", "--columns", columns]).code(0);
+    {
+        insta::assert_snapshot!(said.stdout, @r#"
+        name       lr  mode   層  status     exit  attempts  loss  peak_memory
+        ──────────────────────────────────────────────────────────────────────
+        a1        0.1  a       3  succeeded     0         1   0.5     10485760
+        a2       0.01  b,"c"      failed        3         1
+        a3    0.00001  a          failed      137         1
+        a4          1  a          skipped                 0
+        no room for: cpu_seconds
+        "#);
+    }
+    let results = |args: &[&str]| lab.combu(&[&["results", "last"], args].concat()).code(0);
+    assert_eq!(
+        results(&["-o", "csv"]).stdout.lines().next().unwrap(),
+        "name,lr,mode,層,status,exit,attempts,elapsed,loss,peak_memory,cpu_seconds"
+    );
+    let csv =
+        results(&["-o", "csv", "--columns", "name,mode,層,status,exit,loss,metrics.loss,peak_memory,cpu_seconds"]);
+    insta::assert_snapshot!(csv.stdout, @r#"
+    name,mode,層,status,exit,loss,metrics.loss,peak_memory,cpu_seconds
+    a1,a,3,succeeded,0,0.5,0.5,10485760,1.5
+    a2,"b,""c""",,failed,3,,,,
+    a3,a,,failed,137,,,,
+    a4,a,,skipped,,,,,
+    "#);
+    let json = results(&["-o", "json", "--failed"]);
+    assert_eq!(names(&json), ["a2", "a3"]);
+    let row = &json.json()[0];
+    assert_eq!((&row["exit"], &row["params"]["lr"], &row["ok"]), (&json!(3), &json!(0.01), &json!(false)));
+    assert_eq!(
+        results(&["-o", "csv", "--where", "status == \"skipped\"", "--columns", "name,message"])
+            .stdout
+            .lines()
+            .nth(1)
+            .unwrap(),
+        "a4,skipped because `a2` failed (exit code 3)"
+    );
+    let said = lab.combu(&["results", "--columns", "name,mod"]).code(2);
+    assert_eq!(said.stderr, "error: no trial has a column `mod`\nhint: did you mean `mode`?\n");
+    lab.combu(&["results", "-o", "json", "--columns", "name"]).code(2);
+    assert!(lab.combu(&["results", "-o", "parquet"]).code(2).stderr.contains("csv"));
+}
+
+#[test]
+fn a_param_that_has_the_name_of_something_else_keeps_its_column() {
+    let lab = Lab::with(
+        r#"{engine: "fake", trials: [{name: "a1", params: {status: "x", loss: 1}, cmd: "echo ::combu metric loss=2"}]}"#,
+    );
+    lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(0);
+    let said = lab.combu(&["results", "-o", "csv"]).code(0);
+    let (head, row) = said.stdout.split_once('\n').unwrap();
+    assert_eq!(head, "name,loss,params.status,status,exit,attempts,elapsed,metrics.loss");
+    let row: Vec<&str> = row.trim_end().split(',').collect();
+    assert_eq!((&row[..6], row[7]), (&["a1", "1", "x", "succeeded", "0", "1"][..], "2.0"));
+}
+
+#[test]
+fn what_was_not_run_again_is_shown_with_what_it_told_before() {
+    // What was rehearsed on the fake engine is always run again.
+    let lab = Lab::with(
+        r#"{engine: "local", trials: [
+            {name: "a1", cmd: "echo ::combu metric loss=0.5"}, {name: "a2", cmd: "false"}]}"#,
+    );
+    lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(100);
+    let before = id(&lab);
+    lab.combu(&["run", "spec.jsonnet", "--resume", "--progress", "none"]).code(100);
+    let said = lab.combu(&["results", "--columns", "name,status,attempts,loss", "-o", "csv"]).code(0);
+    assert_eq!(said.stdout.lines().nth(1).unwrap(), "a1,succeeded,1,0.5");
+    let said = lab.combu(&["ps", "--status", "succeeded"]).code(0);
+    assert!(said.stdout.contains(&format!("succeeded in run {before}")), "{}", said.stdout);
+    let said = lab.combu(&["logs", "a1"]).code(0);
+    let hint = format!("a1 succeeded in run {before}, where its logs are: combu logs {before}/a1\n");
+    assert_eq!((said.stdout.as_str(), said.stderr), ("", hint));
+    assert_eq!(lab.combu(&["show", "a1", "-o", "json"]).code(0).json()[0]["reused_from"], before);
+}
+
+#[test]
+fn a_joblog_is_one_of_gnu_parallel() {
+    let lab = swept();
+    let said = lab.combu(&["results", "-o", "joblog"]).code(0);
+    let rows: Vec<Vec<&str>> = said.stdout.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(rows[0], ["Seq", "Host", "Starttime", "JobRuntime", "Send", "Receive", "Exitval", "Signal", "Command"]);
+    let told: Vec<_> = rows[1..].iter().map(|row| (row[0], row[1], row[5], row[6], row[7], row[8])).collect();
+    assert_eq!(
+        told,
+        [
+            ("2", ":", "31", "0", "0", "echo ::combu metric 'loss=0.5' 'step=1;' usage 1.5 10m"),
+            ("3", ":", "6", "3", "0", "echo 'hello;' warn went 'wrong;' exit 3"),
+            ("4", ":", "0", "0", "9", "signal 9"),
+        ]
+    );
+    for row in &rows[1..] {
+        assert!(row[2].parse::<f64>().unwrap() > 1.7e9 && row[3].trim().parse::<f64>().unwrap() >= 0.0, "{row:?}");
+    }
+}
+
+#[test]
+fn junit_xml_is_read_by_an_xml_parser() {
+    let lab = Lab::with(
+        r#"{engine: "local", name: "a < \"b\" & 層", trials: [
+            {name: "bad", params: {text: "<&\"'\t\u0001>"},
+             cmd: ["sh", "-c", "printf '\\033[31m]]> <x> \\001\\n&amp; last\\n' >&2; exit 3"]},
+            {name: "good", cmd: "true"},
+            {name: "gone", cmd: "/nonexistent/program"},
+            {name: "later", cmd: "true", depends: [{trial: "bad", condition: "completed"}]},
+        ]}"#,
+    );
+    lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(100);
+    let said = lab.combu(&["results", "-o", "junit"]).code(0);
+    lab.write("junit.xml", &said.stdout);
+    let program = "import json, sys, xml.etree.ElementTree as tree
+suite = tree.parse('junit.xml').getroot()[0]
+cases = [[case.get('name'), [[one.tag, dict(one.attrib) if one.tag != 'properties' else one[0].get('value'), one.text] for one in case]] for case in suite]
+print(json.dumps([dict(suite.attrib), cases]))";
+    let read = Command::new("python3").args(["-c", program]).current_dir(lab.path("")).output().unwrap();
+    let read: Value = serde_json::from_slice(&read.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}\n{}", String::from_utf8_lossy(&read.stderr), said.stdout));
+    let suite = &read[0];
+    assert_eq!((&suite["name"], &suite["tests"]), (&json!("a < \"b\" & 層"), &json!("4")));
+    let numbers = (&suite["failures"], &suite["errors"], &suite["skipped"]);
+    assert_eq!(numbers, (&json!("1"), &json!("1"), &json!("1")), "{}", said.stdout);
+    let cases = &read[1];
+    let bad = &cases[0][1];
+    assert_eq!((&bad[0][0], &bad[0][1]), (&json!("properties"), &json!("<&\"'\t\u{fffd}>")));
+    assert_eq!(bad[1][1], json!({"message": "failed (exit code 3)", "type": "failed"}));
+    assert_eq!(bad[2][2], "]]> <x>\n&amp; last");
+    assert_eq!(cases[1], json!(["good", []]));
+    assert_eq!(cases[2][1][0][0], "error");
+    assert_eq!(cases[3][1][0][1]["message"], "skipped because `bad` failed (exit code 3)");
 }

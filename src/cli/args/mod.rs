@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::kill::{self, KillArgs};
 use crate::cli::live::set::{self, SetArgs};
 use crate::cli::live::why::{self, WhyArgs};
-use crate::cli::look::{LogsArgs, LsArgs, PsArgs, ShowArgs};
+use crate::cli::look::{LogsArgs, LsArgs, PsArgs, ResultsArgs, ShowArgs};
 use crate::cli::past::diff::{self, DiffArgs};
 use crate::cli::past::rerun::{self, RerunArgs};
 use crate::cli::past::resume::{self, ResumeArgs};
@@ -47,6 +47,7 @@ const AFTER_HELP: &str = "Examples:
   combu why solver-3                       what a trial waits for, or how it ended
   combu ps                                 the trials of the live run, or of the last
   combu logs -f solver-3                   what a trial writes
+  combu results -o csv                     params, ends, times and metrics of all trials
   combu script sweep.rhai --image solver   run a script";
 
 /// What to do.
@@ -100,6 +101,7 @@ pub(crate) enum Verb {
     Ps(PsArgs),
     Show(ShowArgs),
     Logs(LogsArgs),
+    Results(ResultsArgs),
     /// Ends local trials when the combu that started them dies.
     #[command(name = "__watch", hide = true)]
     Watch {

@@ -2,10 +2,13 @@
 //! and the logs, ask nobody and change nothing.
 
 mod account;
+mod joblog;
+mod junit;
 pub(crate) mod logs;
 pub(crate) mod ls;
 mod printer;
 pub(crate) mod ps;
+pub(crate) mod results;
 pub(crate) mod show;
 mod tail;
 mod time;
@@ -14,6 +17,7 @@ mod watch;
 pub(crate) use logs::LogsArgs;
 pub(crate) use ls::LsArgs;
 pub(crate) use ps::PsArgs;
+pub(crate) use results::ResultsArgs;
 pub(crate) use show::ShowArgs;
 
 use std::path::Path;

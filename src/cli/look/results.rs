@@ -1,0 +1,277 @@
+//! `combu results`.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::live::runs;
+use crate::cli::look::account::Account;
+use crate::cli::look::{Chosen, Looked, exit_code, joblog, junit, look};
+use crate::cli::ui::Ui;
+use crate::model::name::RunId;
+use crate::model::outcome::Outcome;
+use crate::model::summary::TrialResult;
+use crate::report::results_table;
+
+/// Print one row for each trial of a run: its params, how it ended, what it took and what it told.
+///
+/// The run is the one that is named; else the one that is live in this project, else the last. Services have no row. Times
+/// are seconds, sizes bytes; a trial that was not run again has what it took and told where it succeeded. Of a metric, its last value in the trial's last attempt is shown. `joblog` is the log of GNU
+/// parallel's `--joblog`, `junit` what CI services show. There is no Parquet, which would take a heavy dependency: pandas,
+/// polars and DuckDB read the CSV and the JSON as well.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  combu results
+  combu results k3jd --columns name,lr,loss,peak_memory
+  combu results last -o csv > results.csv
+  combu results --failed -o json
+  combu results -o junit > junit.xml
+  combu results -o joblog > joblog.tsv")]
+pub(crate) struct ResultsArgs {
+    /// The run: the beginning of its id, or `last`.
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+
+    /// The form.
+    #[arg(short = 'o', long, value_name = "FORM", default_value = "table")]
+    output: ResultsForm,
+
+    /// Those columns of a table or CSV, in that order: `name`, `status`, `exit`, `attempts`, `elapsed`, `message`, `flaky`,
+    /// `cpu_seconds`, `peak_memory`, `read_bytes`, `written_bytes`; a param, metric, tag or field of the trial by its name,
+    /// or where two have one name by `params.NAME`, `metrics.NAME`, `tags.NAME`.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
+
+    /// Only the trials that failed.
+    #[arg(long)]
+    failed: bool,
+
+    /// Only the trials that this expression is true of; see `combu run`.
+    #[arg(long = "where", value_name = "EXPR")]
+    filter: Option<String>,
+}
+
+/// A form of the results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ResultsForm {
+    /// For people.
+    Table,
+    /// Comma-separated values, with a line of headings.
+    Csv,
+    /// A list of objects.
+    Json,
+    /// The log of GNU parallel.
+    Joblog,
+    /// JUnit XML.
+    Junit,
+}
+
+/// What is known of every trial, before and after its params.
+const FIRST: [&str; 1] = ["name"];
+const LAST: [&str; 4] = ["status", "exit", "attempts", "elapsed"];
+const USAGE: [&str; 2] = ["peak_memory", "cpu_seconds"];
+const MORE: [&str; 5] = ["message", "flaky", "ok", "read_bytes", "written_bytes"];
+
+pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u8, CliError> {
+    let has_columns = matches!(args.output, ResultsForm::Table | ResultsForm::Csv);
+    if !args.columns.is_empty() && !has_columns {
+        return Err(CliError::new(exit::USAGE, "`--columns` is for `-o table` and `-o csv`"));
+    }
+    let chosen = Chosen::new(args.failed, args.filter.as_deref())?;
+    let looked = look(file, args.run.as_deref(), ui)?;
+    let mut account = Account::of(&looked.run)?;
+    lend(&mut account, file, ui)?;
+    let mut results = Vec::new();
+    for result in account.summary.results.iter().filter(|result| !result.service) {
+        if chosen.has(result)? {
+            results.push(result);
+        }
+    }
+    let rows = Rows { looked: &looked, account: &account, results };
+    match args.output {
+        ResultsForm::Table if rows.results.is_empty() => {}
+        ResultsForm::Table => {
+            let columns = rows.columns(&args.columns)?;
+            ui.result(&results_table(&columns, &rows.cells(&columns, short), ui.out()))?;
+        }
+        ResultsForm::Csv => {
+            let columns = rows.columns(&args.columns)?;
+            ui.result(&csv(&columns, rows.cells(&columns, plain))?)?;
+        }
+        ResultsForm::Json => {
+            let all = rows.results.iter().map(|result| rows.json(result)).collect();
+            ui.result(&format!("{:#}", Value::Array(all)))?;
+        }
+        ResultsForm::Joblog => ui.result(&joblog::text(&account, &rows.results))?,
+        ResultsForm::Junit => ui.result(&junit::text(&looked, &account, &rows.results))?,
+    }
+    if args.output == ResultsForm::Table {
+        ui.message(&looked.headline(&account.summary, account.last));
+    }
+    Ok(exit::OK)
+}
+
+/// Gives trials that were not run again what they took and told in the run in which they succeeded, where that is still there.
+fn lend(account: &mut Account, file: Option<&Path>, ui: &Ui) -> Result<(), CliError> {
+    let mut lenders: HashMap<RunId, Option<Account>> = HashMap::new();
+    for result in &mut account.summary.results {
+        let Some(from) = result.reused.clone() else { continue };
+        let lender = match lenders.entry(from) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let run = runs(file, Some(new.key().as_str()), ui)?.past.pop();
+                new.insert(run.map(|run| Account::of(&run)).transpose()?)
+            }
+        };
+        if let Some(lent) = lender.as_ref().and_then(|lender| lender.summary.get(&result.trial.name)) {
+            (result.attempts, result.elapsed, result.usage) = (lent.attempts, lent.elapsed, lent.usage);
+            (result.metrics, result.tags) = (lent.metrics.clone(), lent.tags.clone());
+            (result.artifacts, result.logs) = (lent.artifacts.clone(), lent.logs.clone());
+        }
+    }
+    Ok(())
+}
+
+/// The results that are printed.
+struct Rows<'a> {
+    looked: &'a Looked,
+    account: &'a Account,
+    results: Vec<&'a TrialResult>,
+}
+
+impl Rows<'_> {
+    /// The columns that are asked for, or all that say something.
+    ///
+    /// # Errors
+    /// When no trial has one of that name.
+    fn columns(&self, asked: &[String]) -> Result<Vec<String>, CliError> {
+        let (mut params, mut metrics, mut tags) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        for result in &self.results {
+            for param in result.trial.params.keys().filter(|param| !params.contains(*param)).collect::<Vec<_>>() {
+                params.push(param.clone());
+            }
+            metrics.extend(result.metrics.keys().cloned());
+            tags.extend(result.tags.keys().cloned());
+        }
+        let fixed: Vec<&str> = FIRST.into_iter().chain(LAST).chain(USAGE).chain(MORE).collect();
+        if asked.is_empty() {
+            let is_used = |name: &&str| self.results.iter().any(|result| !self.value(result, name).is_null());
+            let mut columns: Vec<String> = FIRST.map(str::to_owned).into();
+            // One that another hides goes by its longer name.
+            let hidden = |name: &String, before: &[String]| fixed.contains(&name.as_str()) || before.contains(name);
+            let long = |group: &str, name: String, is_hidden| if is_hidden { format!("{group}.{name}") } else { name };
+            columns.extend(params.iter().map(|name| long("params", name.clone(), hidden(name, &[]))));
+            columns.extend(LAST.map(str::to_owned));
+            columns.extend(metrics.into_iter().map(|name| long("metrics", name.clone(), hidden(&name, &params))));
+            columns.extend(USAGE.iter().filter(|name| is_used(name)).map(|name| (*name).to_owned()));
+            return Ok(columns);
+        }
+        let fields = self.results.iter().flat_map(|result| result.trial.fields().map(|(name, _)| name));
+        let mut known: BTreeSet<String> = fixed.iter().map(|name| (*name).to_owned()).collect();
+        known.extend(fields.map(str::to_owned));
+        for (group, names) in [("params", params), ("metrics", Vec::from_iter(metrics)), ("tags", Vec::from_iter(tags))]
+        {
+            known.extend(names.iter().map(|name| format!("{group}.{name}")));
+            known.extend(names);
+        }
+        match asked.iter().find(|name| !known.contains(*name) && !self.results.is_empty()) {
+            Some(name) => Err(unknown_column(name, &known)),
+            None => Ok(asked.to_vec()),
+        }
+    }
+
+    fn cells(&self, columns: &[String], form: fn(&Value) -> String) -> Vec<Vec<String>> {
+        let row = |result: &&TrialResult| columns.iter().map(|column| form(&self.value(result, column))).collect();
+        self.results.iter().map(row).collect()
+    }
+
+    /// What stands in a column: what is known of every trial, a param, a field, a metric or a tag; null where it has none.
+    fn value(&self, result: &TrialResult, column: &str) -> Value {
+        if let Some(fact) = self.fact(result, column) {
+            return fact;
+        }
+        let (group, name) = match column.split_once('.') {
+            Some((group @ ("params" | "metrics" | "tags"), name)) => (group, name),
+            _ => ("", column),
+        };
+        let is = |one: &str| group.is_empty() || group == one;
+        let param = || result.trial.params.get(name).filter(|_| is("params")).cloned();
+        let field = || if group.is_empty() { result.trial.to_json().remove(name) } else { None };
+        let metric = || result.metrics.get(name).filter(|_| is("metrics")).map(|metric| json!(metric.last));
+        let tag = || result.tags.get(name).filter(|_| is("tags")).cloned();
+        param().or_else(metric).or_else(tag).or_else(field).unwrap_or_default()
+    }
+
+    fn fact(&self, result: &TrialResult, column: &str) -> Option<Value> {
+        let usage = result.usage.as_ref();
+        Some(match column {
+            "name" => json!(result.trial.name),
+            "status" => json!(self.looked.status(result, &self.account.summary)),
+            "ok" => json!(result.outcome().is_some_and(Outcome::is_success)),
+            "exit" => json!(exit_code(result)),
+            "attempts" => json!(result.attempts),
+            "elapsed" => json!(result.outcome().filter(|_| result.attempts > 0).map(|_| result.elapsed.as_secs_f64())),
+            "message" => json!(result.outcome().map(ToString::to_string)),
+            "flaky" => json!(result.flaky),
+            "cpu_seconds" => json!(usage.and_then(|usage| usage.cpu_seconds)),
+            "peak_memory" => json!(usage.and_then(|usage| usage.peak_memory)),
+            "read_bytes" => json!(usage.and_then(|usage| usage.read_bytes)),
+            "written_bytes" => json!(usage.and_then(|usage| usage.written_bytes)),
+            _ => return None,
+        })
+    }
+
+    /// The same form as a script's results have.
+    fn json(&self, result: &TrialResult) -> Value {
+        let mut row = Map::new();
+        for name in FIRST.into_iter().chain(LAST).chain(USAGE).chain(MORE) {
+            row.insert(name.to_owned(), self.fact(result, name).unwrap_or_default());
+        }
+        let metrics = result.metrics.iter().map(|(name, metric)| (name.clone(), json!(metric.last)));
+        row.insert("params".to_owned(), Value::Object(result.trial.params.clone()));
+        row.insert("metrics".to_owned(), Value::Object(metrics.collect()));
+        row.insert("tags".to_owned(), json!(result.tags));
+        row.insert("artifacts".to_owned(), json!(result.artifacts));
+        Value::Object(row)
+    }
+}
+
+fn unknown_column(name: &str, known: &BTreeSet<String>) -> CliError {
+    let error = CliError::new(exit::USAGE, format!("no trial has a column `{name}`"));
+    let nearest = known.iter().map(|one| (strsim::damerau_levenshtein(name, one), one)).min();
+    match nearest {
+        Some((distance, one)) if distance <= (one.len() / 3).max(1) => error.hint(format!("did you mean `{one}`?")),
+        _ => error.hint("`combu results -o json` shows what there is"),
+    }
+}
+
+/// Texts without quotes, numbers as they are, nothing for null.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+/// The same, with numbers as people read them: six digits that count.
+fn short(value: &Value) -> String {
+    let rounded = value.as_f64().filter(|_| value.is_f64()).and_then(|number| format!("{number:.5e}").parse().ok());
+    rounded.map_or_else(|| plain(value), |number: f64| number.to_string())
+}
+
+fn csv(columns: &[String], rows: Vec<Vec<String>>) -> Result<String, CliError> {
+    let failed = |error: String| CliError::new(exit::INTERNAL, format!("the results are no CSV: {error}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(columns).map_err(|error| failed(error.to_string()))?;
+    for row in rows {
+        writer.write_record(row).map_err(|error| failed(error.to_string()))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
+}
