@@ -10,6 +10,7 @@ pub mod fake;
 mod gpus;
 pub mod local;
 mod output;
+mod outputs;
 mod records;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use crate::model::trial::{Healthcheck, Pull, Trial};
 
 pub use error::EngineError;
 pub use output::Output;
+pub use outputs::Outputs;
 pub use records::{Recorder, Tail};
 
 /// Runs one trial at a time; never decides which, when, or how often.
@@ -65,6 +67,20 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Waits for the end and copies what the attempt writes, complete and in order, to `output`.
     /// Returns when both the exit is known and the output is complete. May be dropped and called again.
     async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError>;
+
+    /// Copies what lies at a path of an ended attempt, with all that is below it, to the place below the outputs; false where
+    /// nothing lies there. Idempotent: what is there of it already is replaced. A relative path starts where the trial's
+    /// command ran. May be dropped.
+    async fn collect(
+        &self,
+        _handle: &Handle,
+        _launch: &Launch,
+        (path, _place): (&str, &str),
+        _outputs: &Outputs,
+    ) -> Result<bool, EngineError> {
+        let engine = self.capabilities().engine;
+        Err(EngineError::Refused { message: format!("the engine {engine} cannot copy `{path}` out of a trial") })
+    }
 
     /// How long an ended attempt ran, by the engine's own clock; absent where it cannot say.
     async fn ran(&self, _handle: &Handle) -> Option<Duration> {

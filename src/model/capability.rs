@@ -83,6 +83,7 @@ pub const CONTAINER_FIELDS: &[&str] = &[
     "devices",
     "cap_add",
     "extra_hosts",
+    "outputs",
 ];
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The summary: a fold over a run's events. The final table, the exit code and a script's result are made from it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::command::Command;
-use crate::model::event::{Early, Event, Fact, Logs, Record, Usage};
+use crate::model::event::{Collected, Early, Event, Fact, Logs, Record, Usage, optional_path};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::trial::{Trial, span};
@@ -69,6 +70,12 @@ pub struct TrialResult {
     /// The files that its last attempt named, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<String>,
+    /// Where the outputs of its last attempt lie, if it was asked for any.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_path")]
+    pub outputs_folder: Option<PathBuf>,
+    /// The files among them, by path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Collected>,
 }
 
 /// What was told of a metric.
@@ -119,6 +126,10 @@ impl TrialResult {
                 self.forget();
             }
             Fact::Recorded { record, .. } => self.record(record),
+            Fact::OutputsCollected { folder, files, .. } => {
+                self.outputs_folder = Some(folder.clone());
+                self.outputs.clone_from(files);
+            }
             Fact::AttemptEnded { outcome, elapsed, logs, usage, .. } => {
                 self.state = State::Waiting;
                 self.failed_before |= outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. });
@@ -149,6 +160,8 @@ impl TrialResult {
         self.metrics.clear();
         self.tags.clear();
         self.artifacts.clear();
+        self.outputs_folder = None;
+        self.outputs.clear();
     }
 
     fn record(&mut self, record: &Record) {
@@ -277,6 +290,8 @@ impl Summary {
             metrics: BTreeMap::new(),
             tags: BTreeMap::new(),
             artifacts: Vec::new(),
+            outputs_folder: None,
+            outputs: Vec::new(),
         });
     }
 

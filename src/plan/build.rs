@@ -272,15 +272,14 @@ mod tests {
 
     #[test]
     fn what_no_one_acts_on_is_warned_of_once_per_field() {
-        let first = Trial { outputs: vec!["/out".to_owned()], priority: 3, ..trial("t1", "x") };
-        let local = Trial { engine: Some(EngineName::Local), image: None, cpus: Some(1.0), ..trial("process", "x") };
-        let plan = planned(
-            vec![first.clone(), Trial { name: Name::parse("t2").unwrap(), ..first }, local],
-            Options::default(),
-        );
+        let local = |name: &str| Trial { engine: Some(EngineName::Local), image: None, ..trial(name, "x") };
+        let first = Trial { hostname: Some("a".to_owned()), priority: 3, ..local("t1") };
+        let last = Trial { cpus: Some(1.0), ..local("process") };
+        let plan =
+            planned(vec![first.clone(), Trial { name: Name::parse("t2").unwrap(), ..first }, last], Options::default());
         assert_snapshot!(plan.unwrap().warnings.join("\n"), @"
-        `outputs` of 2 trials, such as `t1`, is not acted on by the engine docker
         `cpus` of `process` is reserved but not enforced by the engine local
+        `hostname` of 2 trials, such as `t1`, is not acted on by the engine local
         ");
     }
 

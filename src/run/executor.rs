@@ -1,6 +1,6 @@
 //! The executor: what the attempts of one run share. It launches; the dispatcher decides.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use crate::engine::{Engine, EngineError, Launch};
 use crate::model::capability::Capabilities;
 use crate::model::experiment::Experiment;
 use crate::model::label::{self, param_variable};
-use crate::model::name::{EngineName, RunId};
+use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Remove;
 use crate::model::outcome::Outcome;
 use crate::model::trial::Trial;
@@ -39,6 +39,8 @@ pub(crate) struct Executor {
     removals: watch::Sender<usize>,
     /// Whether it was told that no file for metrics can be made.
     told_of_metrics: AtomicBool,
+    /// The trials of which it was told that outputs are missing.
+    told_of_outputs: Mutex<HashSet<Name>>,
 }
 
 impl Executor {
@@ -61,12 +63,18 @@ impl Executor {
             windows: Mutex::default(),
             removals: watch::Sender::new(0),
             told_of_metrics: AtomicBool::new(false),
+            told_of_outputs: Mutex::default(),
         }
     }
 
     /// Whether people are still to be told that no file for metrics can be made: once a run.
     pub(crate) fn tells_of_metrics(&self) -> bool {
         !self.told_of_metrics.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether people are still to be told that outputs of a trial are missing: once, however many attempts it takes.
+    pub(crate) fn tells_of_outputs(&self, trial: &Name) -> bool {
+        self.told_of_outputs.lock().expect("no code panics while it holds the lock").insert(trial.clone())
     }
 
     /// Everything the engine is told of an attempt that gets those cores and GPUs.
@@ -114,6 +122,11 @@ impl Executor {
     pub(crate) fn log_folder(&self, launch: &Launch) -> Option<PathBuf> {
         let folder = self.folder.as_ref()?;
         Some(folder.join(launch.trial.name.as_str()).join(launch.attempt.to_string()))
+    }
+
+    /// Where the outputs of the trial's last attempt go, if they are kept.
+    pub(crate) fn output_folder(&self, launch: &Launch) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join(launch.trial.name.as_str()).join("outputs"))
     }
 
     /// Whether what is left of an attempt is removed after it ended so.

@@ -1,5 +1,6 @@
 //! Messages: what executors tell the dispatcher.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -7,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::engine::EngineError;
 use crate::model::capability::Gpu;
 use crate::model::command::Command;
-use crate::model::event::{Logs, Record, Usage};
+use crate::model::event::{Collected, Logs, Record, Usage};
 use crate::model::handle::Handle;
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
@@ -61,6 +62,8 @@ pub(crate) enum Stage {
     Slow(Duration),
     /// It is being stopped for its timeout, which is that long.
     TimedOut(Duration),
+    /// Its outputs were copied into that folder, as far as they could be.
+    Collected { folder: PathBuf, files: Vec<Collected> },
     /// It ended.
     Ended(End),
 }

@@ -222,7 +222,11 @@ pub const FIELDS: &[Field] = &[
         &["{loss: 'loss: ([0-9.]+)', acc: 'acc=(\\\\S+)'}"],
         "Metrics that it prints: the name of each and a regular expression with one group, the value, which is looked for in every line of its standard output. There are two other ways, which need nothing here: [metrics.md](metrics.md).",
     ),
-    field("outputs", &["['/out/model.pt', '/out/log']"], "Paths in the container to collect after it ended."),
+    field(
+        "outputs",
+        &["['/out/model.pt', '/out/log']"],
+        "Files and folders that are copied out when it has ended, however it did, into `.combu/runs/<run>/<trial>/outputs/`: [outputs.md](outputs.md). Relative ones start where its command ran.",
+    ),
     field("priority", &["10", "-1"], "Higher starts earlier among those that are ready. Default: 0."),
     field(
         "pull",

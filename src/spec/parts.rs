@@ -10,7 +10,7 @@ use regex::bytes::Regex;
 use serde_json::Value;
 
 use crate::model::name::Name;
-use crate::model::trial::{Condition, Dependency, Gpus, Healthcheck, Port, Protocol, Ulimit, Volume};
+use crate::model::trial::{Condition, Dependency, Gpus, Healthcheck, Port, Protocol, Ulimit, Volume, output};
 use crate::spec::reader::Item;
 use crate::spec::trial::trial_name;
 use crate::spec::units::{positive_span, span};
@@ -55,6 +55,17 @@ pub(super) fn metrics(item: Item<'_>) -> Option<BTreeMap<String, String>> {
         let known =
             CHECKED.with_borrow_mut(|checked| checked.entry(text.clone()).or_insert_with(|| pattern(&text)).clone());
         item.check(known.map(|()| text.clone()))
+    })
+}
+
+/// Paths that are copied out.
+pub(super) fn outputs(item: Item<'_>) -> Option<Vec<String>> {
+    item.list("a list of paths", |item| {
+        let path = item.some_text()?;
+        if output::place(&path).is_none() {
+            return item.fail(format!("`{path}` is no path to collect: name a file or folder, such as \"/out/model\""));
+        }
+        Some(path)
     })
 }
 

@@ -12,8 +12,8 @@ use crate::spec::error::Problems;
 use crate::spec::fields;
 use crate::spec::options::{engine, limits, nice, pull, retries, timeout};
 use crate::spec::parts::{
-    addresses, command, dependency, entrypoint, gpus, healthcheck, metrics, network, pids, port, tmpfs, ulimits,
-    variables, volume,
+    addresses, command, dependency, entrypoint, gpus, healthcheck, metrics, network, outputs, pids, port, tmpfs,
+    ulimits, variables, volume,
 };
 use crate::spec::reader::{Item, Report};
 use crate::spec::units::{bytes, cpus, span};
@@ -68,7 +68,7 @@ pub(super) fn read(item: Item<'_>, folder: &Path, name: Option<Name>) -> Option<
         retries: object.read("retries", retries),
         params: object.read("params", params).unwrap_or_default(),
         metrics: object.read("metrics", metrics).unwrap_or_default(),
-        outputs: object.read("outputs", strings).unwrap_or_default(),
+        outputs: object.read("outputs", outputs).unwrap_or_default(),
         priority: object.read("priority", priority).unwrap_or_default(),
         pull: object.read("pull", pull),
         init: object.read("init", |item| item.boolean()),

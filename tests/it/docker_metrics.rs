@@ -38,7 +38,8 @@ fn a_container_tells_its_metrics_in_three_ways_whoever_its_user_is() {
         );
         assert_eq!(told["tags"], json!({"phase": "warmup"}));
         assert_eq!(told["artifacts"], json!(["/out/model.pt"]));
-        assert_eq!(result["warnings"], json!([]));
+        let missing = lab.own("`@train` left nothing to collect at `/out/model.pt`");
+        assert_eq!(result["warnings"], json!([missing]));
     }
 }
 

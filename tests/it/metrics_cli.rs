@@ -47,7 +47,7 @@ fn a_local_trial_tells_its_metrics_in_three_ways() {
     assert_eq!(result["results"][0]["metrics"]["from_file"]["step"], 7);
     assert_eq!(result["results"][0]["tags"], json!({"note": "hi", "phase": "warmup"}));
     assert_eq!(result["results"][0]["artifacts"], json!(["/out/model.pt"]));
-    assert_eq!(result["warnings"], json!([]));
+    assert_eq!(result["warnings"], json!(["`train` left nothing to collect at `/out/model.pt`"]));
     let events = lab.events();
     let first = named(&events, "recorded")[0].clone();
     assert_eq!((&first["trial"], &first["attempt"], &first["kind"]), (&json!("train"), &json!(1), &json!("metric")));

@@ -30,6 +30,7 @@ const HOMES: &[(&str, &str)] = &[
     ("wait4", "src/engine/local/"),
     ("comfy_table", "src/report/ src/script/"),
     ("rusqlite", "src/store/"),
+    ("tar", "src/engine/outputs/"),
     ("sha2", "src/plan/identity.rs src/engine/"),
 ];
 

@@ -11,6 +11,7 @@ mod image;
 mod logs;
 mod network;
 mod once;
+mod outputs;
 mod restart;
 mod start;
 mod survey;
@@ -37,7 +38,7 @@ use crate::engine::docker::start::Failure;
 use crate::engine::gpus::Places;
 use crate::engine::records;
 use crate::engine::{
-    Cleaned, Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Settings, Survey,
+    Cleaned, Engine, EngineError, Found, Health, Launch, Output, Outputs, Progress, Selector, Settings, Survey,
 };
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::event::Usage;
@@ -207,6 +208,16 @@ impl Engine for Docker {
         };
         output.used(&usage);
         waited
+    }
+
+    async fn collect(
+        &self,
+        handle: &Handle,
+        launch: &Launch,
+        (path, place): (&str, &str),
+        outputs: &Outputs,
+    ) -> Result<bool, EngineError> {
+        outputs::collect(&self.daemon, &handle.id, launch, (path, place), outputs).await
     }
 
     async fn ran(&self, handle: &Handle) -> Option<Duration> {

@@ -2,7 +2,8 @@
 //!
 //! A trial does what a [`Scene`] scripted for its name says, or what its own `cmd` says: steps separated by `;` out of
 //! `echo TEXT`, `warn TEXT` (to standard error), `sleep SECONDS`, `exit CODE`, `signal NUMBER`, `oom`, `refuse TEXT`
-//! (start fails), `usage CPU-SECONDS BYTES` (`usage 1.5 64m`), `lost` (the engine loses it at its end), `stubborn` (has to be killed) and `sick` (is never healthy). Anything else succeeds at once.
+//! (start fails), `usage CPU-SECONDS BYTES` (`usage 1.5 64m`), `write PATH TEXT` (a file to
+//! be collected), `lost` (the engine loses it at its end), `stubborn` (has to be killed) and `sick` (is never healthy). Anything else succeeds at once.
 
 mod attempt;
 mod scene;
@@ -19,14 +20,15 @@ use tokio::time::Instant;
 use crate::engine::fake::attempt::{Attempt, Course, Meets, later};
 use crate::engine::fake::scene::FOR_EVER;
 use crate::engine::{
-    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Standing, Survey,
+    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Outputs, Progress, Selector, Standing,
+    Survey,
 };
 use crate::model::capability::{CONTAINER_FIELDS, Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::EngineName;
 use crate::model::outcome::Exit;
-use crate::model::trial::Healthcheck;
+use crate::model::trial::{Healthcheck, output};
 
 pub use crate::engine::fake::scene::Scene;
 
@@ -238,6 +240,26 @@ impl Engine for Fake {
             return Err(EngineError::Refused { message: "nobody knows how it ended".to_owned() });
         }
         Ok(exit)
+    }
+
+    async fn collect(
+        &self,
+        handle: &Handle,
+        _launch: &Launch,
+        (_path, place): (&str, &str),
+        outputs: &Outputs,
+    ) -> Result<bool, EngineError> {
+        let files = self.with(handle, |attempt| attempt.course.scene.files.clone()).unwrap_or_default();
+        let mut is_there = false;
+        for (name, text) in files {
+            let name = output::place(&name).unwrap_or_default();
+            let rest = name.strip_prefix(place).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+            if let Some(rest) = rest {
+                is_there = true;
+                outputs.take_text(&format!("{place}{rest}"), &text);
+            }
+        }
+        Ok(is_there)
     }
 
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {

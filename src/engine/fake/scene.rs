@@ -24,6 +24,8 @@ pub struct Scene {
     pub stubborn: bool,
     /// What it takes of the machine, if the engine can say.
     pub usage: Option<Usage>,
+    /// The files it leaves: path and text.
+    pub files: Vec<(String, String)>,
     /// Whether the engine loses it when it would end by itself.
     pub lost: bool,
 }
@@ -42,6 +44,7 @@ impl Default for Scene {
             healthy_after: Some(Duration::ZERO),
             stubborn: false,
             usage: None,
+            files: Vec::new(),
             lost: false,
         }
     }
@@ -67,6 +70,10 @@ impl Scene {
                 "oom" => scene.exit = Exit::Oom,
                 "refuse" => scene.start_error = Some(rest.to_owned()),
                 "usage" => scene.usage = Some(usage(rest)),
+                "write" => {
+                    let (path, text) = rest.split_once(' ').unwrap_or((rest, ""));
+                    scene.files.push((path.to_owned(), text.to_owned()));
+                }
                 "lost" => scene.lost = true,
                 "stubborn" => scene.stubborn = true,
                 "sick" => scene.healthy_after = None,

@@ -94,7 +94,11 @@ fn visible(gpus: &[String]) -> String {
     ids.join(",")
 }
 
-fn folder(launch: &Launch) -> Result<PathBuf, EngineError> {
+/// The folder that a launch runs in.
+///
+/// # Errors
+/// [`EngineError::Refused`] when there is none.
+pub(super) fn folder(launch: &Launch) -> Result<PathBuf, EngineError> {
     let home = launch.labels.get(label::SPEC).and_then(|spec| Path::new(spec).parent());
     let home = home.filter(|home| home.is_absolute()).map_or_else(env::current_dir, |home| Ok(home.to_owned()));
     let home = home.map_err(|error| refusal(format!("no folder to run in: {error}")))?;

@@ -28,8 +28,8 @@ use crate::engine::local::proc::{Group, Process};
 use crate::engine::local::watch::Watch;
 use crate::engine::records;
 use crate::engine::{
-    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Progress, Selector, Settings, Standing,
-    Survey,
+    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Outputs, Progress, Selector, Settings,
+    Standing, Survey,
 };
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
@@ -92,7 +92,18 @@ impl Local {
                 memory: proc::memory(),
                 starts: (4 * cpus).max(8),
                 images: false,
-                acts_on: &["cmd", "entrypoint", "env", "workdir", "user", "healthcheck", "gpus", "pin", "nice"],
+                acts_on: &[
+                    "cmd",
+                    "entrypoint",
+                    "env",
+                    "workdir",
+                    "user",
+                    "healthcheck",
+                    "gpus",
+                    "pin",
+                    "nice",
+                    "outputs",
+                ],
             },
             attempts: Mutex::default(),
             watch: settings.watch.as_ref().map(guard),
@@ -161,6 +172,23 @@ impl Engine for Local {
 
     async fn metrics_file(&self, launch: &Launch) -> Option<PathBuf> {
         records::plain(launch)
+    }
+
+    async fn collect(
+        &self,
+        _handle: &Handle,
+        launch: &Launch,
+        (path, place): (&str, &str),
+        outputs: &Outputs,
+    ) -> Result<bool, EngineError> {
+        // A folder that is gone by now has nothing in it.
+        let Ok(folder) = launch::folder(launch) else { return Ok(false) };
+        let folder = if path.starts_with('/') { Path::new("/").to_owned() } else { folder };
+        let (source, place, outputs) = (folder.join(place), place.to_owned(), outputs.clone());
+        // The runs' own folder may lie in what is copied, and would be copied into itself.
+        let runs = launch.folder.as_deref().and_then(Path::parent).map(Path::to_path_buf);
+        let copied = tokio::task::spawn_blocking(move || outputs.take_path(&place, &source, runs.as_deref()));
+        copied.await.map_err(|error| EngineError::Call { action: format!("copy `{path}`"), source: error.into() })
     }
 
     async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError> {

@@ -36,7 +36,10 @@ pub(super) fn path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S
     serializer.collect_str(&path.display())
 }
 
-pub(super) fn optional_path<S: Serializer>(folder: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::model) fn optional_path<S: Serializer>(
+    folder: &Option<PathBuf>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match folder {
         Some(folder) => path(folder, serializer),
         None => serializer.serialize_none(),

@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::command::Command;
-use crate::model::event::files::optional_path;
 use crate::model::handle::Handle;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
@@ -20,6 +19,8 @@ use crate::model::trial::{Trial, span};
 
 pub use files::{Collected, Logs};
 pub use record::{Record, Usage};
+
+pub(in crate::model) use files::optional_path;
 
 /// A fact and when it happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

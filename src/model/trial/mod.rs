@@ -3,6 +3,7 @@
 //! The JSON form written here is the *resolved* form of `docs/spec.md`: durations are seconds, sizes are bytes,
 //! and reading it back as a spec gives the same trial.
 
+pub mod output;
 mod parts;
 pub(crate) mod span;
 mod timeout;
@@ -108,7 +109,7 @@ pub struct Trial {
     /// Metrics it prints: name -> a regular expression whose first group is the value, for lines of its standard output.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub metrics: BTreeMap<String, String>,
-    /// Paths in the container to collect after it ended.
+    /// Paths in the container (or on this machine) to collect after it ended; see [`output::place`].
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub outputs: Vec<String>,
     /// Higher starts earlier among the ready ones.

@@ -1,6 +1,7 @@
 //! An attempt: one launch of a trial on its engine, from the preparation to the end. Decides nothing but its timeout.
 
 mod adopted;
+mod collecting;
 mod patience;
 mod progress;
 mod running;
@@ -229,13 +230,16 @@ impl Attempt {
             let kept = if engine.capabilities().images { "; its container is kept until `kill`" } else { "" };
             self.warn(format!("the logs of `{}` are not complete: {error}{kept}", self.launch.trial.name));
         }
-        // What could not be written is still in the container: `docker logs` has it.
-        let remove = executor.removes(&outcome) && output.error().is_none();
+        let seen = self.clock.elapsed().saturating_sub(started);
+        let elapsed = self.ran(engine, &handle, seen, ahead).await;
+        // Nobody knows whether one that was lost has ended, nor what it has written so far.
+        let is_lost = matches!(outcome, Outcome::Lost { .. });
+        let collected = is_lost || self.collect(executor, engine, &handle, &told.artifacts()).await;
+        // What could not be written is still in the container: `docker logs` and `docker cp` have it.
+        let remove = executor.removes(&outcome) && output.error().is_none() && collected;
         // Counted before others hear of the end and start.
         let removal = remove.then(|| executor.removal());
         let (logs, usage) = (output.logs(), output.usage());
-        let seen = self.clock.elapsed().saturating_sub(started);
-        let elapsed = self.ran(engine, &handle, seen, ahead).await;
         let (ack, acked) = oneshot::channel();
         let ack = remove.then_some(ack);
         self.say(Stage::Ended(End { outcome, elapsed, logs, usage, may_retry, unreachable: None, kept: !remove, ack }));

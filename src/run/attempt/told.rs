@@ -1,8 +1,10 @@
 //! What an attempt tells of itself while it runs: the way of its records to the dispatcher. Never fails an attempt.
 
 use std::pin::pin;
+use std::sync::{Arc, Mutex};
 
 use crate::engine::{Engine, Output, Recorder, Tail};
+use crate::model::event::Record;
 use crate::run::attempt::Attempt;
 use crate::run::executor::Executor;
 use crate::run::message::{Message, Stage};
@@ -12,13 +14,22 @@ use crate::run::message::{Message, Stage};
 pub(super) struct Told {
     recorder: Recorder,
     file: Option<Tail>,
+    /// The files that it named, in order.
+    artifacts: Arc<Mutex<Vec<String>>>,
 }
 
 impl Told {
     /// Of a started attempt.
     pub(super) async fn of(attempt: &Attempt, executor: &Executor, engine: &dyn Engine, output: &mut Output) -> Self {
         let (place, messages) = (attempt.place, attempt.messages.clone());
+        let artifacts: Arc<Mutex<Vec<String>>> = Arc::default();
+        let named = artifacts.clone();
         let recorder = Recorder::new(&attempt.launch.trial, move |records| {
+            let paths = records.iter().filter_map(|record| match record {
+                Record::Artifact { path } => Some(path.clone()),
+                _ => None,
+            });
+            named.lock().expect("no code panics while it holds the lock").extend(paths);
             // The dispatcher outlives its attempts, unless the whole process is coming down.
             let _gone = messages.send(Message::Attempt(place, Stage::Recorded(records)));
         });
@@ -29,7 +40,7 @@ impl Told {
         {
             attempt.warn(format!("there is no file for COMBU_METRICS: `{}` could not be made", folder.display()));
         }
-        Self { file: path.map(|path| Tail::new(path, &recorder)), recorder }
+        Self { file: path.map(|path| Tail::new(path, &recorder)), recorder, artifacts }
     }
 
     /// Takes what the attempt tells while it runs.
@@ -52,6 +63,11 @@ impl Told {
         for clause in self.recorder.finish() {
             attempt.warn(format!("`{}` {clause}", attempt.launch.trial.name));
         }
+    }
+
+    /// The files that it named.
+    pub(super) fn artifacts(&self) -> Vec<String> {
+        self.artifacts.lock().expect("no code panics while it holds the lock").clone()
     }
 
     /// Clears away what is left of it when the engine has removed the attempt.

@@ -139,6 +139,7 @@ impl Dispatcher {
                 let because = format!("it ran longer than its timeout ({}{share})", in_seconds(limit));
                 self.emit(Fact::Stopping { trial, because, cause: Cause::TimedOut });
             }
+            Stage::Collected { folder, files } => self.emit(Fact::OutputsCollected { trial, attempt, folder, files }),
             Stage::Ended(_) => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use insta::assert_snapshot;
@@ -55,12 +56,14 @@ struct World {
     engine: Arc<Fake>,
     journal: Memory,
     first: Plan,
+    /// Where logs and outputs go, if anywhere.
+    folder: Option<PathBuf>,
 }
 
 impl World {
     fn new(engine: Fake, trials: Vec<Trial>, options: Options) -> Self {
         let first = planned(&engine, trials, options);
-        Self { engine: Arc::new(engine), journal: Memory::default(), first }
+        Self { engine: Arc::new(engine), journal: Memory::default(), first, folder: None }
     }
 
     /// Begins the run, or goes on with it.
@@ -82,7 +85,7 @@ impl World {
         };
         let permits = Permits::new(&capabilities, &plan.experiment.options);
         let engines = Engines::with(self.engine.clone());
-        let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, engines);
+        let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, self.folder.clone(), engines);
         start_on(&Tokio::current(), plan, permits, executor, Box::new(self.journal.clone()), beginning)
     }
 
@@ -338,4 +341,30 @@ async fn an_attempt_that_is_gone_was_lost_and_runs_again() {
     10.00  end
     ");
     world.check(0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn outputs_are_collected_anew_by_whoever_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut deaths = 0;
+    // It dies after each of its events in turn, also between the collection and the end.
+    for notices in 0..9 {
+        let trials = vec![Trial { outputs: vec!["/out".to_owned()], ..trial("a1", "write /out/a text; sleep 10") }];
+        let mut world = World::new(Fake::default(), trials, Options::default());
+        let run = folder.path().join(notices.to_string());
+        world.folder = Some(run.clone());
+        std::fs::create_dir_all(run.join("a1/outputs/out")).unwrap();
+        std::fs::write(run.join("a1/outputs/out/half"), "left by whoever died").unwrap();
+        if !world.live_and_die(notices, 0.0).await {
+            deaths += 1;
+            world.live_on().await;
+        }
+        let summary = world.summary();
+        let files: Vec<_> = summary.results[0].outputs.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!((files, summary.ok()), (vec!["out/a"], true), "after {notices}");
+        assert_eq!(std::fs::read_to_string(run.join("a1/outputs/out/a")).unwrap(), "text");
+        assert!(!run.join("a1/outputs/out/half").exists(), "after {notices}");
+        world.check(0);
+    }
+    assert!(deaths > 4, "only {deaths} deaths");
 }

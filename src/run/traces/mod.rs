@@ -4,6 +4,7 @@ mod again;
 mod away;
 mod crashes;
 mod keeping;
+mod outputs;
 mod random;
 mod retries;
 mod room;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep_until};
 
 use crate::engine::fake::{Fake, Scene};
-use crate::engine::{Cleaned, Engine, EngineError, Found, Health, Launch, Output, Progress, Selector, Survey};
+use crate::engine::{Cleaned, Engine, EngineError, Found, Health, Launch, Output, Outputs, Progress, Selector, Survey};
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::name::EngineName;
@@ -77,6 +77,7 @@ impl Trouble {
 pub(crate) struct Shaky {
     pub(crate) fake: Fake,
     pub(crate) waits: Trouble,
+    pub(crate) collects: Trouble,
     /// Everything, but for pauses.
     pub(crate) all: Trouble,
     pub(crate) starts: Trouble,
@@ -94,6 +95,7 @@ impl Shaky {
         Self {
             fake: Fake::new(2.0).scene("aa", [scene]),
             waits: Trouble::default(),
+            collects: Trouble::default(),
             all: Trouble::default(),
             starts: Trouble::default(),
             looks: Trouble::default(),
@@ -149,6 +151,17 @@ impl Engine for Shaky {
             exit = self.fake.wait(handle, output) => exit,
             () = broken => Err(EngineError::Call { action: "wait".to_owned(), source: "connection reset".into() }),
         }
+    }
+    async fn collect(
+        &self,
+        handle: &Handle,
+        launch: &Launch,
+        (path, place): (&str, &str),
+        outputs: &Outputs,
+    ) -> Result<bool, EngineError> {
+        self.all.meet()?;
+        self.collects.meet()?;
+        self.fake.collect(handle, launch, (path, place), outputs).await
     }
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
         self.note(&grace.as_secs().to_string());

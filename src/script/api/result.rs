@@ -5,7 +5,7 @@ use std::path::Path;
 use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
 use crate::model::command::Command;
-use crate::model::event::Logs;
+use crate::model::event::{Collected, Logs};
 use crate::model::outcome::Outcome;
 use crate::model::summary::Metric;
 use crate::script::api::trial;
@@ -91,10 +91,25 @@ fn register_told(engine: &mut Engine) {
         .register_get("artifacts", |view: &mut TrialView| {
             view.result.artifacts.iter().map(|path| path.clone().into()).collect::<Array>()
         })
+        .register_get("outputs", |view: &mut TrialView| {
+            view.result.outputs.iter().map(|file| Dynamic::from_map(collected(file))).collect::<Array>()
+        })
+        .register_get("outputs_folder", |view: &mut TrialView| {
+            let folder = view.result.outputs_folder.as_ref();
+            folder.map_or(Dynamic::UNIT, |folder| folder.to_string_lossy().into_owned().into())
+        })
         .register_fn("metric", |view: &mut TrialView, name: &str| {
             view.result.metrics.get(name).map_or(Dynamic::UNIT, |metric| Dynamic::from_map(told(metric)))
         })
         .register_fn("history", |view: &mut TrialView, name: &str| view.history.of(&view.result.trial.name, name));
+}
+
+fn collected(file: &Collected) -> Map {
+    let bytes = i64::try_from(file.bytes).unwrap_or(i64::MAX);
+    let sha256 = file.sha256.clone().map_or(Dynamic::UNIT, Dynamic::from);
+    [("path", file.path.clone().into()), ("bytes", bytes.into()), ("sha256", sha256)]
+        .map(|(key, value)| (key.into(), value))
+        .into()
 }
 
 fn told(metric: &Metric) -> Map {
