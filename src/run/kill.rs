@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use crate::engine::{Engine, EngineError, Selector, Standing};
+use crate::engine::{Engine, EngineError, Found, Selector, Standing};
 
 /// How many containers `kill` stops at once: the daemon is no faster with more.
 const KILLS_AT_ONCE: usize = 16;
@@ -32,9 +32,17 @@ impl Killed {
     }
 }
 
+/// Stops and removes all that carries the labels, and what was made for it beside containers.
 pub(super) async fn kill(engine: &dyn Engine, selector: &Selector, grace: Duration) -> Result<Killed, EngineError> {
+    let mut killed = remove(engine, engine.find(selector).await?, grace).await;
+    let cleaned = engine.clean(selector).await?;
+    (killed.others, killed.kept) = (cleaned.removed, cleaned.kept);
+    Ok(killed)
+}
+
+/// Stops and removes those attempts.
+pub async fn remove(engine: &dyn Engine, found: Vec<Found>, grace: Duration) -> Killed {
     let mut killed = Killed::default();
-    let found = engine.find(selector).await?;
     let ends = futures_util::stream::iter(found).map(|found| async move {
         if found.standing == Standing::Running {
             engine.stop(&found.handle, grace).await?;
@@ -50,7 +58,5 @@ pub(super) async fn kill(engine: &dyn Engine, selector: &Selector, grace: Durati
         }
     }
     killed.trials.sort_unstable();
-    let cleaned = engine.clean(selector).await?;
-    (killed.others, killed.kept) = (cleaned.removed, cleaned.kept);
-    Ok(killed)
+    killed
 }

@@ -1,29 +1,25 @@
 //! `combu kill --trial` and `--where`: some trials and nothing else; a combu that runs them goes on with the others.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
-
-use futures_util::StreamExt;
 
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::glob;
-use crate::cli::kill::{GRACE, KillArgs, Target, engines, failed};
+use crate::cli::kill::{GRACE, KillArgs, Target, engines, failed, tell};
 use crate::cli::live::select::none;
 use crate::cli::live::wire::{Answer, Ask, ask};
 use crate::cli::stage::POLITE;
 use crate::cli::ui::Ui;
-use crate::engine::{Engine, EngineError, Found, Selector, Standing};
+use crate::engine::{EngineError, Selector};
 use crate::model::label;
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::trial::Trial;
+use crate::run::kill::remove;
 use crate::run::session::Session;
 use crate::script::Where;
 use crate::store::{LiveRun, PastRun, StateDir};
-
-/// How many containers are stopped at once: a daemon is no faster with more.
-const KILLS_AT_ONCE: usize = 16;
 
 /// Which trials are meant.
 enum Which {
@@ -128,7 +124,9 @@ pub(super) fn main(
             found.extend(fits.then_some(one));
         }
         any |= !found.is_empty();
-        problems.extend(session.tokio().block_on(remove(&*engine, found, args.grace.unwrap_or(GRACE), ui)));
+        let killed = session.tokio().block_on(remove(&*engine, found, args.grace.unwrap_or(GRACE)));
+        tell(&killed, ui);
+        problems.extend(killed.problems);
     }
     let code = failed(&problems)?;
     let nothing = || none(&fitting.which.text(), &format!("nothing that is left of {}", target.text()));
@@ -158,27 +156,4 @@ fn ask_to_kill(live: &LiveRun, fitting: &mut Fitting, within: Duration, ui: &Ui)
         Answer::Refused { message } => Err(CliError::new(exit::USAGE, format!("run {run} kills no trial: {message}"))),
         other => unreachable!("no answer to a kill: {other:?}"),
     }
-}
-
-/// Stops and removes attempts; gives what could not be removed.
-async fn remove(engine: &dyn Engine, found: Vec<Found>, grace: Duration, ui: &Ui) -> Vec<String> {
-    let ends = futures_util::stream::iter(found).map(|found| async move {
-        if found.standing == Standing::Running {
-            engine.stop(&found.handle, grace).await?;
-        }
-        engine.remove(&found.handle).await?;
-        Ok::<_, EngineError>(found.trial)
-    });
-    let ends: Vec<_> = ends.buffer_unordered(KILLS_AT_ONCE).collect().await;
-    let (mut removed, mut problems) = (BTreeSet::new(), Vec::new());
-    for end in ends {
-        match end {
-            Ok(trial) => drop(removed.insert(trial)),
-            Err(error) => problems.push(error.chain()),
-        }
-    }
-    for trial in removed {
-        ui.message(&format!("removed {trial}"));
-    }
-    problems
 }
