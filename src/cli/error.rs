@@ -171,6 +171,10 @@ impl From<RunError> for CliError {
         match error {
             RunError::Plan(error) => error.into(),
             RunError::Engine(error) => error.into(),
+            RunError::Uploads(error) => Self::new(exit::USAGE, error.to_string()).hint(
+                "nothing was started; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for other servers than Amazon's, \
+                 AWS_ENDPOINT_URL (with AWS_ALLOW_HTTP=true for http://) say how a bucket is reached",
+            ),
             RunError::Obstacles(obstacles) => stands_in_the_way(&obstacles),
         }
     }

@@ -5,6 +5,7 @@
 pub mod budget;
 pub mod capability;
 pub mod command;
+pub mod destination;
 pub mod event;
 pub mod experiment;
 pub mod handle;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::budget::{Load, Reserve};
+use crate::model::destination::Destination;
 use crate::model::name::EngineName;
 use crate::model::retry::Retries;
 use crate::model::trial::{Pull, Timeout, span};
@@ -75,6 +76,9 @@ pub struct Options {
     /// `nice` of trials that do not say it themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nice: Option<u8>,
+    /// Where the outputs of trials are sent, beside being kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs_to: Option<Destination>,
 }
 
 impl Options {
@@ -103,6 +107,7 @@ impl Options {
             memfree: self.memfree.or(below.memfree),
             pressure: self.pressure.or(below.pressure),
             nice: self.nice.or(below.nice),
+            outputs_to: self.outputs_to.or(below.outputs_to),
         }
     }
 }

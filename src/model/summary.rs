@@ -76,6 +76,9 @@ pub struct TrialResult {
     /// The files among them, by path.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<Collected>,
+    /// Where they were sent, once they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs_url: Option<String>,
 }
 
 /// What was told of a metric.
@@ -130,6 +133,7 @@ impl TrialResult {
                 self.outputs_folder = Some(folder.clone());
                 self.outputs.clone_from(files);
             }
+            Fact::OutputsSent { url, .. } => self.outputs_url = Some(url.clone()),
             Fact::AttemptEnded { outcome, elapsed, logs, usage, .. } => {
                 self.state = State::Waiting;
                 self.failed_before |= outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. });
@@ -162,6 +166,7 @@ impl TrialResult {
         self.artifacts.clear();
         self.outputs_folder = None;
         self.outputs.clear();
+        self.outputs_url = None;
     }
 
     fn record(&mut self, record: &Record) {
@@ -292,6 +297,7 @@ impl Summary {
             artifacts: Vec::new(),
             outputs_folder: None,
             outputs: Vec::new(),
+            outputs_url: None,
         });
     }
 

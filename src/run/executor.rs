@@ -17,6 +17,7 @@ use crate::model::outcome::Outcome;
 use crate::model::trial::Trial;
 use crate::run::engines::Engines;
 use crate::run::load::{Machine, Reading};
+use crate::run::uploads::Uploads;
 use crate::run::window::{Place, Places};
 
 /// Most removals in progress: past it, nothing more is started until some are done, or the daemon would fill up with
@@ -33,6 +34,8 @@ pub(crate) struct Executor {
     pub(crate) folder: Option<PathBuf>,
     /// What the load of this machine is read from.
     pub(crate) machine: Machine,
+    /// Where outputs are sent, if anywhere.
+    pub(crate) uploads: Option<Arc<Uploads>>,
     remove: Remove,
     engines: Engines,
     windows: Mutex<HashMap<EngineName, Arc<Places>>>,
@@ -58,6 +61,7 @@ impl Executor {
             seed,
             folder,
             machine: Reading::now,
+            uploads: None,
             remove: experiment.options.rm.unwrap_or_default(),
             engines,
             windows: Mutex::default(),
@@ -125,8 +129,8 @@ impl Executor {
     }
 
     /// Where the outputs of the trial's last attempt go, if they are kept.
-    pub(crate) fn output_folder(&self, launch: &Launch) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join(launch.trial.name.as_str()).join("outputs"))
+    pub(crate) fn output_folder(&self, trial: &Name) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join(trial.as_str()).join("outputs"))
     }
 
     /// Whether what is left of an attempt is removed after it ended so.

@@ -12,6 +12,7 @@ use crate::model::event::{Collected, Logs, Record, Usage};
 use crate::model::handle::Handle;
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
+use crate::run::uploads::Sent;
 
 /// What comes from above: a command, or a question, which changes nothing.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(crate) enum Message {
     Gpus(EngineName, Result<Vec<Gpu>, String>),
     /// That attempt of the trial at that place has ended and was not removed, because its end could not be kept.
     Unremoved(usize, u32),
+    /// The outputs of the trial at that place were sent, or why not.
+    Sent(usize, Result<Sent, String>),
     /// An engine did not answer an attempt; with what users should know if it is not away.
     OutOfSight { engine: EngineName, because: String, warning: Option<String> },
     /// An engine that did not answer was asked whether it is there.

@@ -15,6 +15,7 @@ mod permits;
 mod schedule;
 pub mod session;
 pub mod start;
+pub mod uploads;
 mod window;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::model::budget::Change;
 use crate::model::command::Command;
-use crate::model::event::{Cause, Early, Event, Fact};
+use crate::model::event::{Cause, Collected, Early, Event, Fact};
 use crate::model::experiment::Experiment;
 use crate::model::handle::Handle;
 use crate::model::name::{Name, RunId};
@@ -44,6 +44,8 @@ pub struct Past {
     lived: Duration,
     /// Ended attempts of which something stays on the engine.
     kept: HashSet<(Name, u32)>,
+    /// What was collected of trials and not sent anywhere.
+    unsent: HashMap<Name, Vec<Collected>>,
 }
 
 /// What is known of one of its trials.
@@ -110,6 +112,7 @@ impl Past {
             life: (first.at, first.at),
             lived: Duration::ZERO,
             kept: HashSet::new(),
+            unsent: HashMap::new(),
         };
         let services: HashSet<&Name> = services.iter().collect();
         for trial in trials {
@@ -146,6 +149,16 @@ impl Past {
     /// early.
     pub fn open(&self) -> usize {
         self.trials.iter().filter(|trial| !matches!(trial.was, Was::Ended(_)) || self.reopens(trial)).count()
+    }
+
+    /// Of how many trials outputs were collected and not sent anywhere.
+    pub fn unsent(&self) -> usize {
+        self.unsent.len()
+    }
+
+    /// The outputs of that trial that were not sent anywhere.
+    pub(crate) fn unsent_of(&self, trial: &Name) -> Option<&[Collected]> {
+        self.unsent.get(trial).map(Vec::as_slice)
     }
 
     /// The experiment as it was, to be planned again; `spec` and `id` are what its record says.
@@ -226,6 +239,16 @@ impl Past {
                     self.kept.insert((trial.clone(), *attempt));
                 }
                 let Some(name) = fact.trial() else { return };
+                match fact {
+                    Fact::OutputsCollected { files, .. } if files.iter().any(Collected::is_file) => {
+                        self.unsent.insert(name.clone(), files.clone());
+                    }
+                    // Each attempt's outputs replace those before.
+                    Fact::OutputsCollected { .. } | Fact::OutputsSent { .. } | Fact::AttemptStarting { .. } => {
+                        self.unsent.remove(name);
+                    }
+                    _ => {}
+                }
                 if let Some(place) = self.places.get(name) {
                     self.trials[*place].add(event.at, fact, stopped);
                 }

@@ -30,6 +30,7 @@ use crate::run::message::Request;
 use crate::run::past::Past;
 use crate::run::permits::Permits;
 use crate::run::start::Start;
+use crate::run::uploads::{UploadError, Uploads};
 
 /// How long the models of GPUs that were named may take to be found: they are only shown.
 const LOOK_FOR_MODELS: Duration = Duration::from_secs(3);
@@ -60,6 +61,9 @@ pub enum RunError {
     /// Something stands in the way on the engine; nothing was started.
     #[error("{}", obstacles(.0))]
     Obstacles(Vec<Obstacle>),
+    /// Outputs cannot be sent where they are to go; nothing was started.
+    #[error(transparent)]
+    Uploads(#[from] UploadError),
 }
 
 /// A run that was started. Dropping it before its end stops its trials.
@@ -189,7 +193,11 @@ impl Session {
         let trials = plan.trials.iter().map(|trial| (trial.engine.unwrap_or_default(), &**trial));
         let engines = self.capabilities(trials, plan.experiment.options.gpus.as_deref())?;
         let permits = Permits::new(&engines, &plan.experiment.options);
-        let executor = self.executor(&plan, &run, folder);
+        let mut executor = self.executor(&plan, &run, folder);
+        if let Some(destination) = &plan.experiment.options.outputs_to {
+            let opening = Uploads::open(destination, &plan.experiment.name, &run);
+            executor.uploads = Some(Arc::new(self.tokio().block_on(opening)?));
+        }
         let beginning = match past {
             Some(past) => Beginning::Again(Box::new(self.find_again(&plan, past)?)),
             None => Beginning::Anew { reused },

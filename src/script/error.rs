@@ -102,6 +102,7 @@ pub(super) fn run_fault(error: &RunError) -> Box<EvalAltResult> {
             let message = format!("the experiment `{}` cannot run:{list}", error.experiment);
             raise(Fault { message, hint, kind: Kind::Run })
         }
+        RunError::Uploads(error) => fault(format!("nothing was started: {error}")),
         RunError::Obstacles(_) => {
             let hint = "`kill(experiment)` removes what earlier runs left of it";
             fault_with(format!("nothing was started: {error}"), hint)

@@ -99,6 +99,11 @@ pub const OPTIONS: &[Field] = &[
         "Nothing new is started while the kernel's pressure-stall information (the share of the last 10 s in which something waited for CPU, memory or disk, in percent) is above.",
     ),
     field("nice", &["10", "true"], "`nice` of trials that do not say it themselves."),
+    field(
+        "outputs_to",
+        &["'s3://bucket/prefix'", "'file:///folder'"],
+        "Where the outputs of trials are sent when they have ended, below `<experiment>/<run>/<trial>/`: [outputs.md](outputs.md). Default: nowhere; they are kept in the run's folder either way.",
+    ),
 ];
 
 /// The fields of a trial.

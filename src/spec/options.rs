@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::model::budget::{Change, Load, Reserve};
+use crate::model::destination::Destination;
 use crate::model::name::EngineName;
 use crate::model::options::{Halt, Options, Parallel, Remove};
 use crate::model::retry::{Backoff, On, Retries};
@@ -89,6 +90,7 @@ pub(super) fn from(object: &Object<'_>) -> Options {
             _ => item.expected("a pressure in percent, such as 20"),
         }),
         nice: object.read("nice", nice),
+        outputs_to: object.read("outputs_to", |item| item.check(Destination::parse(item.text()?))),
     }
 }
 

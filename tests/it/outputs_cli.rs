@@ -109,3 +109,44 @@ fn outputs_that_the_disk_does_not_take_are_a_warning_and_leave_nothing_half() {
     assert_eq!(result["warnings"], json!(["the outputs of `one` are not complete: File too large (os error 27)"]));
     assert!(!lab.only_run().join("one/outputs/b").exists());
 }
+
+#[test]
+fn outputs_are_sent_to_a_folder_as_they_are_to_a_bucket() {
+    let lab = Lab::with(
+        "{name: 'sweep/1', outputs_to: 'file://' + std.extVar('to'), trials: [
+            {name: name, engine: 'local', outputs: [name], cmd: ['sh', '-c', 'echo $COMBU_TRIAL > ' + name + '; exit ' + code]}
+            for name in ['good', 'bad'] for code in [if name == 'bad' then '1' else '0']]}",
+    );
+    let to = lab.path("far/away").display().to_string();
+    let result = lab.combu(&["run", "spec.jsonnet", "-V", &format!("to={to}"), "-o", "json"]).code(100).json();
+    let run = result["run"].as_str().unwrap();
+    for trial in ["good", "bad"] {
+        assert_eq!(lab.read(format!("far/away/sweep%2F1/{run}/{trial}/{trial}")), format!("{trial}\n"));
+    }
+    assert_eq!(result["results"][0]["outputs_url"], json!(format!("file://{to}/sweep%2F1/{run}/good/")));
+    assert_eq!(result["warnings"], json!([]));
+}
+
+#[test]
+fn a_place_that_cannot_be_sent_to_is_told_before_anything_starts() {
+    let lab = Lab::with("[{name: 'one', engine: 'local', cmd: 'touch started', outputs: ['started']}]");
+    let said = |url: &str| {
+        let said = lab.combu(&["run", "spec.jsonnet", "--outputs-to", url]).code(2).stderr;
+        said.lines().next().unwrap_or_default().to_owned()
+    };
+    lab.write("file", "");
+    let below_a_file = format!("file://{}", lab.path("file/below").display());
+    let _steady = steady(&lab);
+    insta::assert_snapshot!([said("gs://lab"), said("s3://"), said("file://here"), said(&below_a_file)].join("\n"), @"
+    error: invalid value 'gs://lab' for '--outputs-to <URL>': `gs://lab` cannot be sent to: `gs` is not a known scheme: write `s3://bucket/prefix` or `file:///folder`
+    error: invalid value 's3://' for '--outputs-to <URL>': `s3://` names no bucket: write `s3://bucket/prefix` or `file:///folder`
+    error: invalid value 'file://here' for '--outputs-to <URL>': `file://here` names no absolute path: write `s3://bucket/prefix` or `file:///folder`
+    error: outputs cannot be sent to `file://[LAB]/file/below`: Not a directory (os error 20)
+    ");
+    assert!(!lab.path("started").exists() && lab.runs().is_empty());
+    lab.write("spec.jsonnet", "{outputs_to: 'ftp://x', trials: [{name: 'one', engine: 'local', cmd: 'true'}]}");
+    insta::assert_snapshot!(lab.combu(&["run", "spec.jsonnet"]).code(2).stderr, @"
+    error: the spec `spec.jsonnet` is not valid
+      outputs_to: `ftp://x` cannot be sent to: `ftp` is not a known scheme: write `s3://bucket/prefix` or `file:///folder`
+    ");
+}

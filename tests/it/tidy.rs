@@ -31,6 +31,9 @@ const HOMES: &[(&str, &str)] = &[
     ("comfy_table", "src/report/ src/script/"),
     ("rusqlite", "src/store/"),
     ("tar", "src/engine/outputs/"),
+    ("object_store", "src/run/uploads/"),
+    ("reqwest", "src/run/uploads/"),
+    ("rustls", "src/run/uploads/"),
     ("sha2", "src/plan/identity.rs src/engine/"),
 ];
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::model::budget::{Load, Reserve};
+use crate::model::destination::Destination;
 use crate::model::name::EngineName;
 use crate::model::options::{Halt, Limit, Options, Parallel, Remove, What, When};
 use crate::model::retry::Retries;
@@ -63,6 +64,11 @@ pub(crate) struct LimitArgs {
     /// Seed of the run, from which each trial's COMBU_SEED is derived. Default: random.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+
+    /// Send the outputs of trials that ended to `s3://bucket/prefix` or `file:///folder`, below
+    /// EXPERIMENT/RUN/TRIAL/. Credentials and endpoint come from the AWS variables.
+    #[arg(long, value_name = "URL", value_parser = Destination::parse)]
+    pub(crate) outputs_to: Option<Destination>,
 }
 
 /// What the run may take of the machine. They win over what the spec or script says for its runs.
@@ -129,6 +135,7 @@ impl LimitArgs {
             memfree: self.budget.memfree,
             pressure: self.budget.pressure,
             nice: self.budget.nice,
+            outputs_to: self.outputs_to.clone(),
             parallel: self.jobs,
             retries: self.retries.map(Retries::count),
             timeout: self.timeout,

@@ -53,7 +53,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
         let error = CliError::new(exit::USAGE, "a run goes on with the engine and the seed that it began with");
         return Err(error.hint("leave `--engine` and `--seed` out"));
     }
-    let (run, past) = choose(file, args.run.as_deref(), ui)?;
+    let (run, past) = choose(file, args, ui)?;
     let record = &run.record;
     if args.detach && !detached {
         return detach::hand_over(&record.spec, ui);
@@ -90,7 +90,8 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
 }
 
 /// The run that is meant, with its past.
-fn choose(file: Option<&Path>, named: Option<&str>, ui: &Ui) -> Result<(PastRun, Past), CliError> {
+fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, Past), CliError> {
+    let named = args.run.as_deref();
     let runs = runs(file, named, ui)?;
     let is_live = |run: &PastRun| runs.live.iter().any(|live| live.record.run == run.record.run);
     if runs.past.is_empty() {
@@ -105,7 +106,9 @@ fn choose(file: Option<&Path>, named: Option<&str>, ui: &Ui) -> Result<(PastRun,
     }
     for run in runs.past.iter().filter(|run| !is_live(run)) {
         // A run that could not be started has no events.
-        if let Some(past) = Past::of(&run.events()?).filter(|past| past.open() > 0 || !past.has_ended()) {
+        let Some(past) = Past::of(&run.events()?) else { continue };
+        let sends = past.options.outputs_to.is_some() || args.limits.outputs_to.is_some();
+        if past.open() > 0 || !past.has_ended() || (sends && past.unsent() > 0) {
             return Ok((run.clone(), past));
         }
     }

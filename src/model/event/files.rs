@@ -31,6 +31,13 @@ pub struct Collected {
     pub sha256: Option<String>,
 }
 
+impl Collected {
+    /// Whether it is a plain file.
+    pub fn is_file(&self) -> bool {
+        self.sha256.is_some()
+    }
+}
+
 /// Paths need not be UTF-8 and JSON must be: an unreadable character is better than no event.
 pub(super) fn path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())

@@ -27,7 +27,7 @@ impl Attempt {
         handle: &Handle,
         artifacts: &[String],
     ) -> bool {
-        let Some(folder) = executor.output_folder(&self.launch) else { return true };
+        let Some(folder) = executor.output_folder(&self.launch.trial.name) else { return true };
         let declared = &self.launch.trial.outputs;
         if declared.is_empty() && artifacts.is_empty() {
             return true;

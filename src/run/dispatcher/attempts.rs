@@ -33,6 +33,7 @@ impl Dispatcher {
         let slow = if entry.service { own } else { self.options.slow.or(own) };
         if matches!(begin, Begin::Launch) {
             self.gate.passed(&launch.trial);
+            self.sending.forget(place);
             self.emit(Fact::AttemptStarting {
                 trial: launch.trial.name.clone(),
                 attempt: launch.attempt,
@@ -88,6 +89,7 @@ impl Dispatcher {
             Message::Preparing { engine, object, state } => self.emit(Fact::Preparing { engine, object, state }),
             Message::OutOfSight { engine, because, warning } => self.out_of_sight(engine, because, warning),
             Message::Sighted(engine, answer) => self.sighted(engine, answer),
+            Message::Sent(place, sent) => self.sent(place, sent),
             Message::Warning(message) => self.emit(Fact::Warned { message }),
             Message::Gpus(engine, Ok(gpus)) => self.schedule.permits_mut().see_gpus(engine, &gpus),
             // They are looked at again; what was seen before counts until then.
@@ -139,7 +141,10 @@ impl Dispatcher {
                 let because = format!("it ran longer than its timeout ({}{share})", in_seconds(limit));
                 self.emit(Fact::Stopping { trial, because, cause: Cause::TimedOut });
             }
-            Stage::Collected { folder, files } => self.emit(Fact::OutputsCollected { trial, attempt, folder, files }),
+            Stage::Collected { folder, files } => {
+                self.sending.keep(place, files.clone());
+                self.emit(Fact::OutputsCollected { trial, attempt, folder, files });
+            }
             Stage::Ended(_) => {}
         }
     }

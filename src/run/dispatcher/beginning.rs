@@ -83,6 +83,12 @@ impl Dispatcher {
             found.into_iter().filter_map(|found| Some(((found.trial.clone(), found.attempt()?), found))).collect();
         for (place, trial) in plan.trials.iter().enumerate() {
             let Some(was) = past.get(&trial.name) else { continue };
+            if let Some(files) = past.unsent_of(&trial.name) {
+                self.sending.keep(place, files.to_vec());
+                if self.schedule.has_ended(place) {
+                    self.send_outputs(place);
+                }
+            }
             match &was.was {
                 Was::Ended(outcome) => self.count(place, outcome),
                 Was::Delayed { due } => {

@@ -31,6 +31,9 @@ impl Dispatcher {
                 self.cancels += 1;
                 self.early.get_or_insert(Early::Cancelled(by.clone()));
                 self.stop_everything(&format!("the run was stopped by {by}"), self.cancels > 1);
+                if self.cancels > 1 {
+                    self.sending.give_up();
+                }
             }
             Command::Drain { by } => {
                 self.early.get_or_insert(Early::Cancelled(by.clone()));

@@ -39,6 +39,7 @@ impl Dispatcher {
                         self.median_now.send_replace(self.median.get());
                     }
                     self.emit(Fact::TrialEnded { trial, attempts, outcome, elapsed });
+                    self.send_outputs(place);
                     self.check_halt();
                 }
             }
@@ -102,6 +103,7 @@ impl Dispatcher {
         if !std::mem::replace(&mut self.abandoned, true) {
             self.early.get_or_insert(Early::Cancelled("combu".to_owned()));
             self.stop_everything("nobody follows the run any more", false);
+            self.sending.give_up();
         }
     }
 }

@@ -9,6 +9,7 @@ mod commands;
 mod ending;
 mod holding;
 mod keeping;
+mod sending;
 mod sweeping;
 mod tally;
 
@@ -30,6 +31,7 @@ use crate::run::attempt::{Begin, Progress, Stop};
 use crate::run::clock::{Clock, Stillness};
 use crate::run::dispatcher::away::Away;
 use crate::run::dispatcher::keeping::Keeping;
+use crate::run::dispatcher::sending::Sending;
 use crate::run::dispatcher::tally::{Median, Tally};
 use crate::run::executor::Executor;
 use crate::run::load::{FRESH, Gate};
@@ -77,6 +79,7 @@ pub(crate) struct Dispatcher {
     drains: u64,
     abandoned: bool,
     keeping: Keeping,
+    sending: Sending,
     /// What the names of images stand for.
     images: HashMap<(EngineName, String), String>,
     /// Ended attempts that are to be removed once the store can be written.
@@ -126,6 +129,7 @@ impl Dispatcher {
             drains: 0,
             abandoned: false,
             keeping: Keeping::new(journal),
+            sending: Sending::default(),
             images: HashMap::new(),
             unswept: HashSet::new(),
         }
@@ -150,7 +154,7 @@ impl Dispatcher {
                 continue;
             }
             self.carry_out();
-            if self.schedule.is_done() {
+            if self.schedule.is_done() && self.sending.is_idle() {
                 if self.abandoned {
                     break;
                 }

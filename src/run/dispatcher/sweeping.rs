@@ -39,6 +39,7 @@ impl Dispatcher {
         if all_succeeded && self.executor.cleans() {
             self.clean().await;
         }
+        self.tell_unsent();
         let unkept = self.keeping.unkept();
         if unkept > 0 {
             let message = format!("the store could not be written: it lacks {unkept} events of this run");

@@ -94,6 +94,9 @@ fn register_told(engine: &mut Engine) {
         .register_get("outputs", |view: &mut TrialView| {
             view.result.outputs.iter().map(|file| Dynamic::from_map(collected(file))).collect::<Array>()
         })
+        .register_get("outputs_url", |view: &mut TrialView| {
+            view.result.outputs_url.clone().map_or(Dynamic::UNIT, Dynamic::from)
+        })
         .register_get("outputs_folder", |view: &mut TrialView| {
             let folder = view.result.outputs_folder.as_ref();
             folder.map_or(Dynamic::UNIT, |folder| folder.to_string_lossy().into_owned().into())
