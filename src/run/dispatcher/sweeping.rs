@@ -14,7 +14,7 @@ use crate::run::dispatcher::Dispatcher;
 use crate::run::executor::Executor;
 
 /// How long removals may take that were begun by a process that died.
-const REMOVALS_TAKE: Duration = Duration::from_secs(5);
+const REMOVALS_TAKE: Duration = Duration::from_secs(30);
 
 /// Pause between two looks at what goes away by itself.
 const LOOK: Duration = Duration::from_millis(100);
