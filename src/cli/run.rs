@@ -14,8 +14,9 @@ use crate::cli::stage::{Open, Terminal, real, state};
 use crate::cli::ui::Ui;
 use crate::cli::{Ending, detach, plan, session, signals, spec_path};
 use crate::model::event::Sink;
-use crate::model::name::{EngineName, RunId};
+use crate::model::name::{EngineName, Name, RunId};
 use crate::model::summary::Summary;
+use crate::plan::Plan;
 use crate::run::observer::observe_on;
 use crate::run::session::{Live, Session, new_id};
 use crate::run::start::Start;
@@ -61,7 +62,20 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     let terminal = Terminal::new(ui, args.progress.progress, &path, detached, &session, &sources)?;
     signals::listen(&session, kill_command(&path), ui)?;
     let run = RunId::from(id.as_str());
-    let Open { folder, journal, sinks, control } = terminal.open(&planned, &run, None)?;
+    let following = Following { detached, ..begin(&session, &terminal, planned, run, reused, None)? };
+    follow(&session, &terminal, following, args.output, ui)
+}
+
+/// Opens and starts a new run. One that cannot be started leaves nothing.
+pub(crate) fn begin(
+    session: &Session,
+    terminal: &Terminal,
+    planned: Plan,
+    run: RunId,
+    reused: BTreeMap<Name, RunId>,
+    repeats: Option<RunId>,
+) -> Result<Following, CliError> {
+    let Open { folder, journal, sinks, control } = terminal.open(&planned, &run, repeats)?;
     let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal, reused, past: None };
     let live = match session.start(planned, start) {
         Ok(live) => live,
@@ -70,8 +84,7 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
             return Err(error.into());
         }
     };
-    let summary = Summary::default();
-    follow(&session, &terminal, Following { run, live, folder, sinks, control, summary, detached }, args.output, ui)
+    Ok(Following { run, live, folder, sinks, control, summary: Summary::default(), detached: false })
 }
 
 /// The earlier runs of a spec, but rehearsals, the last first: what each was, and what it says of its trials.

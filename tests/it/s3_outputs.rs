@@ -5,8 +5,8 @@ use std::fs;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Lab, named};
-use crate::moto::moto;
+use crate::harness::{Lab, Live, named};
+use crate::moto::{Moto, moto};
 
 const SPEC: &str = r#"[{name: 'train', engine: 'local', outputs: ['out'], cmd: ['sh', '-c', |||
     mkdir -p 'out/a b'; printf small > 'out/a b/c#d'; ln -sf large out/link; : > out/empty
@@ -72,9 +72,8 @@ fn what_could_not_be_sent_is_a_warning_and_resume_sends_it() {
     lab.combu(&["resume"]).code(4);
 }
 
-#[test]
-fn a_combu_that_is_killed_while_it_sends_leaves_it_to_resume() {
-    let Some(moto) = moto(&[]) else { return };
+/// A run whose trial has ended while the server does not answer.
+fn sending_to_a_server_that_stands_still(moto: &Moto) -> (Lab, Live) {
     let mut lab = Lab::with(WAITS);
     moto.introduce(&mut lab);
     lab.pipe("ready");
@@ -83,6 +82,13 @@ fn a_combu_that_is_killed_while_it_sends_leaves_it_to_resume() {
     moto.signal(Signal::STOP);
     drop(pipe);
     live.event("trial-ended", "train");
+    (lab, live)
+}
+
+#[test]
+fn a_combu_that_is_killed_while_it_sends_leaves_it_to_resume() {
+    let Some(moto) = moto(&[]) else { return };
+    let (lab, live) = sending_to_a_server_that_stands_still(&moto);
     live.signal(Signal::KILL);
     live.end();
     moto.signal(Signal::CONT);
@@ -111,14 +117,7 @@ fn a_bucket_that_cannot_be_written_is_told_before_anything_starts() {
 #[test]
 fn a_run_waits_for_what_is_sent_until_it_is_stopped_twice() {
     let Some(moto) = moto(&[]) else { return };
-    let mut lab = Lab::with(WAITS);
-    moto.introduce(&mut lab);
-    lab.pipe("ready");
-    let mut live = lab.start(&["run", "spec.jsonnet", "--outputs-to", "s3://lab", "--progress", "json"]);
-    let pipe = fs::OpenOptions::new().write(true).open(lab.path("ready")).unwrap();
-    moto.signal(Signal::STOP);
-    drop(pipe);
-    live.event("trial-ended", "train");
+    let (lab, mut live) = sending_to_a_server_that_stands_still(&moto);
     live.signal(Signal::INT);
     live.line("command-taken");
     live.signal(Signal::INT);

@@ -12,16 +12,14 @@ use crate::cli::glob;
 use crate::cli::live::runs;
 use crate::cli::live::select::none;
 use crate::cli::past::before::Before;
-use crate::cli::run::{Following, check_streams, follow};
-use crate::cli::stage::{Open, Terminal};
+use crate::cli::run::{begin, check_streams, follow};
+use crate::cli::stage::Terminal;
 use crate::cli::ui::Ui;
 use crate::cli::{Ending, session, signals};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
-use crate::model::summary::Summary;
 use crate::run::past::Past;
 use crate::run::session::new_id;
-use crate::run::start::Start;
 use crate::script::Where;
 use crate::spec::Sources;
 use crate::store::PastRun;
@@ -86,17 +84,8 @@ pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8,
     let terminal = Terminal::new(ui, args.progress.progress, &spec, false, &session, &Sources::default())?;
     signals::listen(&session, kill_command(&spec), ui)?;
     let run = RunId::from(new_id().as_str());
-    let Open { folder, journal, sinks, control } = terminal.open(&planned, &run, Some(first.record.run.clone()))?;
-    let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal, reused, past: None };
-    let live = match session.start(planned, start) {
-        Ok(live) => live,
-        Err(error) => {
-            folder.discard()?;
-            return Err(error.into());
-        }
-    };
+    let following = begin(&session, &terminal, planned, run, reused, Some(first.record.run.clone()))?;
     ui.message(&format!("{} of run {} again", counted(chosen.len()), first.record.run));
-    let following = Following { run, live, folder, sinks, control, summary: Summary::default(), detached: false };
     let code = follow(&session, &terminal, following, args.output, ui)?;
     if code != exit::OK {
         return Ok(code);
