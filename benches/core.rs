@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use combu::engine::Engine;
 use combu::engine::fake::Fake;
-use combu::model::command::Command;
 use combu::model::experiment::Experiment;
 use combu::model::name::{EngineName, RunId};
-use combu::model::options::Options;
+use combu::model::options::{Options, TrialDefaults};
 use combu::plan;
 use combu::run::engines::Engines;
-use combu::run::session::{Notice, Session};
-use combu::run::start::Start;
+use combu::run::session::start::Start;
+use combu::run::session::{Prepared, Session};
 use combu::spec::{LoadOptions, load};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -40,7 +39,10 @@ fn benches(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let fake = Arc::new(Fake::new(16.0));
     let engines: plan::Engines = [(EngineName::Fake, fake.capabilities().clone())].into();
-    let on_fake = || Options { engine: Some(EngineName::Fake), ..Options::default() };
+    let on_fake = || Options {
+        defaults: TrialDefaults { engine: Some(EngineName::Fake), ..TrialDefaults::default() },
+        ..Options::default()
+    };
     let session = Session::new(Engines::with(fake)).expect("a session");
     let mut group = criterion.benchmark_group("combu");
     group.sample_size(10).warm_up_time(Duration::from_millis(500));
@@ -48,7 +50,7 @@ fn benches(criterion: &mut Criterion) {
         let path = folder.path().join(format!("{size}.jsonnet"));
         std::fs::write(&path, spec(size)).expect("a spec");
         let experiment = loaded(&path);
-        let planned = plan::build(experiment.clone(), on_fake(), &engines).expect("a plan");
+        let prepared = session.prepare(experiment.clone(), on_fake()).expect("a plan");
         group.throughput(Throughput::Elements(size as u64));
         group.bench_function(BenchmarkId::new("load", size), |bencher| bencher.iter(|| black_box(loaded(&path))));
         group.bench_function(BenchmarkId::new("plan", size), |bencher| {
@@ -60,8 +62,8 @@ fn benches(criterion: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::new("dispatch", size), |bencher| {
             bencher.iter_batched(
-                || planned.clone(),
-                |planned| run(&session, planned),
+                || prepared.clone(),
+                |prepared| run(&session, prepared),
                 criterion::BatchSize::PerIteration,
             );
         });
@@ -70,14 +72,10 @@ fn benches(criterion: &mut Criterion) {
 }
 
 /// Runs a plan to its end, with nobody looking on.
-fn run(session: &Session, planned: plan::Plan) {
+fn run(session: &Session, planned: Prepared) {
     let mut live =
         session.start(planned, Start::unkept(RunId::from("bench"), None)).expect("nothing stands in the way");
-    while let Some(notice) = live.next() {
-        if let Notice::Drained(seen) = notice {
-            live.commands().send(Command::Close { seen });
-        }
-    }
+    while live.next_to_end().is_some() {}
 }
 
 criterion_group!(all, benches);

@@ -12,7 +12,7 @@ use crate::cli::ui::Ui;
 use crate::cli::{session, spec_path};
 use crate::engine::{EngineError, Survey};
 use crate::model::experiment::Experiment;
-use crate::model::options::Options;
+use crate::model::options::{Options, TrialDefaults};
 use crate::plan::{self, Plan};
 use crate::run::session::{RunError, Session, new_id};
 
@@ -34,10 +34,10 @@ pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, 
 
 /// The plan, and what the engines say of it; without an engine, what can be said without one.
 fn look(session: &Session, experiment: Experiment, options: Options, ui: &Ui) -> Result<(Plan, Survey), CliError> {
-    match session.plan(experiment.clone(), options.clone()) {
-        Ok(plan) => {
-            let survey = session.survey(&plan)?;
-            Ok((plan, survey))
+    match session.prepare(experiment.clone(), options.clone()) {
+        Ok(prepared) => {
+            let survey = session.survey(&prepared)?.clone();
+            Ok((prepared.plan, survey))
         }
         Err(RunError::Engine(error @ EngineError::Unreachable { .. })) => {
             ui.warn(&format!("{}; images, networks and limits were not looked at", error.chain()));
@@ -64,10 +64,12 @@ fn text(plan: &Plan, survey: &Survey) -> String {
 fn resolved(plan: &Plan) -> String {
     let mut document = Map::new();
     document.insert("name".to_owned(), Value::String(plan.experiment.name.clone()));
-    if let Ok(Value::Object(options)) = serde_json::to_value(&plan.experiment.options) {
+    // Each trial has its engine in it.
+    let defaults = TrialDefaults { engine_of_all: None, ..plan.experiment.options.defaults.clone() };
+    if let Ok(Value::Object(options)) = serde_json::to_value(Options { defaults, ..plan.experiment.options.clone() }) {
         document.extend(options);
     }
-    let trials = plan.trials.iter().map(|trial| Value::Object(trial.to_json()));
+    let trials = plan.trials.iter().map(|trial| Value::Object(trial.resolved().to_json()));
     document.insert("trials".to_owned(), trials.collect());
     format!("{:#}", Value::Object(document))
 }

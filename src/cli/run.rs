@@ -16,10 +16,10 @@ use crate::cli::{Ending, detach, plan, session, signals, spec_path};
 use crate::model::event::Sink;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::summary::Summary;
-use crate::plan::Plan;
-use crate::run::observer::observe_on;
-use crate::run::session::{Live, Session, new_id};
-use crate::run::start::Start;
+use crate::run::session::live::Live;
+use crate::run::session::observer::observe;
+use crate::run::session::start::Start;
+use crate::run::session::{Prepared, Session, new_id};
 use crate::spec::Sources;
 use crate::store::{RunDir, RunRecord};
 
@@ -50,19 +50,19 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
         // Without a seed of its own, it is the same sweep.
         options.seed = options.seed.or(experiment.options.seed).or(Some(last.seed));
     }
-    let planned = session.plan(experiment, options)?;
+    let prepared = session.prepare(experiment, options)?;
     let reused = if args.resume {
         let runs: Vec<_> = before.into_iter().map(|(_, run)| run).collect();
-        let seed = planned.experiment.options.seed.unwrap_or_default();
+        let seed = prepared.plan.experiment.options.seed.unwrap_or_default();
         let triggers = args.rerun_triggers.unwrap_or_default();
-        unchanged(&planned, &session.survey(&planned)?.digests, seed, &runs, &triggers)
+        unchanged(&prepared.plan, &session.survey(&prepared)?.digests, seed, &runs, &triggers)
     } else {
         BTreeMap::new()
     };
     let terminal = Terminal::new(ui, args.progress.progress, &path, detached, &session, &sources)?;
     signals::listen(&session, kill_command(&path), ui)?;
     let run = RunId::from(id.as_str());
-    let following = Following { detached, ..begin(&session, &terminal, planned, run, reused, None)? };
+    let following = Following { detached, ..begin(&session, &terminal, prepared, run, reused, None)? };
     follow(&session, &terminal, following, args.output, ui)
 }
 
@@ -70,14 +70,14 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
 pub(crate) fn begin(
     session: &Session,
     terminal: &Terminal,
-    planned: Plan,
+    prepared: Prepared,
     run: RunId,
     reused: BTreeMap<Name, RunId>,
     repeats: Option<RunId>,
 ) -> Result<Following, CliError> {
-    let Open { folder, journal, sinks, control } = terminal.open(&planned, &run, repeats)?;
+    let Open { folder, journal, sinks, control } = terminal.open(&prepared.plan, &run, repeats)?;
     let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal, reused, past: None };
-    let live = match session.start(planned, start) {
+    let live = match session.start(prepared, start) {
         Ok(live) => live,
         Err(error) => {
             folder.discard()?;
@@ -92,7 +92,7 @@ fn before(path: &Path) -> Result<Vec<(RunRecord, Before)>, CliError> {
     let spec = real(path)?;
     let mut before = Vec::new();
     for run in state(path)?.past_runs()?.runs.iter().filter(|run| run.record.spec == spec) {
-        if !run.uses(EngineName::Fake)? {
+        if !run.engines()?.contains(&EngineName::Fake) {
             before.push((run.record.clone(), Before::of(run)?));
         }
     }
@@ -140,7 +140,7 @@ pub(crate) fn follow(
     if seen.is_err() {
         session.interrupt().fire("the end of its foreground half");
     }
-    let Ok(summary) = observe_on(summary, &mut live, &mut sinks, |_, _, _| Ok::<(), Infallible>(()));
+    let Ok(summary) = observe(summary, &mut live, &mut sinks, |_, _, _| Ok::<(), Infallible>(()));
     session.join();
     drop(control);
     terminal.close(&summary);

@@ -12,8 +12,8 @@ use tokio::time::{sleep, timeout};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
-use crate::run::interrupt::Interrupt;
 use crate::run::session::Session;
+use crate::run::session::interrupt::Interrupt;
 
 /// How long the last message may take: what keeps the process may be the terminal itself.
 const LAST_WORDS: Duration = Duration::from_secs(1);

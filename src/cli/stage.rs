@@ -18,17 +18,18 @@ use crate::model::event::{Journal, Sink};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
+use crate::model::trial::Settled;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::report::{Json, Next, Plain, Progress, summary};
-use crate::run::session::{Commands, Session};
+use crate::run::session::Session;
+use crate::run::session::live::Commands;
 use crate::script::{Opened, Stage};
 use crate::spec::Sources;
 use crate::store::{LiveRun, PastRun, RunDir, RunRecord, StateDir, StoreError};
 
-/// How long a combu that is asked to end may take before it is asked again, which kills its trials at once: longer than
-/// the 10 s that a trial may take to stop where it does not say it itself.
-pub(crate) const POLITE: Duration = Duration::from_secs(15);
+/// Time for a combu to clean up after its trials have ended.
+const CLEANING_UP: Duration = Duration::from_secs(5);
 
 /// How long it may take after that.
 const IMPATIENT: Duration = Duration::from_secs(30);
@@ -291,7 +292,7 @@ impl Stage for Terminal {
     }
 
     fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String> {
-        end_live_runs(&self.state, |live| live.record.spec == spec, POLITE).map_err(|error| error.message)
+        end_live_runs(&self.state, |live| live.record.spec == spec, None).map_err(|error| error.message)
     }
 }
 
@@ -324,11 +325,24 @@ pub(crate) fn state(file: &Path) -> Result<StateDir, CliError> {
     Ok(StateDir::locate(folder, working.as_deref(), fixed.as_deref())?)
 }
 
+/// How long the trials of a live run may take to end when they are asked to: the longest grace among them, and time for
+/// combu to clean up after them.
+pub(crate) fn time_to_end(state: &StateDir, live: &LiveRun) -> Duration {
+    // A run whose events cannot be read is waited for as if nobody had said anything.
+    let past =
+        state.past_runs().ok().and_then(|past| past.runs.into_iter().find(|run| run.record.run == live.record.run));
+    let grace = past.and_then(|run| run.summary().ok()).and_then(|summary| {
+        let open = summary.results.iter().filter(|result| result.outcome().is_none());
+        open.map(|result| result.trial.stop_grace).max()
+    });
+    grace.unwrap_or(Settled::STOP_GRACE) + CLEANING_UP
+}
+
 /// Asks every other combu that has such a run to end, twice if need be, and waits for it.
 pub(crate) fn end_live_runs(
     state: &StateDir,
     is_meant: impl Fn(&LiveRun) -> bool,
-    polite: Duration,
+    polite: Option<Duration>,
 ) -> Result<Vec<String>, CliError> {
     let mut ended = Vec::new();
     for live in state.live_runs()?.runs {
@@ -343,7 +357,7 @@ pub(crate) fn end_live_runs(
             .hint("end it there"));
         }
         terminate(&live);
-        if !live.wait_end(polite) {
+        if !live.wait_end(polite.unwrap_or_else(|| time_to_end(state, &live))) {
             terminate(&live);
             if !live.wait_end(IMPATIENT) {
                 let (run, pid) = (&live.record.run, live.record.pid);

@@ -27,7 +27,7 @@ use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::outcome::Exit;
-use crate::model::trial::{Healthcheck, Pull, Trial};
+use crate::model::trial::{Healthcheck, Settled};
 
 pub use error::EngineError;
 pub use output::Output;
@@ -130,8 +130,8 @@ pub type Progress<'a> = dyn Fn(&str, &str) + Send + Sync + 'a;
 pub struct Launch {
     /// The run it belongs to.
     pub run: RunId,
-    /// The trial, with the run's options already applied.
-    pub trial: Arc<Trial>,
+    /// The trial, as it was decided for the run.
+    pub trial: Arc<Settled>,
     /// From 1.
     pub attempt: u32,
     /// Cores of its own, if it is pinned: it runs on no other.
@@ -144,13 +144,6 @@ pub struct Launch {
     pub env: Vec<(String, String)>,
     /// combu's own labels; see [`crate::model::label`].
     pub labels: BTreeMap<String, String>,
-}
-
-impl Launch {
-    /// The pull policy in force: Docker's default where nobody said one.
-    pub fn pull(&self) -> Pull {
-        self.trial.pull.unwrap_or(Pull::Missing)
-    }
 }
 
 /// What became of the things that were made for attempts beside containers; as lines for people: `network irl`.
@@ -197,6 +190,11 @@ impl Found {
     /// Its number among the attempts of its trial, from 1, if its label tells.
     pub fn attempt(&self) -> Option<u32> {
         self.labels.get(label::ATTEMPT)?.parse().ok()
+    }
+
+    /// Its time between the stop signal and the kill, if its label tells.
+    pub fn stop_grace(&self) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.labels.get(label::STOP_GRACE)?.parse().ok()?).ok()
     }
 }
 

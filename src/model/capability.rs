@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::model::name::EngineName;
+use crate::model::trial::Actor;
 
 /// What an engine can do, and how large its host is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,8 +24,18 @@ pub struct Capabilities {
     pub starts: usize,
     /// Whether trials are images (then `image` is required).
     pub images: bool,
-    /// The trial fields of the spec that this engine acts on; the plan warns of the others.
-    pub acts_on: &'static [&'static str],
+    /// Whether trials run in containers of their own, with everything of a trial that only those have.
+    pub containers: bool,
+}
+
+impl Capabilities {
+    /// Whether the fields of that actor are acted on; the plan warns of the others.
+    pub fn acts_on(&self, actor: Actor) -> bool {
+        match actor {
+            Actor::Run | Actor::Engine => true,
+            Actor::Containers | Actor::Reserved => self.containers,
+        }
+    }
 }
 
 /// A GPU of an engine's host.
@@ -53,38 +64,6 @@ impl Gpu {
         Self { id: id.to_owned(), busy: None, ..same.cloned().unwrap_or(unknown) }
     }
 }
-
-/// The trial fields that engines of containers act on.
-pub const CONTAINER_FIELDS: &[&str] = &[
-    "image",
-    "cmd",
-    "entrypoint",
-    "env",
-    "workdir",
-    "user",
-    "hostname",
-    "labels",
-    "ports",
-    "volumes",
-    "networks",
-    "healthcheck",
-    "cpus",
-    "memory",
-    "gpus",
-    "pin",
-    "nice",
-    "shm_size",
-    "pids_limit",
-    "pull",
-    "init",
-    "platform",
-    "ulimits",
-    "tmpfs",
-    "devices",
-    "cap_add",
-    "extra_hosts",
-    "outputs",
-];
 
 #[cfg(test)]
 mod tests {

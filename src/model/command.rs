@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::budget::Change;
 use crate::model::name::Name;
+use crate::model::options::Budget;
 use crate::model::trial::Trial;
 
 /// What a run can be asked to do. Every command taken becomes an event.
@@ -37,10 +37,10 @@ pub enum Command {
         /// The trial; its name is new and its prerequisites are in the run.
         trial: Box<Trial>,
     },
-    /// Change the run's budget.
+    /// Budget the run's budget.
     Set {
         /// What of it.
-        change: Box<Change>,
+        change: Box<Budget>,
     },
     /// Pause every trial and start nothing new; timers stand still.
     Suspend {
@@ -51,11 +51,6 @@ pub enum Command {
     Resume {
         /// Who asks.
         by: String,
-    },
-    /// Whoever follows the run has seen that nothing is left to do, and asks for nothing more.
-    Close {
-        /// Which time it was told so; a later request makes the answer to an earlier time void.
-        seen: u64,
     },
 }
 
@@ -70,7 +65,6 @@ impl fmt::Display for Command {
             Self::Set { change } => write!(f, "set {change}"),
             Self::Suspend { by } => write!(f, "suspend (by {by})"),
             Self::Resume { by } => write!(f, "resume (by {by})"),
-            Self::Close { .. } => write!(f, "close"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! An experiment: a named set of trials with dependencies.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -19,5 +20,5 @@ pub struct Experiment {
     /// Run options the spec states.
     pub options: Options,
     /// The trials, as written.
-    pub trials: Vec<Trial>,
+    pub trials: Vec<Arc<Trial>>,
 }

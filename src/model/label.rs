@@ -12,6 +12,8 @@ pub const ATTEMPT: &str = "combu.attempt";
 pub const SPEC: &str = "combu.spec";
 /// The trial's identity; see `plan::identity`.
 pub const HASH: &str = "combu.hash";
+/// Seconds between the stop signal and the kill.
+pub const STOP_GRACE: &str = "combu.stop_grace";
 /// The version of combu.
 pub const VERSION: &str = "combu.version";
 /// Every label of ours begins so; users' labels must not.

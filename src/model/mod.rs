@@ -2,10 +2,8 @@
 //!
 //! May name `std`, `serde` and `serde_json` only.
 
-pub mod budget;
 pub mod capability;
 pub mod command;
-pub mod destination;
 pub mod event;
 pub mod experiment;
 pub mod handle;
@@ -14,5 +12,7 @@ pub mod name;
 pub mod options;
 pub mod outcome;
 pub mod retry;
+pub(crate) mod span;
+pub mod suggest;
 pub mod summary;
 pub mod trial;

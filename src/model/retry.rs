@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::outcome::Outcome;
-use crate::model::trial::{Trial, span};
+use crate::model::span;
 
 /// How often, and after what delay, a failed attempt is repeated.
 ///
@@ -192,18 +192,17 @@ pub enum Next {
     WithMemory(u64),
 }
 
-/// What follows an attempt of `trial` that ended so, after those of `before`. `most` is the memory there is, in bytes.
-pub fn next(trial: &Trial, outcome: &Outcome, before: Repeats, most: u64) -> Next {
-    // Nobody has to ask for another attempt after a loss: that a machine went down says nothing against the trial.
-    let unsaid = Retries::count(0);
-    let retries = trial.retries.as_ref().unwrap_or(&unsaid);
-    match (outcome, trial.memory, retries.memory_factor) {
+/// What follows an attempt that ended so, after those of `before`; the attempt had that memory, and `most` is what there
+/// is, both in bytes.
+pub fn next(retries: &Retries, memory: Option<u64>, outcome: &Outcome, before: Repeats, most: u64) -> Next {
+    match (outcome, memory, retries.memory_factor) {
         (Outcome::Oom, Some(memory), Some(factor)) => {
             // A float beyond the largest integer becomes that.
             let more = ((memory as f64 * factor) as u64).min(retries.memory_max.unwrap_or(most));
             if more > memory { Next::WithMemory(more) } else { Next::Nothing }
         }
         _ if !retries.covers(outcome) => Next::Nothing,
+        // Nobody has to ask for another attempt after a loss: that a machine went down says nothing against the trial.
         (Outcome::Lost { .. }, ..) => {
             let limit = retries.crash_limit.unwrap_or(Retries::CRASH_LIMIT);
             if before.losses < limit { Next::AfterLoss } else { Next::Nothing }
@@ -220,9 +219,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::{Backoff, Next, On, Repeats, Retries, next};
-    use crate::model::name::Name;
     use crate::model::outcome::{Exit, Outcome};
-    use crate::model::trial::Trial;
 
     #[test]
     fn delays_double_up_to_the_maximum() {
@@ -244,12 +241,8 @@ mod tests {
         assert_eq!(retries.delay(1, 1.0), Duration::from_secs(2));
     }
 
-    fn trial(retries: Option<Retries>, memory: Option<u64>) -> Trial {
-        Trial { retries, memory, ..Trial::new(Name::parse("a1").unwrap()) }
-    }
-
-    fn first(trial: &Trial, outcome: &Outcome) -> Next {
-        next(trial, outcome, Repeats::default(), 1000)
+    fn first(retries: Option<Retries>, memory: Option<u64>, outcome: &Outcome) -> Next {
+        next(&retries.unwrap_or(Retries::count(0)), memory, outcome, Repeats::default(), 1000)
     }
 
     fn ends() -> Vec<Outcome> {
@@ -283,7 +276,7 @@ mod tests {
         ];
         let mut lines = format!("{:<12}  none  all   fail  o, t  lost  3     137\n", "");
         for outcome in ends() {
-            let cells = columns.iter().map(|retries| match first(&trial(retries.clone(), None), &outcome) {
+            let cells = columns.iter().map(|retries| match first(retries.clone(), None, &outcome) {
                 Next::Nothing => "-     ",
                 Next::AfterFailure => "again ",
                 Next::AfterLoss => "loss  ",
@@ -312,35 +305,33 @@ mod tests {
     fn failures_and_losses_are_counted_apart() {
         let [failed, lost] = [Outcome::TimedOut, Outcome::Lost { message: String::new() }];
         let retries = Retries { crash_limit: Some(1), ..Retries::count(2) };
-        let trial = trial(Some(retries), None);
-        let after = |outcome, failures, losses| next(&trial, outcome, Repeats { failures, losses, rungs: 9 }, 0);
+        let after =
+            |outcome, failures, losses| next(&retries, None, outcome, Repeats { failures, losses, rungs: 9 }, 0);
         assert_eq!(after(&failed, 1, 7), Next::AfterFailure);
         assert_eq!(after(&failed, 2, 0), Next::Nothing);
         assert_eq!(after(&lost, 7, 0), Next::AfterLoss);
         assert_eq!(after(&lost, 0, 1), Next::Nothing);
-        let unsaid = self::trial(None, None);
-        let after = |losses| next(&unsaid, &lost, Repeats { losses, ..Repeats::default() }, 0);
+        let after = |losses| next(&Retries::count(0), None, &lost, Repeats { losses, ..Repeats::default() }, 0);
         assert_eq!((after(4), after(5)), (Next::AfterLoss, Next::Nothing));
     }
 
     #[test]
     fn memory_grows_by_its_factor_to_the_top_and_no_further() {
         let ladder = |factor, memory_max| {
-            let mut trial =
-                trial(Some(Retries { memory_factor: Some(factor), memory_max, ..Retries::count(0) }), Some(100));
-            let mut rungs = Vec::new();
-            while let Next::WithMemory(memory) = first(&trial, &Outcome::Oom) {
-                rungs.push(memory);
-                trial.memory = Some(memory);
+            let retries = Some(Retries { memory_factor: Some(factor), memory_max, ..Retries::count(0) });
+            let (mut memory, mut rungs) = (100, Vec::new());
+            while let Next::WithMemory(more) = first(retries.clone(), Some(memory), &Outcome::Oom) {
+                rungs.push(more);
+                memory = more;
             }
-            (rungs, first(&trial, &Outcome::Oom))
+            (rungs, first(retries, Some(memory), &Outcome::Oom))
         };
         assert_eq!(ladder(2.0, None), (vec![200, 400, 800, 1000], Next::Nothing));
         assert_eq!(ladder(1.5, Some(230)), (vec![150, 225, 230], Next::Nothing));
         assert_eq!(ladder(f64::MAX, Some(u64::MAX)), (vec![u64::MAX], Next::Nothing));
         assert_eq!(ladder(2.0, Some(50)), (vec![], Next::Nothing));
         // Without a limit there is nothing to climb from.
-        let unlimited = trial(Some(Retries { memory_factor: Some(2.0), ..Retries::count(3) }), None);
-        assert_eq!(first(&unlimited, &Outcome::Oom), Next::Nothing);
+        let retries = Some(Retries { memory_factor: Some(2.0), ..Retries::count(3) });
+        assert_eq!(first(retries, None, &Outcome::Oom), Next::Nothing);
     }
 }

@@ -1,6 +1,6 @@
 //! The summary: a fold over a run's events. The final table, the exit code and a script's result are made from it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,10 @@ use serde_json::Value;
 use crate::model::command::Command;
 use crate::model::event::{Collected, Early, Event, Fact, Logs, Record, Usage, optional_path};
 use crate::model::name::{Name, RunId};
+use crate::model::options::Options;
 use crate::model::outcome::Outcome;
-use crate::model::trial::{Trial, span};
+use crate::model::span;
+use crate::model::trial::Settled;
 
 /// What is known of a run after some of its events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -32,13 +34,16 @@ pub struct Summary {
     pub warnings: Vec<String>,
     #[serde(skip)]
     places: HashMap<Name, usize>,
+    /// The options in force.
+    #[serde(skip)]
+    options: Box<Options>,
 }
 
 /// What is known of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrialResult {
     /// The trial as it was last started.
-    pub trial: Arc<Trial>,
+    pub trial: Arc<Settled>,
     /// Whether it is a service.
     pub service: bool,
     /// What it is doing, or how it ended.
@@ -158,6 +163,13 @@ impl TrialResult {
         }
     }
 
+    /// Decides anew what the trial leaves to the run; it stays on its engine.
+    fn settle(&mut self, options: &Options) {
+        let Settled { written, engine, service, memory, .. } = (*self.trial).clone();
+        let settled = Settled::new(written, &options.defaults, service);
+        self.trial = Arc::new(Settled { engine, memory, ..settled });
+    }
+
     /// An attempt begins, or is followed anew and tells everything again.
     fn forget(&mut self) {
         self.usage = None;
@@ -223,19 +235,25 @@ impl Summary {
             self.change(trial, TrialResult::forget);
         }
         match &event.fact {
-            Fact::RunStarted { experiment, trials, services, .. } => {
+            Fact::RunStarted { experiment, trials, options, .. } => {
                 self.run = Some(event.run.clone());
                 self.experiment.clone_from(experiment);
-                let services: HashSet<&Name> = services.iter().collect();
-                for trial in trials {
-                    self.enter(trial, services.contains(&trial.name));
+                self.options.clone_from(options);
+                trials.iter().for_each(|trial| self.enter(trial));
+            }
+            Fact::RunResumed { options, .. } => {
+                (self.early, self.elapsed) = (None, None);
+                if let Some(options) = options {
+                    self.options.clone_from(options);
+                    self.results.iter_mut().for_each(|result| result.settle(options));
                 }
             }
-            Fact::RunResumed { .. } => (self.early, self.elapsed) = (None, None),
-            Fact::TrialSubmitted { trial } => self.enter(trial, trial.service == Some(true)),
+            Fact::TrialSubmitted { trial } => self.enter(trial),
             Fact::CommandTaken { command: Command::Retry { trial } } => {
-                let changed = Arc::new((**trial).clone());
-                self.change(&trial.name, |result| result.trial = changed);
+                let (written, options) = (Arc::new((**trial).clone()), self.options.clone());
+                self.change(&trial.name, |result| {
+                    result.trial = Arc::new(Settled::new(written, &options.defaults, result.service));
+                });
             }
             Fact::Warned { message } | Fact::CommandRefused { message, .. } => self.warnings.push(message.clone()),
             Fact::RunEnded { early, elapsed } => {
@@ -279,11 +297,11 @@ impl Summary {
         self.early.is_none() && counts.succeeded == counts.total
     }
 
-    fn enter(&mut self, trial: &Arc<Trial>, service: bool) {
+    fn enter(&mut self, trial: &Arc<Settled>) {
         self.places.insert(trial.name.clone(), self.results.len());
         self.results.push(TrialResult {
             trial: trial.clone(),
-            service,
+            service: trial.service,
             state: State::Waiting,
             attempts: 0,
             flaky: false,
@@ -332,7 +350,7 @@ mod tests {
         let handle = Handle { engine: EngineName::Docker, id: "0123".to_owned() };
         let usage = Usage { cpu_seconds: Some(2.0), ..Usage::default() };
         let facts = [
-            Fact::TrialSubmitted { trial: Arc::new(Trial::new(trial.clone())) },
+            Fact::TrialSubmitted { trial: Arc::new(Trial::new(trial.clone()).into()) },
             Fact::AttemptStarting { trial: trial.clone(), attempt, cores: Vec::new(), gpus: Vec::new() },
             told(3.0),
             file.clone(),

@@ -1,32 +1,39 @@
 //! Building a plan: every check, in one pass over the trials each, all problems together.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::model::experiment::Experiment;
 use crate::model::name::Name;
 use crate::model::options::Options;
-use crate::model::trial::{Condition, Dependency, Trial};
-use crate::plan::{Engines, Plan, PlanError, Problem, Wait, engine_of, graph, needs, networks, resolve, warnings};
+use crate::model::trial::{Condition, Settled, Trial};
+use crate::plan::admission::{Prerequisite, Scope, check_depends, check_hosts, check_needs, condition};
+use crate::plan::{Engines, Plan, PlanError, Problem, graph, networks, warnings};
 
 pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engines) -> Result<Plan, PlanError> {
     let mut problems = Vec::new();
     if experiment.trials.is_empty() {
         problems.push(Problem::NoTrials);
     }
+    experiment.options = in_force(above, experiment.options);
     let places = places(&experiment.trials, &mut problems);
-    let waits = waits(&experiment.trials, &places, &mut problems);
-    let services = services(&experiment.trials, &waits);
-    let options = above.clone().over(experiment.options.clone());
-    let mut trials = Vec::with_capacity(experiment.trials.len());
-    for (trial, &service) in experiment.trials.iter().zip(&services) {
-        let engine = engine_of(trial, &above, &experiment.options);
-        trials.push(Arc::new(resolve(trial, engine, &options, service)));
-    }
-    experiment.options = options;
-    check_edges(&trials, &waits, &services, engines, &mut problems);
-    needs::check(&trials, &experiment.options, engines, &mut problems);
-    networks::check(&trials, &services, engines, &experiment.options, &mut problems);
+    let services = services(&experiment.trials, &places);
+    let defaults = &experiment.options.defaults;
+    let settle = |(trial, service): (&Arc<Trial>, bool)| Arc::new(Settled::new(trial.clone(), defaults, service));
+    let trials: Vec<Arc<Settled>> = experiment.trials.iter().zip(services).map(settle).collect();
+    let scope = Scope { options: experiment.options.clone(), engines: engines.clone() };
+    let find = |name: &Name| {
+        let place = *places.get(name)?;
+        let trial = &*trials[place];
+        let probes = engines.get(&trial.engine).is_none_or(|engine| engine.images);
+        Some(Prerequisite { place, trial, probes })
+    };
+    let names = trials.iter().map(|trial| &trial.name);
+    let waits: Vec<_> =
+        trials.iter().map(|trial| check_depends(trial, "the experiment", find, names.clone(), &mut problems)).collect();
+    check_hosts(&scope, &mut problems);
+    trials.iter().for_each(|trial| check_needs(trial, &scope, &mut problems));
+    networks::check(&trials, engines, &experiment.options, &mut problems);
     let groups = match graph::groups(&waits) {
         Ok(groups) => groups,
         Err(circle) => {
@@ -38,20 +45,21 @@ pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engine
         return Err(PlanError { experiment: experiment.name, problems });
     }
     let warnings = warnings::all(&trials, &waits, engines);
-    Ok(Plan { experiment, trials, waits, services, groups, warnings })
+    Ok(Plan { experiment, trials, waits, groups, warnings })
 }
 
-/// Files beside the folders of the trials; see `store`.
-const RESERVED: [&str; 7] =
-    ["lock", "run.json", "run.json.new", "combu.log", "control.sock", "provenance.json", "provenance.json.new"];
+/// The options in force: `above` win over `below`, and an engine that they name runs every trial.
+pub(super) fn in_force(above: Options, below: Options) -> Options {
+    let engine_of_all = above.defaults.engine;
+    let mut options = above.over(below);
+    options.defaults.engine_of_all = engine_of_all.or(options.defaults.engine_of_all);
+    options
+}
 
-fn places<'a>(trials: &'a [Trial], problems: &mut Vec<Problem>) -> HashMap<&'a Name, usize> {
+fn places<'a>(trials: &'a [Arc<Trial>], problems: &mut Vec<Problem>) -> HashMap<&'a Name, usize> {
     let mut places: HashMap<&Name, usize> = HashMap::with_capacity(trials.len());
     let mut duplicates: BTreeMap<&Name, Vec<usize>> = BTreeMap::new();
     for (place, trial) in trials.iter().enumerate() {
-        if RESERVED.contains(&trial.name.as_str()) {
-            problems.push(Problem::Reserved { name: trial.name.clone() });
-        }
         if let Some(&first) = places.get(&trial.name) {
             duplicates.entry(&trial.name).or_insert_with(|| vec![first]).push(place);
         } else {
@@ -62,89 +70,32 @@ fn places<'a>(trials: &'a [Trial], problems: &mut Vec<Problem>) -> HashMap<&'a N
     places
 }
 
-fn waits(trials: &[Trial], places: &HashMap<&Name, usize>, problems: &mut Vec<Problem>) -> Vec<Vec<Wait>> {
-    let mut all = Vec::with_capacity(trials.len());
-    for trial in trials {
-        let mut waits: Vec<Wait> = Vec::with_capacity(trial.depends.len());
-        let mut seen = HashSet::with_capacity(trial.depends.len());
-        for dependency in &trial.depends {
-            match places.get(&dependency.trial) {
-                Some(&on) => {
-                    let wait = Wait { on, condition: condition(dependency, &trials[on]) };
-                    if seen.insert((on, wait.condition)) {
-                        waits.push(wait);
-                    }
-                }
-                None => problems.push(Problem::UnknownDependency {
-                    trial: trial.name.clone(),
-                    on: dependency.trial.clone(),
-                    nearest: nearest(&dependency.trial, trials),
-                }),
-            }
-        }
-        all.push(waits);
-    }
-    all
-}
-
-fn condition(dependency: &Dependency, on: &Trial) -> Condition {
-    dependency.condition.unwrap_or(if on.healthcheck.is_some() { Condition::Healthy } else { Condition::Started })
-}
-
-fn nearest(name: &Name, trials: &[Trial]) -> Option<Name> {
-    let likeness = |trial: &Trial| strsim::jaro_winkler(name.as_str(), trial.name.as_str());
-    let best = trials.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) > 0.8).then(|| best.name.clone())
-}
-
-/// A trial is a service when it says so; else when it has no command of its own, and others depend on it without
-/// waiting for its end.
-fn services(trials: &[Trial], waits: &[Vec<Wait>]) -> Vec<bool> {
+/// For each trial, whether it is a service: when it says so; else when it has no command of its own, and others depend on
+/// it without waiting for its end.
+fn services(trials: &[Arc<Trial>], places: &HashMap<&Name, usize>) -> Vec<bool> {
     let mut needed = vec![false; trials.len()];
     let mut awaited_end = vec![false; trials.len()];
-    for wait in waits.iter().flatten() {
-        match wait.condition {
-            Condition::Completed => awaited_end[wait.on] = true,
-            Condition::Started | Condition::Healthy => needed[wait.on] = true,
+    for dependency in trials.iter().flat_map(|trial| &trial.depends) {
+        let Some(&on) = places.get(&dependency.trial) else { continue };
+        match condition(dependency, &trials[on]) {
+            Condition::Completed => awaited_end[on] = true,
+            Condition::Started | Condition::Healthy => needed[on] = true,
         }
     }
     let by_default = |place: usize| needed[place] && !awaited_end[place] && trials[place].cmd.is_none();
     trials.iter().enumerate().map(|(place, trial)| trial.service.unwrap_or_else(|| by_default(place))).collect()
 }
 
-fn check_edges(
-    trials: &[Arc<Trial>],
-    waits: &[Vec<Wait>],
-    services: &[bool],
-    engines: &Engines,
-    problems: &mut Vec<Problem>,
-) {
-    for (trial, waits) in trials.iter().zip(waits) {
-        for wait in waits {
-            let on = &trials[wait.on];
-            let engine = on.engine.unwrap_or_default();
-            let no_images = engines.get(&engine).is_some_and(|engine| !engine.images);
-            match wait.condition {
-                Condition::Completed if services[wait.on] => {
-                    problems.push(Problem::CompletedService { trial: trial.name.clone(), service: on.name.clone() });
-                }
-                Condition::Healthy if on.healthcheck.is_none() && no_images => {
-                    problems.push(Problem::NoHealthcheck { trial: trial.name.clone(), on: on.name.clone(), engine });
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use insta::assert_snapshot;
 
     use crate::model::capability::Capabilities;
     use crate::model::experiment::Experiment;
     use crate::model::name::{EngineName, Name};
-    use crate::model::options::{Options, Parallel};
+    use crate::model::options::{Budget, Options, Parallel, TrialDefaults};
     use crate::model::retry::Retries;
     use crate::model::trial::{Condition, Dependency, Timeout, Trial};
     use crate::plan::{Engines, Plan, PlanError, build};
@@ -160,7 +111,6 @@ mod tests {
     }
 
     fn docker() -> Engines {
-        let acts_on = &["image", "cmd", "networks", "cpus", "memory", "healthcheck"];
         let docker = Capabilities {
             here: true,
             gpus: Vec::new(),
@@ -170,14 +120,15 @@ mod tests {
             memory: 1 << 30,
             starts: 4,
             images: true,
-            acts_on,
+            containers: true,
         };
-        let local = Capabilities { engine: EngineName::Local, images: false, acts_on: &["cmd"], ..docker.clone() };
+        let local = Capabilities { engine: EngineName::Local, images: false, containers: false, ..docker.clone() };
         [(EngineName::Docker, docker), (EngineName::Local, local)].into()
     }
 
     fn planned(trials: Vec<Trial>, options: Options) -> Result<Plan, PlanError> {
         let spec = "/exp.jsonnet".into();
+        let trials = trials.into_iter().map(Arc::new).collect();
         let experiment = Experiment { name: "exp".to_owned(), id: "id".to_owned(), spec, options, trials };
         build(experiment, Options::default(), &docker())
     }
@@ -312,7 +263,13 @@ mod tests {
             (0..count).map(one).collect()
         };
         let at_once = |trials: Vec<Trial>, count: Option<usize>| {
-            planned(trials, Options { parallel: count.map(Parallel::Count), ..Options::default() })
+            planned(
+                trials,
+                Options {
+                    budget: Budget { parallel: count.map(Parallel::Count), ..Budget::default() },
+                    ..Options::default()
+                },
+            )
         };
         // However many there are: only what runs at once counts, and two CPUs run two.
         assert!(at_once(many(3000, &["irl"]), None).is_ok());
@@ -337,13 +294,19 @@ mod tests {
     #[test]
     fn options_fill_what_trials_do_not_say_and_spare_services_the_timeout() {
         let ten = std::time::Duration::from_secs(10);
-        let options =
-            Options { timeout: Some(Timeout::After(ten)), retries: Some(Retries::count(2)), ..Options::default() };
+        let options = Options {
+            defaults: TrialDefaults {
+                timeout: Some(Timeout::After(ten)),
+                retries: Some(Retries::count(2)),
+                ..TrialDefaults::default()
+            },
+            ..Options::default()
+        };
         let own = Trial { retries: Some(Retries::count(0)), ..trial("solver", "x") };
         let plan = planned(vec![trial("loader", ""), after(own, "loader", None)], options).unwrap();
-        assert_eq!(plan.services, [true, false]);
+        assert_eq!((plan.trials[0].service, plan.trials[1].service), (true, false));
         assert_eq!((plan.trials[0].timeout, plan.trials[1].timeout), (None, Some(Timeout::After(ten))));
-        assert_eq!(plan.trials[0].retries, Some(Retries::count(2)));
-        assert_eq!(plan.trials[1].retries, Some(Retries::count(0)));
+        assert_eq!(plan.trials[0].retries, Retries::count(2));
+        assert_eq!(plan.trials[1].retries, Retries::count(0));
     }
 }

@@ -46,6 +46,8 @@ pub enum Problem {
         on: Name,
         /// The trial with the nearest name.
         nearest: Option<Name>,
+        /// Where it is not: `the experiment`, `the run`.
+        whole: &'static str,
     },
     /// Trials depend on each other in a circle.
     Cycle {
@@ -72,7 +74,7 @@ pub enum Problem {
         trial: Name,
         /// The prerequisite without a healthcheck.
         on: Name,
-        /// The prerequisite's engine, which has no images to bring one.
+        /// The prerequisite's engine.
         engine: EngineName,
     },
     /// A trial asks for more than the host has.
@@ -85,6 +87,11 @@ pub enum Problem {
         owner: &'static str,
         /// What that has: `2 CPUs`.
         has: String,
+    },
+    /// A trial was submitted for an engine that the run does not use.
+    UnusedEngine {
+        /// The engine.
+        engine: EngineName,
     },
     /// What is left to others is all that the host has.
     NothingLeft {
@@ -201,8 +208,8 @@ impl fmt::Display for Problem {
             Self::Reserved { name } => {
                 write!(f, "`{name}` cannot be a trial's name: combu keeps a file of that name beside the logs")
             }
-            Self::UnknownDependency { trial, on, .. } => {
-                write!(f, "`{trial}` depends on `{on}`, which is not in the experiment")
+            Self::UnknownDependency { trial, on, whole, .. } => {
+                write!(f, "`{trial}` depends on `{on}`, which is not in {whole}")
             }
             Self::Cycle { names } => {
                 let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
@@ -218,6 +225,7 @@ impl fmt::Display for Problem {
             Self::NoHealthcheck { trial, on, engine } => {
                 write!(f, "`{trial}` waits until `{on}` is healthy, but `{on}` has no healthcheck (engine {engine})")
             }
+            Self::UnusedEngine { engine } => write!(f, "no trial of the run's plan uses the engine {engine}"),
             Self::TooLarge { trial, asks, owner, has } => write!(f, "`{trial}` asks for {asks}, but {owner} has {has}"),
             Self::NothingLeft { engine, reserve, has } => {
                 write!(f, "the reserve of {reserve} leaves nothing of the {has} that the engine {engine} has")

@@ -8,49 +8,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::model::trial::Trial;
-
-/// Something in which two trials may differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trigger {
-    /// The image, by name and by the id of its content.
-    Image,
-    /// Command, entrypoint, working folder, user, engine.
-    Cmd,
-    /// Environment.
-    Env,
-    /// Volumes, tmpfs, devices, networks.
-    Mounts,
-    /// CPUs, memory, GPUs and other limits of the engine.
-    Limits,
-    /// Parameters.
-    Params,
-    /// The run's seed, from which the trial's own is derived.
-    Seed,
-}
+use crate::model::trial::{Settled, Trigger};
 
 /// What counts as a difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Triggers(BTreeSet<Trigger>);
-
-impl Trigger {
-    /// All of them, in the order of the manual.
-    pub const ALL: [Self; 7] =
-        [Self::Image, Self::Cmd, Self::Env, Self::Mounts, Self::Limits, Self::Params, Self::Seed];
-
-    /// Its word on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Image => "image",
-            Self::Cmd => "cmd",
-            Self::Env => "env",
-            Self::Mounts => "mounts",
-            Self::Limits => "limits",
-            Self::Params => "params",
-            Self::Seed => "seed",
-        }
-    }
-}
 
 impl Default for Triggers {
     /// Everything counts.
@@ -78,35 +40,20 @@ impl Triggers {
 }
 
 /// A trial's identity: 32 hexadecimal digits. `digest` is the id of its image's content, where that is known.
-pub fn identity(trial: &Trial, digest: Option<&str>, seed: u64, triggers: &Triggers) -> String {
-    let parts: Vec<Value> = triggers.0.iter().map(|trigger| part(trial, digest, seed, *trigger)).collect();
+pub fn identity(trial: &Settled, digest: Option<&str>, seed: u64, triggers: &Triggers) -> String {
+    let resolved = trial.resolved();
+    let mut parts: Vec<Value> = Vec::new();
+    for field in resolved.fields() {
+        if field.value.is_said() && field.trigger.is_some_and(|trigger| triggers.0.contains(&trigger)) {
+            parts.push(json!([field.name, field.value.to_json()]));
+        }
+    }
+    parts.extend(digest.filter(|_| triggers.0.contains(&Trigger::Image)).map(|digest| json!(["digest", digest])));
+    parts.extend(triggers.0.contains(&Trigger::Seed).then(|| json!(["seed", seed])));
     // Maps keep their order here, and the order in which someone wrote parameters or variables is no difference.
     let text = sorted(Value::Array(parts)).to_string();
     let hash = Sha256::digest(text.as_bytes());
     hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn part(trial: &Trial, digest: Option<&str>, seed: u64, trigger: Trigger) -> Value {
-    match trigger {
-        Trigger::Image => json!([trial.image, digest, trial.platform]),
-        Trigger::Cmd => json!([
-            trial.cmd,
-            trial.entrypoint,
-            trial.workdir,
-            trial.user,
-            trial.hostname,
-            trial.init,
-            trial.cap_add,
-            trial.engine
-        ]),
-        Trigger::Env => json!([trial.env, trial.extra_hosts]),
-        Trigger::Mounts => json!([trial.volumes, trial.tmpfs, trial.devices, trial.networks]),
-        Trigger::Limits => {
-            json!([trial.cpus, trial.memory, trial.gpus, trial.pin, trial.shm_size, trial.pids_limit, trial.ulimits])
-        }
-        Trigger::Params => json!(trial.params),
-        Trigger::Seed => json!(seed),
-    }
 }
 
 fn sorted(value: Value) -> Value {
@@ -144,7 +91,7 @@ mod tests {
     }
 
     fn of(trial: &Trial) -> String {
-        identity(trial, Some("sha256:1"), 7, &Triggers::default())
+        identity(&trial.clone().into(), Some("sha256:1"), 7, &Triggers::default())
     }
 
     #[test]
@@ -169,14 +116,14 @@ mod tests {
         for other in others {
             assert_ne!(of(&other), first, "{other:?}");
         }
-        assert_ne!(identity(&trial(), Some("sha256:2"), 7, &Triggers::default()), first);
-        assert_ne!(identity(&trial(), Some("sha256:1"), 8, &Triggers::default()), first);
+        assert_ne!(identity(&trial().into(), Some("sha256:2"), 7, &Triggers::default()), first);
+        assert_ne!(identity(&trial().into(), Some("sha256:1"), 8, &Triggers::default()), first);
     }
 
     #[test]
     fn only_what_is_chosen_counts() {
         let chosen = Triggers::parse("params, cmd").unwrap();
-        let of = |trial: &Trial, digest| identity(trial, digest, 1, &chosen);
+        let of = |trial: &Trial, digest| identity(&trial.clone().into(), digest, 1, &chosen);
         let other = Trial { image: Some("x".to_owned()), memory: Some(1), ..trial() };
         assert_eq!(of(&other, None), of(&trial(), Some("sha256:1")));
         assert_ne!(of(&Trial { cmd: None, ..trial() }, None), of(&trial(), None));

@@ -3,43 +3,35 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::budget::Budget;
 use crate::model::name::EngineName;
-use crate::model::options::Options;
-use crate::model::trial::Trial;
+use crate::model::options::{HostBudget, Options};
+use crate::model::trial::Settled;
 use crate::plan::{Engines, Problem};
 
 /// Containers that one network holds: a Linux bridge has 1,024 ports, and joining fails a little before (moby/moby#44973).
 const ENDPOINTS: usize = 1000;
 
 /// A container is on its networks for as long as it runs, so only what may run at once can crowd one.
-pub(super) fn check(
-    trials: &[Arc<Trial>],
-    services: &[bool],
-    engines: &Engines,
-    options: &Options,
-    problems: &mut Vec<Problem>,
-) {
+pub(super) fn check(trials: &[Arc<Settled>], engines: &Engines, options: &Options, problems: &mut Vec<Problem>) {
     let mut networks: BTreeMap<(EngineName, &str), Vec<usize>> = BTreeMap::new();
     for (place, trial) in trials.iter().enumerate() {
-        let engine = trial.engine.unwrap_or_default();
         let default = trial.networks.is_empty().then_some("bridge");
         for network in trial.networks.iter().map(String::as_str).chain(default) {
             if !matches!(network, "none" | "host") && !network.starts_with("container:") {
-                networks.entry((engine, network)).or_default().push(place);
+                networks.entry((trial.engine, network)).or_default().push(place);
             }
         }
     }
     let cpus = engines.values().map(|engine| engine.cpus).fold(1.0, f64::max);
-    let limit = options.parallel.map(|parallel| parallel.on(cpus));
+    let limit = options.budget.parallel.map(|parallel| parallel.on(cpus));
     for ((engine, network), places) in networks {
         let Some(host) = engines.get(&engine).filter(|host| host.images) else { continue };
         if places.len() <= ENDPOINTS {
             continue;
         }
-        let (served, work): (Vec<usize>, Vec<usize>) = places.into_iter().partition(|&place| services[place]);
-        let work: Vec<&Trial> = work.into_iter().map(|place| &*trials[place]).collect();
-        let at_once = served.len() + at_once(&work, &Budget::of(options, host), limit);
+        let (served, work): (Vec<usize>, Vec<usize>) = places.into_iter().partition(|&place| trials[place].service);
+        let work: Vec<&Settled> = work.into_iter().map(|place| &*trials[place]).collect();
+        let at_once = served.len() + at_once(&work, &HostBudget::of(&options.budget, options.reserve, host), limit);
         if at_once > ENDPOINTS {
             problems.push(Problem::Crowded { network: network.to_owned(), at_once, most: ENDPOINTS });
         }
@@ -47,7 +39,7 @@ pub(super) fn check(
 }
 
 /// Most of these trials that may run at once: within the limit, and as many of the smallest as fit the budget.
-fn at_once(trials: &[&Trial], budget: &Budget, limit: Option<usize>) -> usize {
+fn at_once(trials: &[&Settled], budget: &HostBudget, limit: Option<usize>) -> usize {
     let unsaid = if limit.is_some() { 0.0 } else { 1.0 };
     let fitting = |mut needs: Vec<f64>, room: f64| {
         needs.sort_by(f64::total_cmp);

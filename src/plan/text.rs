@@ -30,7 +30,7 @@ impl Plan {
     fn line(&self, f: &mut fmt::Formatter<'_>, place: usize) -> fmt::Result {
         let trial = &self.trials[place];
         write!(f, "  {}", trial.name)?;
-        if self.services[place] {
+        if trial.service {
             write!(f, " (service)")?;
         }
         write!(f, "  {}", what(trial))?;

@@ -5,18 +5,11 @@ use std::sync::Arc;
 
 use crate::model::label::param_variable;
 use crate::model::name::{EngineName, Name};
-use crate::model::trial::{Condition, Trial};
+use crate::model::trial::{Actor, Condition, Settled};
 use crate::plan::{Engines, Wait};
 
-/// Fields that runs act on themselves, whatever the engine.
-const ACTED_ON_BY_RUNS: [&str; 10] =
-    ["engine", "depends", "service", "timeout", "stop_grace", "retries", "params", "metrics", "priority", "limits"];
-
-/// Fields whose amounts runs reserve, whether or not the engine enforces them.
-const RESERVED_BY_RUNS: [&str; 2] = ["cpus", "memory"];
-
 /// Every warning, as sentences.
-pub(super) fn all(trials: &[Arc<Trial>], waits: &[Vec<Wait>], engines: &Engines) -> Vec<String> {
+pub(super) fn all(trials: &[Arc<Settled>], waits: &[Vec<Wait>], engines: &Engines) -> Vec<String> {
     let mut warnings = ignored(trials, engines);
     warnings.extend(unprobed(trials, waits));
     warnings.extend(colliding(trials));
@@ -24,7 +17,7 @@ pub(super) fn all(trials: &[Arc<Trial>], waits: &[Vec<Wait>], engines: &Engines)
 }
 
 /// Docker's images may bring a healthcheck that the spec does not show; one that has none is healthy as soon as it runs.
-fn unprobed(trials: &[Arc<Trial>], waits: &[Vec<Wait>]) -> Vec<String> {
+fn unprobed(trials: &[Arc<Settled>], waits: &[Vec<Wait>]) -> Vec<String> {
     let awaited = waits.iter().flatten().filter(|wait| wait.condition == Condition::Healthy).map(|wait| wait.on);
     let unprobed: BTreeSet<usize> = awaited.filter(|on| trials[*on].healthcheck.is_none()).collect();
     let warning = |on: usize| {
@@ -37,7 +30,7 @@ fn unprobed(trials: &[Arc<Trial>], waits: &[Vec<Wait>]) -> Vec<String> {
 }
 
 /// Parameters of one trial that become the same variable.
-fn colliding(trials: &[Arc<Trial>]) -> Option<String> {
+fn colliding(trials: &[Arc<Settled>]) -> Option<String> {
     trials.iter().find_map(|trial| {
         let mut seen: BTreeMap<String, &String> = BTreeMap::new();
         trial.params.keys().find_map(|name| {
@@ -48,19 +41,20 @@ fn colliding(trials: &[Arc<Trial>]) -> Option<String> {
     })
 }
 
-fn ignored(trials: &[Arc<Trial>], engines: &Engines) -> Vec<String> {
-    let mut ignored: BTreeMap<(EngineName, &str), (usize, &Name)> = BTreeMap::new();
+/// Fields that the engine of their trial does not act on. What is given to every trial was not asked of this one.
+fn ignored(trials: &[Arc<Settled>], engines: &Engines) -> Vec<String> {
+    let mut ignored: BTreeMap<(EngineName, &str), (usize, &Name, Actor)> = BTreeMap::new();
     for trial in trials {
-        let Some(engine) = engines.get(&trial.engine.unwrap_or_default()) else { continue };
-        for (field, said) in trial.fields() {
-            if said && !ACTED_ON_BY_RUNS.contains(&field) && !engine.acts_on.contains(&field) {
-                ignored.entry((engine.engine, field)).or_insert((0, &trial.name)).0 += 1;
+        let Some(engine) = engines.get(&trial.engine) else { continue };
+        for field in trial.written.fields() {
+            if field.value.is_said() && !engine.acts_on(field.actor) {
+                ignored.entry((engine.engine, field.name)).or_insert((0, &trial.name, field.actor)).0 += 1;
             }
         }
     }
-    let warning = |((engine, field), (count, first)): ((EngineName, &str), (usize, &Name))| {
+    let warning = |((engine, field), (count, first, actor)): ((EngineName, &str), (usize, &Name, Actor))| {
         let whose = if count == 1 { format!("of `{first}`") } else { format!("of {count} trials, such as `{first}`,") };
-        let how = if RESERVED_BY_RUNS.contains(&field) { "is reserved but not enforced" } else { "is not acted on" };
+        let how = if actor == Actor::Reserved { "is reserved but not enforced" } else { "is not acted on" };
         format!("`{field}` {whose} {how} by the engine {engine}")
     };
     ignored.into_iter().map(warning).collect()

@@ -26,7 +26,7 @@ impl Tally {
             }
             Fact::TrialSubmitted { trial } => {
                 self.total += 1;
-                if trial.service == Some(true) {
+                if trial.service {
                     self.services.insert(trial.name.clone());
                 }
             }

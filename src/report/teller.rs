@@ -136,7 +136,7 @@ impl Teller {
                 lines.extend(folder.as_ref().map(|folder| self.style.dim(&format!("logs: {}", shown(folder)))));
                 lines
             }
-            Fact::RunResumed { parallel, open } => {
+            Fact::RunResumed { parallel, open, .. } => {
                 (self.is_stopping, self.is_cancelled) = (false, false);
                 let text = format!("{open} of {} left, at most {parallel} at once", counted(self.tally.total, "trial"));
                 self.style.wrap("", &format!("run {} goes on: {text}", event.run), 2)
@@ -206,7 +206,7 @@ impl Teller {
             Command::Resume { by } => ("resume", format!("asked for by {by}")),
             Command::Kill { .. } | Command::Retry { .. } | Command::Set { .. } => ("command", command.to_string()),
             // Thousands of these are a search at work, and a close is no news.
-            Command::Submit { .. } | Command::Close { .. } => return Told::default(),
+            Command::Submit { .. } => return Told::default(),
         };
         Told::notable(self.line(Tone::Odd, word, "", &text))
     }

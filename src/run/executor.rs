@@ -14,7 +14,7 @@ use crate::model::label::{self, param_variable};
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Remove;
 use crate::model::outcome::Outcome;
-use crate::model::trial::Trial;
+use crate::model::trial::{Settled, Trial};
 use crate::run::engines::Engines;
 use crate::run::load::{Machine, Reading};
 use crate::run::uploads::Uploads;
@@ -82,7 +82,7 @@ impl Executor {
     }
 
     /// Everything the engine is told of an attempt that gets those cores and GPUs.
-    pub(crate) fn launch(&self, trial: &Arc<Trial>, attempt: u32, cores: Vec<u32>, gpus: Vec<String>) -> Launch {
+    pub(crate) fn launch(&self, trial: &Arc<Settled>, attempt: u32, cores: Vec<u32>, gpus: Vec<String>) -> Launch {
         Launch {
             run: self.run.clone(),
             trial: trial.clone(),
@@ -147,13 +147,14 @@ impl Executor {
         self.remove != Remove::Never
     }
 
-    fn labels(&self, trial: &Trial, attempt: u32) -> BTreeMap<String, String> {
+    fn labels(&self, trial: &Settled, attempt: u32) -> BTreeMap<String, String> {
         BTreeMap::from([
             (label::RUN.to_owned(), self.run.to_string()),
             (label::EXPERIMENT.to_owned(), self.experiment.clone()),
             (label::TRIAL.to_owned(), trial.name.to_string()),
             (label::ATTEMPT.to_owned(), attempt.to_string()),
             (label::SPEC.to_owned(), self.spec.to_string_lossy().into_owned()),
+            (label::STOP_GRACE.to_owned(), trial.stop_grace.as_secs_f64().to_string()),
             (label::VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ])
     }

@@ -1,10 +1,15 @@
 //! Killing without a run: what carries our labels on an engine is stopped and removed, whoever started it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 
 use crate::engine::{Engine, EngineError, Found, Selector, Standing};
+use crate::model::name::EngineName;
+use crate::model::trial::Settled;
+use crate::run::session::Session;
 
 /// How many containers `kill` stops at once: the daemon is no faster with more.
 const KILLS_AT_ONCE: usize = 16;
@@ -32,20 +37,78 @@ impl Killed {
     }
 }
 
-/// Stops and removes all that carries the labels, and what was made for it beside containers.
-pub(super) async fn kill(engine: &dyn Engine, selector: &Selector, grace: Duration) -> Result<Killed, EngineError> {
-    let mut killed = remove(engine, engine.find(selector).await?, grace).await;
-    let cleaned = engine.clean(selector).await?;
-    (killed.others, killed.kept) = (cleaned.removed, cleaned.kept);
-    Ok(killed)
+/// The engines on which attempts are looked for: all of them, so that none is forgotten.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// Only this one, if somebody said so.
+    pub only: Option<EngineName>,
+    /// Those that have to answer; the others are passed over when they are out of reach.
+    pub must: BTreeSet<EngineName>,
 }
 
-/// Stops and removes those attempts.
-pub async fn remove(engine: &dyn Engine, found: Vec<Found>, grace: Duration) -> Killed {
-    let mut killed = Killed::default();
+impl Session {
+    /// Attempts of ours that carry the labels.
+    ///
+    /// # Errors
+    /// When an engine that has to answer cannot be reached, or one that is there fails.
+    pub fn find(&self, selector: &Selector, reach: &Reach) -> Result<Vec<Found>, EngineError> {
+        let mut found = Vec::new();
+        for engine in self.within(reach)? {
+            found.extend(self.tokio().block_on(engine.find(selector))?);
+        }
+        Ok(found)
+    }
+
+    /// Stops and removes everything that carries the labels; each attempt has its own time to end, unless `grace` is said.
+    ///
+    /// # Errors
+    /// As for [`Session::find`]. What could not be removed is listed in the value.
+    pub fn kill(&self, selector: &Selector, reach: &Reach, grace: Option<Duration>) -> Result<Killed, EngineError> {
+        let mut killed = self.remove(self.find(selector, reach)?, grace)?;
+        for engine in self.within(reach)? {
+            let cleaned = self.tokio().block_on(engine.clean(selector))?;
+            killed.others.extend(cleaned.removed);
+            killed.kept.extend(cleaned.kept);
+        }
+        Ok(killed)
+    }
+
+    /// Stops and removes those attempts, each with its own time to end, unless `grace` is said.
+    ///
+    /// # Errors
+    /// When an engine of theirs cannot be reached. What could not be removed is listed in the value.
+    pub fn remove(&self, found: Vec<Found>, grace: Option<Duration>) -> Result<Killed, EngineError> {
+        let mut of: BTreeMap<EngineName, Vec<Found>> = BTreeMap::new();
+        for found in found {
+            of.entry(found.handle.engine).or_default().push(found);
+        }
+        let mut killed = Killed::default();
+        for (name, found) in of {
+            let engine = self.engine(name)?;
+            self.tokio().block_on(remove(engine.as_ref(), found, grace, &mut killed));
+        }
+        killed.trials.sort_unstable();
+        Ok(killed)
+    }
+
+    fn within(&self, reach: &Reach) -> Result<Vec<Arc<dyn Engine>>, EngineError> {
+        let mut engines = Vec::new();
+        for name in EngineName::ALL.into_iter().filter(|name| reach.only.is_none_or(|only| only == *name)) {
+            match self.engine(name) {
+                Ok(engine) => engines.push(engine),
+                Err(EngineError::Unreachable { .. }) if reach.only.is_none() && !reach.must.contains(&name) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(engines)
+    }
+}
+
+async fn remove(engine: &dyn Engine, found: Vec<Found>, grace: Option<Duration>, killed: &mut Killed) {
     let ends = futures_util::stream::iter(found).map(|found| async move {
         if found.standing == Standing::Running {
-            engine.stop(&found.handle, grace).await?;
+            let own = found.stop_grace().unwrap_or(Settled::STOP_GRACE);
+            engine.stop(&found.handle, grace.unwrap_or(own)).await?;
         }
         engine.remove(&found.handle).await?;
         Ok::<_, EngineError>(found.trial.to_string())
@@ -57,6 +120,4 @@ pub async fn remove(engine: &dyn Engine, found: Vec<Found>, grace: Duration) -> 
             Err(error) => killed.problems.push(error.chain()),
         }
     }
-    killed.trials.sort_unstable();
-    killed
 }

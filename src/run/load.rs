@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::budget::{Change, Load};
-use crate::model::options::Options;
-use crate::model::trial::Trial;
+use crate::model::options::Budget;
+use crate::model::trial::Settled;
 
 /// How long a reading is good for.
 pub(crate) const FRESH: Duration = Duration::from_secs(1);
@@ -48,9 +47,8 @@ pub(crate) type Machine = fn() -> Reading;
 /// Holds back new starts while the machine has too much to do.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    load: Option<Load>,
-    memfree: Option<u64>,
-    pressure: Option<f64>,
+    /// What the user said of `load`, `memfree` and `pressure`.
+    budget: Budget,
     source: Machine,
     read: Option<(Instant, Reading)>,
     /// Trials started since the reading, and the memory they asked for.
@@ -69,21 +67,13 @@ pub(crate) enum Turned {
 }
 
 impl Gate {
-    pub(crate) fn new(options: &Options, source: Machine) -> Self {
-        Self {
-            load: options.load,
-            memfree: options.memfree,
-            pressure: options.pressure,
-            source,
-            read: None,
-            started: (0, 0),
-            held: None,
-        }
+    pub(crate) fn new(budget: &Budget, source: Machine) -> Self {
+        Self { budget: budget.clone(), source, read: None, started: (0, 0), held: None }
     }
 
     /// Whether it looks at anything.
     pub(crate) fn is_set(&self) -> bool {
-        self.load.is_some() || self.memfree.is_some() || self.pressure.is_some()
+        self.budget.load.is_some() || self.budget.memfree.is_some() || self.budget.pressure.is_some()
     }
 
     /// Why nothing new is started now, if so.
@@ -91,14 +81,12 @@ impl Gate {
         self.held.as_ref().map(|(_, because)| because.as_str())
     }
 
-    pub(crate) fn set(&mut self, change: &Change) {
-        self.load = change.load.or(self.load);
-        self.memfree = change.memfree.or(self.memfree);
-        self.pressure = change.pressure.or(self.pressure);
+    pub(crate) fn set(&mut self, change: &Budget) {
+        self.budget = change.over(&self.budget);
     }
 
     /// A trial is being started.
-    pub(crate) fn passed(&mut self, trial: &Trial) {
+    pub(crate) fn passed(&mut self, trial: &Settled) {
         self.started.0 += 1;
         self.started.1 += trial.memory.unwrap_or(0);
     }
@@ -138,17 +126,17 @@ impl Gate {
     fn judge(&self, reading: &Reading) -> Option<String> {
         let processes = reading.processes + self.started.0 as f64;
         let free = reading.free.saturating_sub(self.started.1);
-        if let Some(load) = self.load
+        if let Some(load) = self.budget.load
             && processes >= load.on(reading.cpus)
         {
             return Some(format!("{processes} processes want to run, and the load may be {}", load.on(reading.cpus)));
         }
-        if let Some(wanted) = self.memfree
+        if let Some(wanted) = self.budget.memfree
             && free < wanted
         {
             return Some(format!("{} MiB of memory are free, and {} MiB shall stay free", free >> 20, wanted >> 20));
         }
-        match (self.pressure, reading.pressure) {
+        match (self.budget.pressure, reading.pressure) {
             (Some(most), Some(pressure)) if pressure > most => {
                 Some(format!("the pressure on the machine is {pressure}%, above {most}%"))
             }
@@ -190,39 +178,39 @@ mod tests {
     use tokio::time::Instant;
 
     use super::{Gate, Reading, Turned, free, pressure, processes};
-    use crate::model::budget::Load;
     use crate::model::name::Name;
-    use crate::model::options::Options;
-    use crate::model::trial::Trial;
+    use crate::model::options::{Budget, Load};
+    use crate::model::trial::{Settled, Trial};
 
     fn quiet() -> Reading {
         Reading { processes: 1.0, cpus: 4.0, free: 4 << 30, pressure: Some(3.5) }
     }
 
-    fn gate(options: &Options) -> Gate {
-        Gate::new(options, quiet)
+    fn gate(budget: &Budget) -> Gate {
+        Gate::new(budget, quiet)
     }
 
-    fn judged(options: &Options) -> String {
-        gate(options).look(Instant::now()).map_or("passes".to_owned(), |turned| format!("{turned:?}"))
+    fn judged(budget: &Budget) -> String {
+        gate(budget).look(Instant::now()).map_or("passes".to_owned(), |turned| format!("{turned:?}"))
     }
 
     #[test]
     fn each_figure_holds_back_on_its_own() {
-        let none = Options::default;
+        let none = Budget::default;
         assert_eq!(judged(&none()), "passes");
-        assert_eq!(judged(&Options { load: Some(Load::Percent(50.0)), ..none() }), "passes");
-        insta::assert_snapshot!(judged(&Options { load: Some(Load::Count(1.0)), ..none() }), @r#"Held("1 processes want to run, and the load may be 1")"#);
-        assert_eq!(judged(&Options { memfree: Some(4 << 30), ..none() }), "passes");
-        insta::assert_snapshot!(judged(&Options { memfree: Some(5 << 30), ..none() }), @r#"Held("4096 MiB of memory are free, and 5120 MiB shall stay free")"#);
-        assert_eq!(judged(&Options { pressure: Some(20.0), ..none() }), "passes");
-        insta::assert_snapshot!(judged(&Options { pressure: Some(3.0), ..none() }), @r#"Held("the pressure on the machine is 3.5%, above 3%")"#);
+        assert_eq!(judged(&Budget { load: Some(Load::Percent(50.0)), ..none() }), "passes");
+        insta::assert_snapshot!(judged(&Budget { load: Some(Load::Count(1.0)), ..none() }), @r#"Held("1 processes want to run, and the load may be 1")"#);
+        assert_eq!(judged(&Budget { memfree: Some(4 << 30), ..none() }), "passes");
+        insta::assert_snapshot!(judged(&Budget { memfree: Some(5 << 30), ..none() }), @r#"Held("4096 MiB of memory are free, and 5120 MiB shall stay free")"#);
+        assert_eq!(judged(&Budget { pressure: Some(20.0), ..none() }), "passes");
+        insta::assert_snapshot!(judged(&Budget { pressure: Some(3.0), ..none() }), @r#"Held("the pressure on the machine is 3.5%, above 3%")"#);
     }
 
     #[test]
     fn what_was_started_since_the_reading_counts_and_a_new_reading_forgets_it() {
-        let mut gate = gate(&Options { load: Some(Load::Count(3.0)), memfree: Some(3 << 30), ..Options::default() });
+        let mut gate = gate(&Budget { load: Some(Load::Count(3.0)), memfree: Some(3 << 30), ..Budget::default() });
         let trial = Trial { memory: Some(512 << 20), ..Trial::new(Name::parse("solver").unwrap()) };
+        let trial = Settled::from(trial);
         let now = Instant::now();
         assert_eq!(gate.look(now), None);
         gate.passed(&trial);

@@ -1,4 +1,4 @@
-//! Messages: what executors tell the dispatcher.
+//! Messages: what comes to the dispatcher from above and from attempts, and what it gives its follower.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,22 +8,64 @@ use tokio::sync::oneshot;
 use crate::engine::EngineError;
 use crate::model::capability::Gpu;
 use crate::model::command::Command;
-use crate::model::event::{Collected, Logs, Record, Usage};
+use crate::model::event::{Collected, Event, Logs, Record, Usage};
 use crate::model::handle::Handle;
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
+use crate::plan::Problem;
 use crate::run::uploads::Sent;
 
-/// What comes from above: a command, or a question, which changes nothing.
+/// What comes from above.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// A command.
-    Do(Command),
-    /// What that trial waits for; nothing when it is not in the run.
-    Why { trial: Name, answer: oneshot::Sender<Option<Vec<String>>> },
+    /// A command, and who is to hear at once whether it is refused, beside the events.
+    Do { command: Command, answer: Option<oneshot::Sender<Result<(), Refusal>>> },
+    /// The run may end, if nothing came since it said for that time that nothing is left to do.
+    Close { time: u64 },
+    /// What that trial waits for; when it is not in the run, the trial with the nearest name.
+    Why { trial: Name, answer: oneshot::Sender<Result<Vec<String>, Option<Name>>> },
 }
 
-/// What an executor tells the dispatcher.
+/// What the dispatcher gives its follower.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// A fact.
+    Event(Event),
+    /// Nothing is left to do, for that time: the run ends when it is asked to with that number, unless a command is taken
+    /// before.
+    Drained(u64),
+    /// A command was refused, and whoever sent it has heard so.
+    Refused,
+}
+
+/// Why a run refuses a trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// A sentence that names the trial.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn of(trial: &Name, what: &str, because: &str) -> Self {
+        Self { message: format!("`{trial}` was not {what}: {because}"), hint: None }
+    }
+
+    /// The problems with a trial, each of which begins with its name.
+    pub(crate) fn for_problems(trial: &Name, what: &str, problems: &[Problem]) -> Self {
+        let name = format!("`{trial}` ");
+        let clause = |problem: &Problem| {
+            let text = problem.to_string();
+            text.strip_prefix(&name).map_or_else(|| text.clone(), |rest| format!("it {rest}"))
+        };
+        let clauses: Vec<String> = problems.iter().map(clause).collect();
+        let hint = problems.iter().find_map(Problem::hint);
+        Self { hint, ..Self::of(trial, what, &clauses.join("; ")) }
+    }
+}
+
+/// What an attempt tells the dispatcher.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// About the attempt of the trial at that place.

@@ -5,16 +5,13 @@ mod clock;
 mod dispatcher;
 pub mod engines;
 mod executor;
-pub mod interrupt;
 pub mod kill;
 mod load;
-mod message;
-pub mod observer;
+pub mod message;
 pub mod past;
 mod permits;
 mod schedule;
 pub mod session;
-pub mod start;
 pub mod uploads;
 mod window;
 

@@ -8,16 +8,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::budget::Change;
 use crate::model::command::Command;
 use crate::model::event::{Cause, Collected, Early, Event, Fact};
 use crate::model::experiment::Experiment;
 use crate::model::handle::Handle;
 use crate::model::name::{Name, RunId};
-use crate::model::options::Options;
+use crate::model::options::{Budget, Options};
 use crate::model::outcome::Outcome;
 use crate::model::retry::{Next, Repeats};
-use crate::model::trial::Trial;
+use crate::model::trial::{Settled, Trial};
 
 /// What the earlier lives of a run tell.
 #[derive(Debug, Clone)]
@@ -32,7 +31,7 @@ pub struct Past {
     pub(crate) trials: Vec<PastTrial>,
     places: HashMap<Name, usize>,
     /// Changes of its budget, in order.
-    pub(crate) changes: Vec<Change>,
+    pub(crate) changes: Vec<Budget>,
     /// Whether its attempts stood still at the end.
     pub(crate) suspended: bool,
     /// Why the last life ended early, or was about to.
@@ -51,8 +50,7 @@ pub struct Past {
 /// What is known of one of its trials.
 #[derive(Debug, Clone)]
 pub(crate) struct PastTrial {
-    pub(crate) trial: Arc<Trial>,
-    pub(crate) service: bool,
+    pub(crate) trial: Arc<Settled>,
     pub(crate) was: Was,
     pub(crate) attempts: u32,
     pub(crate) repeats: Repeats,
@@ -97,7 +95,7 @@ impl Past {
     /// What these events of one run tell; nothing where it never began.
     pub fn of(events: &[Event]) -> Option<Self> {
         let first = events.first()?;
-        let Fact::RunStarted { experiment, trials, services, seed, options, .. } = &first.fact else { return None };
+        let Fact::RunStarted { experiment, trials, seed, options, .. } = &first.fact else { return None };
         let mut past = Self {
             run: first.run.clone(),
             experiment: experiment.clone(),
@@ -114,10 +112,7 @@ impl Past {
             kept: HashSet::new(),
             unsent: HashMap::new(),
         };
-        let services: HashSet<&Name> = services.iter().collect();
-        for trial in trials {
-            past.enter(trial, services.contains(&trial.name));
-        }
+        trials.iter().for_each(|trial| past.enter(trial));
         for event in &events[1..] {
             past.life.1 = past.life.1.max(event.at);
             past.add(event);
@@ -130,9 +125,9 @@ impl Past {
         self.has_ended
     }
 
-    /// Its trials as they were last asked for, and whether each is a service.
-    pub fn trials(&self) -> impl Iterator<Item = (&Trial, bool)> {
-        self.trials.iter().map(|past| (&*past.trial, past.service))
+    /// Its trials as they were last asked for.
+    pub fn trials(&self) -> impl Iterator<Item = &Settled> {
+        self.trials.iter().map(|past| &*past.trial)
     }
 
     /// How many of its trials are such.
@@ -164,10 +159,9 @@ impl Past {
     /// The experiment as it was, to be planned again; `spec` and `id` are what its record says.
     pub fn experiment(&self, spec: PathBuf, id: String) -> Experiment {
         let trials = self.trials.iter().map(|past| {
-            let mut trial = (*past.trial).clone();
-            // Said and not found out again: trials that were added since may say otherwise.
-            trial.service = Some(past.service);
-            trial
+            // Both are said and not found out again: trials that were added since, or other options, may say otherwise.
+            let (engine, service) = (Some(past.trial.engine), Some(past.trial.service));
+            Arc::new(Trial { engine, service, ..past.trial.to_ask_again() })
         });
         let options = Options { seed: Some(self.seed), ..self.options.clone() };
         Experiment { name: self.experiment.clone(), id, spec, options, trials: trials.collect() }
@@ -203,11 +197,10 @@ impl Past {
             }
     }
 
-    fn enter(&mut self, trial: &Arc<Trial>, service: bool) {
+    fn enter(&mut self, trial: &Arc<Settled>) {
         self.places.insert(trial.name.clone(), self.trials.len());
         self.trials.push(PastTrial {
             trial: trial.clone(),
-            service,
             was: Was::Open,
             attempts: 0,
             repeats: Repeats::default(),
@@ -223,13 +216,14 @@ impl Past {
 
     fn add(&mut self, event: &Event) {
         match &event.fact {
-            Fact::RunResumed { .. } => {
+            Fact::RunResumed { options, .. } => {
+                self.options = options.as_deref().unwrap_or(&self.options).clone();
                 self.lived += Duration::from_millis(self.life.1.saturating_sub(self.life.0));
                 // What lies between two lives was nobody's time.
                 self.life = (event.at, event.at);
                 (self.early, self.has_ended, self.suspended) = (None, false, false);
             }
-            Fact::TrialSubmitted { trial } => self.enter(trial, trial.service == Some(true)),
+            Fact::TrialSubmitted { trial } => self.enter(trial),
             Fact::CommandTaken { command } => self.take(command),
             Fact::Halted { because } => self.early = Some(Early::Halted(because.clone())),
             Fact::RunEnded { early, .. } => (self.early, self.has_ended) = (early.clone(), true),
@@ -263,12 +257,17 @@ impl Past {
                 self.suspended = false;
             }
             Command::Kill { trial } => self.change(trial, |past| past.killed = true),
-            Command::Retry { trial } => self.change(&trial.name, |past| past.trial = Arc::new((**trial).clone())),
+            Command::Retry { trial } => {
+                let (written, defaults) = (Arc::new((**trial).clone()), self.options.defaults.clone());
+                self.change(&trial.name, |past| {
+                    past.trial = Arc::new(Settled::new(written, &defaults, past.trial.service));
+                });
+            }
             Command::Set { change } => self.changes.push((**change).clone()),
             Command::Suspend { .. } => self.suspended = true,
             Command::Resume { .. } => self.suspended = false,
             // It is told as an event of its own.
-            Command::Submit { .. } | Command::Close { .. } => {}
+            Command::Submit { .. } => {}
         }
     }
 

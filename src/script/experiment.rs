@@ -29,7 +29,7 @@ struct Origin {
 impl Experiment {
     pub(super) fn new(model: Model) -> Self {
         let origin = Origin { name: model.name, id: model.id, spec: model.spec, options: model.options };
-        Self { origin: Rc::new(origin), trials: Rc::new(model.trials.into_iter().map(Arc::new).collect()) }
+        Self { origin: Rc::new(origin), trials: Rc::new(model.trials) }
     }
 
     /// An experiment a script puts together.
@@ -74,7 +74,7 @@ impl Experiment {
             id: self.origin.id.clone(),
             spec: self.origin.spec.clone(),
             options: self.origin.options.clone(),
-            trials: self.trials.iter().map(|trial| (**trial).clone()).collect(),
+            trials: self.trials.to_vec(),
         }
     }
 

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use crate::engine::fake::Fake;
 use crate::model::name::{EngineName, Name, RunId};
-use crate::model::options::Options;
+use crate::model::options::{Options, TrialDefaults};
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::run::engines::Engines;
 use crate::run::session::Session;
-use crate::run::start::Start;
+use crate::run::session::start::Start;
 use crate::script::{Finish, Host, Opened, Script, ScriptError, Stage, engine, execute};
 use crate::spec::LoadOptions;
 
@@ -90,7 +90,10 @@ impl Lab {
         let folder = tempfile::tempdir().unwrap();
         let session = Session::new(Engines::with(Arc::new(engine))).unwrap();
         let seen = Rc::new(Seen { folder: folder.path().join("runs"), ..Seen::default() });
-        let options = Options { engine: Some(EngineName::Fake), ..Options::default() };
+        let options = Options {
+            defaults: TrialDefaults { engine: Some(EngineName::Fake), ..TrialDefaults::default() },
+            ..Options::default()
+        };
         Self { folder, session, args: Vec::new(), options, seen }
     }
 

@@ -1,26 +1,24 @@
 //! Live runs: one run followed from the script, either to its end (`run`) or trial by trial (`start`).
 
 use std::any::Any;
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use rhai::Map;
 
 use crate::model::command::Command;
 use crate::model::event::{Early, Event, Fact, Sink};
-use crate::model::name::{EngineName, Name, RunId};
-use crate::model::options::Options;
+use crate::model::name::{Name, RunId};
 use crate::model::summary::{Counts, Summary};
-use crate::model::trial::{Condition, Trial};
-use crate::plan::{Plan, engine_of};
-use crate::run::observer::{feed, observe};
-use crate::run::session::{Commands, Live, Notice};
-use crate::run::start::Start;
+use crate::model::trial::Trial;
+use crate::run::message::Refusal;
+use crate::run::session::live::{Commands, Live};
+use crate::run::session::observer::{feed, observe};
+use crate::run::session::start::Start;
 use crate::script::Script;
 use crate::script::convert;
-use crate::script::error::{Answer, did_you_mean, fault, fault_with, run_fault, unreachable_fault};
+use crate::script::error::{Answer, fault, fault_with, run_fault, unreachable_fault};
 use crate::script::experiment::Experiment;
 use crate::script::history::History;
 use crate::script::hooks::{Caller, Hooks};
@@ -41,85 +39,32 @@ impl Run {
     }
 }
 
-/// The way up to a run, which remembers what the run has not answered yet.
+/// The way up to a run.
 #[derive(Clone)]
 pub(super) struct Way {
     commands: Commands,
-    /// Trials that were asked for and that the run has not spoken of yet.
-    unheard: Rc<RefCell<Vec<Name>>>,
-    known: Rc<RefCell<Known>>,
+    /// Whether the script itself has ended the run.
+    ended: Rc<Cell<bool>>,
     /// What its trials told so far.
     pub(super) history: History,
 }
 
-/// What tells at once that a run will refuse a trial.
-struct Known {
-    /// The trials that are in the run or were submitted, and whether each is a service.
-    trials: HashMap<Name, bool>,
-    engines: Vec<EngineName>,
-    options: Options,
-    /// Whether the script itself has ended it.
-    closed: bool,
-}
-
-impl Known {
-    fn of(plan: &Plan) -> Self {
-        let names = plan.trials.iter().map(|trial| trial.name.clone());
-        Self {
-            trials: names.zip(plan.services.iter().copied()).collect(),
-            engines: plan.engines(),
-            options: plan.experiment.options.clone(),
-            closed: false,
-        }
-    }
-
-    /// Why the run will refuse that trial, if that is certain, and what to do about it.
-    fn refuses(&self, trial: &Trial) -> Option<(String, Option<String>)> {
-        if self.closed {
-            return Some(("the script has ended the run".to_owned(), None));
-        }
-        if self.trials.contains_key(&trial.name) {
-            let hint = "give it another name, or run the old one again with `t.retry()`".to_owned();
-            return Some(("the run has a trial of that name".to_owned(), Some(hint)));
-        }
-        let engine = engine_of(trial, &Options::default(), &self.options);
-        if !self.engines.contains(&engine) {
-            return Some((format!("no trial of the run's plan uses the engine {engine}"), None));
-        }
-        trial.depends.iter().find_map(|dependency| {
-            let on = &dependency.trial;
-            match self.trials.get(on) {
-                None => {
-                    let hint = did_you_mean(on.as_str(), self.trials.keys().map(Name::as_str));
-                    Some((format!("it depends on `{on}`, which is not in the run"), hint))
-                }
-                Some(true) if dependency.condition == Some(Condition::Completed) => Some((
-                    format!("it waits for the service `{on}` to complete, which ends when nothing needs it"),
-                    None,
-                )),
-                Some(_) => None,
-            }
-        })
-    }
-}
-
 impl Way {
-    fn new(commands: Commands, known: Rc<RefCell<Known>>) -> Self {
-        Self { commands, unheard: Rc::default(), known, history: History::default() }
+    fn new(commands: Commands) -> Self {
+        Self { commands, ended: Rc::default(), history: History::default() }
     }
 
     /// Adds a trial to the run.
     pub(super) fn submit(&self, trial: &Trial) -> Answer<()> {
-        if self.is_closed() {
-            return Err(fault(format!("the run has ended and takes no more trials such as `{}`", trial.name)));
+        if self.ended.get() {
+            return Err(fault(format!("`{}` was not submitted: the script has ended the run", trial.name)));
         }
-        if let Some((because, hint)) = self.known.borrow().refuses(trial) {
-            let message = format!("`{}` was not submitted: {because}", trial.name);
-            return Err(hint.map_or_else(|| fault(&message), |hint| fault_with(&message, hint)));
+        match self.commands.submit(trial.clone()) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(Refusal { message, hint: Some(hint) })) => Err(fault_with(message, hint)),
+            Some(Err(Refusal { message, hint: None })) => Err(fault(message)),
+            None => Err(fault(format!("the run has ended and takes no more trials such as `{}`", trial.name))),
         }
-        self.known.borrow_mut().trials.insert(trial.name.clone(), trial.service == Some(true));
-        self.send(Command::Submit { trial: Box::new(trial.clone()) });
-        Ok(())
     }
 
     /// What a trial is doing, and each thing that it waits for.
@@ -127,43 +72,22 @@ impl Way {
         if self.is_closed() {
             return Err(fault("the run has ended, and nothing waits any more"));
         }
-        let known = Name::parse(trial).ok().and_then(|name| self.commands.why(&name));
-        known.ok_or_else(|| {
+        let unknown = |nearest: Option<Name>| {
             let message = format!("the run has no trial `{trial}`");
-            match did_you_mean(trial, self.known.borrow().trials.keys().map(Name::as_str)) {
-                Some(hint) => fault_with(message, hint),
-                None => fault(message),
-            }
-        })
+            nearest.map_or_else(|| fault(&message), |name| fault_with(&message, format!("did you mean `{name}`?")))
+        };
+        let name = Name::parse(trial).map_err(|_| unknown(None))?;
+        match self.commands.why(&name) {
+            Some(why) => why.map_err(unknown),
+            None => Err(fault("the run has ended, and nothing waits any more")),
+        }
     }
 
     pub(super) fn send(&self, command: Command) {
-        if let Command::Submit { trial } | Command::Retry { trial } = &command {
-            self.unheard.borrow_mut().push(trial.name.clone());
-        }
         if matches!(command, Command::Cancel { .. } | Command::Drain { .. }) {
-            self.known.borrow_mut().closed = true;
+            self.ended.set(true);
         }
         self.commands.send(command);
-    }
-
-    /// Takes note of the run's answer: taken or refused; gives whether there is something to do again.
-    fn hear(&self, event: &Event) -> bool {
-        self.history.hear(event);
-        let mut unheard = self.unheard.borrow_mut();
-        let (command, taken) = match &event.fact {
-            Fact::CommandTaken { command } => (command, true),
-            Fact::CommandRefused { command, .. } => (command, false),
-            _ => return false,
-        };
-        let (Command::Submit { trial } | Command::Retry { trial }) = command else { return false };
-        if let Some(place) = unheard.iter().position(|name| *name == trial.name) {
-            unheard.remove(place);
-        }
-        if !taken && matches!(command, Command::Submit { .. }) {
-            self.known.borrow_mut().trials.remove(&trial.name);
-        }
-        taken
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -177,8 +101,6 @@ struct Started {
     sinks: Vec<Box<dyn Sink>>,
     keep: Box<dyn Any>,
     experiment: Experiment,
-    planned: Vec<Arc<Trial>>,
-    known: Rc<RefCell<Known>>,
     hooks: Hooks,
 }
 
@@ -188,38 +110,28 @@ fn begin(script: &Script, experiment: &Experiment, mut options: Map) -> Answer<S
     let hooks = Hooks::take(&mut options)?;
     let options = spec::options(&convert::to_object(&options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
-    let plan = script.session.plan(experiment.to_model(), options).map_err(|error| run_fault(&error))?;
+    let prepared = script.session.prepare(experiment.to_model(), options).map_err(|error| run_fault(&error))?;
     let run = RunId::from(script.stage.id().as_str());
-    let opened = script.stage.open(&plan, &run).map_err(fault)?;
-    let (planned, known) = (plan.trials.clone(), Rc::new(RefCell::new(Known::of(&plan))));
+    let opened = script.stage.open(&prepared.plan, &run).map_err(fault)?;
     let start =
         Start { run: run.clone(), folder: opened.folder, journal: opened.journal, reused: BTreeMap::new(), past: None };
-    let live = script.session.start(plan, start).map_err(|error| run_fault(&error))?;
+    let live = script.session.start(prepared, start).map_err(|error| run_fault(&error))?;
     script.stage.started(&run, live.commands());
-    Ok(Started { live, sinks: opened.sinks, keep: opened.keep, experiment: experiment.clone(), planned, known, hooks })
+    Ok(Started { live, sinks: opened.sinks, keep: opened.keep, experiment: experiment.clone(), hooks })
 }
 
 /// Runs an experiment to its end.
 pub(super) fn run(script: &Script, caller: &Caller<'_>, experiment: &Experiment, options: Map) -> Answer<RunResult> {
     let mut started = begin(script, experiment, options)?;
     let hooks = &started.hooks;
-    let way = Way::new(started.live.commands().clone(), started.known);
-    let observed = observe(&mut started.live, &mut started.sinks, |event, summary, _| {
-        way.hear(event);
+    let way = Way::new(started.live.commands().clone());
+    let observed = observe(Summary::default(), &mut started.live, &mut started.sinks, |event, summary, _| {
+        way.history.hear(event);
         hooks.call(caller, script, event, summary, &way)
     });
     drop(started.keep);
     let summary = observed?;
-    close(
-        script,
-        Ran {
-            experiment: started.experiment,
-            planned: started.planned,
-            summary,
-            folder: script.folder.clone(),
-            history: way.history,
-        },
-    )
+    close(script, Ran { experiment: started.experiment, summary, folder: script.folder.clone(), history: way.history })
 }
 
 /// What follows from a run's end.
@@ -238,8 +150,8 @@ fn close(script: &Script, ran: Ran) -> Answer<RunResult> {
 /// Starts an experiment and leaves following it to the script.
 pub(super) fn start(script: &Script, experiment: &Experiment, options: Map) -> Answer<Run> {
     let started = begin(script, experiment, options)?;
-    let way = Way::new(started.live.commands().clone(), started.known.clone());
-    let state = State { started, summary: Summary::default(), drained: None, failure: None };
+    let way = Way::new(started.live.commands().clone());
+    let state = State { started, summary: Summary::default(), failure: None };
     let following = Rc::new(Following {
         way: way.clone(),
         experiment: experiment.clone(),
@@ -262,8 +174,6 @@ pub(super) struct Following {
 struct State {
     started: Started,
     summary: Summary,
-    /// The run has said that nothing is left to do, for that time, and took nothing since.
-    drained: Option<u64>,
     failure: Option<Box<rhai::EvalAltResult>>,
 }
 
@@ -289,18 +199,7 @@ impl Following {
     pub(super) fn next(&self, script: &Script, caller: &Caller<'_>) -> Answer<Option<TrialView>> {
         let mut state = self.state.try_borrow_mut().map_err(|_| fault("a hook cannot follow the run it belongs to"))?;
         let Some(state) = &mut *state else { return Ok(None) };
-        loop {
-            if state.drained.is_some() && self.way.unheard.borrow().is_empty() {
-                return Ok(None);
-            }
-            let Some(notice) = state.started.live.next() else { return Ok(None) };
-            let event = match notice {
-                Notice::Event(event) => event,
-                Notice::Drained(seen) => {
-                    state.drained = Some(seen);
-                    continue;
-                }
-            };
+        while let Some(event) = state.started.live.next_event() {
             self.hear(state, script, caller, &event);
             if let Some(failure) = state.failure.take() {
                 return Err(failure);
@@ -317,6 +216,7 @@ impl Following {
                 }));
             }
         }
+        Ok(None)
     }
 
     /// Follows the run to its end.
@@ -326,25 +226,17 @@ impl Following {
         let Some(mut state) = taken else {
             return self.result.borrow().clone().ok_or_else(|| fault("the run has ended with an error"));
         };
-        if let Some(seen) = state.drained {
-            self.way.send(Command::Close { seen });
-        }
-        while let Some(notice) = state.started.live.next() {
-            match notice {
-                Notice::Event(event) => self.hear(&mut state, script, caller, &event),
-                Notice::Drained(seen) => self.way.send(Command::Close { seen }),
-            }
+        while let Some(event) = state.started.live.next_to_end() {
+            self.hear(&mut state, script, caller, &event);
         }
         drop(state.started.keep);
         script.open.borrow_mut().retain(|open| !std::ptr::eq(Rc::as_ptr(open), self));
         if let Some(failure) = state.failure {
             return Err(failure);
         }
-        let (experiment, planned, folder) = (state.started.experiment, state.started.planned, script.folder.clone());
-        let result = close(
-            script,
-            Ran { experiment, planned, summary: state.summary, folder, history: self.way.history.clone() },
-        )?;
+        let (experiment, folder) = (state.started.experiment, script.folder.clone());
+        let result =
+            close(script, Ran { experiment, summary: state.summary, folder, history: self.way.history.clone() })?;
         self.result.replace(Some(result.clone()));
         Ok(result)
     }
@@ -353,9 +245,7 @@ impl Following {
     fn hear(&self, state: &mut State, script: &Script, caller: &Caller<'_>, event: &Event) {
         state.summary.add(event);
         feed(&mut state.started.sinks, event);
-        if self.way.hear(event) {
-            state.drained = None;
-        }
+        self.way.history.hear(event);
         if state.failure.is_none()
             && let Err(failure) = state.started.hooks.call(caller, script, event, &state.summary, &self.way)
         {
@@ -538,7 +428,7 @@ mod tests {
     #[test]
     fn the_command_lines_options_win() {
         let mut lab = Lab::new();
-        lab.options.retries = Some(crate::model::retry::Retries::count(2));
+        lab.options.defaults.retries = Some(crate::model::retry::Retries::count(2));
         assert_snapshot!(output(&lab, "print(run(e, #{ retries: 0 })[\"second\"].attempts); exit(0);"), @"
         closed two 1/2
         3
@@ -683,10 +573,12 @@ mod tests {
     #[test]
     fn a_refused_trial_does_not_hang_its_run() {
         let lines = "let live = start(experiment(\"search\", [#{ name: \"one\" }]));
-            print(live.next().name); live.submit(#{ name: \"two\", depends: [#{ trial: \"one\", condition: \"healthy\" }] });
+            print(live.next().name);
+            try { live.submit(#{ name: \"two\", depends: [#{ trial: \"one\", condition: \"healthy\" }] }) } catch (error) { print(error.message) }
             print(live.next()); live.submit(#{ name: \"two\" }); print(live.next().name); print(live.wait());";
         assert_snapshot!(Lab::new().output(lines), @"
         one
+        `two` was not submitted: it waits until `one` is healthy, but `one` has no healthcheck (engine fake)
 
         two
         closed search 2/2
@@ -696,26 +588,32 @@ mod tests {
 
     #[test]
     fn a_submission_that_the_run_will_refuse_is_an_error_that_can_be_caught() {
-        let lines = "let live = start(experiment(\"search\", [#{ name: \"db\", service: true }, #{ name: \"one\", depends: [\"db\"] }]));
+        // An engine of the command line would run all of them.
+        let mut lab = Lab::new();
+        lab.options.defaults.engine = None;
+        let lines = "let on = #{ engine: \"fake\" };
+            let live = start(experiment(\"search\", [on + #{ name: \"db\", service: true }, on + #{ name: \"one\", depends: [\"db\"] }]));
             for wrong in [
-                #{ name: \"one\" }, #{ name: \"two\", depends: [\"oen\"] }, #{ name: \"two\", engine: \"docker\" },
-                #{ name: \"two\", depends: [#{ trial: \"db\", condition: \"completed\" }] },
+                on + #{ name: \"one\" }, on + #{ name: \"two\", depends: [\"oen\"] }, #{ name: \"two\" }, on + #{ name: \"two\", cpus: 1000 },
+                on + #{ name: \"two\", depends: [#{ trial: \"db\", condition: \"completed\" }] },
             ] { try { live.submit(wrong) } catch (error) { print(error.message); print(error.hint) } }
-            live.submit(#{ name: \"two\", depends: [#{ trial: \"one\", condition: \"completed\" }] }); print(live.next().name); print(live.next().name);
+            live.submit(on + #{ name: \"two\", depends: [#{ trial: \"one\", condition: \"completed\" }] }); print(live.next().name); print(live.next().name);
             live.drain(); live.submit(#{ name: \"three\" });";
-        assert_snapshot!(Lab::new().output(lines), @r#"
+        assert_snapshot!(lab.output(lines), @r#"
         `one` was not submitted: the run has a trial of that name
         give it another name, or run the old one again with `t.retry()`
         `two` was not submitted: it depends on `oen`, which is not in the run
         did you mean `one`?
         `two` was not submitted: no trial of the run's plan uses the engine docker
 
-        `two` was not submitted: it waits for the service `db` to complete, which ends when nothing needs it
-
+        `two` was not submitted: it asks for 1000 CPUs, but the engine's host has 4 CPUs
+        ask for less, or run it on a larger host
+        `two` was not submitted: it waits for the service `db` to complete, but a service runs until nothing needs it
+        give `db` a `cmd` or `service: false`, or wait for "started"
         one
         two
         closed search 3/3
-        script.rhai:7:32: `three` was not submitted: the script has ended the run
+        script.rhai:8:32: `three` was not submitted: the script has ended the run
           | live.drain(); live.submit(#{ name: "three" });
         "#);
     }

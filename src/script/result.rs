@@ -1,6 +1,5 @@
 //! Results as scripts hold them: of one trial (also while its run goes on) and of a whole run.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
@@ -13,7 +12,6 @@ use crate::model::event::{Early, Logs};
 use crate::model::name::Name;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::summary::{State, Summary, TrialResult};
-use crate::model::trial::Trial;
 use crate::script::convert;
 use crate::script::experiment::Experiment;
 use crate::script::history::History;
@@ -37,8 +35,6 @@ pub(super) struct RunResult(pub(super) Rc<Ran>);
 /// A run that has ended.
 pub(super) struct Ran {
     pub(super) experiment: Experiment,
-    /// The trials as they were planned: those that a hook changed differ from them.
-    pub(super) planned: Vec<Arc<Trial>>,
     pub(super) summary: Summary,
     pub(super) folder: Rc<Path>,
     pub(super) history: History,
@@ -111,7 +107,7 @@ impl TrialView {
         if let Some(value) = self.result.trial.params.get(key) {
             return Ok(value.clone());
         }
-        if let Some(value) = self.result.trial.to_json().remove(key) {
+        if let Some(value) = self.result.trial.resolved().to_json().remove(key) {
             return Ok(value);
         }
         if let Some(metric) = self.result.metrics.get(key) {
@@ -209,19 +205,9 @@ impl RunResult {
             Some(outcome) => outcome.is_failure(),
             None => true,
         };
-        let written: HashMap<&str, &Arc<Trial>> =
-            self.0.experiment.trials().iter().map(|trial| (trial.name.as_str(), trial)).collect();
-        let planned: HashMap<&str, &Arc<Trial>> =
-            self.0.planned.iter().map(|trial| (trial.name.as_str(), trial)).collect();
-        let as_meant = |result: &TrialResult| {
-            let name = result.trial.name.as_str();
-            // An unchanged trial goes back to how it was written, so that the next run's options reach it.
-            match (planned.get(name), written.get(name)) {
-                (Some(planned), Some(written)) if **planned == result.trial => (*written).clone(),
-                _ => result.trial.clone(),
-            }
-        };
-        let all = self.0.experiment.with_trials(summary.results.iter().map(as_meant).collect());
+        // As they were written, so that the next run's options reach them.
+        let trials = summary.results.iter().map(|result| Arc::new(result.trial.to_ask_again()));
+        let all = self.0.experiment.with_trials(trials.collect());
         let keep: Vec<bool> = summary.results.iter().map(again).collect();
         all.keep(&keep, false)
     }

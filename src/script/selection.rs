@@ -10,7 +10,7 @@ use crate::model::experiment::Experiment as Model;
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::trial::Trial;
-use crate::script::api::trial::{absent, seconds};
+use crate::script::api::trial::seconds;
 use crate::script::convert::{from_json, from_object};
 use crate::script::error::{did_you_mean, explain, fault, lowered, parse_hint};
 use crate::script::experiment::Experiment;
@@ -90,7 +90,7 @@ impl Where {
     /// When it cannot be told, with the trial's name.
     pub fn holds(&self, trial: &Trial, last: Option<&Outcome>) -> Result<bool, WhereError> {
         let mut scope = Scope::new();
-        let fields = trial.to_json();
+        let fields = trial.fields();
         // Of the forty names an expression mentions two or three.
         for name in names().filter(|name| self.text.contains(name)) {
             let value = match name {
@@ -98,7 +98,10 @@ impl Where {
                 "failed" => last.is_some_and(Outcome::is_failure).into(),
                 "status" => last.map_or("", Outcome::status).into(),
                 "params" => from_object(&trial.params).into(),
-                field => fields.get(field).map_or_else(|| absent(field), from_json),
+                name => {
+                    let field = fields.iter().find(|field| field.name == name);
+                    field.map_or(Dynamic::UNIT, |field| from_json(&field.value.to_json()))
+                }
             };
             scope.push_dynamic(name, value);
         }
@@ -186,6 +189,7 @@ fn innermost(error: &EvalAltResult) -> Position {
 mod tests {
     use std::collections::HashMap;
     use std::path::Path;
+    use std::sync::Arc;
 
     use insta::assert_snapshot;
     use serde_json::{Value, json};
@@ -326,7 +330,13 @@ mod tests {
             trial(json!({"name": "s2", "params": {"mode": "b"}})),
         ];
         let options = Options::default();
-        let experiment = Experiment { name: "maze".into(), id: "id".into(), spec: "/lab/maze".into(), options, trials };
+        let experiment = Experiment {
+            name: "maze".into(),
+            id: "id".into(),
+            spec: "/lab/maze".into(),
+            options,
+            trials: trials.into_iter().map(Arc::new).collect(),
+        };
         let last = HashMap::from([(Name::parse("s1").unwrap(), Outcome::Succeeded)]);
         let select = |text: &str| {
             let selected = Where::parse(text).unwrap().select(experiment.clone(), &last).unwrap();

@@ -109,7 +109,7 @@ fn alone(message: String, hint: Option<String>) -> Problems {
     Problems(vec![Problem { at: String::new(), message, hint }])
 }
 
-type Parts = (Option<String>, Options, Vec<Trial>);
+type Parts = (Option<String>, Options, Vec<Arc<Trial>>);
 
 /// A list of trials, or an object around one.
 fn experiment(item: Item<'_>, folder: &Path) -> Option<Parts> {
@@ -133,19 +133,20 @@ fn experiment(item: Item<'_>, folder: &Path) -> Option<Parts> {
     Some((name, run_options, trials?))
 }
 
-fn trials(item: Item<'_>, folder: &Path, defaults: Option<&Map<String, Value>>) -> Option<Vec<Trial>> {
+fn trials(item: Item<'_>, folder: &Path, defaults: Option<&Map<String, Value>>) -> Option<Vec<Arc<Trial>>> {
     item.list("trials (a list)", |item| match (defaults, item.value) {
         (Some(defaults), Value::Object(own)) => {
             let merged = trial::merge(defaults, own);
-            trial::read(item.with(&merged), folder, None)
+            trial::read(item.with(&merged), folder, None).map(Arc::new)
         }
-        _ => trial::read(item, folder, None),
+        _ => trial::read(item, folder, None).map(Arc::new),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
+    use std::sync::Arc;
 
     use super::{LoadOptions, load};
     use crate::model::experiment::Experiment;
@@ -195,7 +196,7 @@ mod tests {
         Lab::new(&[("maze.jsonnet", text)]).load("maze.jsonnet", &options())
     }
 
-    fn names(trials: &[Trial]) -> Vec<&str> {
+    fn names(trials: &[Arc<Trial>]) -> Vec<&str> {
         trials.iter().map(|trial| trial.name.as_str()).collect()
     }
 

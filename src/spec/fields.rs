@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use crate::model::trial::Trial;
+
 /// A key of a spec and what the manual says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
@@ -26,8 +28,18 @@ pub(super) fn names() -> &'static [&'static str] {
 /// The names of everything that may stand at the top level of the object form.
 pub(super) fn top_names() -> &'static [&'static str] {
     static NAMES: LazyLock<Vec<&'static str>> =
-        LazyLock::new(|| TOP.iter().chain(OPTIONS).map(|field| field.name).collect());
+        LazyLock::new(|| TOP.iter().chain(options()).map(|field| field.name).collect());
     &NAMES
+}
+
+/// The names of the run options.
+pub(super) fn option_names() -> &'static [&'static str] {
+    &top_names()[TOP.len()..]
+}
+
+/// All run options.
+pub(super) fn options() -> impl Iterator<Item = &'static Field> {
+    BUDGET.iter().chain(OPTIONS)
 }
 
 /// The keys of the object form, run options apart.
@@ -36,18 +48,45 @@ pub const TOP: &[Field] = &[
     field(
         "defaults",
         &["{image: 'solver', env: {LANG: 'C'}}"],
-        "Fields of every trial that does not say them itself. `env`, `labels` and `params` are merged key by key, the others are replaced as a whole; `null` in a trial takes a default away.",
+        "Fields of every trial that does not say them itself. `env`, `labels`, `metrics` and `params` are merged key by key, the others are replaced as a whole; `null` in a trial takes a default away.",
     ),
     field("trials", &["[{name: 'first', image: 'solver'}]"], "The trials. Required."),
 ];
 
-/// The run options.
-pub const OPTIONS: &[Field] = &[
+/// The run options that can be changed while a run is live.
+pub const BUDGET: &[Field] = &[
     field(
         "parallel",
         &["4", "'50%'", "-1"],
         "How many trials run at once: that many, a part of the host's CPUs, or all CPUs but one. Default: what fits the host's CPUs and memory.",
     ),
+    field("cpus", &["8", "1.5"], "CPUs for all trials together. Default: those of the engine's host."),
+    field("memory", &["'16g'"], "Memory for all trials together. Default: that of the engine's host."),
+    field(
+        "gpus",
+        &["['0', '1']", "'0,1'", "'nvidia.com/gpu=0'"],
+        "GPUs for all trials together, by id; they are used even if somebody else uses them. Default: those found on the engine's host that nobody else uses.",
+    ),
+    field(
+        "limits",
+        &["{license: 2}"],
+        "Named limits: how much the trials that run may take of each together. A trial counts against them with its own `limits`.",
+    ),
+    field(
+        "load",
+        &["'80%'", "3"],
+        "Nothing new is started while more processes run, or want to run: a share of the host's CPUs, or a number.",
+    ),
+    field("memfree", &["'4g'"], "Nothing new is started while less memory is free."),
+    field(
+        "pressure",
+        &["20", "'20%'"],
+        "Nothing new is started while the kernel's pressure-stall information (the share of the last 10 s in which something waited for CPU, memory or disk, in percent) is above.",
+    ),
+];
+
+/// The other run options.
+pub const OPTIONS: &[Field] = &[
     field("retries", &["2", "{count: 2, delay: '10s'}"], "`retries` of trials that do not say it themselves."),
     field("timeout", &["'2h'", "'300%'"], "`timeout` of trials that do not say it themselves."),
     field(
@@ -70,33 +109,10 @@ pub const OPTIONS: &[Field] = &[
         "Which containers are removed once they ended and their logs are safe. Default: `success`; the others stay until `combu kill`.",
     ),
     field("seed", &["42"], "Seed of the run, from which every trial's `COMBU_SEED` is derived. Default: a random one."),
-    field("cpus", &["8", "1.5"], "CPUs for all trials together. Default: those of the engine's host."),
-    field("memory", &["'16g'"], "Memory for all trials together. Default: that of the engine's host."),
-    field(
-        "gpus",
-        &["['0', '1']", "'0,1'", "'nvidia.com/gpu=0'"],
-        "GPUs for all trials together, by id; they are used even if somebody else uses them. Default: those found on the engine's host that nobody else uses.",
-    ),
     field(
         "reserve",
         &["{cpus: 1, memory: '2g'}", "'cpus=1,memory=2g'"],
         "What of the host is left to the people at the machine: taken off `cpus` and `memory`.",
-    ),
-    field(
-        "limits",
-        &["{license: 2}"],
-        "Named limits: how much the trials that run may take of each together. A trial counts against them with its own `limits`.",
-    ),
-    field(
-        "load",
-        &["'80%'", "3"],
-        "Nothing new is started while more processes run, or want to run: a share of the host's CPUs, or a number.",
-    ),
-    field("memfree", &["'4g'"], "Nothing new is started while less memory is free."),
-    field(
-        "pressure",
-        &["20", "'20%'"],
-        "Nothing new is started while the kernel's pressure-stall information (the share of the last 10 s in which something waited for CPU, memory or disk, in percent) is above.",
     ),
     field("nice", &["10", "true"], "`nice` of trials that do not say it themselves."),
     field(
@@ -107,7 +123,7 @@ pub const OPTIONS: &[Field] = &[
 ];
 
 /// The fields of a trial.
-pub const FIELDS: &[Field] = &[
+pub static FIELDS: [Field; Trial::FIELDS] = [
     field(
         "name",
         &["'solver-1'"],
@@ -262,7 +278,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{FIELDS, OPTIONS, TOP};
+    use super::{FIELDS, TOP, options};
     use crate::spec::reference::{EXAMPLE, reference};
     use crate::spec::{LoadOptions, load};
 
@@ -282,7 +298,7 @@ mod tests {
                 assert!(read.to_json().contains_key(field.name), "{}: {form}", field.name);
             }
         }
-        for option in OPTIONS {
+        for option in options() {
             for form in option.forms {
                 let read = loaded(&format!("{{ trials: [], {}: {form} }}", option.name)).options;
                 let Value::Object(map) = json!(read) else { panic!("options are an object") };

@@ -18,8 +18,8 @@ mod words;
 
 pub use document::{LoadOptions, Sources, load};
 pub use error::{Frame, Problem, Problems, SpecError};
-pub use fields::{FIELDS, Field, OPTIONS, TOP};
-pub use options::{CHANGES, NICE, change, gpu_ids, limit, niceness, options, pressure, reserve};
+pub use fields::{BUDGET, FIELDS, Field, OPTIONS, TOP};
+pub use options::{NICE, budget, gpu_ids, limit, niceness, options, pressure, reserve};
 pub use reference::reference;
 pub use trial::trial;
 pub use units::{cpu_number, duration, size, timeout};

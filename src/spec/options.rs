@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::model::budget::{Change, Load, Reserve};
-use crate::model::destination::Destination;
 use crate::model::name::EngineName;
-use crate::model::options::{Halt, Options, Parallel, Remove};
+use crate::model::options::{Budget, Destination, Halt, Load, Options, Parallel, Remove, Reserve, TrialDefaults};
 use crate::model::retry::{Backoff, On, Retries};
 use crate::model::trial::{Pull, Timeout};
 use crate::spec::error::Problems;
@@ -23,52 +21,36 @@ pub fn options(value: &Map<String, Value>) -> Result<Options, Problems> {
     let report = Report::default();
     let value = Value::Object(value.clone());
     let item = Item::root(&value, &report);
-    let keys: Vec<_> = fields::OPTIONS.iter().map(|option| option.name).collect();
-    let read = item.object("run options (an object)", &keys).map(|object| from(&object));
+    let read = item.object("run options (an object)", fields::option_names()).map(|object| from(&object));
     report.finish(read)
 }
-
-/// What of a live run's budget can be changed, as run options are called.
-pub const CHANGES: [&str; 8] = ["parallel", "cpus", "memory", "gpus", "limits", "load", "memfree", "pressure"];
 
 /// Reads a change of a live run's budget, in the forms of run options; an unknown key is a problem.
 ///
 /// # Errors
 /// Everything that is wrong with it, with the place of each.
-pub fn change(value: &Map<String, Value>) -> Result<Change, Problems> {
+pub fn budget(value: &Map<String, Value>) -> Result<Budget, Problems> {
     let report = Report::default();
     let value = Value::Object(value.clone());
     let item = Item::root(&value, &report);
-    let read = item.object("a change of the budget (an object)", &CHANGES).map(|object| from(&object));
-    report.finish(read).map(|options| Change {
-        parallel: options.parallel,
-        cpus: options.cpus,
-        memory: options.memory,
-        gpus: options.gpus,
-        limits: options.limits,
-        load: options.load,
-        memfree: options.memfree,
-        pressure: options.pressure,
-    })
+    let keys: Vec<_> = fields::BUDGET.iter().map(|option| option.name).collect();
+    let read = item.object("a change of the budget (an object)", &keys).map(|object| budget_from(&object));
+    report.finish(read)
 }
 
 /// The run options among an object's keys.
 pub(super) fn from(object: &Object<'_>) -> Options {
     Options {
-        parallel: object.read("parallel", parallel),
-        retries: object.read("retries", retries),
-        timeout: object.read("timeout", timeout),
-        slow: object.read("slow", timeout),
-        time_budget: object.read("time_budget", positive_span),
-        stop_grace: object.read("stop_grace", span),
-        halt: object.read("halt", |item| item.check(Halt::parse(item.text()?))),
-        pull: object.read("pull", pull),
-        engine: object.read("engine", engine),
-        rm: object.read("rm", |item| item.word(&Remove::ALL.map(Remove::as_str), Remove::parse)),
-        seed: object.read("seed", seed),
-        cpus: object.read("cpus", cpus),
-        memory: object.read("memory", bytes),
-        gpus: object.read("gpus", devices),
+        budget: budget_from(object),
+        defaults: TrialDefaults {
+            retries: object.read("retries", retries),
+            timeout: object.read("timeout", timeout),
+            stop_grace: object.read("stop_grace", span),
+            pull: object.read("pull", pull),
+            engine: object.read("engine", engine),
+            engine_of_all: None,
+            nice: object.read("nice", nice),
+        },
         reserve: object.read("reserve", |item| match item.value {
             Value::String(text) => item.check(reserve(text)),
             _ => {
@@ -77,6 +59,21 @@ pub(super) fn from(object: &Object<'_>) -> Options {
                 Some(Reserve { cpus, memory: object.read("memory", bytes).unwrap_or_default() })
             }
         }),
+        slow: object.read("slow", timeout),
+        time_budget: object.read("time_budget", positive_span),
+        halt: object.read("halt", |item| item.check(Halt::parse(item.text()?))),
+        rm: object.read("rm", |item| item.word(&Remove::ALL.map(Remove::as_str), Remove::parse)),
+        seed: object.read("seed", seed),
+        outputs_to: object.read("outputs_to", |item| item.check(Destination::parse(item.text()?))),
+    }
+}
+
+fn budget_from(object: &Object<'_>) -> Budget {
+    Budget {
+        parallel: object.read("parallel", parallel),
+        cpus: object.read("cpus", cpus),
+        memory: object.read("memory", bytes),
+        gpus: object.read("gpus", devices),
         limits: object.read("limits", limits).unwrap_or_default(),
         load: object.read("load", |item| match item.value {
             Value::String(text) => item.check(Load::parse(text)),
@@ -89,8 +86,6 @@ pub(super) fn from(object: &Object<'_>) -> Options {
             Value::Number(number) => item.check(pressure(&number.to_string())),
             _ => item.expected("a pressure in percent, such as 20"),
         }),
-        nice: object.read("nice", nice),
-        outputs_to: object.read("outputs_to", |item| item.check(Destination::parse(item.text()?))),
     }
 }
 
@@ -294,7 +289,7 @@ mod tests {
         }))
         .unwrap();
         let written = serde_json::to_value(&read_once).unwrap();
-        insta::assert_snapshot!(written, @r#"{"parallel":"50%","retries":{"count":2,"delay":1,"backoff":"exponential","jitter":true},"timeout":1800,"stop_grace":0,"halt":"soon,fail=10%","pull":"never","engine":"local","rm":"always","seed":7}"#);
+        insta::assert_snapshot!(written, @r#"{"parallel":"50%","retries":{"count":2,"delay":1,"backoff":"exponential","jitter":true},"timeout":1800,"stop_grace":0,"pull":"never","engine":"local","halt":"soon,fail=10%","rm":"always","seed":7}"#);
         assert_eq!(read(written), Ok(read_once));
         assert_eq!(read(json!({})), Ok(Options::default()));
         assert_eq!(read(json!({"parallel": null})), Ok(Options::default()));
@@ -308,12 +303,15 @@ mod tests {
         }) else {
             panic!("an object")
         };
-        let change = super::change(&fields).unwrap();
-        assert_eq!(fields.keys().map(String::as_str).collect::<Vec<_>>(), super::CHANGES);
+        let change = super::budget(&fields).unwrap();
+        assert_eq!(
+            fields.keys().map(String::as_str).collect::<Vec<_>>(),
+            super::fields::BUDGET.iter().map(|option| option.name).collect::<Vec<_>>()
+        );
         let Ok(Value::Object(written)) = serde_json::to_value(&change) else { panic!("an object") };
-        assert_eq!((super::change(&written).unwrap(), written.len()), (change, fields.len()));
+        assert_eq!((super::budget(&written).unwrap(), written.len()), (change, fields.len()));
         let Value::Object(wrong) = json!({"seed": 1, "paralel": 2, "cpus": 0}) else { panic!("an object") };
-        insta::assert_snapshot!(super::change(&wrong).unwrap_err(), @"
+        insta::assert_snapshot!(super::budget(&wrong).unwrap_err(), @"
         unknown key `seed`; see docs/spec.md for the known ones
         unknown key `paralel`; did you mean `parallel`?
         cpus: 0 is not a number of CPUs; write a number above zero, such as 2 or 0.5
@@ -323,7 +321,7 @@ mod tests {
     #[test]
     fn parallel_is_a_number_or_a_text() {
         for (value, written) in [(json!(4), "4"), (json!(4.0), "4"), (json!(-1), "-1"), (json!("8"), "8")] {
-            assert_eq!(read(json!({"parallel": value})).unwrap().parallel.unwrap().to_string(), written);
+            assert_eq!(read(json!({"parallel": value})).unwrap().budget.parallel.unwrap().to_string(), written);
         }
     }
 
@@ -338,9 +336,9 @@ mod tests {
         parallel: `0` is not a number of trials: write `4`, `50%` (of the host's CPUs) or `-1` (all but one)
         retries: expected a number of retries, or {count, delay, ..}, found the string "many"
         timeout: a duration of zero; leave it out for the default
-        halt: `never` is not a halt policy: write `now` or `soon`, a comma, and `fail`, `success` or `done` with `=N` or `=N%`, such as `soon,fail=10%`
         pull: `allways` is none of `always`, `missing`, `never`; did you mean `always`?
         engine: `podman` is none of `docker`, `local`, `fake`
+        halt: `never` is not a halt policy: write `now` or `soon`, a comma, and `fail`, `success` or `done` with `=N` or `=N%`, such as `soon,fail=10%`
         rm: expected a string, found true
         seed: -1 is too small or too large: at least 0
         "#);

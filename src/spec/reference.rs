@@ -1,6 +1,6 @@
 //! The manual of the spec: `docs/spec.md`, made from the list of the keys.
 
-use crate::spec::fields::{FIELDS, Field, OPTIONS, TOP};
+use crate::spec::fields::{FIELDS, Field, TOP, options};
 
 /// The manual of the spec as Markdown: the content of `docs/spec.md`.
 pub fn reference() -> String {
@@ -8,16 +8,16 @@ pub fn reference() -> String {
     for part in [BEGINNING, EXAMPLE, FORMS] {
         text.push_str(part);
     }
-    table(&mut text, "key", TOP);
+    table(&mut text, "key", TOP.iter());
     text.push_str("\n### Run options\n\nEach is also an option of `combu run` and a key of a script's `run()`; those win over the spec.\n\n");
-    table(&mut text, "option", OPTIONS);
+    table(&mut text, "option", options());
     text.push_str("\n## A trial\n\nOnly `name` is always required. `null` is as good as absent.\n\n");
-    table(&mut text, "field", FIELDS);
+    table(&mut text, "field", FIELDS.iter());
     text.push_str(END);
     text
 }
 
-fn table(text: &mut String, heading: &str, fields: &[Field]) {
+fn table(text: &mut String, heading: &str, fields: impl Iterator<Item = &'static Field>) {
     text.push_str(&format!("| {heading} | written as | meaning |\n|---|---|---|\n"));
     for Field { name, forms, meaning } in fields {
         let forms: Vec<_> = forms.iter().map(|form| format!("`{form}`")).collect();

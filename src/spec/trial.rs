@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
@@ -88,14 +89,12 @@ pub(super) fn defaults(item: Item<'_>, folder: &Path) -> Option<()> {
     read(item, folder, Some(name)).map(|_| ())
 }
 
-/// A trial's object on top of the defaults: `env`, `labels`, `params` and `metrics` key by key, the others as a whole.
+/// A trial's object on top of the defaults: fields that merge key by key, the others as a whole.
 pub(super) fn merge(defaults: &Map<String, Value>, own: &Map<String, Value>) -> Value {
     let mut merged = defaults.clone();
     for (key, value) in own {
         match (merged.get_mut(key), value) {
-            (Some(Value::Object(below)), Value::Object(above))
-                if matches!(&**key, "env" | "labels" | "params" | "metrics") =>
-            {
+            (Some(Value::Object(below)), Value::Object(above)) if merges(key) => {
                 below.extend(above.iter().map(|(key, value)| (key.clone(), value.clone())));
             }
             _ => {
@@ -104,6 +103,14 @@ pub(super) fn merge(defaults: &Map<String, Value>, own: &Map<String, Value>) -> 
         }
     }
     Value::Object(merged)
+}
+
+fn merges(key: &str) -> bool {
+    static MERGING: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let name = Name::parse("any").expect("a constant that follows the rule");
+        Trial::new(name).fields().iter().filter(|field| field.merges).map(|field| field.name).collect()
+    });
+    MERGING.contains(&key)
 }
 
 /// The name of a trial.

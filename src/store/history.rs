@@ -1,6 +1,6 @@
 //! What a run's events tell afterwards: everything, or only how each of its trials ended.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,16 +64,18 @@ impl PastRun {
         Ok(summary)
     }
 
-    /// Whether some attempt of it was started on that engine.
+    /// The engines on which attempts of it were started.
     ///
     /// # Errors
     /// As for [`PastRun::events`].
-    pub fn uses(&self, engine: EngineName) -> Result<bool, StoreError> {
-        let mut uses = false;
+    pub fn engines(&self) -> Result<BTreeSet<EngineName>, StoreError> {
+        let mut engines = BTreeSet::new();
         self.each(Some(&["attempt-started"]), |event| {
-            uses |= matches!(event.fact, Fact::AttemptStarted { handle, .. } if handle.engine == engine);
+            if let Fact::AttemptStarted { handle, .. } = event.fact {
+                engines.insert(handle.engine);
+            }
         })?;
-        Ok(uses)
+        Ok(engines)
     }
 
     /// Reads only how its trials ended, without the trials themselves, which takes a fraction of the time.
@@ -126,7 +128,7 @@ mod tests {
     }
 
     fn started(names: &[&str]) -> Fact {
-        let trials = names.iter().map(|trial| Arc::new(Trial::new(name(trial)))).collect();
+        let trials = names.iter().map(|trial| Arc::new(Trial::new(name(trial)).into())).collect();
         let experiment = "粒子法".to_owned();
         Fact::RunStarted {
             experiment,
@@ -165,7 +167,7 @@ mod tests {
                 attempt: 1,
                 handle: Handle { engine: EngineName::Local, id: "1".to_owned() },
             },
-            Fact::TrialSubmitted { trial: Arc::new(Trial::new(name("c1"))) },
+            Fact::TrialSubmitted { trial: Arc::new(Trial::new(name("c1")).into()) },
             ended("c1", Outcome::Skipped { because: "`b1` failed".to_owned() }),
             Fact::RunEnded { early: early.clone(), elapsed: Duration::from_secs(1) },
         ];

@@ -116,7 +116,7 @@ impl Stage {
         ];
         Launch {
             run: RunId::from("contract0run"),
-            trial: Arc::new(trial),
+            trial: Arc::new(trial.into()),
             attempt: 1,
             cores: Vec::new(),
             gpus: Vec::new(),
@@ -242,7 +242,7 @@ async fn our_variables_reach_the_trial_and_its_own_win(stage: &Stage) {
 
 async fn a_trial_runs_in_its_working_folder(stage: &Stage) {
     let mut launch = stage.launch("folder", Does::Folder);
-    Arc::get_mut(&mut launch.trial).unwrap().workdir = Some("/usr".to_owned());
+    Arc::get_mut(&mut Arc::get_mut(&mut launch.trial).unwrap().written).unwrap().workdir = Some("/usr".to_owned());
     let handle = stage.start_on(&*stage.engine, &launch).await;
     assert_eq!(stage.wait(&handle).await.stdout, b"/usr\n");
 }

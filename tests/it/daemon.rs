@@ -98,7 +98,7 @@ impl Daemon {
         ];
         Launch {
             run: self.run().as_str().into(),
-            trial: Arc::new(trial),
+            trial: Arc::new(trial.into()),
             attempt: 1,
             cores: Vec::new(),
             gpus: Vec::new(),

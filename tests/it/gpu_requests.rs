@@ -42,7 +42,7 @@ async fn asked(gpus: &[&str]) -> String {
     trial.image = Some("image".to_owned());
     let launch = Launch {
         run: RunId::from("gpus00000run"),
-        trial: Arc::new(trial),
+        trial: Arc::new(trial.into()),
         attempt: 1,
         cores: Vec::new(),
         gpus: gpus.iter().map(|id| (*id).to_owned()).collect(),

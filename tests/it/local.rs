@@ -41,7 +41,7 @@ fn launch(folder: &Path, edit: impl FnOnce(&mut Trial)) -> Launch {
     let labels = [(label::TRIAL, "trial".to_owned()), (label::SPEC, spec)];
     Launch {
         run: RunId::from("local0000run"),
-        trial: Arc::new(trial),
+        trial: Arc::new(trial.into()),
         attempt: 1,
         cores: Vec::new(),
         gpus: Vec::new(),
@@ -380,7 +380,8 @@ fn a_local_trial_sees_the_gpus_it_was_given_and_no_others() {
             let mut launch = shell(folder, "echo $CUDA_DEVICE_ORDER ${CUDA_VISIBLE_DEVICES-unset}");
             launch.gpus = gpus.iter().map(|id| (*id).to_owned()).collect();
             let env = own.map(|own| ("CUDA_VISIBLE_DEVICES".to_owned(), own.to_owned()));
-            Arc::get_mut(&mut launch.trial).unwrap().env = env.into_iter().collect();
+            Arc::get_mut(&mut Arc::get_mut(&mut launch.trial).unwrap().written).unwrap().env =
+                env.into_iter().collect();
             let handle = local.start(&launch).await.unwrap();
             wait(local, folder, &handle).await.1.trim().to_owned()
         };
@@ -404,9 +405,9 @@ fn a_local_trial_and_its_children_run_on_its_cores_and_give_way() {
             let handle = local.start(&launch).await.unwrap();
             wait(local, folder, &handle).await.1
         };
-        let own: u8 = says(&[], None).await.lines().last().unwrap().parse().unwrap();
+        let own: u8 = says(&[], 0).await.lines().last().unwrap().parse().unwrap();
         let nicer = (own + 10).min(19);
-        assert_eq!(says(&[0], Some(10)).await, format!("Cpus_allowed_list:\t0\n{nicer}\n{nicer}\n"));
+        assert_eq!(says(&[0], 10).await, format!("Cpus_allowed_list:\t0\n{nicer}\n{nicer}\n"));
         let mut launch = shell(folder, "true");
         launch.cores = vec![1000];
         let error = local.start(&launch).await.unwrap_err();
@@ -425,7 +426,7 @@ fn a_paused_trial_is_not_sick_for_answering_nobody() {
             start_period: None,
         };
         let mut launch = shell(folder, "sleep 600");
-        Arc::get_mut(&mut launch.trial).unwrap().healthcheck = Some(check.clone());
+        Arc::get_mut(&mut Arc::get_mut(&mut launch.trial).unwrap().written).unwrap().healthcheck = Some(check.clone());
         let handle = local.start(&launch).await.unwrap();
         local.pause(&handle).await.unwrap();
         let asked = tokio::time::timeout(Duration::from_millis(500), local.healthy(&handle, &check)).await;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::model::budget::{Load, Reserve};
-use crate::model::destination::Destination;
 use crate::model::name::EngineName;
-use crate::model::options::{Halt, Limit, Options, Parallel, Remove, What, When};
+use crate::model::options::{
+    Budget, Destination, Halt, Limit, Load, Options, Parallel, Remove, Reserve, TrialDefaults, What, When,
+};
 use crate::model::retry::Retries;
 use crate::model::trial::{Pull, Timeout};
 
@@ -15,11 +15,6 @@ use crate::model::trial::{Pull, Timeout};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
 pub(crate) struct LimitArgs {
-    /// Trials at once: `4`, `50%` of the CPUs, `-1` all but one. Default: as many as fit the CPUs of the engine's host,
-    /// a trial without `cpus` counting one.
-    #[arg(short = 'j', long, value_name = "N", value_parser = Parallel::parse, allow_hyphen_values = true)]
-    pub(crate) jobs: Option<Parallel>,
-
     /// Repeat a failed trial so often, where the trial does not say it itself.
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,
@@ -46,12 +41,24 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "N", conflicts_with = "halt", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_fail: Option<u32>,
 
+    /// Time between the stop signal and the kill, such as `30s`, where the trial does not say it itself.
+    #[arg(long, value_name = "TIME", value_parser = crate::spec::duration)]
+    pub(crate) stop_grace: Option<Duration>,
+
     /// When images are pulled: always (once per run), missing or never.
     #[arg(long, value_name = "WHEN", value_parser = pull)]
     pub(crate) pull: Option<Pull>,
 
     #[command(flatten)]
     pub(crate) budget: BudgetArgs,
+
+    /// Leave that much to the people at the machine: `cpus=1,memory=2g`.
+    #[arg(long, value_name = "WHAT", value_parser = crate::spec::reserve, help_heading = "Budget")]
+    pub(crate) reserve: Option<Reserve>,
+
+    /// Let trials give way to other work: 0 (not at all) to 19; 10 where no number is given. Low CPU shares and disk weight.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "10", value_parser = crate::spec::niceness, help_heading = "Budget")]
+    pub(crate) nice: Option<u8>,
 
     /// Run every trial on this engine, whatever it says: docker, local, or fake for a rehearsal.
     #[arg(long, value_name = "ENGINE", value_parser = engine)]
@@ -71,10 +78,15 @@ pub(crate) struct LimitArgs {
     pub(crate) outputs_to: Option<Destination>,
 }
 
-/// What the run may take of the machine. They win over what the spec or script says for its runs.
+/// What a run may take of the machine; can be changed while it is live.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Budget")]
 pub(crate) struct BudgetArgs {
+    /// Trials at once: `4`, `50%` of the CPUs, `-1` all but one. Default: as many as fit the CPUs of the engine's host,
+    /// a trial without `cpus` counting one.
+    #[arg(short = 'j', long, value_name = "N", value_parser = Parallel::parse, allow_hyphen_values = true)]
+    pub(crate) jobs: Option<Parallel>,
+
     /// CPUs for all trials together. Default: those of the engine's host.
     #[arg(long, value_name = "N", value_parser = cpu_number)]
     pub(crate) cpus: Option<f64>,
@@ -88,11 +100,7 @@ pub(crate) struct BudgetArgs {
     #[arg(long, value_name = "IDS", value_parser = gpus)]
     pub(crate) gpus: Option<Gpus>,
 
-    /// Leave that much to the people at the machine: `cpus=1,memory=2g`.
-    #[arg(long, value_name = "WHAT", value_parser = crate::spec::reserve)]
-    pub(crate) reserve: Option<Reserve>,
-
-    /// A limit that trials count against with their `limits`: `license=2`. Repeatable.
+    /// A limit that trials count against with their `limits`: `license=2`. Repeatable; the other limits stay.
     #[arg(long = "limit", value_name = "NAME=N", value_parser = crate::spec::limit)]
     pub(crate) limits: Vec<(String, u32)>,
 
@@ -108,10 +116,22 @@ pub(crate) struct BudgetArgs {
     /// or disk) is above: `20`.
     #[arg(long, value_name = "PERCENT", value_parser = crate::spec::pressure)]
     pub(crate) pressure: Option<f64>,
+}
 
-    /// Let trials give way to other work: 0 (not at all) to 19; 10 where no number is given. Low CPU shares and disk weight.
-    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "10", value_parser = crate::spec::niceness)]
-    pub(crate) nice: Option<u8>,
+impl BudgetArgs {
+    /// The budget that they say.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget {
+            parallel: self.jobs,
+            cpus: self.cpus,
+            memory: self.memory,
+            gpus: self.gpus.clone().map(|Gpus(ids)| ids),
+            limits: self.limits.iter().cloned().collect(),
+            load: self.load,
+            memfree: self.memfree,
+            pressure: self.pressure,
+        }
+    }
 }
 
 /// Ids of GPUs.
@@ -124,27 +144,23 @@ impl LimitArgs {
         let max_fail =
             self.max_fail.map(|count| Halt { when: When::Soon, what: What::Fail, limit: Limit::Count(count as usize) });
         Options {
+            defaults: TrialDefaults {
+                engine: self.engine,
+                engine_of_all: None,
+                retries: self.retries.map(Retries::count),
+                timeout: self.timeout,
+                stop_grace: self.stop_grace,
+                pull: self.pull,
+                nice: self.nice,
+            },
+            budget: self.budget.budget(),
+            reserve: self.reserve,
             slow: self.slow,
             time_budget: self.time_budget,
-            cpus: self.budget.cpus,
-            memory: self.budget.memory,
-            gpus: self.budget.gpus.clone().map(|Gpus(ids)| ids),
-            reserve: self.budget.reserve,
-            limits: self.budget.limits.iter().cloned().collect(),
-            load: self.budget.load,
-            memfree: self.budget.memfree,
-            pressure: self.budget.pressure,
-            nice: self.budget.nice,
-            outputs_to: self.outputs_to.clone(),
-            parallel: self.jobs,
-            retries: self.retries.map(Retries::count),
-            timeout: self.timeout,
-            stop_grace: None,
             halt: self.halt.or(max_fail),
-            pull: self.pull,
-            engine: self.engine,
             rm: self.rm,
             seed: self.seed,
+            outputs_to: self.outputs_to.clone(),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::cli::past::resume::{self, ResumeArgs};
 use crate::cli::past::rm::{self, GcArgs, RmArgs};
 use crate::plan::identity::Triggers;
 
-pub(crate) use limits::{Gpus, LimitArgs, cpu_number, engine, gpus};
+pub(crate) use limits::{BudgetArgs, LimitArgs, engine};
 
 /// Turn one container image into a thousand experiments.
 ///
@@ -84,7 +84,7 @@ pub(crate) enum Verb {
     Plan(PlanArgs),
     /// Run a Rhai script.
     Script(ScriptArgs),
-    /// Change the budget of a run that is live, from any shell.
+    /// Budget the budget of a run that is live, from any shell.
     ///
     /// What is not given stays as it is. Trials that run go on, also where they would not fit any more; the change counts
     /// for what starts from now on.

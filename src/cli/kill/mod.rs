@@ -13,21 +13,17 @@ use crate::cli::args::{JsonnetArgs, engine};
 use crate::cli::error::{CliError, shown};
 use crate::cli::exit;
 use crate::cli::live::here;
-use crate::cli::stage::{POLITE, end_live_runs, real, state};
+use crate::cli::stage::{end_live_runs, real, state};
 use crate::cli::ui::Ui;
 use crate::cli::{session, spec_path};
-use crate::engine::{EngineError, Found, Selector};
+use crate::engine::{Found, Selector};
 use crate::model::experiment::Experiment;
 use crate::model::label;
 use crate::model::name::{EngineName, RunId};
-use crate::model::options::Options;
-use crate::plan;
-use crate::run::kill::Killed;
+use crate::model::trial::Settled;
+use crate::run::kill::{Killed, Reach};
 use crate::run::session::{Session, new_id};
 use crate::store::{LiveRun, PastRun, StateDir};
-
-/// Time between the stop signal and the kill of a trial that no combu runs any more.
-pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// What stands below its options.
 pub(crate) const HELP: &str = "Examples:
@@ -55,8 +51,7 @@ pub(crate) struct KillArgs {
     #[arg(long, conflicts_with_all = ["target", "file"])]
     all: bool,
 
-    /// Time between the stop signal and the kill. Default: 5s for a trial that no combu runs any more, and 15s for a combu
-    /// that is running it, because it gives its trials their own `stop_grace`.
+    /// Time between the stop signal and the kill. Default: each trial's own `stop_grace`.
     #[arg(long, value_name = "TIME", value_parser = crate::spec::duration)]
     grace: Option<Duration>,
 
@@ -89,17 +84,11 @@ pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, 
     if args.filter.is_some() || !args.trials.is_empty() {
         return some::main(&session, &target, &state, args, ui);
     }
-    let ended = end_live_runs(&state, |live| target.has_run(live), args.grace.unwrap_or(POLITE))?;
-    let engines = engines(&target, args);
+    let ended = end_live_runs(&state, |live| target.has_run(live), args.grace)?;
+    let Where { reach, .. } = reach(&target, args);
     let mut all = Killed::default();
-    for engine in &engines.names {
-        for selector in target.selectors(&session, *engine, &state, engines.sure)? {
-            match session.kill(&selector, *engine, args.grace.unwrap_or(GRACE)) {
-                Ok(killed) => all.add(killed),
-                Err(EngineError::Unreachable { .. }) if !engines.sure => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+    for selector in target.selectors(&session, &state, &reach)? {
+        all.add(session.kill(&selector, &reach, args.grace)?);
     }
     for run in &ended {
         ui.message(&format!("ended run {run}"));
@@ -171,14 +160,9 @@ fn run(text: &str, past: &[PastRun], args: &KillArgs, session: &Session) -> Resu
     }
     let mut fits: BTreeSet<String> = past.iter().map(|run| run.record.run.to_string()).collect();
     if !fits.iter().any(|id| id.starts_with(text)) {
-        for name in args.engine.map_or(vec![EngineName::Docker, EngineName::Local], |engine| vec![engine]) {
-            let found = match session.engine(name) {
-                Ok(engine) => session.tokio().block_on(engine.find(&Selector::default()))?,
-                Err(EngineError::Unreachable { .. }) if args.engine.is_none() => continue,
-                Err(error) => return Err(error.into()),
-            };
-            fits.extend(found.iter().filter_map(|found| found.labels.get(label::RUN).cloned()));
-        }
+        let reach = Reach { only: args.engine, ..Reach::default() };
+        let found = session.find(&Selector::default(), &reach)?;
+        fits.extend(found.iter().filter_map(|found| found.labels.get(label::RUN).cloned()));
     }
     fits.retain(|id| id.starts_with(text));
     match fits.len() {
@@ -211,24 +195,14 @@ impl Target {
         }
     }
 
-    /// What finds it on an engine.
-    fn selectors(
-        &self,
-        session: &Session,
-        name: EngineName,
-        state: &StateDir,
-        sure: bool,
-    ) -> Result<Vec<Selector>, CliError> {
+    /// What finds it on the engines.
+    fn selectors(&self, session: &Session, state: &StateDir, reach: &Reach) -> Result<Vec<Selector>, CliError> {
         let one = |key: &str, value: String| Selector { labels: [(key.to_owned(), value)].into() };
         match self {
             Self::Spec { path, .. } => Ok(vec![one(label::SPEC, path.to_string_lossy().into_owned())]),
             Self::Run(run) => Ok(vec![one(label::RUN, run.to_string())]),
             Self::Project { .. } => {
-                let engine = match session.engine(name) {
-                    Err(EngineError::Unreachable { .. }) if !sure => return Ok(Vec::new()),
-                    engine => engine?,
-                };
-                let found = session.tokio().block_on(engine.find(&Selector::default()))?;
+                let found = session.find(&Selector::default(), reach)?;
                 let found = found.iter().filter(|found| self.has(found));
                 let mut runs: BTreeSet<String> =
                     found.filter_map(|found| found.labels.get(label::RUN).cloned()).collect();
@@ -252,31 +226,21 @@ impl Target {
 struct Where {
     /// The spec, where it can be read.
     experiment: Option<Experiment>,
-    names: Vec<EngineName>,
-    /// Whether the spec said so; else an engine that is out of reach is passed over.
-    sure: bool,
+    reach: Reach,
 }
 
-/// The engines the spec names; every real one where no file can say (a run, a script, a spec that is gone or broken).
-fn engines(target: &Target, args: &KillArgs) -> Where {
-    if let Some(engine) = args.engine {
-        return Where { experiment: None, names: vec![engine], sure: true };
-    }
+/// All engines; those that the spec names have to answer.
+fn reach(target: &Target, args: &KillArgs) -> Where {
     let loaded = match target {
         Target::Spec { path, .. } if path.extension().is_none_or(|ending| ending != "rhai") => {
             crate::spec::load(path, &args.jsonnet.load_options(new_id())).ok()
         }
         _ => None,
     };
-    match loaded {
-        Some(experiment) if !experiment.trials.is_empty() => {
-            let none = Options::default();
-            let named = experiment.trials.iter().map(|trial| plan::engine_of(trial, &none, &experiment.options));
-            // `--engine local` may have run what says docker.
-            let names = named.chain([EngineName::Local]).collect::<BTreeSet<_>>();
-            let names = names.into_iter().filter(|name| *name != EngineName::Fake).collect();
-            Where { experiment: Some(experiment), names, sure: true }
-        }
-        _ => Where { experiment: None, names: vec![EngineName::Docker, EngineName::Local], sure: false },
-    }
+    let named = |experiment: &Experiment| {
+        let trials = experiment.trials.iter();
+        trials.map(|trial| Settled::engine_of(trial, &experiment.options.defaults)).collect()
+    };
+    let must = loaded.as_ref().map(named).unwrap_or_default();
+    Where { experiment: loaded, reach: Reach { only: args.engine, must } }
 }

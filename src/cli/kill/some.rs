@@ -6,17 +6,16 @@ use std::time::Duration;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::glob;
-use crate::cli::kill::{GRACE, KillArgs, Target, engines, failed, tell};
+use crate::cli::kill::{self, KillArgs, Target, failed, reach, tell};
 use crate::cli::live::select::none;
 use crate::cli::live::wire::{Answer, Ask, ask};
-use crate::cli::stage::POLITE;
+use crate::cli::stage::time_to_end;
 use crate::cli::ui::Ui;
-use crate::engine::{EngineError, Selector};
+use crate::engine::Selector;
 use crate::model::label;
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::trial::Trial;
-use crate::run::kill::remove;
 use crate::run::session::Session;
 use crate::script::Where;
 use crate::store::{LiveRun, PastRun, StateDir};
@@ -68,7 +67,7 @@ impl Fitting {
             let mut fits = HashMap::new();
             if let Some(past) = self.runs.get(run) {
                 for result in past.summary()?.results {
-                    if self.which.has(&result.trial, result.outcome())? {
+                    if self.which.has(&result.trial.resolved(), result.outcome())? {
                         fits.insert(result.trial.name.clone(), result.outcome().is_some());
                     }
                 }
@@ -98,37 +97,29 @@ pub(super) fn main(
     let mut fitting = Fitting { which: Which::of(args)?, runs: past.collect(), known: HashMap::new() };
     let mut any = false;
     for live in state.live_runs()?.runs.iter().filter(|live| target.has_run(live)) {
-        any |= ask_to_kill(live, &mut fitting, args.grace.unwrap_or(POLITE), ui)?;
+        any |= ask_to_kill(live, &mut fitting, args.grace.unwrap_or_else(|| time_to_end(state, live)), ui)?;
     }
-    let engines = engines(target, args);
-    let mut problems = Vec::new();
-    for name in &engines.names {
-        let engine = match session.engine(*name) {
-            Err(EngineError::Unreachable { .. }) if !engines.sure => continue,
-            engine => engine?,
-        };
-        let mut found = Vec::new();
-        for one in session.tokio().block_on(engine.find(&Selector::default()))? {
-            let run = one.labels.get(label::RUN).cloned().unwrap_or_default();
-            let fits = target.has(&one)
-                && match (&engines.experiment, &fitting.which) {
-                    _ if fitting.runs.contains_key(&run) => fitting.of(&run)?.contains_key(&one.trial),
-                    (_, Which::Names(patterns)) => Which::named(patterns, &one.trial),
-                    // The spec as it is now is all that tells of runs without a record.
-                    (Some(experiment), which) => match experiment.trials.iter().find(|trial| trial.name == one.trial) {
-                        Some(trial) => which.has(trial, None)?,
-                        None => false,
-                    },
-                    (None, _) => false,
-                };
-            found.extend(fits.then_some(one));
-        }
-        any |= !found.is_empty();
-        let killed = session.tokio().block_on(remove(&*engine, found, args.grace.unwrap_or(GRACE)));
-        tell(&killed, ui);
-        problems.extend(killed.problems);
+    let kill::Where { experiment, reach } = reach(target, args);
+    let mut found = Vec::new();
+    for one in session.find(&Selector::default(), &reach)? {
+        let run = one.labels.get(label::RUN).cloned().unwrap_or_default();
+        let fits = target.has(&one)
+            && match (&experiment, &fitting.which) {
+                _ if fitting.runs.contains_key(&run) => fitting.of(&run)?.contains_key(&one.trial),
+                (_, Which::Names(patterns)) => Which::named(patterns, &one.trial),
+                // The spec as it is now is all that tells of runs without a record.
+                (Some(experiment), which) => match experiment.trials.iter().find(|trial| trial.name == one.trial) {
+                    Some(trial) => which.has(trial, None)?,
+                    None => false,
+                },
+                (None, _) => false,
+            };
+        found.extend(fits.then_some(one));
     }
-    let code = failed(&problems)?;
+    any |= !found.is_empty();
+    let killed = session.remove(found, args.grace)?;
+    tell(&killed, ui);
+    let code = failed(&killed.problems)?;
     let nothing = || none(&fitting.which.text(), &format!("nothing that is left of {}", target.text()));
     if any { Ok(code) } else { Err(nothing()) }
 }

@@ -22,7 +22,7 @@ use crate::cli::live::wire::{Answer, Ask, MOST, PATIENCE, Request, VERSION, line
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Sink};
 use crate::model::name::Name;
-use crate::run::session::Commands;
+use crate::run::session::live::Commands;
 use crate::spec;
 
 /// Longest that a request may have its connection held open.
@@ -147,7 +147,7 @@ impl Shared {
     async fn do_it(&self, ask: Ask, commands: &Commands) -> Answer {
         match ask {
             _ if commands.is_closed() => Answer::Refused { message: "the run has ended".to_owned() },
-            Ask::Set { change } => match spec::change(&change) {
+            Ask::Set { change } => match spec::budget(&change) {
                 Ok(change) => {
                     let answer = self.send(commands, Command::Set { change: Box::new(change) });
                     match timeout(PATIENCE, answer).await {
@@ -161,7 +161,7 @@ impl Shared {
             Ask::Why { trial } => {
                 let commands = commands.clone();
                 let lines = tokio::task::spawn_blocking(move || commands.why(&trial)).await;
-                lines.ok().flatten().map_or(Answer::NoTrial, |lines| Answer::Why { lines })
+                lines.ok().flatten().and_then(Result::ok).map_or(Answer::NoTrial, |lines| Answer::Why { lines })
             }
             Ask::Kill { trials, within } => self.kill(trials, within, commands).await,
         }
@@ -250,11 +250,11 @@ mod tests {
     use crate::engine::fake::Fake;
     use crate::model::experiment::Experiment;
     use crate::model::name::{EngineName, Name};
-    use crate::model::options::Options;
+    use crate::model::options::{Options, TrialDefaults};
     use crate::model::trial::Trial;
     use crate::run::engines::Engines;
     use crate::run::session::Session;
-    use crate::run::start::Start;
+    use crate::run::session::start::Start;
 
     #[test]
     fn a_stale_socket_is_replaced_and_a_folder_that_can_hold_none_is_an_error() {
@@ -264,11 +264,14 @@ mod tests {
             id: "aaaaaaaaaaaa".to_owned(),
             spec: "/lab/some.jsonnet".into(),
             options: Options::default(),
-            trials: vec![Trial::new(Name::parse("some").unwrap())],
+            trials: vec![Arc::new(Trial::new(Name::parse("some").unwrap()))],
         };
-        let options = Options { engine: Some(EngineName::Fake), ..Options::default() };
+        let options = Options {
+            defaults: TrialDefaults { engine: Some(EngineName::Fake), ..TrialDefaults::default() },
+            ..Options::default()
+        };
         let live = session
-            .start(session.plan(experiment, options).unwrap(), Start::unkept("aaaaaaaaaaaa".into(), None))
+            .start(session.prepare(experiment, options).unwrap(), Start::unkept("aaaaaaaaaaaa".into(), None))
             .unwrap();
         let listen = |control: &Control, folder: &std::path::Path| {
             control.listen(folder, session.tokio(), live.commands().clone())

@@ -6,14 +6,13 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::cli::args::{Gpus, cpu_number, gpus};
+use crate::cli::args::BudgetArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::live::runs;
 use crate::cli::live::wire::{Answer, Ask, ask};
 use crate::cli::ui::Ui;
-use crate::model::budget::{Change, Load};
-use crate::model::options::Parallel;
+use crate::model::options::Budget;
 
 /// What stands below its options.
 pub(crate) const HELP: &str = "Examples:
@@ -29,42 +28,13 @@ pub(crate) struct SetArgs {
     #[arg(value_name = "RUN")]
     run: Option<String>,
 
-    /// Trials at once: `4`, `50%` of the CPUs, `-1` all but one.
-    #[arg(short = 'j', long, value_name = "N", value_parser = Parallel::parse, allow_hyphen_values = true)]
-    jobs: Option<Parallel>,
-
-    /// CPUs for all trials together.
-    #[arg(long, value_name = "N", value_parser = cpu_number)]
-    cpus: Option<f64>,
-
-    /// Memory for all trials together, such as `16g`.
-    #[arg(long, value_name = "SIZE", value_parser = crate::spec::size)]
-    memory: Option<u64>,
-
-    /// GPUs for all trials together, by id: `0,1`.
-    #[arg(long, value_name = "IDS", value_parser = gpus)]
-    gpus: Option<Gpus>,
-
-    /// A limit that trials count against with their `limits`: `license=2`. Repeatable; the other limits stay.
-    #[arg(long = "limit", value_name = "NAME=N", value_parser = crate::spec::limit)]
-    limits: Vec<(String, u32)>,
-
-    /// Start nothing new while more processes run, or want to: `80%` of the CPUs, or a number.
-    #[arg(long, value_name = "LOAD", value_parser = Load::parse)]
-    load: Option<Load>,
-
-    /// Start nothing new while less memory is free: `4G`.
-    #[arg(long, value_name = "SIZE", value_parser = crate::spec::size)]
-    memfree: Option<u64>,
-
-    /// Start nothing new while the kernel's pressure, in percent, is above: `20`.
-    #[arg(long, value_name = "PERCENT", value_parser = crate::spec::pressure)]
-    pressure: Option<f64>,
+    #[command(flatten)]
+    budget: BudgetArgs,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &SetArgs, ui: &Ui) -> Result<u8, CliError> {
-    let change = args.change();
-    if change == Change::default() {
+    let change = args.budget.budget();
+    if change == Budget::default() {
         return Err(CliError::new(exit::USAGE, "nothing is set").hint(
             "there are -j, --cpus, --memory, --gpus, --limit, --load, --memfree and --pressure: `combu set -j 2`",
         ));
@@ -84,22 +54,7 @@ pub(crate) fn main(file: Option<&Path>, args: &SetArgs, ui: &Ui) -> Result<u8, C
     }
 }
 
-impl SetArgs {
-    fn change(&self) -> Change {
-        Change {
-            parallel: self.jobs,
-            cpus: self.cpus,
-            memory: self.memory,
-            gpus: self.gpus.clone().map(|Gpus(ids)| ids),
-            limits: self.limits.iter().cloned().collect(),
-            load: self.load,
-            memfree: self.memfree,
-            pressure: self.pressure,
-        }
-    }
-}
-
-fn fields(change: &Change) -> Map<String, Value> {
+fn fields(change: &Budget) -> Map<String, Value> {
     match serde_json::to_value(change) {
         Ok(Value::Object(fields)) => fields,
         other => unreachable!("a change serializes to an object, not {other:?}"),

@@ -42,7 +42,7 @@ pub(crate) struct Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
 pub(crate) enum Ask {
-    /// Change the budget; the keys are those of run options.
+    /// Budget the budget; the keys are those of run options.
     Set { change: Map<String, Value> },
     /// What does that trial wait for?
     Why { trial: Name },

@@ -167,7 +167,7 @@ impl Chosen {
             return Ok(false);
         }
         match &self.expression {
-            Some(expression) => Ok(expression.holds(&result.trial, result.outcome())?),
+            Some(expression) => Ok(expression.holds(&result.trial.resolved(), result.outcome())?),
             None => Ok(true),
         }
     }

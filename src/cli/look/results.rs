@@ -171,7 +171,7 @@ impl Rows<'_> {
             columns.extend(USAGE.iter().filter(|name| is_used(name)).map(|name| (*name).to_owned()));
             return Ok(columns);
         }
-        let fields = self.results.iter().flat_map(|result| result.trial.fields().map(|(name, _)| name));
+        let fields = self.results.iter().flat_map(|result| result.trial.fields().map(|field| field.name));
         let mut known: BTreeSet<String> = fixed.iter().map(|name| (*name).to_owned()).collect();
         known.extend(fields.map(str::to_owned));
         for (group, names) in [("params", params), ("metrics", Vec::from_iter(metrics)), ("tags", Vec::from_iter(tags))]
@@ -201,7 +201,7 @@ impl Rows<'_> {
         };
         let is = |one: &str| group.is_empty() || group == one;
         let param = || result.trial.params.get(name).filter(|_| is("params")).cloned();
-        let field = || if group.is_empty() { result.trial.to_json().remove(name) } else { None };
+        let field = || if group.is_empty() { result.trial.resolved().to_json().remove(name) } else { None };
         let metric = || result.metrics.get(name).filter(|_| is("metrics")).map(|metric| json!(metric.last));
         let tag = || result.tags.get(name).filter(|_| is("tags")).cloned();
         param().or_else(metric).or_else(tag).or_else(field).unwrap_or_default()

@@ -228,7 +228,7 @@ fn trial_text(looked: &Looked, account: &Account, result: &TrialResult, style: &
         sheet.line("log", &format!("{} ({})", shown(path), bytes(size)));
     }
     sheet.title("  resolved");
-    sheet.below(&format!("{:#}", Value::Object(result.trial.to_json())));
+    sheet.below(&format!("{:#}", Value::Object(result.trial.resolved().to_json())));
     sheet.text
 }
 
@@ -313,7 +313,7 @@ fn trial_json(looked: &Looked, account: &Account, result: &TrialResult) -> Value
         "tags": result.tags,
         "artifacts": result.artifacts,
         "outputs": lives.map(|lives| &lives.outputs),
-        "trial": result.trial.to_json(),
+        "trial": result.trial.resolved().to_json(),
     })
 }
 

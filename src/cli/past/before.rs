@@ -7,7 +7,7 @@ use crate::cli::error::CliError;
 use crate::model::event::Fact;
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
-use crate::model::trial::Trial;
+use crate::model::trial::{Settled, Trial};
 use crate::plan::Plan;
 use crate::plan::identity::{Triggers, identity};
 use crate::store::PastRun;
@@ -17,8 +17,7 @@ pub(crate) struct Before {
     pub(crate) run: RunId,
     pub(crate) seed: u64,
     /// In the order of the plan, as each was asked for.
-    pub(crate) trials: Vec<Arc<Trial>>,
-    services: Vec<Name>,
+    pub(crate) trials: Vec<Arc<Settled>>,
     /// How each trial ended.
     ends: HashMap<Name, Outcome>,
     /// Trials that were not run in it, and the run in which each succeeded.
@@ -35,15 +34,14 @@ impl Before {
             run: run.record.run.clone(),
             seed: 0,
             trials: Vec::new(),
-            services: Vec::new(),
             ends: HashMap::new(),
             reused: HashMap::new(),
             digests: BTreeMap::new(),
         };
         for event in run.events()? {
             match event.fact {
-                Fact::RunStarted { trials, services, seed, .. } => {
-                    (before.trials, before.services, before.seed) = (trials, services, seed);
+                Fact::RunStarted { trials, seed, .. } => {
+                    (before.trials, before.seed) = (trials, seed);
                 }
                 Fact::TrialSubmitted { trial } => before.trials.push(trial),
                 Fact::ImageResolved { image, digest, .. } => drop(before.digests.insert(image, digest)),
@@ -68,10 +66,10 @@ impl Before {
     }
 
     pub(crate) fn is_service(&self, name: &Name) -> bool {
-        self.services.contains(name)
+        self.trials.iter().any(|trial| trial.name == *name && trial.service)
     }
 
-    pub(crate) fn identity(&self, trial: &Trial, triggers: &Triggers) -> String {
+    pub(crate) fn identity(&self, trial: &Settled, triggers: &Triggers) -> String {
         identity(trial, digest(trial, &self.digests), self.seed, triggers)
     }
 }
@@ -95,7 +93,7 @@ pub(crate) fn unchanged(
         (run, trials.collect::<HashMap<_, _>>())
     });
     let runs: Vec<_> = names.collect();
-    for (trial, _) in plan.trials.iter().zip(&plan.services).filter(|(_, service)| !**service) {
+    for trial in plan.trials.iter().filter(|trial| !trial.service) {
         let last =
             runs.iter().find_map(|(run, trials)| Some((run, run.own_end(&trial.name)?, trials.get(&trial.name)?)));
         let Some((run, Outcome::Succeeded, then)) = last else { continue };
@@ -106,8 +104,8 @@ pub(crate) fn unchanged(
     // In the order of depth, so that each prerequisite is decided before those that wait for it.
     for place in plan.groups.iter().flatten() {
         let runs_again = plan.waits[*place].iter().any(|wait| {
-            let on = &plan.trials[wait.on].name;
-            !plan.services[wait.on] && !reused.contains_key(on)
+            let on = &plan.trials[wait.on];
+            !on.service && !reused.contains_key(&on.name)
         });
         if runs_again {
             reused.remove(&plan.trials[*place].name);

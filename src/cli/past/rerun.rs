@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -18,6 +19,7 @@ use crate::cli::ui::Ui;
 use crate::cli::{Ending, session, signals};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
+use crate::model::trial::Trial;
 use crate::run::past::Past;
 use crate::run::session::new_id;
 use crate::script::Where;
@@ -80,11 +82,11 @@ pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8,
     let session = session()?;
     let _ending = Ending(session.clone());
     let spec = first.record.spec.clone();
-    let planned = session.plan(experiment, args.limits.options())?;
+    let prepared = session.prepare(experiment, args.limits.options())?;
     let terminal = Terminal::new(ui, args.progress.progress, &spec, false, &session, &Sources::default())?;
     signals::listen(&session, kill_command(&spec), ui)?;
     let run = RunId::from(new_id().as_str());
-    let following = begin(&session, &terminal, planned, run, reused, Some(first.record.run.clone()))?;
+    let following = begin(&session, &terminal, prepared, run, reused, Some(first.record.run.clone()))?;
     ui.message(&format!("{} of run {} again", counted(chosen.len()), first.record.run));
     let code = follow(&session, &terminal, following, args.output, ui)?;
     if code != exit::OK {
@@ -156,14 +158,14 @@ fn ends(family: &[PastRun]) -> Result<HashMap<Name, (Outcome, RunId)>, CliError>
 fn choose(args: &RerunArgs, past: &Past, last: &HashMap<Name, (Outcome, RunId)>) -> Result<BTreeSet<Name>, CliError> {
     let expression = args.filter.as_deref().map(Where::parse).transpose()?;
     let mut chosen = BTreeSet::new();
-    for (trial, service) in past.trials() {
+    for trial in past.trials() {
         let end = last.get(&trial.name).map(|(outcome, _)| outcome);
         let is_meant = if let Some(expression) = &expression {
-            expression.holds(trial, end)?
+            expression.holds(&trial.resolved(), end)?
         } else if args.failed {
             end.is_some_and(Outcome::is_failure)
         } else if args.trials.is_empty() {
-            !service && end.is_none_or(|end| !end.is_success())
+            !trial.service && end.is_none_or(|end| !end.is_success())
         } else {
             args.trials.iter().any(|pattern| glob::fits(pattern, trial.name.as_str()))
         };
@@ -186,7 +188,7 @@ fn choose(args: &RerunArgs, past: &Past, last: &HashMap<Name, (Outcome, RunId)>)
 }
 
 /// Those trials and all that they depend on.
-fn with_prerequisites(trials: &[crate::model::trial::Trial], chosen: &BTreeSet<Name>) -> BTreeSet<Name> {
+fn with_prerequisites(trials: &[Arc<Trial>], chosen: &BTreeSet<Name>) -> BTreeSet<Name> {
     let depends: HashMap<&Name, &Vec<_>> = trials.iter().map(|trial| (&trial.name, &trial.depends)).collect();
     let mut needed = BTreeSet::new();
     let mut look: Vec<&Name> = chosen.iter().collect();

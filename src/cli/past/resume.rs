@@ -15,7 +15,7 @@ use crate::cli::ui::Ui;
 use crate::cli::{Ending, detach, session, signals};
 use crate::model::summary::Summary;
 use crate::run::past::Past;
-use crate::run::start::Start;
+use crate::run::session::start::Start;
 use crate::spec::Sources;
 use crate::store::PastRun;
 
@@ -64,7 +64,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     let session = session()?;
     let _ending = Ending(session.clone());
     let experiment = past.experiment(record.spec.clone(), record.id.clone());
-    let planned = session.plan(experiment, args.limits.options())?;
+    let prepared = session.prepare(experiment, args.limits.options())?;
     let terminal = Terminal::new(ui, args.progress.progress, &record.spec, detached, &session, &Sources::default())?;
     signals::listen(&session, kill_command(&record.spec), ui)?;
     let Open { folder, journal, mut sinks, control } = terminal.reopen(&run)?;
@@ -84,7 +84,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
         reused: BTreeMap::new(),
         past: Some(past),
     };
-    let live = session.start(planned, start)?;
+    let live = session.start(prepared, start)?;
     let following = Following { run: id, live, folder, sinks, control, summary, detached };
     follow(&session, &terminal, following, args.output, ui)
 }

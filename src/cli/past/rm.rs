@@ -7,15 +7,14 @@ use clap::Args;
 
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::kill::{GRACE, failed, tell};
+use crate::cli::kill::{failed, tell};
 use crate::cli::live::{here, runs};
 use crate::cli::session;
 use crate::cli::stage::state;
 use crate::cli::ui::Ui;
-use crate::engine::{EngineError, Selector, Standing};
+use crate::engine::{Selector, Standing};
 use crate::model::label;
-use crate::model::name::EngineName;
-use crate::run::kill::Killed;
+use crate::run::kill::Reach;
 use crate::run::session::Session;
 use crate::store::{PastRun, StateDir};
 
@@ -28,9 +27,6 @@ pub(crate) const RM_HELP: &str = "Examples:
 pub(crate) const GC_HELP: &str = "Examples:
   combu gc                              forget what began more than 30 days ago
   combu gc --older-than 7d --dry-run    show what a week would remove";
-
-/// The engines that may hold something of a run.
-const ENGINES: [EngineName; 2] = [EngineName::Docker, EngineName::Local];
 
 #[derive(Debug, Args)]
 pub(crate) struct RmArgs {
@@ -115,34 +111,15 @@ fn selector(run: &PastRun) -> Selector {
 
 /// Whether an attempt of the run still runs, though its combu is gone.
 fn runs_still(session: &Session, run: &PastRun) -> Result<bool, CliError> {
-    for name in ENGINES {
-        let engine = match session.engine(name) {
-            Err(EngineError::Unreachable { .. }) => continue,
-            engine => engine?,
-        };
-        let found = session.tokio().block_on(engine.find(&selector(run)))?;
-        if found.iter().any(|found| found.standing == Standing::Running) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let found = session.find(&selector(run), &Reach::default())?;
+    Ok(found.iter().any(|found| found.standing == Standing::Running))
 }
 
 /// Removes what is left of a run: first on its engines, then what is known of it. What could not be removed is told, and
-/// then the run is still known.
+/// then the run is still known. What ran on an engine that is out of reach stays known too: it may be there for good.
 fn forget(session: &Session, state: &StateDir, run: &PastRun, ui: &Ui) -> Result<Vec<String>, CliError> {
-    let mut all = Killed::default();
-    for name in ENGINES {
-        match session.kill(&selector(run), name, GRACE) {
-            Ok(killed) => all.add(killed),
-            // What ran on it is beyond reach, and may be for good.
-            Err(error @ EngineError::Unreachable { .. }) if name == EngineName::Docker && run.uses(name)? => {
-                return Err(error.into());
-            }
-            Err(EngineError::Unreachable { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let reach = Reach { only: None, must: run.engines()? };
+    let all = session.kill(&selector(run), &reach, None)?;
     tell(&all, ui);
     if all.problems.is_empty() {
         state.forget(run)?;

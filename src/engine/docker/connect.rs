@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::engine::EngineError;
 use crate::engine::docker::call;
-use crate::model::capability::{CONTAINER_FIELDS, Capabilities};
+use crate::model::capability::Capabilities;
 use crate::model::name::EngineName;
 
 /// Longest the daemon may take to begin an answer, in seconds: a start on a crowded host takes tens of them.
@@ -124,7 +124,7 @@ fn capabilities(description: String, host: &str, cpus: Option<i64>, memory: Opti
         // Starting is serial inside the daemon: past this, each start only takes longer (moby#42096, and measured).
         starts: (2 * cpus).clamp(2, 8),
         images: true,
-        acts_on: CONTAINER_FIELDS,
+        containers: true,
     }
 }
 

@@ -11,32 +11,76 @@ use bollard::models::{
 use crate::engine::Launch;
 use crate::engine::records::{FILE, INSIDE, VARIABLE, shared};
 use crate::model::label;
-use crate::model::trial::{Healthcheck, Trial, Volume};
+use crate::model::trial::{Healthcheck, Settled, Trial, Volume};
 
 /// Networks that every daemon has; a container cannot have further names there.
 const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "default"];
 
 /// The create body of a launch; `caller` is the `uid:gid` that the user `host` stands for.
 pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
-    let trial = &*launch.trial;
+    // Without `..`: a new field does not compile before it was thought of here.
+    let Settled { written, engine: _, service: _, retries: _, timeout: _, stop_grace, pull: _, nice, memory } =
+        &*launch.trial;
+    let Trial {
+        image,
+        cmd,
+        entrypoint,
+        workdir,
+        user,
+        hostname,
+        networks,
+        healthcheck,
+        // What has a function of its own below.
+        env: _,
+        labels: _,
+        ports: _,
+        volumes: _,
+        cpus: _,
+        shm_size: _,
+        pids_limit: _,
+        init: _,
+        ulimits: _,
+        tmpfs: _,
+        devices: _,
+        cap_add: _,
+        extra_hosts: _,
+        // What was decided, or given to the attempt.
+        engine: _,
+        service: _,
+        memory: _,
+        gpus: _,
+        pin: _,
+        nice: _,
+        timeout: _,
+        stop_grace: _,
+        retries: _,
+        pull: _,
+        // What runs act on, or other calls.
+        name: _,
+        depends: _,
+        limits: _,
+        params: _,
+        metrics: _,
+        outputs: _,
+        priority: _,
+        platform: _,
+    } = &**written;
+    let endpoint = networks.first().and_then(|network| endpoint(written, network));
     ContainerCreateBody {
-        image: trial.image.clone(),
-        cmd: trial.cmd.clone(),
-        entrypoint: trial.entrypoint.clone(),
+        image: image.clone(),
+        cmd: cmd.clone(),
+        entrypoint: entrypoint.clone(),
         env: some(env(launch)),
-        working_dir: trial.workdir.clone(),
-        user: trial.user.as_deref().map(|user| if user == "host" { caller.to_owned() } else { user.to_owned() }),
-        hostname: trial.hostname.clone(),
+        working_dir: workdir.clone(),
+        user: user.as_deref().map(|user| if user == "host" { caller.to_owned() } else { user.to_owned() }),
+        hostname: hostname.clone(),
         labels: Some(labels(launch)),
-        exposed_ports: some(ports(trial).into_keys().collect()),
-        healthcheck: trial.healthcheck.as_ref().map(healthcheck),
-        stop_timeout: trial.stop_grace.map(|grace| i64::from(whole_seconds(grace))),
-        networking_config: trial
-            .networks
-            .first()
-            .and_then(|network| endpoint(trial, network))
+        exposed_ports: some(ports(written).into_keys().collect()),
+        healthcheck: healthcheck.as_ref().map(health_config),
+        stop_timeout: Some(i64::from(whole_seconds(*stop_grace))),
+        networking_config: endpoint
             .map(|(name, endpoint)| NetworkingConfig { endpoints_config: Some(HashMap::from([(name, endpoint)])) }),
-        host_config: Some(host_config(launch)),
+        host_config: Some(host_config(launch, *memory, *nice)),
         ..Default::default()
     }
 }
@@ -62,17 +106,17 @@ pub(super) fn whole_seconds(span: Duration) -> i32 {
     i32::try_from(span.as_secs() + u64::from(span.subsec_nanos() > 0)).unwrap_or(i32::MAX)
 }
 
-fn host_config(launch: &Launch) -> HostConfig {
-    let trial = &*launch.trial;
-    let memory = trial.memory.map(signed);
+fn host_config(launch: &Launch, memory: Option<u64>, nice: u8) -> HostConfig {
+    let trial = &*launch.trial.written;
+    let (memory, nice) = (memory.map(signed), Some(nice).filter(|nice| *nice > 0));
     HostConfig {
         network_mode: trial.networks.first().cloned(),
         port_bindings: Some(ports(trial)).filter(|ports| !ports.is_empty()),
         mounts: some(trial.volumes.iter().map(|volume| mount(volume, launch)).chain(metrics_mount(launch)).collect()),
         nano_cpus: trial.cpus.map(|cpus| (cpus * 1e9).round() as i64),
         cpuset_cpus: some(launch.cores.iter().map(u32::to_string).collect::<Vec<_>>()).map(|cores| cores.join(",")),
-        cpu_shares: nice(trial).map(cpu_shares),
-        blkio_weight: nice(trial).map(disk_weight),
+        cpu_shares: nice.map(cpu_shares),
+        blkio_weight: nice.map(disk_weight),
         memory,
         // The same number means no swap: a trial over its limit is killed instead of slowing the machine down.
         memory_swap: memory,
@@ -154,7 +198,7 @@ fn endpoint(trial: &Trial, network: &str) -> Option<(String, EndpointSettings)> 
     })
 }
 
-fn healthcheck(check: &Healthcheck) -> HealthConfig {
+fn health_config(check: &Healthcheck) -> HealthConfig {
     let nanos = |span: Option<Duration>| span.map(|span| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX));
     HealthConfig {
         test: Some(check.test.clone()),
@@ -208,11 +252,6 @@ fn is_cdi(id: &str) -> bool {
     id.split_once('=').is_some_and(|(kind, name)| !name.is_empty() && kind.contains('/'))
 }
 
-/// How much a trial gives way, if it does.
-fn nice(trial: &Trial) -> Option<u8> {
-    trial.nice.filter(|nice| *nice > 0)
-}
-
 /// CPU shares, where 1024 are everybody's. Each level is a factor of 1.25, as in the kernel's own weights of processes
 /// (`sched_prio_to_weight` in kernel/sched/core.c); the kernel takes no fewer than 2.
 fn cpu_shares(nice: u8) -> i64 {
@@ -250,7 +289,7 @@ mod tests {
         let labels = [(label::RUN, "r1"), (label::TRIAL, "solver"), (label::SPEC, "/x/a.jsonnet")];
         Launch {
             run: "r1".into(),
-            trial: Arc::new(trial),
+            trial: Arc::new(trial.into()),
             attempt: 1,
             cores: Vec::new(),
             gpus: Vec::new(),
@@ -340,6 +379,7 @@ mod tests {
         Env: ["COMBU=1","COMBU_SEED=7"]
         Image: "busybox"
         Labels: {"combu.run":"r1","combu.spec":"/x/a.jsonnet","combu.trial":"solver"}
+        StopTimeout: 10
         "#);
     }
 

@@ -99,7 +99,7 @@ impl Images {
         let cell = self.needs.cell(need(launch, &reference));
         let met = cell
             .get_or_try_init(async || {
-                let policy = launch.pull();
+                let policy = launch.trial.pull;
                 if policy != Pull::Always && is_there(daemon, image, launch.trial.platform.as_deref()).await? {
                     return Ok(Ok(()));
                 }
@@ -167,8 +167,8 @@ fn need(launch: &Launch, reference: &Reference) -> Need {
         run: launch.run.clone(),
         image: reference.canonical(),
         platform: launch.trial.platform.clone(),
-        always: launch.pull() == Pull::Always,
-        never: launch.pull() == Pull::Never,
+        always: launch.trial.pull == Pull::Always,
+        never: launch.trial.pull == Pull::Never,
     }
 }
 

@@ -98,7 +98,7 @@ async fn images(daemon: &Connection, launches: &[Launch], survey: &mut Survey) -
     for launch in launches {
         let (image, _) = image::named(launch)?;
         let policies = wanted.entry((image, launch.trial.platform.as_deref())).or_default();
-        policies.insert(launch.pull().as_str());
+        policies.insert(launch.trial.pull.as_str());
     }
     for ((image, platform), policies) in wanted {
         let found = image::look(daemon, image).await?.filter(|found| image::fits(found, platform));
@@ -181,7 +181,7 @@ mod tests {
         let ours = labels(&[(label::RUN, "r1"), (label::SPEC, "/x/a.jsonnet"), (label::TRIAL, "ab")]);
         let launch = Launch {
             run: "r2".into(),
-            trial: Arc::new(Trial::new(Name::parse("ab").unwrap())),
+            trial: Arc::new(Trial::new(Name::parse("ab").unwrap()).into()),
             attempt: 1,
             cores: Vec::new(),
             gpus: Vec::new(),

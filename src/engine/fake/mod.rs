@@ -23,7 +23,7 @@ use crate::engine::{
     Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Outputs, Progress, Selector, Standing,
     Survey,
 };
-use crate::model::capability::{CONTAINER_FIELDS, Capabilities, Gpu};
+use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::EngineName;
@@ -66,7 +66,7 @@ impl Fake {
                 memory: 64 << 30,
                 starts: 1024,
                 images: false,
-                acts_on: CONTAINER_FIELDS,
+                containers: true,
             },
             scenes: HashMap::new(),
             start_takes: Duration::ZERO,
@@ -133,7 +133,7 @@ impl Fake {
             return scenes.get(index).cloned().unwrap_or_default();
         }
         let mut scene = launch.trial.cmd.as_deref().map(Scene::from_command).unwrap_or_default();
-        if launch.trial.service == Some(true) && scene == Scene::default() {
+        if launch.trial.service && scene == Scene::default() {
             scene.run_for = FOR_EVER;
         }
         scene

@@ -24,7 +24,7 @@ pub(super) struct Place {
 impl Place {
     /// That of a launch.
     pub(super) fn of(launch: &Launch) -> Self {
-        Self { cores: launch.cores.clone(), nice: i32::from(launch.trial.nice.unwrap_or(0)) }
+        Self { cores: launch.cores.clone(), nice: i32::from(launch.trial.nice) }
     }
 
     /// Starts a command there.

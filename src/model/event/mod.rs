@@ -15,7 +15,8 @@ use crate::model::handle::Handle;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
 use crate::model::outcome::Outcome;
-use crate::model::trial::{Trial, span};
+use crate::model::span;
+use crate::model::trial::Settled;
 
 pub use files::{Collected, Logs};
 pub use record::{Record, Usage};
@@ -43,7 +44,7 @@ pub enum Fact {
         /// The experiment's name.
         experiment: String,
         /// Its trials, in the order of the plan.
-        trials: Vec<Arc<Trial>>,
+        trials: Vec<Arc<Settled>>,
         /// Names of the trials that are services.
         services: Vec<Name>,
         /// Most trials at once.
@@ -63,6 +64,9 @@ pub enum Fact {
         parallel: usize,
         /// Trials that are to be run, or whose attempts are to be found.
         open: usize,
+        /// The options in force from now on; absent: those of before.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        options: Option<Box<Options>>,
     },
     /// What an image's name stands for in this run.
     ImageResolved {
@@ -251,7 +255,7 @@ pub enum Fact {
     /// A trial was added while running.
     TrialSubmitted {
         /// The trial.
-        trial: Arc<Trial>,
+        trial: Arc<Settled>,
     },
     /// A command was taken.
     CommandTaken {
@@ -378,11 +382,10 @@ mod tests {
     use serde_json::json;
 
     use super::{Cause, Collected, Early, Event, Fact, Logs, Record, Usage};
-    use crate::model::budget::Change;
     use crate::model::command::Command;
     use crate::model::handle::Handle;
     use crate::model::name::{EngineName, Name};
-    use crate::model::options::{Halt, Options, Parallel};
+    use crate::model::options::{Budget, Halt, Options, Parallel};
     use crate::model::outcome::{Exit, Outcome};
     use crate::model::retry::{On, Retries};
     use crate::model::trial::{Timeout, Trial};
@@ -410,18 +413,18 @@ mod tests {
         let logs = Logs { stdout: "/x/out".into(), stdout_bytes: 1, stderr: "/x/err".into(), stderr_bytes: u64::MAX };
         let usage = Usage { cpu_seconds: Some(1.25), peak_memory: Some(7), ..Usage::default() };
         let options = Options {
-            parallel: Some(Parallel::AllBut(1)),
+            budget: Budget { parallel: Some(Parallel::AllBut(1)), ..Budget::default() },
             halt: Halt::parse("soon,fail=10%").ok(),
             time_budget: Some(Duration::from_secs(1 << 60)),
             ..Options::default()
         };
         let metric = Record::Metric { name: "loss".to_owned(), value: 0.31, step: Some(4) };
         let tag = Record::Tag { name: "phase".to_owned(), value: json!("暖機") };
-        let change = Change { parallel: Some(Parallel::Percent(50.0)), ..Change::default() };
+        let change = Budget { parallel: Some(Parallel::Percent(50.0)), ..Budget::default() };
         vec![
             Fact::RunStarted {
                 experiment: "粒子法".to_owned(),
-                trials: vec![Arc::new(trial())],
+                trials: vec![Arc::new(trial().into())],
                 services: vec![aa.clone()],
                 parallel: 2,
                 seed: u64::MAX,

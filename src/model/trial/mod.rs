@@ -3,9 +3,10 @@
 //! The JSON form written here is the *resolved* form of `docs/spec.md`: durations are seconds, sizes are bytes,
 //! and reading it back as a spec gives the same trial.
 
+mod fields;
 pub mod output;
 mod parts;
-pub(crate) mod span;
+mod settled;
 mod timeout;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,11 @@ use serde_json::{Map, Value};
 
 use crate::model::name::{EngineName, Name};
 use crate::model::retry::Retries;
+use crate::model::span;
 
+pub use fields::{Actor, Field, FieldValue, Trigger};
 pub use parts::{Condition, Dependency, Gpus, Healthcheck, Port, Protocol, Pull, Ulimit, Volume};
+pub use settled::Settled;
 pub use timeout::Timeout;
 
 /// One container (or process) to run.
@@ -187,51 +191,7 @@ impl Trial {
         }
     }
 
-    /// Every field beside the name, and whether this trial says something in it.
-    pub fn fields(&self) -> [(&'static str, bool); 38] {
-        [
-            ("engine", self.engine.is_some()),
-            ("image", self.image.is_some()),
-            ("cmd", self.cmd.is_some()),
-            ("entrypoint", self.entrypoint.is_some()),
-            ("env", !self.env.is_empty()),
-            ("workdir", self.workdir.is_some()),
-            ("user", self.user.is_some()),
-            ("hostname", self.hostname.is_some()),
-            ("labels", !self.labels.is_empty()),
-            ("ports", !self.ports.is_empty()),
-            ("volumes", !self.volumes.is_empty()),
-            ("networks", !self.networks.is_empty()),
-            ("depends", !self.depends.is_empty()),
-            ("service", self.service.is_some()),
-            ("healthcheck", self.healthcheck.is_some()),
-            ("cpus", self.cpus.is_some()),
-            ("memory", self.memory.is_some()),
-            ("gpus", self.gpus.is_some()),
-            ("pin", self.pin),
-            ("limits", !self.limits.is_empty()),
-            ("nice", self.nice.is_some()),
-            ("shm_size", self.shm_size.is_some()),
-            ("pids_limit", self.pids_limit.is_some()),
-            ("timeout", self.timeout.is_some()),
-            ("stop_grace", self.stop_grace.is_some()),
-            ("retries", self.retries.is_some()),
-            ("params", !self.params.is_empty()),
-            ("metrics", !self.metrics.is_empty()),
-            ("outputs", !self.outputs.is_empty()),
-            ("priority", self.priority != 0),
-            ("pull", self.pull.is_some()),
-            ("init", self.init.is_some()),
-            ("platform", self.platform.is_some()),
-            ("ulimits", !self.ulimits.is_empty()),
-            ("tmpfs", !self.tmpfs.is_empty()),
-            ("devices", !self.devices.is_empty()),
-            ("cap_add", !self.cap_add.is_empty()),
-            ("extra_hosts", !self.extra_hosts.is_empty()),
-        ]
-    }
-
-    /// The trial in its resolved JSON form.
+    /// The trial as JSON, without the fields in which it says nothing.
     pub fn to_json(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(map)) => map,

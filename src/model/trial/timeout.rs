@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::model::trial::span;
+use crate::model::span;
 
 /// Longest time something may take.
 #[derive(Debug, Clone, Copy, PartialEq)]

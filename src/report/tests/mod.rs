@@ -182,7 +182,7 @@ fn the_json_report_says_every_event_in_a_line() {
     let mut json = Json::new(Box::new(pages.clone()));
     script.events.iter().for_each(|event| json.consume(event).unwrap());
     insta::assert_snapshot!(script.without_folder(&pages.text()), @r#"
-    {"at":0,"run":"k3jd8s0aq2xz","event":"run-started","experiment":"粒子法","trials":[{"name":"a1"}],"services":[],"parallel":1,"seed":7,"folder":"/state/runs/k3jd8s0aq2xz","options":{}}
+    {"at":0,"run":"k3jd8s0aq2xz","event":"run-started","experiment":"粒子法","trials":[{"name":"a1","engine":"docker","service":false,"nice":0,"stop_grace":10,"retries":{"count":0,"backoff":"fixed"},"pull":"missing","written":{}}],"services":[],"parallel":1,"seed":7,"folder":"/state/runs/k3jd8s0aq2xz","options":{}}
     {"at":0,"run":"k3jd8s0aq2xz","event":"attempt-starting","trial":"a1","attempt":1}
     {"at":0,"run":"k3jd8s0aq2xz","event":"attempt-started","trial":"a1","attempt":1,"handle":{"engine":"fake","id":"fake-a1"}}
     {"at":0,"run":"k3jd8s0aq2xz","event":"attempt-ended","trial":"a1","attempt":1,"status":"failed","exit":{"code":3},"elapsed":1.5,"logs":{"stdout":"/logs/a1/stdout.log","stdout_bytes":0,"stderr":"/logs/a1/stderr.log","stderr_bytes":0}}

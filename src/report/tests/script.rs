@@ -31,7 +31,7 @@ impl Script {
     pub(crate) fn new(experiment: &str, trials: &[&str], services: &[&str], parallel: usize) -> Self {
         let mut script =
             Self { events: Vec::new(), at: 0, run: "k3jd8s0aq2xz".into(), logs: tempfile::tempdir().unwrap() };
-        let trials = trials.iter().map(|text| Arc::new(Trial::new(name(text)))).collect();
+        let trials = trials.iter().map(|text| Arc::new(Trial::new(name(text)).into())).collect();
         script.fact(Fact::RunStarted {
             experiment: experiment.to_owned(),
             trials,

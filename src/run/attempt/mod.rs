@@ -33,9 +33,6 @@ pub(crate) use patience::Pauses;
 pub(crate) use progress::{Phase, Progress};
 pub(crate) use running::Ending;
 
-/// Docker's own grace period between the stop signal and the kill.
-pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(10);
-
 /// After a wait that went well for so long there is the whole patience again.
 const WENT_WELL: Duration = Duration::from_secs(60);
 
@@ -113,7 +110,7 @@ impl Attempt {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(Option::is_some) => return Ok(None),
-                engine = executor.engine(self.launch.trial.engine.unwrap_or_default()) => engine?,
+                engine = executor.engine(self.launch.trial.engine) => engine?,
             }
         };
         let mut patience = Patience::new(self, "could not be started and is started again");
@@ -373,7 +370,7 @@ mod tests {
         let executor = Arc::new(Executor::new(&experiment, RunId::from("run"), 1, None, Engines::with(engine.clone())));
         let (messages, mut said) = mpsc::unbounded_channel();
         let (sender, stop) = watch::channel(None);
-        let launch = executor.launch(&Arc::new(trial.clone()), 1, Vec::new(), Vec::new());
+        let launch = executor.launch(&Arc::new(trial.clone().into()), 1, Vec::new(), Vec::new());
         let clock = Clock::showing(Duration::ZERO);
         let mut attempt = Attempt {
             begin: Begin::Launch,
@@ -390,7 +387,7 @@ mod tests {
             messages,
         };
         edit(&mut attempt, &mut trial);
-        attempt.launch.trial = Arc::new(trial);
+        attempt.launch.trial = Arc::new(trial.into());
         let began = Instant::now();
         let asking = async {
             for (at, ask) in asks {

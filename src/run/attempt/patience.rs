@@ -50,7 +50,7 @@ impl<'a> Patience<'a> {
 impl Attempt {
     /// Lets the dispatcher know that the engine failed; with what to tell of the trial, should the engine be there.
     pub(super) fn out_of_sight(&self, error: &EngineError, without: Option<&str>) {
-        let engine = self.launch.trial.engine.unwrap_or_default();
+        let engine = self.launch.trial.engine;
         let because = error.chain();
         let warning = without.map(|without| format!("`{}` {without}: {because}", self.launch.trial.name));
         let _gone = self.messages.send(Message::OutOfSight { engine, because, warning });

@@ -12,7 +12,7 @@ use crate::model::handle::Handle;
 use crate::model::outcome::Exit;
 use crate::model::trial::Timeout;
 use crate::run::attempt::still::{Held, keep};
-use crate::run::attempt::{Attempt, DEFAULT_GRACE, LAST_TRY, Pauses, Stop};
+use crate::run::attempt::{Attempt, LAST_TRY, Pauses, Stop};
 use crate::run::message::Stage;
 
 /// How the wait went, and what had made the attempt stop.
@@ -56,7 +56,7 @@ impl<'a> Running<'a> {
     /// suspended, the attempt stands still, unless it is being stopped; `cause` says that it is already.
     pub(super) async fn wait(mut self, output: &mut Output, cause: Option<Ending>) -> Waited {
         let Self { attempt, engine, handle, started, ahead, .. } = self;
-        let grace = attempt.launch.trial.stop_grace.unwrap_or(DEFAULT_GRACE);
+        let grace = attempt.launch.trial.stop_grace;
         let mut exit = pin!(attempt.exit(engine, handle, output));
         let mut timer = pin!(over(attempt, attempt.launch.trial.timeout, started, ahead));
         let mut slow = pin!(over(attempt, attempt.slow, started, ahead));

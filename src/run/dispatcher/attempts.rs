@@ -30,7 +30,7 @@ impl Dispatcher {
         let health = entry.trial.healthcheck.clone().or(awaited.then_some(image_check));
         let own = entry.trial.timeout.map(Timeout::slow);
         // A service runs as long as it is needed: only its own timeout says what is long.
-        let slow = if entry.service { own } else { self.options.slow.or(own) };
+        let slow = if entry.trial.service { own } else { self.scope.options.slow.or(own) };
         if matches!(begin, Begin::Launch) {
             self.gate.passed(&launch.trial);
             self.sending.forget(place);
@@ -165,8 +165,7 @@ impl Dispatcher {
             self.stop_everything("the engine is out of reach", false);
         }
         if let Some(Again { repeat, memory }) = self.schedule.attempt_ended(place, end.outcome, end.may_retry) {
-            let retries = self.schedule.entry(place).trial.retries.as_ref();
-            let delay = retries.map(|retries| retries.delay(repeat, rand::random())).unwrap_or_default();
+            let delay = self.schedule.entry(place).trial.retries.delay(repeat, rand::random());
             self.emit(Fact::RetryScheduled { trial, attempt: attempt + 1, delay, memory });
             self.delay(place, attempt, delay);
         }

@@ -39,15 +39,14 @@ impl Dispatcher {
             Beginning::Anew { reused } => self.begin_anew(plan, reused),
             Beginning::Again(again) => self.begin_again(&plan, *again),
         }
-        if self.options.pressure.is_some() && !knows_pressure() {
+        if self.scope.options.budget.pressure.is_some() && !knows_pressure() {
             let message = "this kernel does not tell its pressure: `pressure` holds nothing back".to_owned();
             self.emit(Fact::Warned { message });
         }
     }
 
     fn begin_anew(&mut self, plan: Plan, reused: BTreeMap<Name, RunId>) {
-        let names = plan.trials.iter().zip(&plan.services).filter(|(_, service)| **service);
-        let services = names.map(|(trial, _)| trial.name.clone()).collect();
+        let services = plan.trials.iter().filter(|trial| trial.service).map(|trial| trial.name.clone()).collect();
         let parallel = self.schedule.permits_mut().most();
         self.emit(Fact::RunStarted {
             experiment: plan.experiment.name,
@@ -56,7 +55,7 @@ impl Dispatcher {
             parallel,
             seed: self.executor.seed,
             folder: self.executor.folder.clone(),
-            options: Box::new(self.options.clone()),
+            options: Box::new(self.scope.options.clone()),
         });
         for message in plan.warnings {
             self.emit(Fact::Warned { message });
@@ -78,7 +77,8 @@ impl Dispatcher {
             self.gate.set(change);
         }
         let parallel = self.schedule.permits_mut().most();
-        self.emit(Fact::RunResumed { parallel, open: past.open() });
+        let options = Some(Box::new(self.scope.options.clone()));
+        self.emit(Fact::RunResumed { parallel, open: past.open(), options });
         let mut standing: HashMap<_, _> =
             found.into_iter().filter_map(|found| Some(((found.trial.clone(), found.attempt()?), found))).collect();
         for (place, trial) in plan.trials.iter().enumerate() {
@@ -146,7 +146,7 @@ impl Dispatcher {
     /// Counts an end of an earlier life.
     fn count(&mut self, place: usize, outcome: &Outcome) {
         let entry = self.schedule.entry(place);
-        if entry.service || !self.schedule.has_ended(place) {
+        if entry.trial.service || !self.schedule.has_ended(place) {
             return;
         }
         if outcome.is_success() || outcome.is_failure() {

@@ -2,28 +2,53 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use crate::model::command::Command;
 use crate::model::event::{Early, Fact};
 use crate::model::name::Name;
-use crate::model::options::Options;
-use crate::model::trial::Trial;
-use crate::plan;
+use crate::model::trial::{Settled, Trial};
 use crate::run::attempt::Stop;
 use crate::run::dispatcher::Dispatcher;
+use crate::run::message::{Notice, Refusal};
 
 impl Dispatcher {
-    pub(super) fn take_command(&mut self, command: Command) {
-        let taken = match &command {
-            Command::Close { .. } => return,
-            Command::Kill { trial } => self.place(trial, "killed").map(drop),
-            Command::Retry { trial } => self.retry(trial),
-            Command::Submit { trial } => self.submit(trial),
-            Command::Set { change } => self.schedule.permits_mut().set(change),
-            Command::Cancel { .. } | Command::Drain { .. } | Command::Suspend { .. } | Command::Resume { .. } => Ok(()),
-        };
-        if let Err(message) = taken {
-            return self.emit(Fact::CommandRefused { command, message });
+    /// Takes a command, or refuses it: with an event, unless who sent it waits for the answer.
+    pub(super) fn take_command(&mut self, command: Command, answer: Option<oneshot::Sender<Result<(), Refusal>>>) {
+        match (self.admit(&command), answer) {
+            (Ok(()), answer) => {
+                self.carry_out_command(command);
+                // Whoever asked may be gone by now.
+                answer.map(|answer| answer.send(Ok(())));
+            }
+            (Err(refusal), None) => self.emit(Fact::CommandRefused { command, message: refusal.message }),
+            (Err(refusal), Some(answer)) => {
+                let _gone = answer.send(Err(refusal));
+                self.tell(Notice::Refused);
+            }
         }
+    }
+
+    fn admit(&mut self, command: &Command) -> Result<(), Refusal> {
+        match command {
+            Command::Kill { trial } => self.place(trial, "killed").map(drop),
+            Command::Retry { trial } => {
+                let place = self.place(&trial.name, "retried")?;
+                let service = self.schedule.entry(place).trial.service;
+                self.schedule.retry(place, self.settle_trial(trial, service), &self.scope)
+            }
+            Command::Submit { trial } => {
+                self.schedule.submit(self.settle_trial(trial, trial.service == Some(true)), &self.scope)
+            }
+            Command::Set { change } => {
+                let refused = |message| Refusal { message, hint: None };
+                self.schedule.permits_mut().set(change).map_err(refused)
+            }
+            Command::Cancel { .. } | Command::Drain { .. } | Command::Suspend { .. } | Command::Resume { .. } => Ok(()),
+        }
+    }
+
+    fn carry_out_command(&mut self, command: Command) {
         self.drained = false;
         self.emit(Fact::CommandTaken { command: command.clone() });
         match command {
@@ -53,22 +78,15 @@ impl Dispatcher {
             }
             Command::Suspend { .. } => self.clock.set(true),
             Command::Resume { .. } => self.clock.set(false),
-            Command::Retry { .. } | Command::Close { .. } => {}
+            Command::Retry { .. } => {}
         }
     }
 
-    fn place(&self, trial: &Name, what: &str) -> Result<usize, String> {
-        self.schedule.place(trial).ok_or_else(|| format!("`{trial}` was not {what}: it is not in the run"))
+    fn place(&self, trial: &Name, what: &str) -> Result<usize, Refusal> {
+        self.schedule.place(trial).ok_or_else(|| Refusal::of(trial, what, "it is not in the run"))
     }
 
-    fn retry(&mut self, trial: &Trial) -> Result<(), String> {
-        let place = self.place(&trial.name, "retried")?;
-        self.schedule.retry(place, trial.clone())
-    }
-
-    fn submit(&mut self, trial: &Trial) -> Result<(), String> {
-        let engine = plan::engine_of(trial, &Options::default(), &self.options);
-        let trial = Arc::new(plan::resolve(trial, engine, &self.options, trial.service == Some(true)));
-        self.schedule.submit(trial)
+    fn settle_trial(&self, trial: &Trial, service: bool) -> Settled {
+        Settled::new(Arc::new(trial.clone()), &self.scope.options.defaults, service)
     }
 }

@@ -31,10 +31,10 @@ impl Dispatcher {
                 Effect::Ended(place, outcome) => {
                     let entry = self.schedule.entry(place);
                     let (trial, attempts, elapsed) = (entry.trial.name.clone(), entry.attempts, entry.elapsed);
-                    if !entry.service && (outcome.is_success() || outcome.is_failure()) {
+                    if !entry.trial.service && (outcome.is_success() || outcome.is_failure()) {
                         self.tally.add(place, outcome.is_success());
                     }
-                    if !entry.service && outcome == Outcome::Succeeded {
+                    if !entry.trial.service && outcome == Outcome::Succeeded {
                         self.median.add(elapsed);
                         self.median_now.send_replace(self.median.get());
                     }
@@ -47,7 +47,7 @@ impl Dispatcher {
     }
 
     fn check_halt(&mut self) {
-        let Some(halt) = self.options.halt else { return };
+        let Some(halt) = self.scope.options.halt else { return };
         if self.early.is_some() || !halt.reached(self.tally.succeeded, self.tally.failed, self.schedule.work()) {
             return;
         }
@@ -56,7 +56,7 @@ impl Dispatcher {
 
     /// The run has taken all the time it may.
     pub(super) fn time_is_up(&mut self) {
-        let budget = in_seconds(self.options.time_budget.unwrap_or_default());
+        let budget = in_seconds(self.scope.options.time_budget.unwrap_or_default());
         self.halt(format!("the time budget of {budget} is used up"), When::Now);
     }
 

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::model::event::Fact;
 use crate::model::name::Name;
+use crate::plan::admission::nearest_name;
 use crate::run::attempt::Phase;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::load::Turned;
@@ -46,10 +47,10 @@ impl Dispatcher {
         });
     }
 
-    /// What a trial waits for, as sentences; `None` when it is not in the run.
-    pub(super) fn why(&self, trial: &Name) -> Option<Vec<String>> {
-        let mut lines = self.schedule.why(trial)?;
-        let place = self.schedule.place(trial)?;
+    /// What a trial waits for, as sentences; when it is not in the run, the trial with the nearest name.
+    pub(super) fn why(&self, trial: &Name) -> Result<Vec<String>, Option<Name>> {
+        let place = self.schedule.place(trial).ok_or_else(|| nearest_name(trial, self.schedule.names()))?;
+        let mut lines = self.schedule.why(place);
         if self.schedule.is_ready(place) {
             if self.clock.stands() {
                 lines.push("the run is suspended".to_owned());
@@ -65,6 +66,6 @@ impl Dispatcher {
                 Phase::Starting => "the engine is starting it".to_owned(),
             });
         }
-        Some(lines)
+        Ok(lines)
     }
 }

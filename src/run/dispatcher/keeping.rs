@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::model::event::{Event, Fact, Journal};
 use crate::run::attempt::{Attempt, Stop};
 use crate::run::dispatcher::Dispatcher;
-use crate::run::session::Notice;
+use crate::run::message::Notice;
 
 /// Pause before a journal that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);

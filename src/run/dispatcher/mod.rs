@@ -22,11 +22,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::model::command::Command;
 use crate::model::event::{Early, Fact, Journal};
 use crate::model::name::{EngineName, Name};
-use crate::model::options::Options;
-use crate::plan::Plan;
+use crate::plan::admission::Scope;
+use crate::plan::{Engines, Plan};
 use crate::run::attempt::{Begin, Progress, Stop};
 use crate::run::clock::{Clock, Stillness};
 use crate::run::dispatcher::away::Away;
@@ -35,10 +34,9 @@ use crate::run::dispatcher::sending::Sending;
 use crate::run::dispatcher::tally::{Median, Tally};
 use crate::run::executor::Executor;
 use crate::run::load::{FRESH, Gate};
-use crate::run::message::{Message, Request};
+use crate::run::message::{Message, Notice, Request};
 use crate::run::permits::Permits;
 use crate::run::schedule::Schedule;
-use crate::run::session::Notice;
 
 pub(crate) use beginning::{Again, Beginning};
 
@@ -46,7 +44,7 @@ pub(crate) use beginning::{Again, Beginning};
 pub(crate) struct Dispatcher {
     schedule: Schedule,
     executor: Arc<Executor>,
-    options: Options,
+    scope: Scope,
     stops: HashMap<usize, watch::Sender<Option<Stop>>>,
     /// How far the starts are.
     progress: HashMap<usize, Arc<Progress>>,
@@ -89,21 +87,23 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     pub(crate) fn new(
         plan: &Plan,
-        permits: Permits,
+        engines: Engines,
         executor: Executor,
         journal: Box<dyn Journal>,
         (requests, notices): (mpsc::UnboundedReceiver<Request>, mpsc::UnboundedSender<Notice>),
         beginning: &Beginning,
     ) -> Self {
+        let scope = Scope { options: plan.experiment.options.clone(), engines };
+        let permits = Permits::new(&scope.engines, &scope.options);
         let (schedule, lived) = match beginning {
             Beginning::Again(again) => (Schedule::restored(plan, permits, &again.past), again.past.lived()),
             Beginning::Anew { reused } => (Schedule::reusing(plan, permits, reused), Duration::ZERO),
         };
-        let gate = Gate::new(&plan.experiment.options, executor.machine);
+        let gate = Gate::new(&scope.options.budget, executor.machine);
         Self {
             schedule,
             executor: Arc::new(executor),
-            options: plan.experiment.options.clone(),
+            scope,
             stops: HashMap::new(),
             progress: HashMap::new(),
             attempts: JoinSet::new(),
@@ -167,8 +167,10 @@ impl Dispatcher {
             tokio::select! {
                 Some(message) = self.messages.1.recv() => self.take_message(message),
                 Some(request) = self.requests.recv() => match request {
-                    Request::Do(Command::Close { seen }) if self.drained && seen == self.drains => break,
-                    Request::Do(command) => self.take_command(command),
+                    Request::Close { time } if self.drained && time == self.drains => break,
+                    // Something came in between.
+                    Request::Close { .. } => {}
+                    Request::Do { command, answer } => self.take_command(command, answer),
                     // Whoever asked may be gone by now.
                     Request::Why { trial, answer } => drop(answer.send(self.why(&trial))),
                 },
@@ -176,7 +178,7 @@ impl Dispatcher {
                 () = until_instant(self.keeping.again()) => {}
                 () = sleep(FRESH), if self.gate.held().is_some() && self.schedule.has_ready() => {}
                 () = sleep_until(self.gpu_look), if self.schedule.waits_for_strangers().is_some() => self.look_at_gpus(),
-                () = until(&self.clock, self.options.time_budget.map(|budget| budget.saturating_add(self.lived))), if self.early.is_none() && !self.schedule.is_done() => {
+                () = until(&self.clock, self.scope.options.time_budget.map(|budget| budget.saturating_add(self.lived))), if self.early.is_none() && !self.schedule.is_done() => {
                     self.time_is_up();
                 }
             }

@@ -82,8 +82,7 @@ impl Dispatcher {
     }
 
     fn engines(&self) -> BTreeSet<EngineName> {
-        let trials = (0..self.schedule.len()).map(|place| self.schedule.entry(place).trial.engine);
-        trials.map(Option::unwrap_or_default).collect()
+        (0..self.schedule.len()).map(|place| self.schedule.entry(place).trial.engine).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::trial::{Gpus, Trial};
+use crate::model::trial::{Gpus, Settled};
 
 /// What a trial wants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,7 +30,7 @@ pub(crate) enum GpuAsk {
 }
 
 impl Ask {
-    pub(super) fn new(trial: &Trial, service: bool, host: usize) -> Self {
+    pub(super) fn new(trial: &Settled, host: usize) -> Self {
         let gpus = match &trial.gpus {
             None => GpuAsk::Count(0),
             Some(Gpus::Count(count)) => GpuAsk::Count(*count as usize),
@@ -40,7 +40,7 @@ impl Ask {
         };
         Self {
             host,
-            service,
+            service: trial.service,
             cpus: trial.cpus.map(super::millis),
             memory: trial.memory.unwrap_or(0),
             cores: if trial.pin { trial.cpus.unwrap_or(1.0).ceil() as usize } else { 0 },

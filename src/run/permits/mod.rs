@@ -11,11 +11,10 @@ mod lack;
 
 use std::collections::BTreeMap;
 
-use crate::model::budget::{Budget, Change};
 use crate::model::capability::Gpu;
 use crate::model::name::EngineName;
-use crate::model::options::{Options, Parallel};
-use crate::model::trial::Trial;
+use crate::model::options::{Budget, HostBudget, Options, Parallel};
+use crate::model::trial::Settled;
 use crate::plan::Engines;
 use crate::run::permits::gpus::Ledger;
 
@@ -71,14 +70,14 @@ impl Permits {
         let mut permits = Self {
             hosts: Vec::new(),
             places: BTreeMap::new(),
-            parallel: options.parallel,
+            parallel: options.budget.parallel,
             limit: None,
             running: 0,
             limits: BTreeMap::new(),
         };
         let mut here: Option<usize> = None;
         for (name, engine) in engines {
-            let budget = Budget::of(options, engine);
+            let budget = HostBudget::of(&options.budget, options.reserve, engine);
             let place = match here {
                 Some(place) if engine.here => {
                     // Two engines see the same machine; where they differ, the smaller figure is safe.
@@ -87,7 +86,7 @@ impl Permits {
                     place
                 }
                 _ => {
-                    permits.hosts.push(Host::new(&budget, engine.cpus, &engine.gpus, options.gpus.is_some()));
+                    permits.hosts.push(Host::new(&budget, engine.cpus, &engine.gpus, options.budget.gpus.is_some()));
                     permits.hosts.len() - 1
                 }
             };
@@ -96,7 +95,7 @@ impl Permits {
             }
             permits.places.insert(*name, place);
         }
-        for (name, all) in &options.limits {
+        for (name, all) in &options.budget.limits {
             permits.limits.insert(name.clone(), Room { all: u64::from(*all), taken: 0 });
         }
         permits.limit = permits.parallel.map(|parallel| parallel.on(permits.size()));
@@ -114,11 +113,6 @@ impl Permits {
         self.most().saturating_sub(self.running)
     }
 
-    /// Whether the engine's host is known.
-    pub(crate) fn knows(&self, engine: EngineName) -> bool {
-        self.places.contains_key(&engine)
-    }
-
     /// Bytes of memory that trials may take on that engine's host.
     pub(crate) fn memory(&self, engine: EngineName) -> u64 {
         self.places.get(&engine).map_or(u64::MAX, |place| self.hosts[*place].memory.all)
@@ -130,16 +124,16 @@ impl Permits {
     }
 
     /// What a trial asks for.
-    pub(crate) fn ask(&self, trial: &Trial, service: bool) -> Ask {
-        let host = self.places.get(&trial.engine.unwrap_or_default()).copied().unwrap_or_default();
-        Ask::new(trial, service, host)
+    pub(crate) fn ask(&self, trial: &Settled) -> Ask {
+        let host = self.places.get(&trial.engine).copied().unwrap_or_default();
+        Ask::new(trial, host)
     }
 
     /// Changes the budget. What runs keeps what it has; nothing new starts until it fits.
     ///
     /// # Errors
     /// Why it cannot be changed so; nothing was changed then.
-    pub(crate) fn set(&mut self, change: &Change) -> Result<(), String> {
+    pub(crate) fn set(&mut self, change: &Budget) -> Result<(), String> {
         if let Some(ids) = &change.gpus
             && let Some(unknown) = ids.iter().find(|id| !self.hosts.iter().any(|host| host.gpus.knows(id)))
             && self.hosts.iter().any(|host| host.gpus.is_known())
@@ -282,7 +276,7 @@ impl Permits {
 }
 
 impl Host {
-    fn new(budget: &Budget, size: f64, gpus: &[Gpu], named: bool) -> Self {
+    fn new(budget: &HostBudget, size: f64, gpus: &[Gpu], named: bool) -> Self {
         Self {
             size,
             cpus: Room { all: millis(budget.cpus), taken: 0 },
@@ -293,7 +287,7 @@ impl Host {
         }
     }
 
-    fn narrow(&mut self, budget: &Budget, size: f64) {
+    fn narrow(&mut self, budget: &HostBudget, size: f64) {
         self.size = self.size.min(size);
         self.cpus.all = self.cpus.all.min(millis(budget.cpus));
         self.memory.all = self.memory.all.min(budget.memory);

@@ -41,7 +41,7 @@ impl Schedule {
     }
 
     fn forget_what_is_met(&mut self, place: usize) {
-        let on_work = self.entries[place].waits.iter().filter(|wait| !self.entries[wait.on].service).count();
+        let on_work = self.entries[place].waits.iter().filter(|wait| !self.entries[wait.on].trial.service).count();
         let entry = &mut self.entries[place];
         (entry.unmet, entry.unmet_work) = (entry.waits.len(), on_work);
         entry.met.fill(false);
@@ -89,7 +89,7 @@ impl Schedule {
                 return self.end(place, outcome);
             }
         };
-        let on_work = usize::from(!self.entries[wait.on].service);
+        let on_work = usize::from(!self.entries[wait.on].trial.service);
         let entry = &mut self.entries[place];
         match (std::mem::replace(&mut entry.met[index], met), met) {
             (false, true) => (entry.unmet, entry.unmet_work) = (entry.unmet - 1, entry.unmet_work - on_work),
@@ -103,7 +103,7 @@ impl Schedule {
         let entry = &self.entries[place];
         let turn = entry.turn(place);
         let waits = matches!(entry.phase, Phase::Waiting | Phase::Ready);
-        let wanted = !entry.service || entry.demanded || entry.dependants.is_empty();
+        let wanted = !entry.trial.service || entry.demanded || entry.dependants.is_empty();
         let ready = waits && entry.unmet == 0 && wanted;
         let candidate = waits && wanted && entry.unmet > 0 && entry.unmet_work == 0;
         if waits {
@@ -139,7 +139,7 @@ impl Schedule {
         }
         while let Some(service) = needed.pop() {
             if !std::mem::replace(&mut self.entries[service].demanded, true) {
-                needed.extend(self.unmet(service).filter(|on| self.entries[*on].service));
+                needed.extend(self.unmet(service).filter(|on| self.entries[*on].trial.service));
                 self.settle(service);
             }
         }

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use crate::model::outcome::Outcome;
 use crate::model::retry::{Next, Repeats};
-use crate::model::trial::Trial;
+use crate::model::trial::Settled;
 use crate::plan::Wait;
 use crate::run::permits::Permit;
 use crate::run::schedule::Turn;
 
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) trial: Arc<Trial>,
-    pub(crate) service: bool,
+    pub(crate) trial: Arc<Settled>,
     pub(crate) attempts: u32,
     /// How long its last attempt took.
     pub(crate) elapsed: Duration,
@@ -71,10 +70,9 @@ pub(super) enum Phase {
 }
 
 impl Entry {
-    pub(super) fn new(trial: Arc<Trial>, service: bool) -> Self {
+    pub(super) fn new(trial: Arc<Settled>) -> Self {
         Self {
             trial,
-            service,
             attempts: 0,
             elapsed: Duration::ZERO,
             phase: Phase::Waiting,
@@ -115,6 +113,6 @@ impl Entry {
 
     /// Its turn among those that are ready.
     pub(super) fn turn(&self, place: usize) -> Turn {
-        (!self.service, Reverse(self.trial.priority), place)
+        (!self.trial.service, Reverse(self.trial.priority), place)
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::retry::{self, Next, Repeats};
-use crate::model::trial::{Condition, Trial};
+use crate::model::trial::{Condition, Settled};
 use crate::plan::Plan;
 use crate::run::permits::{Ask, Permits};
 use crate::run::schedule::entry::{Entry, Phase};
@@ -88,8 +88,8 @@ impl Schedule {
             work: 0,
             closed: None,
         };
-        for (trial, &service) in plan.trials.iter().zip(&plan.services) {
-            schedule.push(trial.clone(), service);
+        for trial in &plan.trials {
+            schedule.push(trial.clone());
         }
         for (place, waits) in plan.waits.iter().enumerate() {
             schedule.connect(place, waits.clone());
@@ -115,6 +115,11 @@ impl Schedule {
 
     pub(crate) fn place(&self, name: &Name) -> Option<usize> {
         self.places.get(name).copied()
+    }
+
+    /// The names of all trials.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> + Clone {
+        self.entries.iter().map(|entry| &entry.trial.name)
     }
 
     /// Whether the trial ended, and well.
@@ -204,7 +209,7 @@ impl Schedule {
     /// The attempt ended. Says how, if there will be another one: `delayed_is_due` is then to be called after the delay.
     pub(crate) fn attempt_ended(&mut self, place: usize, outcome: Outcome, may_retry: bool) -> Option<Again> {
         let is_open = self.closed.is_none();
-        let most = self.permits.memory(self.entries[place].trial.engine.unwrap_or_default());
+        let most = self.permits.memory(self.entries[place].trial.engine);
         let entry = &mut self.entries[place];
         if let Some(permit) = entry.permit.take() {
             self.permits.give_back(permit);
@@ -216,7 +221,7 @@ impl Schedule {
             return None;
         }
         let next = match may_retry && !stopping && is_open {
-            true => retry::next(&entry.trial, &outcome, entry.repeats, most),
+            true => retry::next(&entry.trial.retries, entry.trial.memory, &outcome, entry.repeats, most),
             false => Next::Nothing,
         };
         if next == Next::Nothing {
@@ -284,7 +289,7 @@ impl Schedule {
         let entry = &mut self.entries[place];
         entry.phase = Phase::Ended(outcome.clone());
         entry.demanded = false;
-        let service = entry.service;
+        let service = entry.trial.service;
         self.open -= 1;
         self.open_work -= usize::from(!service);
         self.effects.push_back(Effect::Ended(place, outcome));
@@ -305,7 +310,7 @@ impl Schedule {
     fn stop_if_unneeded(&mut self, place: usize) {
         let entry = &self.entries[place];
         let needed = if entry.dependants.is_empty() { self.open_work > 0 || self.work == 0 } else { entry.users > 0 };
-        if !entry.service || needed {
+        if !entry.trial.service || needed {
             return;
         }
         match entry.phase {
@@ -318,13 +323,13 @@ impl Schedule {
         }
     }
 
-    fn push(&mut self, trial: Arc<Trial>, service: bool) -> usize {
-        let place = self.entries.len();
+    fn push(&mut self, trial: Arc<Settled>) -> usize {
+        let (place, service) = (self.entries.len(), trial.service);
         self.places.insert(trial.name.clone(), place);
         self.open += 1;
         self.open_work += usize::from(!service);
         self.work += usize::from(!service);
-        self.entries.push(Entry::new(trial, service));
+        self.entries.push(Entry::new(trial));
         place
     }
 }

@@ -74,7 +74,7 @@ impl Schedule {
                 let stopping = trial.killed || stopped || active.cause == Some(Cause::Unneeded);
                 entry.phase = Phase::Active { started: active.started.is_some(), stopping };
                 entry.again = stopped && !trial.killed;
-                entry.demanded = entry.service;
+                entry.demanded = entry.trial.service;
                 self.claim(place, active);
             }
             Was::Ended(outcome) => {
@@ -89,7 +89,7 @@ impl Schedule {
         let entry = &mut self.entries[place];
         entry.phase = Phase::Ended(outcome);
         self.open -= 1;
-        self.open_work -= usize::from(!entry.service);
+        self.open_work -= usize::from(!entry.trial.service);
         for index in 0..self.entries[place].waits.len() {
             let on = self.entries[place].waits[index].on;
             self.entries[on].users -= 1;

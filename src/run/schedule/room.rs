@@ -33,7 +33,7 @@ impl Schedule {
     pub(crate) fn waits_for_strangers(&self) -> Option<EngineName> {
         let lined_up = self.lines.iter().zip(&self.shapes).filter_map(|(line, ask)| Some((line.first()?, ask)));
         let (turn, _) = lined_up.into_iter().find(|(_, ask)| self.permits.waits_for_strangers(ask))?;
-        self.entries[turn.2].trial.engine
+        Some(self.entries[turn.2].trial.engine)
     }
 
     /// Whether some trial is ready, or lacks nothing but services that may be started.
@@ -49,7 +49,7 @@ impl Schedule {
     /// What a trial asks for.
     pub(super) fn ask(&self, place: usize) -> Ask {
         let entry = &self.entries[place];
-        self.permits.ask(&entry.trial, entry.service)
+        self.permits.ask(&entry.trial)
     }
 
     /// Puts a trial in its line, with those that ask for the same.

@@ -1,18 +1,17 @@
 //! Why a trial does not run: what it is doing, and each thing that it lacks, as sentences for people.
 
-use crate::model::name::Name;
 use crate::model::trial::Condition;
 use crate::plan::Wait;
 use crate::run::schedule::Schedule;
 use crate::run::schedule::entry::Phase;
 
 impl Schedule {
-    /// What a trial waits for: first what it is doing, then a line for each thing; `None` when it is not in the run.
-    pub(crate) fn why(&self, trial: &Name) -> Option<Vec<String>> {
-        let place = self.place(trial)?;
+    /// What a trial waits for: first what it is doing, then a line for each thing.
+    pub(crate) fn why(&self, place: usize) -> Vec<String> {
         let entry = &self.entries[place];
+        let trial = &entry.trial.name;
         let is = |what: &str| format!("`{trial}` {what}");
-        Some(match &entry.phase {
+        match &entry.phase {
             Phase::Ended(outcome) => vec![is(&format!("has ended: it {outcome}"))],
             Phase::Active { stopping: true, .. } => vec![is("is being stopped")],
             Phase::Active { started: true, .. } => vec![is(&format!("is running, attempt {}", entry.attempts))],
@@ -27,7 +26,7 @@ impl Schedule {
                     [vec![is("waits for others:")], missing].concat()
                 }
             }
-        })
+        }
     }
 
     fn missing_prerequisites(&self, place: usize) -> Vec<String> {
@@ -44,7 +43,7 @@ impl Schedule {
             Condition::Completed => "to complete",
         };
         let does = match &on.phase {
-            Phase::Waiting if on.service && on.unmet == 0 => "which starts when a trial next in line needs it",
+            Phase::Waiting if on.trial.service && on.unmet == 0 => "which starts when a trial next in line needs it",
             Phase::Waiting => "which waits for others itself",
             Phase::Ready => "which waits for room",
             Phase::Delayed => "which failed and will be started again",

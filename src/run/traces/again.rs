@@ -9,15 +9,15 @@ use crate::engine::fake::{Fake, Scene};
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact};
 use crate::model::name::{EngineName, Name, RunId};
-use crate::model::options::{Options, Parallel};
+use crate::model::options::{Budget, Options, Parallel, TrialDefaults};
 use crate::model::outcome::Exit;
 use crate::model::retry::Retries;
 use crate::model::summary::Summary;
 use crate::model::trial::{Condition, Dependency, Healthcheck, Trial};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
-use crate::run::permits::Permits;
-use crate::run::session::{Commands, Notice, start_on};
+use crate::run::session::live::Commands;
+use crate::run::session::start_on;
 use crate::run::traces::{after, anew, follow, planned, seconds, start, trace, trial, unkept};
 
 const COMPLETED: Option<Condition> = Some(Condition::Completed);
@@ -74,19 +74,14 @@ async fn a_hook_that_takes_longer_than_the_retry_can_ask_again() {
     let engine = Arc::new(Fake::new(2.0).scene("hungry", [fails.clone(), fails, Scene::default()]));
     let mut live = start(&engine, vec![trial("hungry", "true")], Options::default());
     let mut summary = Summary::default();
-    while let Some(notice) = live.recv().await {
-        match notice {
-            Notice::Event(event) => {
-                summary.add(&event);
-                if let Fact::TrialEnded { outcome, .. } = &event.fact
-                    && outcome.status() == "oom"
-                {
-                    live.commands().send(retry(trial("hungry", "true")));
-                    // The rest of the hook.
-                    tokio::time::sleep(seconds(5.0)).await;
-                }
-            }
-            Notice::Drained(seen) => live.commands().send(Command::Close { seen }),
+    while let Some(event) = live.recv_to_end().await {
+        summary.add(&event);
+        if let Fact::TrialEnded { outcome, .. } = &event.fact
+            && outcome.status() == "oom"
+        {
+            live.commands().send(retry(trial("hungry", "true")));
+            // The rest of the hook.
+            tokio::time::sleep(seconds(5.0)).await;
         }
     }
     assert_eq!((summary.ok(), summary.results[0].attempts), (true, 3));
@@ -149,7 +144,8 @@ async fn services_start_when_the_trials_next_in_line_need_them() {
         trials.push(after(trial(&format!("t{pair}"), "sleep 1"), &format!("s{pair}"), None));
     }
     let engine = Arc::new(engine);
-    let options = Options { parallel: Some(Parallel::Count(2)), ..Options::default() };
+    let options =
+        Options { budget: Budget { parallel: Some(Parallel::Count(2)), ..Budget::default() }, ..Options::default() };
     let (_, summary) = follow(start(&engine, trials, options), |_, _| {}).await;
     // Two trials, their services, and the services of the next two.
     assert!(summary.ok() && engine.peak() <= 6, "{} at once", engine.peak());
@@ -294,7 +290,7 @@ async fn a_submission_that_could_never_start_is_refused() {
     traces += &ends(follow(start(&engine, trials, Options::default()), react)).await;
     let notable: Vec<&str> = traces.lines().filter(|line| line.contains("late")).collect();
     assert_snapshot!(notable.join("\n"), @"
-    1.00  refused: `late` was not submitted: it waits until `db` is healthy, but `db` has no healthcheck
+    1.00  refused: `late` was not submitted: it waits until `db` is healthy, but `db` has no healthcheck (engine fake)
     1.00  refused: `late` was not submitted: it waits for the service `db` to complete, but a service runs until nothing needs it
     5.00  taken: submit late
     5.00  late skipped because `db` is unhealthy
@@ -312,7 +308,10 @@ async fn a_service_that_is_needed_again_while_it_stops_can_still_fail() {
         retried(after(trial("mid", ""), "base", None), 0.0),
         after(trial("user", "sleep 5; exit 1"), "mid", None),
     ];
-    let options = Options { stop_grace: Some(seconds(10.0)), ..Options::default() };
+    let options = Options {
+        defaults: TrialDefaults { stop_grace: Some(seconds(10.0)), ..TrialDefaults::default() },
+        ..Options::default()
+    };
     let react = when("user", "failed", || retry(after(trial("user", "sleep 5"), "mid", None)));
     assert_snapshot!(ends(follow(start(&Arc::new(engine), trials, options), react)).await, @"
      0.00  base started
@@ -346,13 +345,9 @@ async fn a_second_delay_is_not_cut_short_by_the_first() {
         commands.send(retry(again));
     });
     let mut starts = Vec::new();
-    while let Some(notice) = live.recv().await {
-        match notice {
-            Notice::Event(Event { at, fact: Fact::AttemptStarted { trial, .. }, .. }) if trial.as_str() == "flaky" => {
-                starts.push(at)
-            }
-            Notice::Event(_) => {}
-            Notice::Drained(seen) => live.commands().send(Command::Close { seen }),
+    while let Some(event) = live.recv_to_end().await {
+        if matches!(&event.fact, Fact::AttemptStarted { trial, .. } if trial.as_str() == "flaky") {
+            starts.push(event.at);
         }
     }
     let gaps: Vec<u64> = starts.iter().map(|at| (at - starts[0]) / 1000).collect();
@@ -363,13 +358,13 @@ async fn a_second_delay_is_not_cut_short_by_the_first() {
 async fn a_run_that_is_left_after_its_work_is_done_ends() {
     let engine = Arc::new(Fake::new(2.0));
     let plan = planned(&engine, vec![trial("only", "true")], Options::default());
-    let permits = Permits::new(&[(EngineName::Fake, plan_host(&engine))].into(), &Options::default());
+    let engines = [(EngineName::Fake, plan_host(&engine))].into();
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
     let (mut live, dispatched) =
-        start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), anew());
+        start_on(&tokio::runtime::Handle::current(), plan, engines, executor, unkept(), anew());
     // As an interrupt does, which must be able to reach the run for as long as it lives.
     let _kept = live.commands().clone();
-    while !matches!(live.recv().await, Some(Notice::Drained(_))) {}
+    while live.recv().await.is_some() {}
     drop(live);
     tokio::time::timeout(Duration::from_secs(1000), dispatched).await.expect("it ends").unwrap();
 }

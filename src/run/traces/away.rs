@@ -8,23 +8,23 @@ use tokio::runtime::Handle as Tokio;
 use crate::engine::Engine;
 use crate::engine::fake::Scene;
 use crate::model::name::{EngineName, RunId};
-use crate::model::options::{Options, Parallel};
+use crate::model::options::{Budget, Options, Parallel};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
-use crate::run::permits::Permits;
-use crate::run::session::{Live, start_on};
+use crate::run::session::live::Live;
+use crate::run::session::start_on;
 use crate::run::traces::shaky::{Shaky, Trouble};
 use crate::run::traces::{anew, follow, planned, trial, unkept};
 
 /// Six trials that run for 20 s each, two at a time.
 fn start(engine: Arc<Shaky>) -> Live {
-    let options = Options { parallel: Some(Parallel::Count(2)), ..Options::default() };
+    let options =
+        Options { budget: Budget { parallel: Some(Parallel::Count(2)), ..Budget::default() }, ..Options::default() };
     let trials = ["a1", "b1", "c1", "d1", "e1", "f1"].map(|name| trial(name, "sleep 20")).to_vec();
     let plan = planned(&engine.fake, trials, options);
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
-    let permits = Permits::new(&engines, &plan.experiment.options);
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine));
-    start_on(&Tokio::current(), plan, permits, executor, unkept(), anew()).0
+    start_on(&Tokio::current(), plan, engines, executor, unkept(), anew()).0
 }
 
 #[tokio::test(start_paused = true)]

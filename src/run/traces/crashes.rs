@@ -17,7 +17,7 @@ use crate::engine::{Engine, Selector};
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Journal};
 use crate::model::name::{EngineName, RunId};
-use crate::model::options::{Options, Parallel};
+use crate::model::options::{Budget, Options, Parallel};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::retry::Retries;
 use crate::model::summary::Summary;
@@ -27,8 +27,8 @@ use crate::run::dispatcher::{Again, Beginning};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::past::Past;
-use crate::run::permits::Permits;
-use crate::run::session::{Live, Notice, start_on};
+use crate::run::session::live::Live;
+use crate::run::session::start_on;
 use crate::run::traces::{after, anew, follow, planned, seconds, trial};
 
 /// How many small experiments, each from its own seed.
@@ -83,20 +83,17 @@ impl World {
                 Beginning::Again(Box::new(Again { past, found: self.engine.find(&Selector::default()).await.unwrap() }))
             }
         };
-        let permits = Permits::new(&capabilities, &plan.experiment.options);
         let engines = Engines::with(self.engine.clone());
         let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, self.folder.clone(), engines);
-        start_on(&Tokio::current(), plan, permits, executor, Box::new(self.journal.clone()), beginning)
+        start_on(&Tokio::current(), plan, capabilities, executor, Box::new(self.journal.clone()), beginning)
     }
 
-    /// Lives until that many notices came, and then for so long; true when the run came to its end before.
-    async fn live_and_die(&self, notices: usize, then: f64) -> bool {
+    /// Lives until that many events came, and then for so long; true when the run came to its end before.
+    async fn live_and_die(&self, events: usize, then: f64) -> bool {
         let (mut live, dispatched) = self.live().await;
-        for _ in 0..notices {
-            match live.recv().await {
-                Some(Notice::Drained(seen)) => live.commands().send(Command::Close { seen }),
-                Some(Notice::Event(_)) => {}
-                None => return true,
+        for _ in 0..events {
+            if live.recv_to_end().await.is_none() {
+                return true;
             }
         }
         sleep(seconds(then)).await;
@@ -199,7 +196,10 @@ fn experiment(random: &mut Xoshiro256PlusPlus) -> (Fake, Vec<Trial>) {
 async fn a_run_that_dies_anywhere_ends_as_if_it_had_not() {
     let mut deaths = 0;
     for seed in 0..EXPERIMENTS {
-        let options = || Options { parallel: Some(Parallel::Count(3)), ..Options::default() };
+        let options = || Options {
+            budget: Budget { parallel: Some(Parallel::Count(3)), ..Budget::default() },
+            ..Options::default()
+        };
         let of_seed = || experiment(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
         let (engine, trials) = of_seed();
         let whole = World::new(engine, trials, options());
@@ -229,7 +229,8 @@ async fn ten_thousand_trials_survive_hundreds_of_deaths() {
         let (fails, works) = (Scene { exit: Exit::Code(1), ..Scene::default() }, Scene::default());
         engine = engine.scene(&format!("t{place}"), [fails, works]);
     }
-    let options = Options { parallel: Some(Parallel::Count(100)), ..Options::default() };
+    let options =
+        Options { budget: Budget { parallel: Some(Parallel::Count(100)), ..Budget::default() }, ..Options::default() };
     let world = World::new(engine, trials.collect(), options);
     let (mut deaths, mut random) = (0, Xoshiro256PlusPlus::seed_from_u64(7));
     while !world.live_and_die(random.random_range(0..450), random.random_range(0.0..1.0)).await {
@@ -285,12 +286,10 @@ async fn what_was_being_stopped_is_judged_by_why() {
     let late = Trial { timeout: Some(Timeout::After(seconds(2.0))), ..stubborn("late", 100) };
     let world = World::new(Fake::default(), vec![late, stubborn("other", 60)], Options::default());
     let (mut live, dispatched) = world.live().await;
-    while let Some(notice) = live.recv().await {
-        match notice {
-            Notice::Event(Event { fact: Fact::Stopping { .. }, .. }) => {
-                live.commands().send(Command::Cancel { by: "SIGTERM".to_owned() });
-            }
-            Notice::Event(Event { fact: Fact::CommandTaken { .. }, .. }) => break,
+    while let Some(event) = live.recv().await {
+        match event.fact {
+            Fact::Stopping { .. } => live.commands().send(Command::Cancel { by: "SIGTERM".to_owned() }),
+            Fact::CommandTaken { .. } => break,
             _ => {}
         }
     }

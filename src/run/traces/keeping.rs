@@ -10,12 +10,12 @@ use crate::engine::fake::Fake;
 use crate::engine::{Engine, Selector};
 use crate::model::event::{Event, Fact, Journal};
 use crate::model::name::RunId;
-use crate::model::options::{Options, Parallel};
+use crate::model::options::{Budget, Options, Parallel};
 use crate::plan::Plan;
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
-use crate::run::permits::Permits;
-use crate::run::session::{Live, start_on};
+use crate::run::session::live::Live;
+use crate::run::session::start_on;
 use crate::run::traces::{anew, follow, planned, trial};
 
 /// A journal in memory that fails while it is told to.
@@ -45,9 +45,8 @@ impl Journal for Shaky {
 
 fn start(engine: &Arc<Fake>, plan: Plan, journal: Shaky) -> Live {
     let engines = [(crate::model::name::EngineName::Fake, engine.capabilities().clone())].into();
-    let permits = Permits::new(&engines, &plan.experiment.options);
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    start_on(&Tokio::current(), plan, permits, executor, Box::new(journal), anew()).0
+    start_on(&Tokio::current(), plan, engines, executor, Box::new(journal), anew()).0
 }
 
 async fn left(engine: &Fake) -> usize {
@@ -58,7 +57,8 @@ async fn left(engine: &Fake) -> usize {
 async fn a_store_that_fails_for_a_while_costs_a_warning_and_loses_nothing() {
     let (engine, journal) = (Arc::new(Fake::default()), Shaky::default());
     let trials = vec![trial("a1", "sleep 1"), trial("b1", "sleep 2"), trial("c1", "sleep 8")];
-    let options = Options { parallel: Some(Parallel::Count(1)), ..Options::default() };
+    let options =
+        Options { budget: Budget { parallel: Some(Parallel::Count(1)), ..Budget::default() }, ..Options::default() };
     let live = start(&engine, planned(&engine, trials, options), journal.clone());
     let mut told = Vec::new();
     let (lines, summary) = follow(live, |event, _| {

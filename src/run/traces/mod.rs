@@ -21,12 +21,11 @@ use insta::assert_snapshot;
 
 use crate::engine::Engine;
 use crate::engine::fake::{Fake, Scene};
-use crate::model::budget::Change;
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Journal};
 use crate::model::experiment::Experiment;
 use crate::model::name::{EngineName, Name, RunId};
-use crate::model::options::{Halt, Options, Parallel};
+use crate::model::options::{Budget, Halt, Options, Parallel, TrialDefaults};
 use crate::model::outcome::Exit;
 use crate::model::retry::{Backoff, Retries};
 use crate::model::summary::Summary;
@@ -35,9 +34,9 @@ use crate::plan::{self, Plan};
 use crate::run::dispatcher::Beginning;
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
-use crate::run::permits::Permits;
-use crate::run::session::{Commands, Live, Notice, start_on};
-use crate::run::start::Start;
+use crate::run::session::live::{Commands, Live};
+use crate::run::session::start::Start;
+use crate::run::session::start_on;
 
 pub(super) fn trial(name: &str, cmd: &str) -> Trial {
     let words = cmd.split(' ').map(ToOwned::to_owned).collect();
@@ -54,9 +53,13 @@ pub(super) fn seconds(seconds: f64) -> Duration {
 }
 
 pub(super) fn planned(engine: &Fake, trials: Vec<Trial>, options: Options) -> Plan {
+    let trials = trials.into_iter().map(Arc::new).collect();
     let experiment =
         Experiment { name: "exp".to_owned(), id: "id".to_owned(), spec: "/exp.jsonnet".into(), options, trials };
-    let above = Options { engine: Some(EngineName::Fake), ..Options::default() };
+    let above = Options {
+        defaults: TrialDefaults { engine: Some(EngineName::Fake), ..TrialDefaults::default() },
+        ..Options::default()
+    };
     plan::build(experiment, above, &[(EngineName::Fake, engine.capabilities().clone())].into()).unwrap()
 }
 
@@ -73,26 +76,20 @@ pub(super) fn unkept() -> Box<dyn Journal> {
 pub(super) fn start(engine: &Arc<Fake>, trials: Vec<Trial>, options: Options) -> Live {
     let plan = planned(engine, trials, options);
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
-    let permits = Permits::new(&engines, &plan.experiment.options);
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), anew()).0
+    start_on(&tokio::runtime::Handle::current(), plan, engines, executor, unkept(), anew()).0
 }
 
 /// Follows a run to its end; `react` sees every event and may send commands.
 pub(super) async fn follow(mut live: Live, mut react: impl FnMut(&Event, &Commands)) -> (String, Summary) {
     let (mut lines, mut summary, mut began) = (String::new(), Summary::default(), None);
-    while let Some(notice) = live.recv().await {
-        match notice {
-            Notice::Event(event) => {
-                let began = *began.get_or_insert(event.at);
-                if let Some(text) = line(&event.fact) {
-                    lines.push_str(&format!("{:>6.2}  {text}\n", (event.at - began) as f64 / 1000.0));
-                }
-                summary.add(&event);
-                react(&event, live.commands());
-            }
-            Notice::Drained(seen) => live.commands().send(Command::Close { seen }),
+    while let Some(event) = live.recv_to_end().await {
+        let began = *began.get_or_insert(event.at);
+        if let Some(text) = line(&event.fact) {
+            lines.push_str(&format!("{:>6.2}  {text}\n", (event.at - began) as f64 / 1000.0));
         }
+        summary.add(&event);
+        react(&event, live.commands());
     }
     (lines, summary)
 }
@@ -236,8 +233,14 @@ async fn retries_double_their_delay_and_the_dependants_wait_for_the_last() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_stops_with_grace_and_then_kills_what_is_stubborn() {
-    let options =
-        Options { timeout: Some(Timeout::After(seconds(2.0))), stop_grace: Some(seconds(3.0)), ..Options::default() };
+    let options = Options {
+        defaults: TrialDefaults {
+            timeout: Some(Timeout::After(seconds(2.0))),
+            stop_grace: Some(seconds(3.0)),
+            ..TrialDefaults::default()
+        },
+        ..Options::default()
+    };
     let engine = Fake::new(4.0).scene("deaf", [Scene { run_for: seconds(60.0), stubborn: true, ..Scene::default() }]);
     let trials = vec![trial("deaf", "true"), trial("meek", "sleep 60"), trial("short", "sleep 1")];
     assert_snapshot!(trace(engine, trials, options).await, @"
@@ -414,7 +417,8 @@ async fn a_hook_retries_the_last_trial_before_the_run_can_end() {
 async fn trials_are_submitted_killed_and_widened_while_running() {
     let engine = Arc::new(Fake::new(8.0));
     let trials = vec![trial("t1", "sleep 10"), trial("t2", "sleep 1"), trial("t3", "sleep 1")];
-    let options = Options { parallel: Some(Parallel::Count(1)), ..Options::default() };
+    let options =
+        Options { budget: Budget { parallel: Some(Parallel::Count(1)), ..Budget::default() }, ..Options::default() };
     let react = |event: &Event, commands: &Commands| match &event.fact {
         Fact::AttemptStarted { trial: name, .. } if name.as_str() == "t1" => {
             commands.send(Command::Submit {
@@ -422,7 +426,7 @@ async fn trials_are_submitted_killed_and_widened_while_running() {
             });
             commands.send(Command::Submit { trial: Box::new(after(trial("t5", "true"), "nobody", None)) });
             commands.send(Command::Set {
-                change: Box::new(Change { parallel: Some(Parallel::Count(2)), ..Change::default() }),
+                change: Box::new(Budget { parallel: Some(Parallel::Count(2)), ..Budget::default() }),
             });
             commands.send(Command::Kill { trial: Name::parse("t2").unwrap() });
         }
@@ -463,8 +467,8 @@ async fn a_chain_of_ten_thousand_is_skipped_in_one_go() {
 async fn a_run_that_nobody_follows_stops_its_trials() {
     let engine = Arc::new(Fake::new(4.0));
     let mut live = start(&engine, vec![trial("long", "sleep 1000000")], Options::default());
-    while let Some(notice) = live.recv().await {
-        if matches!(notice, Notice::Event(Event { fact: Fact::AttemptStarted { .. }, .. })) {
+    while let Some(event) = live.recv().await {
+        if matches!(event.fact, Fact::AttemptStarted { .. }) {
             break;
         }
     }

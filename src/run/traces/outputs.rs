@@ -18,17 +18,17 @@ use crate::model::summary::Summary;
 use crate::model::trial::{Timeout, Trial};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
-use crate::run::permits::Permits;
-use crate::run::session::{Live, start_on};
+use crate::run::session::live::Live;
+use crate::run::session::start_on;
 use crate::run::traces::shaky::{Shaky, Trouble};
 use crate::run::traces::{anew, follow, planned, seconds, trial, unkept};
 
 fn start(engine: Arc<dyn Engine>, trials: Vec<Trial>, folder: &Path) -> Live {
     let plan = planned(&Fake::new(2.0), trials, Options::default());
-    let permits = Permits::new(&[(EngineName::Fake, engine.capabilities().clone())].into(), &plan.experiment.options);
+    let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
     let folder = Some(folder.to_owned());
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, folder, Engines::with(engine));
-    start_on(&Tokio::current(), plan, permits, executor, unkept(), anew()).0
+    start_on(&Tokio::current(), plan, engines, executor, unkept(), anew()).0
 }
 
 fn with_outputs(mut trial: Trial, outputs: &[&str]) -> Trial {

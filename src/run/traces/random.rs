@@ -9,15 +9,13 @@ use rand::{RngExt, SeedableRng};
 
 use crate::engine::fake::{Fake, Scene};
 use crate::engine::{Engine, Selector};
-use crate::model::budget::Change;
 use crate::model::command::Command;
 use crate::model::event::{Cause, Event, Fact};
 use crate::model::name::{EngineName, Name};
-use crate::model::options::{Halt, Options, Parallel};
+use crate::model::options::{Budget, Halt, Options, Parallel, TrialDefaults};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::retry::Retries;
 use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
-use crate::run::session::Notice;
 use crate::run::traces::{seconds, start, trial};
 
 /// How many experiments, each from its own seed.
@@ -110,9 +108,9 @@ fn command(random: &mut Xoshiro256PlusPlus, trials: &[Trial], serial: usize) -> 
         1 => Command::Drain { by: "a test".to_owned() },
         2 | 3 => Command::Kill { trial: any.name.clone() },
         4 => Command::Set {
-            change: Box::new(Change {
+            change: Box::new(Budget {
                 parallel: Some(Parallel::Count(random.random_range(1..6))),
-                ..Change::default()
+                ..Budget::default()
             }),
         },
         5..8 => {
@@ -146,7 +144,7 @@ fn check_budget(seen: &HashMap<Name, Seen>, trials: &HashMap<Name, Trial>, start
 fn check(seen: &mut HashMap<Name, Seen>, trials: &mut HashMap<Name, Trial>, event: &Event, seed: u64) {
     match &event.fact {
         Fact::TrialSubmitted { trial } => {
-            trials.insert(trial.name.clone(), (**trial).clone());
+            trials.insert(trial.name.clone(), (*trial.written).clone());
         }
         Fact::AttemptStarting { trial, .. } => {
             for dependency in &trials[trial].depends {
@@ -195,7 +193,12 @@ async fn whatever_happens_a_run_ends_and_keeps_its_promises() {
         let (fake, trials) = experiment(&mut random);
         let halt = random.random_bool(0.1).then(|| Halt::parse("soon,fail=50%").unwrap());
         let limits = [("license".to_owned(), LICENSES)].into();
-        let options = Options { halt, limits, stop_grace: Some(seconds(5.0)), ..Options::default() };
+        let options = Options {
+            defaults: TrialDefaults { stop_grace: Some(seconds(5.0)), ..TrialDefaults::default() },
+            budget: Budget { limits, ..Budget::default() },
+            halt,
+            ..Options::default()
+        };
         let fake = Arc::new(fake);
         let mut live = start(&fake, trials.clone(), options);
         let commands = live.commands().clone();
@@ -213,14 +216,9 @@ async fn whatever_happens_a_run_ends_and_keeps_its_promises() {
             trials.iter().map(|trial| (trial.name.clone(), trial.clone())).collect();
         let (mut seen, mut over) = (HashMap::new(), false);
         let follow = async {
-            while let Some(notice) = live.recv().await {
-                match notice {
-                    Notice::Event(event) => {
-                        check(&mut seen, &mut by_name, &event, seed);
-                        over = matches!(event.fact, Fact::RunEnded { .. });
-                    }
-                    Notice::Drained(number) => live.commands().send(Command::Close { seen: number }),
-                }
+            while let Some(event) = live.recv_to_end().await {
+                check(&mut seen, &mut by_name, &event, seed);
+                over = matches!(event.fact, Fact::RunEnded { .. });
             }
         };
         // Services that nobody else ends run for a million seconds.

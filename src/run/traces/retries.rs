@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use crate::engine::fake::{Fake, Scene};
 use crate::model::event::{Event, Fact};
-use crate::model::options::{Options, Parallel};
+use crate::model::options::{Budget, Options, Parallel};
 use crate::model::outcome::Exit;
 use crate::model::retry::{On, Retries};
 use crate::model::trial::{Condition, Timeout, Trial};
@@ -179,7 +179,8 @@ async fn a_trial_that_passes_after_a_failure_is_flaky() {
         .scene("flaky", [ends(Exit::Code(1)), Scene::default()])
         .scene("again", [ends(Exit::Code(0)), ends(Exit::Code(0))]);
     let retried = Trial { retries: Some(Retries::count(1)), ..trial("flaky", "true") };
-    let options = Options { parallel: Some(Parallel::Count(1)), ..Options::default() };
+    let options =
+        Options { budget: Budget { parallel: Some(Parallel::Count(1)), ..Budget::default() }, ..Options::default() };
     let mut asked = false;
     let engine = Arc::new(engine);
     let (_, summary) = follow(start(&engine, vec![retried, trial("again", "true")], options), |event, commands| {

@@ -7,13 +7,12 @@ use insta::assert_snapshot;
 
 use crate::engine::Engine;
 use crate::engine::fake::Fake;
-use crate::model::budget::{Change, Load, Reserve};
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::command::Command;
 use crate::model::event::Fact;
 use crate::model::experiment::Experiment;
 use crate::model::name::{EngineName, Name, RunId};
-use crate::model::options::{Options, Parallel};
+use crate::model::options::{Budget, Load, Options, Parallel, Reserve, TrialDefaults};
 use crate::model::trial::{Gpus, Trial};
 use crate::plan;
 use crate::run::engines::Engines;
@@ -26,15 +25,13 @@ use crate::run::traces::{after, anew, follow, trial, unkept};
 
 const GIB: u64 = 1 << 30;
 
-const ACTED_ON: &[&str] = &["cmd", "pin", "gpus"];
-
 fn host(cpus: f64, gpus: usize) -> (Arc<Fake>, Capabilities) {
     let fake = Arc::new(Fake::new(cpus));
     let gpu =
         |place: usize| Gpu { id: place.to_string(), uuid: None, name: "A100".to_owned(), memory: 80 * GIB, busy: None };
     let mut capabilities = fake.capabilities().clone();
+    capabilities.containers = false;
     (capabilities.memory, capabilities.gpus) = (8 * GIB, (0..gpus).map(gpu).collect());
-    capabilities.acts_on = ACTED_ON;
     (fake, capabilities)
 }
 
@@ -45,9 +42,13 @@ fn with(name: &str, cmd: &str, edit: impl FnOnce(&mut Trial)) -> Trial {
 }
 
 fn planned(host: &Capabilities, trials: Vec<Trial>, options: Options) -> plan::Plan {
+    let trials = trials.into_iter().map(Arc::new).collect();
     let experiment =
         Experiment { name: "exp".to_owned(), id: "id".to_owned(), spec: "/exp.jsonnet".into(), options, trials };
-    let above = Options { engine: Some(EngineName::Fake), ..Options::default() };
+    let above = Options {
+        defaults: TrialDefaults { engine: Some(EngineName::Fake), ..TrialDefaults::default() },
+        ..Options::default()
+    };
     plan::build(experiment, above, &[(EngineName::Fake, host.clone())].into()).unwrap()
 }
 
@@ -56,12 +57,12 @@ async fn trace(
     (fake, host): (Arc<Fake>, Capabilities),
     trials: Vec<Trial>,
     options: Options,
-    set: impl Fn(&Name) -> Option<Change>,
+    set: impl Fn(&Name) -> Option<Budget>,
 ) -> String {
     let plan = planned(&host, trials, options);
-    let permits = Permits::new(&[(EngineName::Fake, host)].into(), &plan.experiment.options);
+    let engines = [(EngineName::Fake, host)].into();
     let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(fake));
-    let live = start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), anew()).0;
+    let live = start_on(&tokio::runtime::Handle::current(), plan, engines, executor, unkept(), anew()).0;
     let mut given = String::new();
     let (lines, _) = follow(live, |event, commands| match &event.fact {
         Fact::AttemptStarting { trial, cores, gpus, .. } if !cores.is_empty() || !gpus.is_empty() => {
@@ -182,9 +183,12 @@ async fn pinned_trials_have_cores_of_their_own() {
 async fn named_limits_are_shared_and_can_be_raised_while_running() {
     let licensed = |name: &str| with(name, "sleep 2", |trial| trial.limits = [("license".to_owned(), 1)].into());
     let trials = vec![licensed("a1"), licensed("a2"), licensed("a3"), licensed("a4"), trial("free", "sleep 1")];
-    let options = Options { limits: [("license".to_owned(), 1)].into(), ..Options::default() };
+    let options = Options {
+        budget: Budget { limits: [("license".to_owned(), 1)].into(), ..Budget::default() },
+        ..Options::default()
+    };
     let raise = |trial: &Name| {
-        let change = Change { limits: [("license".to_owned(), 3)].into(), ..Change::default() };
+        let change = Budget { limits: [("license".to_owned(), 3)].into(), ..Budget::default() };
         (trial.as_str() == "a2").then_some(change)
     };
     assert_snapshot!(trace(host(8.0, 0), trials, options, raise).await, @"
@@ -208,7 +212,7 @@ async fn what_is_reserved_for_people_is_left_and_a_budget_can_be_changed_while_r
     let trials = (1..=6).map(|place| trial(&format!("t{place}"), "sleep 2")).collect();
     let options = Options { reserve: Some(Reserve { cpus: 2.0, memory: 0 }), ..Options::default() };
     let narrow = |trial: &Name| {
-        let change = Change { cpus: Some(1.0), ..Change::default() };
+        let change = Budget { cpus: Some(1.0), ..Budget::default() };
         (trial.as_str() == "t3").then_some(change)
     };
     assert_snapshot!(trace(host(4.0, 0), trials, options, narrow).await, @"
@@ -257,11 +261,15 @@ fn busy_for_ten_seconds() -> Reading {
 async fn nothing_new_is_started_while_the_machine_has_too_much_to_do() {
     let (fake, host) = host(4.0, 0);
     let trials = (1..=3).map(|place| trial(&format!("t{place}"), "sleep 2")).collect();
-    let plan = planned(&host, trials, Options { load: Some(Load::Percent(50.0)), ..Options::default() });
-    let permits = Permits::new(&[(EngineName::Fake, host)].into(), &plan.experiment.options);
+    let plan = planned(
+        &host,
+        trials,
+        Options { budget: Budget { load: Some(Load::Percent(50.0)), ..Budget::default() }, ..Options::default() },
+    );
+    let engines = [(EngineName::Fake, host)].into();
     let mut executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(fake));
     executor.machine = busy_for_ten_seconds;
-    let live = start_on(&tokio::runtime::Handle::current(), plan, permits, executor, unkept(), anew()).0;
+    let live = start_on(&tokio::runtime::Handle::current(), plan, engines, executor, unkept(), anew()).0;
     assert_snapshot!(follow(live, |_, _| {}).await.0, @"
      0.00  held back: 5 processes want to run, and the load may be 2
     10.00  released after 10s
@@ -310,8 +318,11 @@ fn why_tells_what_each_trial_lacks() {
         after(after(trial("last", "x"), "database", None), "large", Some(crate::model::trial::Condition::Completed)),
     ];
     let options = Options {
-        limits: [("license".to_owned(), 2)].into(),
-        parallel: Some(Parallel::Count(2)),
+        budget: Budget {
+            limits: [("license".to_owned(), 2)].into(),
+            parallel: Some(Parallel::Count(2)),
+            ..Budget::default()
+        },
         ..Options::default()
     };
     let plan = planned(&host, trials, options);
@@ -322,8 +333,9 @@ fn why_tells_what_each_trial_lacks() {
     let told: Vec<String> = plan
         .trials
         .iter()
-        .flat_map(|trial| {
-            let [first, rest @ ..] = &schedule.why(&trial.name).unwrap()[..] else { panic!("no line") };
+        .enumerate()
+        .flat_map(|(place, _)| {
+            let [first, rest @ ..] = &schedule.why(place)[..] else { panic!("no line") };
             let rest: Vec<_> = rest.iter().map(|line| format!("  {line}")).collect();
             [vec![first.clone()], rest].concat()
         })
@@ -343,5 +355,4 @@ fn why_tells_what_each_trial_lacks() {
       `database` to start, which starts when a trial next in line needs it
       `large` to complete, which waits for room
     ");
-    assert_eq!(schedule.why(&Name::parse("unknown").unwrap()), None);
 }

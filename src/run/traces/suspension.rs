@@ -7,12 +7,12 @@ use insta::assert_snapshot;
 use crate::engine::fake::{Fake, Scene};
 use crate::model::command::Command;
 use crate::model::name::Name;
-use crate::model::options::{Options, Parallel};
+use crate::model::options::{Budget, Options, Parallel, TrialDefaults};
 use crate::model::outcome::Exit;
 use crate::model::retry::Retries;
 use crate::model::summary::Summary;
 use crate::model::trial::{Condition, Healthcheck, Timeout, Trial};
-use crate::run::interrupt::Interrupt;
+use crate::run::session::interrupt::Interrupt;
 use crate::run::traces::{after, follow, seconds, start, trial};
 
 fn suspend() -> Command {
@@ -54,8 +54,11 @@ fn forever() -> Scene {
 async fn trials_and_timers_stand_still_while_the_run_is_suspended() {
     let fails = Scene { run_for: seconds(2.0), exit: Exit::Code(1), ..Scene::default() };
     let engine = Fake::new(4.0).scene("retried", [fails, Scene::default()]);
-    let options =
-        Options { parallel: Some(Parallel::Count(3)), time_budget: Some(seconds(30.0)), ..Options::default() };
+    let options = Options {
+        budget: Budget { parallel: Some(Parallel::Count(3)), ..Budget::default() },
+        time_budget: Some(seconds(30.0)),
+        ..Options::default()
+    };
     let trials = vec![
         trial("long", "sleep 10"),
         Trial { timeout: Some(Timeout::After(seconds(9.0))), ..trial("timed", "sleep 100") },
@@ -135,7 +138,10 @@ async fn a_suspended_run_can_be_stopped_and_a_suspended_trial_killed() {
     let stubborn = Scene { stubborn: true, ..forever() };
     let engine = || Fake::new(4.0).scene("deaf", [stubborn.clone()]);
     let trials = || vec![trial("deaf", "true"), trial("meek", "sleep 10"), trial("other", "sleep 10")];
-    let options = Options { stop_grace: Some(seconds(5.0)), ..Options::default() };
+    let options = Options {
+        defaults: TrialDefaults { stop_grace: Some(seconds(5.0)), ..TrialDefaults::default() },
+        ..Options::default()
+    };
     let commands = vec![(2.0, suspend()), (50.0, kill("meek")), (60.0, cancel()), (70.0, resume())];
     let (stopped, _) = trace(engine(), trials(), options.clone(), commands).await;
     let commands = vec![(2.0, suspend()), (50.0, kill("meek")), (52.0, kill("deaf")), (60.0, resume())];
@@ -224,7 +230,10 @@ async fn an_interrupt_suspends_every_run_and_knows_when_all_of_it_stands_still()
 #[tokio::test(start_paused = true)]
 async fn what_is_being_stopped_is_not_held_up_by_a_suspension() {
     let stubborn = Scene { stubborn: true, ..forever() };
-    let options = Options { stop_grace: Some(seconds(5.0)), ..Options::default() };
+    let options = Options {
+        defaults: TrialDefaults { stop_grace: Some(seconds(5.0)), ..TrialDefaults::default() },
+        ..Options::default()
+    };
     let trials = vec![trial("deaf", "true"), trial("other", "sleep 10")];
     let commands = vec![(1.0, kill("deaf")), (2.0, suspend()), (3.0, suspend()), (50.0, resume()), (51.0, resume())];
     assert_snapshot!(trace(Fake::new(4.0).scene("deaf", [stubborn]), trials, options, commands).await.0, @"

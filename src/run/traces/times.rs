@@ -5,7 +5,7 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 
 use crate::engine::fake::{Fake, Scene};
-use crate::model::options::{Options, Parallel};
+use crate::model::options::{Budget, Options, Parallel, TrialDefaults};
 use crate::model::trial::{Timeout, Trial};
 use crate::run::traces::{after, follow, seconds, start, trace, trial};
 
@@ -16,7 +16,7 @@ fn service(name: &str) -> Trial {
 #[tokio::test(start_paused = true)]
 async fn a_share_of_the_median_is_a_timeout_from_the_third_success_on_and_follows_it() {
     let options = Options {
-        timeout: Some(Timeout::OfMedian(300.0)),
+        defaults: TrialDefaults { timeout: Some(Timeout::OfMedian(300.0)), ..TrialDefaults::default() },
         slow: Some(Timeout::After(seconds(1000.0))),
         ..Options::default()
     };
@@ -58,8 +58,11 @@ async fn a_share_of_the_median_is_a_timeout_from_the_third_success_on_and_follow
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_by_the_median_ends_what_is_too_old_already() {
-    let options =
-        Options { timeout: Some(Timeout::OfMedian(200.0)), parallel: Some(Parallel::Count(2)), ..Options::default() };
+    let options = Options {
+        defaults: TrialDefaults { timeout: Some(Timeout::OfMedian(200.0)), ..TrialDefaults::default() },
+        budget: Budget { parallel: Some(Parallel::Count(2)), ..Budget::default() },
+        ..Options::default()
+    };
     // The service's seconds are no trial's.
     let engine = Fake::new(4.0).scene("db", [Scene { run_for: seconds(1e6), ..Scene::default() }]);
     let mut trials = vec![service("db"), trial("stuck", "sleep 1000")];
@@ -148,9 +151,9 @@ async fn a_slow_attempt_is_announced_once_and_long_before_its_timeout() {
 async fn a_run_whose_time_is_up_is_halted_with_grace() {
     let stubborn = Scene { run_for: seconds(1e6), stubborn: true, ..Scene::default() };
     let options = Options {
+        defaults: TrialDefaults { stop_grace: Some(seconds(3.0)), ..TrialDefaults::default() },
+        budget: Budget { parallel: Some(Parallel::Count(3)), ..Budget::default() },
         time_budget: Some(seconds(10.0)),
-        stop_grace: Some(seconds(3.0)),
-        parallel: Some(Parallel::Count(3)),
         ..Options::default()
     };
     let trials = vec![

@@ -18,9 +18,9 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::model::destination::Destination;
 use crate::model::event::Collected;
 use crate::model::name::{Name, RunId};
+use crate::model::options::Destination;
 
 /// Files in flight at once: each holds up to three pieces in memory.
 const FILES: usize = 4;

@@ -3,20 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
 
-use rhai::{Engine, EvalAltResult};
+use rhai::Engine;
 
 use crate::engine::Selector;
 use crate::model::label;
 use crate::model::name::EngineName;
-use crate::plan::engine_of;
+use crate::model::trial::{Settled, Trial};
+use crate::plan::in_force;
+use crate::run::kill::Reach;
 use crate::script::Script;
 use crate::script::error::{Answer, engine_fault, fault, fault_with};
 use crate::script::experiment::Experiment;
-
-/// Docker's own time between the stop signal and the kill.
-const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     let made = script.clone();
@@ -39,13 +38,9 @@ fn kill(script: &Script, experiment: &Experiment) -> Answer<i64> {
             open.cancel("the script");
         }
     }
-    let mut engines: BTreeSet<EngineName> =
-        experiment.trials().iter().map(|trial| engine_of(trial, &script.options, experiment.options())).collect();
-    if engines.is_empty() {
-        engines.insert(script.options.engine.unwrap_or_default());
-    }
-    let grace = script.options.stop_grace.or(experiment.options().stop_grace).unwrap_or(GRACE);
-    remove(script, &labels, &engines, grace)
+    let options = in_force(script.options.clone(), experiment.options().clone());
+    let engine_of = |trial: &Arc<Trial>| Settled::engine_of(trial, &options.defaults);
+    remove(script, &labels, experiment.trials().iter().map(engine_of).collect())
 }
 
 /// Removes what carries a name's label, or that of a spec at a path.
@@ -62,9 +57,8 @@ fn kill_named(script: &Script, what: &str) -> Answer<i64> {
     } else {
         vec![(label::EXPERIMENT, what.to_owned())]
     };
-    // What the name's trials ran on is not known here; processes of this machine cost nothing to look for.
-    let engines = [script.options.engine.unwrap_or_default(), EngineName::Local].into();
-    remove(script, &labels, &engines, script.options.stop_grace.unwrap_or(GRACE))
+    // What the trials ran on is not known here.
+    remove(script, &labels, [script.options.defaults.engine.unwrap_or_default()].into())
 }
 
 /// Asks other processes that run the spec to end, so that they do not start again what is removed here.
@@ -72,25 +66,18 @@ fn ask(script: &Script, spec: &Path) -> Answer<()> {
     script.stage.live_kill(spec).map(|_| ()).map_err(fault)
 }
 
-fn remove(
-    script: &Script,
-    labels: &[(&str, String)],
-    engines: &BTreeSet<EngineName>,
-    grace: Duration,
-) -> Result<i64, Box<EvalAltResult>> {
+/// Removes what carries the labels; these engines have to answer.
+fn remove(script: &Script, labels: &[(&str, String)], must: BTreeSet<EngineName>) -> Answer<i64> {
     script.check_interrupt()?;
     let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-    let selector = Selector { labels };
-    let (mut trials, mut problems) = (0, Vec::new());
-    for engine in engines {
-        let killed = script.session.kill(&selector, *engine, grace).map_err(|error| engine_fault(&error))?;
-        trials += killed.trials.len() as i64;
-        problems.extend(killed.problems);
-    }
-    if problems.is_empty() {
+    let reach = Reach { only: None, must };
+    let grace = script.options.defaults.stop_grace;
+    let killed = script.session.kill(&Selector { labels }, &reach, grace).map_err(|error| engine_fault(&error))?;
+    let trials = killed.trials.len() as i64;
+    if killed.problems.is_empty() {
         return Ok(trials);
     }
-    Err(fault(format!("{trials} trials were removed, others could not be: {}", problems.join("; "))))
+    Err(fault(format!("{trials} trials were removed, others could not be: {}", killed.problems.join("; "))))
 }
 
 #[cfg(test)]
@@ -106,7 +93,7 @@ mod tests {
     fn what_an_experiment_left_is_removed() {
         let mut lab = Lab::new();
         lab.file("maze.jsonnet", "[{ name: 'bad', cmd: 'exit 1', engine: 'fake' }]");
-        lab.options.engine = None;
+        lab.options.defaults.engine = None;
         let script = "let maze = experiment(\"maze.jsonnet\");
             let a = experiment(\"aa\", [#{ name: \"a1\", cmd: \"exit 1\", engine: \"fake\" }, #{ name: \"a2\", cmd: \"exit 1\", engine: \"fake\" }]);
             let b = experiment(\"bb\", [#{ name: \"b1\", cmd: \"exit 1\", engine: \"fake\" }]);

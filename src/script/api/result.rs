@@ -1,6 +1,7 @@
 //! Results in scripts: of one trial, with what it printed, and of a run.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
@@ -43,8 +44,8 @@ fn register_trial(engine: &mut Engine) {
         .register_get("flaky", |view: &mut TrialView| view.result.flaky)
         .register_get("is_service", |view: &mut TrialView| view.result.service)
         .register_get("params", |view: &mut TrialView| Params::of(&view.result.trial))
-        .register_get("trial", |view: &mut TrialView| view.result.trial.clone())
-        .register_indexer_get(|view: &mut TrialView, field: &str| trial::read(&view.result.trial, field))
+        .register_get("trial", |view: &mut TrialView| Arc::new(view.result.trial.to_ask_again()))
+        .register_indexer_get(|view: &mut TrialView, field: &str| trial::read(&view.result.trial.resolved(), field))
         .register_fn("retry", |view: &mut TrialView| retry(view, &Map::new()))
         .register_fn("retry", |view: &mut TrialView, fields: Map| retry(view, &fields))
         .register_fn("kill", |view: &mut TrialView| {
@@ -176,7 +177,7 @@ fn retry(view: &TrialView, fields: &Map) -> Answer<()> {
     if fields.contains_key("name") {
         return Err(fault_with("a retry keeps the trial's name", "add another trial with `run.submit(trial)`"));
     }
-    let trial = trial::change(&view.result.trial, fields, &view.folder)?;
+    let trial = trial::change(&Arc::new(view.result.trial.to_ask_again()), fields, &view.folder)?;
     way.send(Command::Retry { trial: Box::new((*trial).clone()) });
     Ok(())
 }

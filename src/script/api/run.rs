@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 
-use crate::model::budget::Change;
 use crate::model::command::Command;
-use crate::model::options::Parallel;
+use crate::model::options::{Budget, Parallel};
 use crate::model::trial::Trial;
 use crate::script::Script;
 use crate::script::api::{experiment, trial};
@@ -63,7 +62,7 @@ fn register_live(engine: &mut Engine, script: &Rc<Script>) {
         .register_get("counts", counts)
         .register_set("parallel", |run: &mut Run, parallel: Dynamic| {
             let parallel = Parallel::parse(&parallel.to_string()).map_err(fault)?;
-            run.way.send(Command::Set { change: Box::new(Change { parallel: Some(parallel), ..Change::default() }) });
+            run.way.send(Command::Set { change: Box::new(Budget { parallel: Some(parallel), ..Budget::default() }) });
             Ok::<_, Box<rhai::EvalAltResult>>(())
         })
         .register_fn("to_string", |run: &mut Run| text(run))
@@ -101,15 +100,18 @@ fn loose(script: &Script, trials: &[Dynamic]) -> Answer<Experiment> {
 fn plan(script: &Script, what: &Experiment, options: &Map) -> Answer<String> {
     let options = spec::options(&convert::to_object(options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
-    let plan = script.session.plan(what.to_model(), options).map_err(|error| run_fault(&error))?;
+    let plan = script.session.prepare(what.to_model(), options).map_err(|error| run_fault(&error))?.plan;
     Ok(plan.to_string())
 }
 
 /// Changes the budget of a run that goes on.
 fn set(run: &Run, change: &Map) -> Answer<()> {
-    let change = spec::change(&convert::to_object(change)?).map_err(|problems| fault(problems.to_string()))?;
-    if change == Change::default() {
-        return Err(fault_with("nothing is set", format!("there are {}", spec::CHANGES.join(", "))));
+    let change = spec::budget(&convert::to_object(change)?).map_err(|problems| fault(problems.to_string()))?;
+    if change == Budget::default() {
+        return Err(fault_with(
+            "nothing is set",
+            format!("there are {}", spec::BUDGET.iter().map(|option| option.name).collect::<Vec<_>>().join(", ")),
+        ));
     }
     run.way.send(Command::Set { change: Box::new(change) });
     Ok(())

@@ -52,7 +52,7 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
 
 /// The default engine; this machine's own where that does not answer.
 fn default_engine(script: &Script) -> Answer<Arc<dyn engine::Engine>> {
-    let name = script.options.engine.unwrap_or_default();
+    let name = script.options.defaults.engine.unwrap_or_default();
     let found = match script.session.engine(name) {
         Err(EngineError::Unreachable { .. }) => script.session.engine(EngineName::Local),
         answer => answer,

@@ -67,11 +67,9 @@ pub(super) fn read(trial: &Trial, field: &str) -> Answer<Dynamic> {
         "params" => return Ok(Params::of(trial)),
         _ => {}
     }
-    match trial.to_json().get(field) {
-        Some(value) => Ok(from_json(value)),
-        None if is_field(field) => Ok(absent(field)),
-        None => Err(no_field(field)),
-    }
+    // An empty field gives its empty form: lists and objects can be indexed and asked, the rest is `()`.
+    let found = trial.fields().into_iter().find(|known| known.name == field);
+    found.map(|found| from_json(&found.value.to_json())).ok_or_else(|| no_field(field))
 }
 
 /// A trial with some fields changed; `()` takes a field back.
@@ -121,18 +119,6 @@ fn whole(field: &str, value: &mut Value) {
         && float.abs() < 9e15
     {
         *value = Value::from(float as i64);
-    }
-}
-
-/// What reading an empty field gives: the containers can be indexed and asked, the rest is `()`.
-pub(in crate::script) fn absent(field: &str) -> Dynamic {
-    match field {
-        "env" | "labels" | "tmpfs" | "limits" => Map::new().into(),
-        "ports" | "volumes" | "networks" | "depends" | "outputs" | "ulimits" | "devices" | "cap_add"
-        | "extra_hosts" => rhai::Array::new().into(),
-        "priority" => 0_i64.into(),
-        "pin" => false.into(),
-        _ => Dynamic::UNIT,
     }
 }
 

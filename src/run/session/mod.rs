@@ -1,5 +1,11 @@
 //! A session: the engines of this process and the runs started on them. Its methods block; its runs do not.
 
+pub mod interrupt;
+pub mod live;
+pub mod observer;
+pub mod start;
+
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -7,29 +13,26 @@ use std::time::Duration;
 
 use rand::RngExt;
 use tokio::runtime::{Handle as Tokio, Runtime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, Survey};
 use crate::model::capability::Gpu;
-use crate::model::command::Command;
-use crate::model::event::{Event, Journal};
+use crate::model::event::Journal;
 use crate::model::experiment::Experiment;
 use crate::model::label;
-use crate::model::name::{EngineName, Name, RunId};
+use crate::model::name::{EngineName, RunId};
 use crate::model::options::Options;
-use crate::model::trial::Trial;
+use crate::model::trial::Settled;
 use crate::plan::{self, Plan, PlanError};
-use crate::run::clock::Stillness;
 use crate::run::dispatcher::{Again, Beginning, Dispatcher};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
-use crate::run::interrupt::Interrupt;
-use crate::run::kill::{Killed, kill};
-use crate::run::message::Request;
+use crate::run::kill::Reach;
 use crate::run::past::Past;
-use crate::run::permits::Permits;
-use crate::run::start::Start;
+use crate::run::session::interrupt::Interrupt;
+use crate::run::session::live::Live;
+use crate::run::session::start::Start;
 use crate::run::uploads::{UploadError, Uploads};
 
 /// How long the models of GPUs that were named may take to be found: they are only shown.
@@ -66,29 +69,13 @@ pub enum RunError {
     Uploads(#[from] UploadError),
 }
 
-/// A run that was started. Dropping it before its end stops its trials.
-#[derive(Debug)]
-pub struct Live {
-    tokio: Tokio,
-    notices: mpsc::UnboundedReceiver<Notice>,
-    commands: Commands,
-    stillness: Stillness,
-}
-
-/// What a run tells.
-#[derive(Debug)]
-pub enum Notice {
-    /// A fact.
-    Event(Event),
-    /// Nothing is left to do, for that time: the run ends when `Command::Close` is sent with that number, unless a trial
-    /// is retried or submitted before.
-    Drained(u64),
-}
-
-/// The way up to a run. Clones lead to the same run.
+/// An experiment that was planned, and what the engines said of it: each is asked once for a start.
 #[derive(Debug, Clone)]
-pub struct Commands {
-    sender: mpsc::UnboundedSender<Request>,
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    engines: plan::Engines,
+    survey: OnceCell<Survey>,
 }
 
 /// Threads of the runtime: the host is the trials', and threads that wake each other for every answer of a daemon cost
@@ -142,28 +129,29 @@ impl Session {
     ///
     /// # Errors
     /// When it cannot be planned, or an engine it needs cannot be reached.
-    pub fn plan(&self, experiment: Experiment, options: Options) -> Result<Plan, RunError> {
-        let engine_of = |trial| plan::engine_of(trial, &options, &experiment.options);
-        let trials = experiment.trials.iter().map(|trial| (engine_of(trial), trial));
-        let named = options.gpus.as_deref().or(experiment.options.gpus.as_deref());
-        let engines = self.capabilities(trials, named)?;
-        Ok(plan::build(experiment, options, &engines)?)
+    pub fn prepare(&self, experiment: Experiment, options: Options) -> Result<Prepared, RunError> {
+        let in_force = plan::in_force(options.clone(), experiment.options.clone());
+        let mut asking: BTreeMap<EngineName, bool> = BTreeMap::new();
+        for trial in &experiment.trials {
+            *asking.entry(Settled::engine_of(trial, &in_force.defaults)).or_default() |= trial.gpus.is_some();
+        }
+        let engines = self.capabilities(asking, in_force.budget.gpus.as_deref())?;
+        Ok(Prepared { plan: plan::build(experiment, options, &engines)?, engines, survey: OnceCell::new() })
     }
 
     /// What would be made, and what stands in the way. Starts nothing.
     ///
     /// # Errors
     /// When an engine fails.
-    pub fn survey(&self, plan: &Plan) -> Result<Survey, RunError> {
+    pub fn survey<'a>(&self, prepared: &'a Prepared) -> Result<&'a Survey, RunError> {
+        if let Some(survey) = prepared.survey.get() {
+            return Ok(survey);
+        }
+        let plan = &prepared.plan;
         let executor = self.executor(plan, &RunId::from("survey"), None);
         let mut launches: BTreeMap<EngineName, Vec<Launch>> = BTreeMap::new();
         for trial in &plan.trials {
-            launches.entry(trial.engine.unwrap_or_default()).or_default().push(executor.launch(
-                trial,
-                1,
-                Vec::new(),
-                Vec::new(),
-            ));
+            launches.entry(trial.engine).or_default().push(executor.launch(trial, 1, Vec::new(), Vec::new()));
         }
         let mut survey = Survey::default();
         for (name, launches) in launches {
@@ -174,25 +162,23 @@ impl Session {
             survey.digests.extend(part.digests);
             survey.obstacles.extend(part.obstacles);
         }
-        Ok(survey)
+        Ok(prepared.survey.get_or_init(|| survey))
     }
 
     /// Starts a run.
     ///
     /// # Errors
     /// When something stands in the way, or an engine fails; nothing was started then.
-    pub fn start(&self, plan: Plan, start: Start) -> Result<Live, RunError> {
+    pub fn start(&self, prepared: Prepared, start: Start) -> Result<Live, RunError> {
         let Start { run, folder, journal, reused, past } = start;
-        let mut obstacles = self.survey(&plan)?.obstacles;
+        let mut obstacles = self.survey(&prepared)?.obstacles.clone();
         // What is not run needs neither a name nor an image.
         obstacles.retain(|obstacle| obstacle.trial().is_none_or(|trial| !reused.contains_key(trial)));
         obstacles.retain(|obstacle| !past.as_ref().is_some_and(|past| is_its_own(past, obstacle)));
         if !obstacles.is_empty() {
             return Err(RunError::Obstacles(obstacles));
         }
-        let trials = plan.trials.iter().map(|trial| (trial.engine.unwrap_or_default(), &**trial));
-        let engines = self.capabilities(trials, plan.experiment.options.gpus.as_deref())?;
-        let permits = Permits::new(&engines, &plan.experiment.options);
+        let Prepared { plan, engines, .. } = prepared;
         let mut executor = self.executor(&plan, &run, folder);
         if let Some(destination) = &plan.experiment.options.outputs_to {
             let opening = Uploads::open(destination, &plan.experiment.name, &run);
@@ -202,7 +188,7 @@ impl Session {
             Some(past) => Beginning::Again(Box::new(self.find_again(&plan, past)?)),
             None => Beginning::Anew { reused },
         };
-        let (live, dispatched) = start_on(self.tokio(), plan, permits, executor, journal, beginning);
+        let (live, dispatched) = start_on(self.tokio(), plan, engines, executor, journal, beginning);
         self.shared.interrupt.register(&live);
         let mut runs = self.shared.runs.lock().expect("no code panics while it holds the lock");
         runs.retain(|run| !run.is_finished());
@@ -213,11 +199,8 @@ impl Session {
     /// Looks for what an earlier life of a run left on its engines.
     fn find_again(&self, plan: &Plan, past: Past) -> Result<Again, EngineError> {
         let selector = Selector { labels: [(label::RUN.to_owned(), past.run.to_string())].into() };
-        let mut found = Vec::new();
-        for name in plan.engines() {
-            let engine = self.engine(name)?;
-            found.extend(self.tokio().block_on(engine.find(&selector))?);
-        }
+        let reach = Reach { only: None, must: plan.engines().into_iter().collect() };
+        let found = self.find(&selector, &reach)?;
         Ok(Again { past, found })
     }
 
@@ -230,31 +213,18 @@ impl Session {
         }
     }
 
-    /// Stops and removes everything that carries the labels on that engine.
-    ///
-    /// # Errors
-    /// When the engine cannot be reached or asked. What could not be removed is listed in the value.
-    pub fn kill(&self, selector: &Selector, engine: EngineName, grace: Duration) -> Result<Killed, EngineError> {
-        let engine = self.engine(engine)?;
-        self.tokio().block_on(kill(engine.as_ref(), selector, grace))
-    }
-
-    /// What the engines of these trials can do, with the GPUs of those engines whose trials ask for some: those that the
-    /// user named, whoever uses them, or else those that are found.
-    fn capabilities<'a>(
+    /// What these engines can do, with the GPUs of those whose trials ask for some: those that the user named, whoever
+    /// uses them, or else those that are found.
+    fn capabilities(
         &self,
-        trials: impl Iterator<Item = (EngineName, &'a Trial)>,
+        asking: BTreeMap<EngineName, bool>,
         named: Option<&[String]>,
     ) -> Result<plan::Engines, EngineError> {
-        let mut asking: BTreeMap<EngineName, bool> = BTreeMap::new();
-        for (name, trial) in trials {
-            *asking.entry(name).or_default() |= trial.gpus.is_some();
-        }
         let mut engines = plan::Engines::new();
-        for (name, asks) in asking {
+        for (name, asks_for_gpus) in asking {
             let engine = self.engine(name)?;
             let mut capabilities = engine.capabilities().clone();
-            if asks {
+            if asks_for_gpus {
                 capabilities.gpus = self.tokio().block_on(gpus(&*engine, named))?;
             }
             engines.insert(name, capabilities);
@@ -279,7 +249,7 @@ pub fn new_id() -> String {
 pub(crate) fn start_on(
     tokio: &Tokio,
     plan: Plan,
-    permits: Permits,
+    engines: plan::Engines,
     executor: Executor,
     journal: Box<dyn Journal>,
     beginning: Beginning,
@@ -287,13 +257,12 @@ pub(crate) fn start_on(
     // Unbounded, both: a run never waits for a terminal or a script, and people send few commands.
     let (notice_sender, notices) = mpsc::unbounded_channel();
     let (sender, requests) = mpsc::unbounded_channel();
-    let commands = Commands { sender };
     let (stillness, dispatched) = {
         let _inside = tokio.enter();
-        let dispatcher = Dispatcher::new(&plan, permits, executor, journal, (requests, notice_sender), &beginning);
+        let dispatcher = Dispatcher::new(&plan, engines, executor, journal, (requests, notice_sender), &beginning);
         (dispatcher.stillness(), tokio.spawn(dispatcher.run(plan, beginning)))
     };
-    (Live { tokio: tokio.clone(), notices, commands, stillness }, dispatched)
+    (Live::new(tokio.clone(), notices, sender, stillness), dispatched)
 }
 
 /// Whether what stands in the way is the run's own: an attempt of an earlier life, or in the way of a trial that has ended.
@@ -314,58 +283,6 @@ async fn gpus(engine: &dyn Engine, named: Option<&[String]>) -> Result<Vec<Gpu>,
         Ok(Err(_)) | Err(_) => Vec::new(),
     };
     Ok(named.iter().map(|id| Gpu::named(id, &found)).collect())
-}
-
-impl Commands {
-    /// Sends a command; a run that has ended takes none, and that is no error.
-    pub fn send(&self, command: Command) {
-        let _gone = self.sender.send(Request::Do(command));
-    }
-
-    /// What a trial waits for, as sentences: what it is doing, then each thing that it lacks. `None` when it is not in the
-    /// run, or the run has ended. Blocks; not for use inside the runtime.
-    pub fn why(&self, trial: &Name) -> Option<Vec<String>> {
-        let (answer, answered) = oneshot::channel();
-        self.sender.send(Request::Why { trial: trial.clone(), answer }).ok()?;
-        answered.blocking_recv().ok()?
-    }
-
-    /// Whether the run has ended.
-    pub fn is_closed(&self) -> bool {
-        self.sender.is_closed()
-    }
-}
-
-/// The notices to the last. Blocks; not for use inside the runtime.
-impl Iterator for Live {
-    type Item = Notice;
-
-    fn next(&mut self) -> Option<Notice> {
-        self.notices.blocking_recv()
-    }
-}
-
-impl Live {
-    /// The next notice, unless none comes in that time. Blocks; not for use inside the runtime.
-    pub fn next_within(&mut self, time: Duration) -> Option<Notice> {
-        let notices = &mut self.notices;
-        self.tokio.block_on(async { tokio::time::timeout(time, notices.recv()).await.ok().flatten() })
-    }
-
-    /// The next notice; `None` after the last.
-    pub async fn recv(&mut self) -> Option<Notice> {
-        self.notices.recv().await
-    }
-
-    /// What tells that this run stands still.
-    pub(crate) fn stillness(&self) -> &Stillness {
-        &self.stillness
-    }
-
-    /// The way up to this run.
-    pub fn commands(&self) -> &Commands {
-        &self.commands
-    }
 }
 
 fn obstacles(obstacles: &[Obstacle]) -> String {

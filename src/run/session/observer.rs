@@ -5,9 +5,9 @@
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Sink};
 use crate::model::summary::Summary;
-use crate::run::session::{Commands, Live, Notice};
+use crate::run::session::live::{Commands, Live};
 
-/// Follows a run to its end: stored before shown, shown before hooked.
+/// Follows a run to its end, from what its earlier lives told: stored before shown, shown before hooked.
 ///
 /// `hook` sees every event with the summary so far, and may send commands; commands sent while it handles an event are
 /// taken before the run can end.
@@ -15,37 +15,20 @@ use crate::run::session::{Commands, Live, Notice};
 /// # Errors
 /// The hook's first error, after the run's trials were stopped and the run has ended.
 pub fn observe<E>(
-    live: &mut Live,
-    sinks: &mut Vec<Box<dyn Sink>>,
-    hook: impl FnMut(&Event, &Summary, &Commands) -> Result<(), E>,
-) -> Result<Summary, E> {
-    observe_on(Summary::default(), live, sinks, hook)
-}
-
-/// Follows a run to its end as [`observe`] does, from what its earlier lives told.
-///
-/// # Errors
-/// As for [`observe`].
-pub fn observe_on<E>(
     mut summary: Summary,
     live: &mut Live,
     sinks: &mut Vec<Box<dyn Sink>>,
     mut hook: impl FnMut(&Event, &Summary, &Commands) -> Result<(), E>,
 ) -> Result<Summary, E> {
     let mut failure = None;
-    while let Some(notice) = live.next() {
-        match notice {
-            Notice::Event(event) => {
-                summary.add(&event);
-                feed(sinks, &event);
-                if failure.is_none()
-                    && let Err(error) = hook(&event, &summary, live.commands())
-                {
-                    live.commands().send(Command::Cancel { by: "an error in the script".to_owned() });
-                    failure = Some(error);
-                }
-            }
-            Notice::Drained(seen) => live.commands().send(Command::Close { seen }),
+    while let Some(event) = live.next_to_end() {
+        summary.add(&event);
+        feed(sinks, &event);
+        if failure.is_none()
+            && let Err(error) = hook(&event, &summary, live.commands())
+        {
+            live.commands().send(Command::Cancel { by: "an error in the script".to_owned() });
+            failure = Some(error);
         }
     }
     failure.map_or(Ok(summary), Err)

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use crate::model::command::Command;
 use crate::run::clock::Stillness;
-use crate::run::session::{Commands, Live};
+use crate::run::session::live::{Commands, Live};
 
 /// Passes interrupts on to the runs of this process. Clones share one state.
 #[derive(Debug, Clone, Default)]

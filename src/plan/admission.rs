@@ -1,54 +1,154 @@
-//! What trials ask for, against what the run may take of the engines' hosts: what could never start is refused here.
+//! Admission: whether a trial can run at all, asked of the trials of a plan and of those that are submitted later.
 
-use crate::model::budget::Budget;
+use std::collections::HashSet;
+
 use crate::model::capability::Capabilities;
-use crate::model::name::EngineName;
-use crate::model::options::Options;
-use crate::model::trial::{Gpus, Trial};
-use crate::plan::{Engines, Problem};
+use crate::model::name::Name;
+use crate::model::options::{HostBudget, Options};
+use crate::model::suggest::nearest;
+use crate::model::trial::{Condition, Dependency, Gpus, Settled, Trial};
+use crate::plan::{Engines, Problem, Wait};
 
-/// Adds a problem for each thing that a trial asks for and can never get.
-pub(super) fn check(
-    trials: &[std::sync::Arc<Trial>],
-    options: &Options,
-    engines: &Engines,
+/// What trials are admitted to.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The options in force.
+    pub options: Options,
+    /// The engines that the run uses.
+    pub engines: Engines,
+}
+
+/// A prerequisite, as it is found by its name.
+#[derive(Debug, Clone, Copy)]
+pub struct Prerequisite<'a> {
+    /// Its place among the trials.
+    pub place: usize,
+    /// The trial.
+    pub trial: &'a Settled,
+    /// Whether its health can be known although it has no healthcheck of its own: its image may bring one.
+    pub probes: bool,
+}
+
+/// Files beside the folders of the trials; see `store`.
+const RESERVED: [&str; 7] =
+    ["lock", "run.json", "run.json.new", "combu.log", "control.sock", "provenance.json", "provenance.json.new"];
+
+/// Whether a trial can run in that scope; what it waits for.
+///
+/// # Errors
+/// Everything for which it could never start.
+pub fn admit<'a>(
+    trial: &Settled,
+    scope: &Scope,
+    find: impl Fn(&Name) -> Option<Prerequisite<'a>>,
+    names: impl Iterator<Item = &'a Name> + Clone,
+) -> Result<Vec<Wait>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    if !scope.engines.contains_key(&trial.engine) {
+        problems.push(Problem::UnusedEngine { engine: trial.engine });
+    }
+    let waits = check_depends(trial, "the run", find, names, &mut problems);
+    check_needs(trial, scope, &mut problems);
+    if problems.is_empty() { Ok(waits) } else { Err(problems) }
+}
+
+/// Whether a trial that has ended can run again in that form; it waits for what it waited for.
+///
+/// # Errors
+/// Everything for which it could never start.
+pub fn admit_again(trial: &Settled, scope: &Scope) -> Result<(), Vec<Problem>> {
+    let mut problems = Vec::new();
+    check_needs(trial, scope, &mut problems);
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// What a trial waits for in `whole`, each thing once.
+pub(super) fn check_depends<'a>(
+    trial: &Settled,
+    whole: &'static str,
+    find: impl Fn(&Name) -> Option<Prerequisite<'a>>,
+    names: impl Iterator<Item = &'a Name> + Clone,
     problems: &mut Vec<Problem>,
-) {
-    for (name, host) in engines {
-        let budget = Budget::of(options, host);
-        let reserve = options.reserve.unwrap_or_default();
-        if reserve.cpus > 0.0 && budget.cpus <= 0.0 {
+) -> Vec<Wait> {
+    let mut waits: Vec<Wait> = Vec::with_capacity(trial.depends.len());
+    let mut seen = HashSet::with_capacity(trial.depends.len());
+    for dependency in &trial.depends {
+        let Some(on) = find(&dependency.trial) else {
+            let nearest = nearest_name(&dependency.trial, names.clone());
+            let (trial, on) = (trial.name.clone(), dependency.trial.clone());
+            problems.push(Problem::UnknownDependency { trial, on, nearest, whole });
+            continue;
+        };
+        let condition = condition(dependency, on.trial);
+        if !seen.insert((on.place, condition)) {
+            continue;
+        }
+        match condition {
+            Condition::Completed if on.trial.service => {
+                let (trial, service) = (trial.name.clone(), on.trial.name.clone());
+                problems.push(Problem::CompletedService { trial, service });
+            }
+            Condition::Healthy if on.trial.healthcheck.is_none() && !on.probes => {
+                let (trial, on, engine) = (trial.name.clone(), on.trial.name.clone(), on.trial.engine);
+                problems.push(Problem::NoHealthcheck { trial, on, engine });
+            }
+            condition => waits.push(Wait { on: on.place, condition }),
+        }
+    }
+    waits
+}
+
+/// What is awaited where a dependency does not say it.
+pub(super) fn condition(dependency: &Dependency, on: &Trial) -> Condition {
+    dependency.condition.unwrap_or(if on.healthcheck.is_some() { Condition::Healthy } else { Condition::Started })
+}
+
+/// The name that another one stands for, if it is near enough.
+pub fn nearest_name<'a>(name: &Name, names: impl Iterator<Item = &'a Name> + Clone) -> Option<Name> {
+    let near = nearest(name.as_str(), names.clone().map(Name::as_str))?;
+    names.into_iter().find(|name| name.as_str() == near).cloned()
+}
+
+/// Adds a problem for each host of which the run is left nothing.
+pub(super) fn check_hosts(scope: &Scope, problems: &mut Vec<Problem>) {
+    for (name, host) in &scope.engines {
+        let reserve = scope.options.reserve.unwrap_or_default();
+        let left = HostBudget::of(&scope.options.budget, scope.options.reserve, host);
+        if reserve.cpus > 0.0 && left.cpus <= 0.0 {
             let (reserve, has) = (format!("{} CPUs", reserve.cpus), format!("{} CPUs", host.cpus));
             problems.push(Problem::NothingLeft { engine: *name, reserve, has });
         }
-        if reserve.memory > 0 && budget.memory == 0 {
+        if reserve.memory > 0 && left.memory == 0 {
             let (reserve, has) = (mebibytes(reserve.memory), mebibytes(host.memory));
             problems.push(Problem::NothingLeft { engine: *name, reserve, has });
         }
     }
-    for trial in trials {
-        let engine = trial.engine.unwrap_or_default();
-        if engine == EngineName::Docker && trial.image.is_none() {
-            problems.push(Problem::NoImage { trial: trial.name.clone(), engine });
-        }
-        // A service gets its retries from the run's options more often than not, and is seldom limited.
-        let climbs = trial.retries.as_ref().is_some_and(|retries| retries.memory_factor.is_some());
-        if climbs && trial.memory.is_none() && trial.service != Some(true) {
-            problems.push(Problem::NoMemory { trial: trial.name.clone() });
-        }
-        check_limits(trial, options, problems);
-        if trial.pin && trial.cpus.is_none_or(|cpus| cpus.fract() != 0.0) {
-            problems.push(Problem::PinnedToParts { trial: trial.name.clone(), cpus: trial.cpus });
-        }
-        if let Some(host) = engines.get(&engine) {
-            check_host(trial, options, host, problems);
-            check_gpus(trial, options, host, problems);
-        }
-    }
 }
 
-fn check_host(trial: &Trial, options: &Options, host: &Capabilities, problems: &mut Vec<Problem>) {
-    let budget = Budget::of(options, host);
+/// Adds a problem for each thing that a trial asks for and can never get.
+pub(super) fn check_needs(trial: &Settled, scope: &Scope, problems: &mut Vec<Problem>) {
+    if RESERVED.contains(&trial.name.as_str()) {
+        problems.push(Problem::Reserved { name: trial.name.clone() });
+    }
+    let Scope { options, engines } = scope;
+    let Some(host) = engines.get(&trial.engine) else { return };
+    if host.images && trial.image.is_none() {
+        problems.push(Problem::NoImage { trial: trial.name.clone(), engine: trial.engine });
+    }
+    // A service gets its retries from the run's options more often than not, and is seldom limited.
+    if trial.retries.memory_factor.is_some() && trial.memory.is_none() && !trial.service {
+        problems.push(Problem::NoMemory { trial: trial.name.clone() });
+    }
+    check_limits(trial, options, problems);
+    if trial.pin && trial.cpus.is_none_or(|cpus| cpus.fract() != 0.0) {
+        problems.push(Problem::PinnedToParts { trial: trial.name.clone(), cpus: trial.cpus });
+    }
+    check_host(trial, options, host, problems);
+    check_gpus(trial, options, host, problems);
+}
+
+fn check_host(trial: &Settled, options: &Options, host: &Capabilities, problems: &mut Vec<Problem>) {
+    let budget = HostBudget::of(&options.budget, options.reserve, host);
     let mut refuse = |asks: String, whole: bool, has: String| {
         let owner = if whole { "the engine's host" } else { "the run's budget" };
         problems.push(Problem::TooLarge { trial: trial.name.clone(), asks, owner, has });
@@ -63,15 +163,11 @@ fn check_host(trial: &Trial, options: &Options, host: &Capabilities, problems: &
     }
 }
 
-fn check_limits(trial: &Trial, options: &Options, problems: &mut Vec<Problem>) {
+fn check_limits(trial: &Settled, options: &Options, problems: &mut Vec<Problem>) {
     for (limit, &amount) in trial.limits.iter().filter(|(_, amount)| **amount > 0) {
-        match options.limits.get(limit) {
+        match options.budget.limits.get(limit) {
             None => {
-                let nearest = options
-                    .limits
-                    .keys()
-                    .max_by(|a, b| strsim::jaro_winkler(limit, a).total_cmp(&strsim::jaro_winkler(limit, b)));
-                let nearest = nearest.filter(|name| strsim::jaro_winkler(limit, name) > 0.8).cloned();
+                let nearest = nearest(limit, options.budget.limits.keys().map(String::as_str)).map(ToOwned::to_owned);
                 problems.push(Problem::UnknownLimit { trial: trial.name.clone(), limit: limit.clone(), nearest });
             }
             Some(&all) if amount > all => problems.push(Problem::TooLarge {
@@ -85,7 +181,7 @@ fn check_limits(trial: &Trial, options: &Options, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_gpus(trial: &Trial, options: &Options, host: &Capabilities, problems: &mut Vec<Problem>) {
+fn check_gpus(trial: &Settled, options: &Options, host: &Capabilities, problems: &mut Vec<Problem>) {
     let known = host.gpus.len();
     let asks = match &trial.gpus {
         None | Some(Gpus::Count(0)) => return,
@@ -101,11 +197,11 @@ fn check_gpus(trial: &Trial, options: &Options, host: &Capabilities, problems: &
         Some(Gpus::Word(id)) => return check_ids(trial, std::slice::from_ref(id), host, problems),
         Some(Gpus::Ids(ids)) => return check_ids(trial, ids, host, problems),
     };
-    let (name, here, named) = (trial.name.clone(), host.here, options.gpus.is_some());
+    let (name, here, named) = (trial.name.clone(), host.here, options.budget.gpus.is_some());
     problems.push(Problem::TooFewGpus { trial: name, asks, known, here, named });
 }
 
-fn check_ids(trial: &Trial, ids: &[String], host: &Capabilities, problems: &mut Vec<Problem>) {
+fn check_ids(trial: &Settled, ids: &[String], host: &Capabilities, problems: &mut Vec<Problem>) {
     for id in ids {
         if !host.gpus.iter().any(|gpu| gpu.id == *id || gpu.uuid.as_ref() == Some(id)) {
             let known = host.gpus.iter().map(|gpu| gpu.id.clone()).collect();
@@ -122,11 +218,10 @@ fn mebibytes(bytes: u64) -> String {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::check;
-    use crate::model::budget::Reserve;
-    use crate::model::capability::{CONTAINER_FIELDS, Capabilities, Gpu};
+    use super::{Scope, check_hosts, check_needs};
+    use crate::model::capability::{Capabilities, Gpu};
     use crate::model::name::{EngineName, Name};
-    use crate::model::options::Options;
+    use crate::model::options::{Budget, Options, Reserve};
     use crate::model::trial::{Gpus, Trial};
     use crate::plan::Engines;
 
@@ -154,14 +249,16 @@ mod tests {
             gpus: (0..gpus).map(gpu).collect(),
             starts: 4,
             images: true,
-            acts_on: CONTAINER_FIELDS,
+            containers: true,
         };
         [(EngineName::Docker, docker)].into()
     }
 
     fn problems(trial: Trial, options: &Options, gpus: usize) -> String {
         let mut problems = Vec::new();
-        check(&[trial.into()], options, &host(gpus), &mut problems);
+        let scope = Scope { options: options.clone(), engines: host(gpus) };
+        check_hosts(&scope, &mut problems);
+        check_needs(&trial.into(), &scope, &mut problems);
         let line = |problem: &crate::plan::Problem| match problem.hint() {
             Some(hint) => format!("{problem}\n  {hint}"),
             None => problem.to_string(),
@@ -198,7 +295,7 @@ mod tests {
         the reserve of 8192 MiB leaves nothing of the 8192 MiB that the engine docker has
           ask for less, or give the run more
         ");
-        let wide = Options { cpus: Some(16.0), ..Options::default() };
+        let wide = Options { budget: Budget { cpus: Some(16.0), ..Budget::default() }, ..Options::default() };
         assert_eq!(problems(trial(|trial| trial.cpus = Some(4.0)), &wide, 0), "");
     }
 
@@ -220,7 +317,8 @@ mod tests {
           `nvidia-smi` has to list them; or name them: `--gpus 0,1`
         ");
         assert_snapshot!(problems(asks(Gpus::Word("7".to_owned())), &Options::default(), 2), @"`solver` asks for the GPU `7`, but the run has 0, 1");
-        let named = Options { gpus: Some(vec!["0".to_owned()]), ..Options::default() };
+        let named =
+            Options { budget: Budget { gpus: Some(vec!["0".to_owned()]), ..Budget::default() }, ..Options::default() };
         assert_snapshot!(problems(asks(Gpus::Count(2)), &named, 1), @"
         `solver` asks for 2 GPUs, but the run has 1
           name more of them with `--gpus`
@@ -234,12 +332,18 @@ mod tests {
         `solver` counts against the limit `license`, which the run does not have
           say how much there is of it: `--limit license=1`, or `limits: {license: 1}` at the top level of the spec
         ");
-        let near = Options { limits: [("licence".to_owned(), 2)].into(), ..Options::default() };
+        let near = Options {
+            budget: Budget { limits: [("licence".to_owned(), 2)].into(), ..Budget::default() },
+            ..Options::default()
+        };
         assert_snapshot!(problems(licensed(), &near, 0), @"
         `solver` counts against the limit `license`, which the run does not have
           did you mean `licence`?
         ");
-        let few = Options { limits: [("license".to_owned(), 1)].into(), ..Options::default() };
+        let few = Options {
+            budget: Budget { limits: [("license".to_owned(), 1)].into(), ..Budget::default() },
+            ..Options::default()
+        };
         assert_snapshot!(problems(licensed(), &few, 0), @"
         `solver` asks for 2 of the limit `license`, but the run has 1
           ask for less, or give the run more
