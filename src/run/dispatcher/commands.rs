@@ -19,7 +19,7 @@ impl Dispatcher {
             Command::Retry { trial } => self.retry(trial),
             Command::Submit { trial } => self.submit(trial),
             Command::Set { change } => self.schedule.permits_mut().set(change),
-            Command::Cancel { .. } | Command::Drain { .. } | Command::Suspend { .. } | Command::Resume { .. } => Ok(()),
+            Command::Cancel { .. } | Command::Drain { .. } | Command::Pause { .. } | Command::Unpause { .. } => Ok(()),
         };
         if let Err(message) = taken {
             return self.emit(Fact::CommandRefused { command, message });
@@ -51,8 +51,8 @@ impl Dispatcher {
                     self.emit(Fact::TrialSubmitted { trial: self.schedule.entry(place).trial.clone() });
                 }
             }
-            Command::Suspend { .. } => self.clock.set(true),
-            Command::Resume { .. } => self.clock.set(false),
+            Command::Pause { .. } => self.clock.set(true),
+            Command::Unpause { .. } => self.clock.set(false),
             Command::Retry { .. } | Command::Close { .. } => {}
         }
     }
