@@ -22,7 +22,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// an engine that is out of reach pauses nothing.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Time for the reports to say that the runs are suspended, and to take their bars away.
+/// Time for the reports to say that the runs are paused, and to take their bars away.
 const REPORT: Duration = Duration::from_millis(100);
 
 /// The time between a SIGTSTP and the process's stop.
@@ -72,7 +72,7 @@ pub(crate) fn listen(session: &Session, kill: String, ui: &Ui) -> Result<(), Cli
                 }
                 () = next(&mut signals.cont) => {
                     pausing = Box::pin(pending());
-                    interrupt.resume("SIGCONT");
+                    interrupt.unpause("SIGCONT");
                     continue;
                 }
                 () = next(&mut signals.tstp) => {
@@ -99,7 +99,7 @@ pub(crate) fn listen(session: &Session, kill: String, ui: &Ui) -> Result<(), Cli
 
 /// Pauses every trial, and waits until they stand still.
 fn pause(interrupt: &Interrupt) -> impl Future<Output = ()> + Send + use<> {
-    let still = interrupt.suspend("SIGTSTP");
+    let still = interrupt.pause("SIGTSTP");
     async move {
         let _in_time = timeout(PATIENCE, still).await;
         sleep(REPORT).await;
@@ -111,7 +111,7 @@ fn stand_still(interrupt: &Interrupt) {
     // Not the default action of SIGTSTP: a process without a terminal, as after --detach, would ignore it. Should it be
     // refused, nothing would ever send SIGCONT.
     if kill_process(getpid(), rustix::process::Signal::STOP).is_err() {
-        interrupt.resume("SIGCONT");
+        interrupt.unpause("SIGCONT");
     }
 }
 

@@ -12,6 +12,7 @@ pub mod local;
 mod output;
 mod outputs;
 mod records;
+mod retrying;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +34,8 @@ pub use error::EngineError;
 pub use output::Output;
 pub use outputs::Outputs;
 pub use records::{Recorder, Tail};
+
+pub(crate) use retrying::Retrying;
 
 /// Runs one trial at a time; never decides which, when, or how often.
 #[async_trait]
@@ -92,10 +95,15 @@ pub trait Engine: fmt::Debug + Send + Sync {
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError>;
 
     /// Makes a running attempt stand still, with every process of it. Idempotent; an attempt that has ended stays so.
-    async fn pause(&self, handle: &Handle) -> Result<(), EngineError>;
+    /// An engine that cannot do it refuses.
+    async fn pause(&self, _handle: &Handle) -> Result<(), EngineError> {
+        Err(EngineError::Refused { message: format!("the engine {} cannot pause a trial", self.capabilities().engine) })
+    }
 
-    /// Lets a paused attempt go on. Idempotent.
-    async fn resume(&self, handle: &Handle) -> Result<(), EngineError>;
+    /// Lets a paused attempt go on. Idempotent; for an engine that pauses nothing there is nothing to do.
+    async fn unpause(&self, _handle: &Handle) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// The GPUs of the engine's host, and who uses them now; none where nobody can say.
     async fn gpus(&self) -> Result<Vec<Gpu>, EngineError>;

@@ -43,12 +43,14 @@ pub enum Command {
         change: Box<Budget>,
     },
     /// Pause every trial and start nothing new; timers stand still.
-    Suspend {
+    #[serde(rename = "suspend")]
+    Pause {
         /// Who asks.
         by: String,
     },
     /// Go on after a pause.
-    Resume {
+    #[serde(rename = "resume")]
+    Unpause {
         /// Who asks.
         by: String,
     },
@@ -63,8 +65,8 @@ impl fmt::Display for Command {
             Self::Retry { trial } => write!(f, "retry {}", trial.name),
             Self::Submit { trial } => write!(f, "submit {}", trial.name),
             Self::Set { change } => write!(f, "set {change}"),
-            Self::Suspend { by } => write!(f, "suspend (by {by})"),
-            Self::Resume { by } => write!(f, "resume (by {by})"),
+            Self::Pause { by } => write!(f, "pause (by {by})"),
+            Self::Unpause { by } => write!(f, "unpause (by {by})"),
         }
     }
 }

@@ -103,8 +103,25 @@ pub enum EngineName {
 }
 
 impl EngineName {
-    /// Every engine, in the order of the manual.
-    pub const ALL: [Self; 3] = [Self::Docker, Self::Local, Self::Fake];
+    /// Every engine, in the order of the manual: the chain that [`Self::next`] makes, whose length has to fit.
+    pub const ALL: [Self; 3] = {
+        let (mut all, mut last) = ([Self::Docker; 3], 0);
+        while let Some(next) = all[last].next() {
+            last += 1;
+            all[last] = next;
+        }
+        assert!(last + 1 == all.len());
+        all
+    };
+
+    /// The engine behind this one in the manual. A new engine does not compile before it has its place here.
+    const fn next(self) -> Option<Self> {
+        match self {
+            Self::Docker => Some(Self::Local),
+            Self::Local => Some(Self::Fake),
+            Self::Fake => None,
+        }
+    }
 
     /// The word in specs, options and messages.
     pub fn as_str(self) -> &'static str {
@@ -153,7 +170,7 @@ impl fmt::Display for RunId {
 
 #[cfg(test)]
 mod tests {
-    use super::{BadName, Name};
+    use super::{BadName, EngineName, Name};
 
     #[test]
     fn a_name_follows_dockers_rule() {
@@ -165,5 +182,13 @@ mod tests {
         assert_eq!(Name::parse("-a"), Err(BadName::Character('-')));
         assert_eq!(Name::parse("a b"), Err(BadName::Character(' ')));
         assert_eq!(Name::parse("実験"), Err(BadName::Character('実')));
+    }
+
+    #[test]
+    fn every_engine_is_in_the_list() {
+        // serde names every variant there is.
+        let unknown = serde_json::from_str::<EngineName>("\"none\"").unwrap_err().to_string();
+        let listed = EngineName::ALL.map(|engine| format!("`{engine}`")).join(", ");
+        assert!(unknown.contains(&format!("expected one of {listed} ")), "{unknown}");
     }
 }

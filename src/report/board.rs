@@ -28,8 +28,8 @@ pub(crate) struct Board {
     parallel: usize,
     /// Milliseconds since 1970-01-01 UTC.
     started: u64,
-    /// Since when the run is suspended, if it is; all times stand still then.
-    suspended: Option<u64>,
+    /// Since when the run is paused, if it is; all times stand still then.
+    paused: Option<u64>,
     running: HashMap<Name, Running>,
     /// Running trials are shown in the order they were started.
     serial: u64,
@@ -89,11 +89,11 @@ impl Board {
                     running.is_slow = true;
                 }
             }
-            Fact::CommandTaken { command: Command::Suspend { .. } } => {
-                self.suspended.get_or_insert(event.at);
+            Fact::CommandTaken { command: Command::Pause { .. } } => {
+                self.paused.get_or_insert(event.at);
             }
             // What is stopped goes on for it.
-            Fact::CommandTaken { command: Command::Resume { .. } | Command::Cancel { .. } } | Fact::Halted { .. } => {
+            Fact::CommandTaken { command: Command::Unpause { .. } | Command::Cancel { .. } } | Fact::Halted { .. } => {
                 self.go_on(event.at);
             }
             Fact::Stopping { trial, .. } => {
@@ -107,9 +107,9 @@ impl Board {
         }
     }
 
-    /// The run is no longer suspended: everything is so much younger than the clock says.
+    /// The run is no longer paused: everything is so much younger than the clock says.
     fn go_on(&mut self, now: u64) {
-        let Some(since) = self.suspended.take() else { return };
+        let Some(since) = self.paused.take() else { return };
         let stood = now.saturating_sub(since);
         self.started += stood;
         for running in self.running.values_mut() {
@@ -133,7 +133,7 @@ impl Board {
 
     /// The lines at `now` (milliseconds since 1970-01-01 UTC), none wider than `style.width`, at most `rows`.
     pub(crate) fn lines(&self, now: u64, style: &Style, rows: usize) -> Vec<String> {
-        let now = self.suspended.map_or(now, |since| since.min(now));
+        let now = self.paused.map_or(now, |since| since.min(now));
         let mut lines = vec![self.head(now, style)];
         let preparing = self.preparing.iter().take(PREPARING);
         lines.extend(preparing.map(|(object, state)| format!("  {}: {}", clean(object), clean(state))));
@@ -162,8 +162,8 @@ impl Board {
         if self.tally.failed > 0 {
             parts.push(style.red(&format!("{} failed", self.tally.failed)));
         }
-        if self.suspended.is_some() {
-            parts.push(style.yellow("suspended"));
+        if self.paused.is_some() {
+            parts.push(style.yellow("paused"));
         } else if !self.running.is_empty() {
             parts.push(format!("{} running", self.running.len()));
         }
@@ -266,21 +266,18 @@ mod tests {
     }
 
     #[test]
-    fn times_stand_still_while_the_run_is_suspended() {
+    fn times_stand_still_while_the_run_is_paused() {
         let mut script = Script::new("sweep", &["a1", "a2"], &[], 2);
         script.start("a1", 1);
         script.at = 9_000;
         script.fact(Fact::Slow { trial: name("a1"), elapsed: Duration::from_secs(9) });
         script.at = 10_000;
         let by = || "SIGTSTP".to_owned();
-        script.fact(Fact::CommandTaken { command: Command::Suspend { by: by() } });
+        script.fact(Fact::CommandTaken { command: Command::Pause { by: by() } });
         let lines = |script: &Script, now| board(script).lines(now, &Style::PLAIN, 9).join("\n");
-        assert_eq!(
-            lines(&script, 70_000),
-            "sweep [------------------------------] 0/2, suspended, 10s\n  a1  10s, slow"
-        );
+        assert_eq!(lines(&script, 70_000), "sweep [------------------------------] 0/2, paused, 10s\n  a1  10s, slow");
         script.at = 70_000;
-        script.fact(Fact::CommandTaken { command: Command::Resume { by: by() } });
+        script.fact(Fact::CommandTaken { command: Command::Unpause { by: by() } });
         script.start("a2", 1);
         assert_eq!(
             lines(&script, 72_000),

@@ -130,8 +130,8 @@ impl Sink for Progress {
         match &event.fact {
             Fact::RunStarted { .. } | Fact::RunResumed { .. } => self.show(),
             // The terminal is somebody else's until the run goes on.
-            Fact::CommandTaken { command: Command::Suspend { .. } } => self.hide(),
-            Fact::CommandTaken { command: Command::Resume { .. } | Command::Cancel { .. } }
+            Fact::CommandTaken { command: Command::Pause { .. } } => self.hide(),
+            Fact::CommandTaken { command: Command::Unpause { .. } | Command::Cancel { .. } }
                 if left > 0 && self.bar.is_finished() =>
             {
                 self.show();
@@ -359,20 +359,20 @@ mod tests {
     }
 
     #[test]
-    fn the_bars_are_away_while_the_run_is_suspended() {
+    fn the_bars_are_away_while_the_run_is_paused() {
         let terminal = InMemoryTerm::new(10, 80);
         let mut progress = on(&terminal);
         let mut script = sweep(3, 1);
-        script.start("trial-1", 1).fact(Fact::CommandTaken { command: Command::Suspend { by: "SIGTSTP".into() } });
+        script.start("trial-1", 1).fact(Fact::CommandTaken { command: Command::Pause { by: "SIGTSTP".into() } });
         feed(&mut progress, &mut script);
-        let suspended = "      suspend asked for by SIGTSTP: what runs is paused, nothing more is started";
-        assert_eq!(terminal.contents(), suspended);
+        let paused = "      pause   asked for by SIGTSTP: what runs is paused, nothing more is started";
+        assert_eq!(terminal.contents(), paused);
         script.at = 60_000;
-        script.fact(Fact::CommandTaken { command: Command::Resume { by: "SIGCONT".into() } });
+        script.fact(Fact::CommandTaken { command: Command::Unpause { by: "SIGCONT".into() } });
         feed(&mut progress, &mut script);
         insta::assert_snapshot!(terminal.contents(), @"
-              suspend asked for by SIGTSTP: what runs is paused, nothing more is started
-              resume  asked for by SIGCONT
+              pause   asked for by SIGTSTP: what runs is paused, nothing more is started
+              unpause asked for by SIGCONT
         sweep [------------------------------] 0/3, 1 running, 5s
           trial-1  5s
         ");

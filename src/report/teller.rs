@@ -200,10 +200,10 @@ impl Teller {
             Command::Drain { by } => {
                 ("drain", format!("asked for by {by}: what runs may end, nothing more is started"))
             }
-            Command::Suspend { by } => {
-                ("suspend", format!("asked for by {by}: what runs is paused, nothing more is started"))
+            Command::Pause { by } => {
+                ("pause", format!("asked for by {by}: what runs is paused, nothing more is started"))
             }
-            Command::Resume { by } => ("resume", format!("asked for by {by}")),
+            Command::Unpause { by } => ("unpause", format!("asked for by {by}")),
             Command::Kill { .. } | Command::Retry { .. } | Command::Set { .. } => ("command", command.to_string()),
             // Thousands of these are a search at work, and a close is no news.
             Command::Submit { .. } => return Told::default(),
@@ -319,8 +319,8 @@ mod tests {
         script.fact(again("a2", Some(64 << 20))).start("a2", 2).end("a2", 2, Outcome::Succeeded, 1_000, "");
         script.start("a3", 1).attempt_end("a3", 1, Outcome::Lost { message: "gone".into() }, 1_000, "");
         script.fact(again("a3", None)).start("a3", 2).end("a3", 2, Outcome::Succeeded, 1_000, "");
-        script.fact(Fact::CommandTaken { command: Command::Suspend { by: "SIGTSTP".into() } });
-        script.fact(Fact::CommandTaken { command: Command::Resume { by: "SIGCONT".into() } });
+        script.fact(Fact::CommandTaken { command: Command::Pause { by: "SIGTSTP".into() } });
+        script.fact(Fact::CommandTaken { command: Command::Unpause { by: "SIGCONT".into() } });
         script.start("a4", 1).end("a4", 1, Outcome::Failed { exit: Exit::Code(1) }, 1_000, "");
         script.run_end(None, 62_000);
         insta::assert_snapshot!(script.plain(Style::PLAIN), @"
@@ -333,8 +333,8 @@ mod tests {
         [2/4] ok      a2  1.0s, attempt 2, flaky
               retry   a3  attempt 2 now
         [3/4] ok      a3  1.0s, attempt 2
-              suspend asked for by SIGTSTP: what runs is paused, nothing more is started
-              resume  asked for by SIGCONT
+              pause   asked for by SIGTSTP: what runs is paused, nothing more is started
+              unpause asked for by SIGCONT
         [4/4] FAIL    a4  exit code 1, 1.0s
               it wrote nothing
         ");

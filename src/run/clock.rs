@@ -1,4 +1,4 @@
-//! The clock of a run: it stands still while the run is suspended, and knows when everything else does too.
+//! The clock of a run: it stands still while the run is paused, and knows when everything else does too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -33,7 +33,7 @@ pub struct Past {
     /// Changes of its budget, in order.
     pub(crate) changes: Vec<Budget>,
     /// Whether its attempts stood still at the end.
-    pub(crate) suspended: bool,
+    pub(crate) paused: bool,
     /// Why the last life ended early, or was about to.
     early: Option<Early>,
     has_ended: bool,
@@ -104,7 +104,7 @@ impl Past {
             trials: Vec::with_capacity(trials.len()),
             places: HashMap::with_capacity(trials.len()),
             changes: Vec::new(),
-            suspended: false,
+            paused: false,
             early: None,
             has_ended: false,
             life: (first.at, first.at),
@@ -221,7 +221,7 @@ impl Past {
                 self.lived += Duration::from_millis(self.life.1.saturating_sub(self.life.0));
                 // What lies between two lives was nobody's time.
                 self.life = (event.at, event.at);
-                (self.early, self.has_ended, self.suspended) = (None, false, false);
+                (self.early, self.has_ended, self.paused) = (None, false, false);
             }
             Fact::TrialSubmitted { trial } => self.enter(trial),
             Fact::CommandTaken { command } => self.take(command),
@@ -254,7 +254,7 @@ impl Past {
         match command {
             Command::Cancel { by } | Command::Drain { by } => {
                 self.early.get_or_insert_with(|| Early::Cancelled(by.clone()));
-                self.suspended = false;
+                self.paused = false;
             }
             Command::Kill { trial } => self.change(trial, |past| past.killed = true),
             Command::Retry { trial } => {
@@ -264,8 +264,8 @@ impl Past {
                 });
             }
             Command::Set { change } => self.changes.push((**change).clone()),
-            Command::Suspend { .. } => self.suspended = true,
-            Command::Resume { .. } => self.suspended = false,
+            Command::Pause { .. } => self.paused = true,
+            Command::Unpause { .. } => self.paused = false,
             // It is told as an event of its own.
             Command::Submit { .. } => {}
         }

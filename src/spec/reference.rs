@@ -117,7 +117,7 @@ A trial that succeeded after an attempt that failed is called flaky.
 limit moves with the median, for running trials too. `slow` only announces, once for each attempt: without it, that is at
 three quarters of the timeout.
 
-When the run is suspended (Ctrl-Z, or SIGTSTP by hand), its trials are paused by their engine before combu stops, and go on
+When the run is paused (Ctrl-Z, or SIGTSTP by hand), its trials are paused by their engine before combu stops, and go on
 with it. Timeouts, delays, the time budget and all times that are reported stand still meanwhile. A trial that is being
 stopped already is not paused.
 

@@ -422,7 +422,7 @@ async fn a_trial_that_ended_is_not_healthy(stage: &Stage) {
 }
 
 /// A trial that is not paused is the clock: what the other one does not do in its time, it does not do.
-async fn a_paused_trial_makes_no_progress_until_it_is_resumed(stage: &Stage) {
+async fn a_paused_trial_makes_no_progress_until_it_is_unpaused(stage: &Stage) {
     let engine = &stage.engine;
     let (paused, clock) = (stage.start("paused", Does::Tick).await, stage.start("clock", Does::Tick).await);
     let (mut one, mut other) = (stage.output(), stage.output());
@@ -443,8 +443,8 @@ async fn a_paused_trial_makes_no_progress_until_it_is_resumed(stage: &Stage) {
         assert_eq!(lines(&one_log), before, "it goes on while it is paused");
         let found = stage.find().await;
         assert!(found.iter().all(|found| found.standing == Standing::Running) && found.len() == 2, "{found:?}");
-        engine.resume(&paused).await.unwrap();
-        engine.resume(&paused).await.unwrap();
+        engine.unpause(&paused).await.unwrap();
+        engine.unpause(&paused).await.unwrap();
         more(&one_log, 30).await;
     };
     tokio::select! {
@@ -480,7 +480,7 @@ async fn a_paused_trial_can_be_removed(stage: &Stage) {
 async fn a_resumed_trial_listens_again(stage: &Stage) {
     let handle = stage.start_ready("sleeper", Does::Sleep).await;
     stage.engine.pause(&handle).await.unwrap();
-    stage.engine.resume(&handle).await.unwrap();
+    stage.engine.unpause(&handle).await.unwrap();
     let mut output = Output::nowhere();
     let (ended, stopped) = tokio::join!(stage.engine.wait(&handle, &mut output), stage.engine.stop(&handle, LONG));
     assert!(stopped.is_ok(), "{stopped:?}");
@@ -494,7 +494,7 @@ async fn pausing_what_does_not_run_is_no_error(stage: &Stage) {
     let unknown = ["0123456789abcdef", "2147483647:1"].map(|id| Handle { engine: name, id: id.to_owned() });
     for handle in unknown.iter().chain([&ended]) {
         stage.engine.pause(handle).await.unwrap();
-        stage.engine.resume(handle).await.unwrap();
+        stage.engine.unpause(handle).await.unwrap();
     }
     assert_eq!(stage.wait(&ended).await.exit, Exit::Code(3));
 }
@@ -653,7 +653,7 @@ every!(
     another_combu_finds_and_stops_it,
     another_combu_kills_a_stubborn_one,
     another_combu_stops_a_paused_one,
-    a_paused_trial_makes_no_progress_until_it_is_resumed,
+    a_paused_trial_makes_no_progress_until_it_is_unpaused,
 );
 
 every!(
@@ -667,5 +667,5 @@ every!(
     another_combu_finds_and_stops_it,
     another_combu_kills_a_stubborn_one,
     another_combu_stops_a_paused_one,
-    a_paused_trial_makes_no_progress_until_it_is_resumed,
+    a_paused_trial_makes_no_progress_until_it_is_unpaused,
 );

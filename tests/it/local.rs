@@ -432,7 +432,7 @@ fn a_paused_trial_is_not_sick_for_answering_nobody() {
         let asked = tokio::time::timeout(Duration::from_millis(500), local.healthy(&handle, &check)).await;
         assert!(asked.is_err(), "decided while it was paused");
         assert!(!folder.join("asked").exists());
-        local.resume(&handle).await.unwrap();
+        local.unpause(&handle).await.unwrap();
         assert_eq!(local.healthy(&handle, &check).await.unwrap(), Health::Unhealthy);
     });
 }

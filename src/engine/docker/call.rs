@@ -6,20 +6,17 @@ use std::time::Duration;
 
 use bollard::errors::Error;
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Retrying};
 use crate::model::name::EngineName;
 
-/// Pauses before a call is made again whose answer did not arrive or says that the daemon failed inside.
-const PAUSES: [Duration; 5] = [
-    Duration::from_millis(50),
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-];
+/// Tries after the first of a call whose answer did not arrive or says that the daemon failed inside.
+const TRIES: usize = 5;
+/// Pauses between those tries: four seconds in all.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What a daemon says with a status of the 500s although it is sure of it: asking again changes nothing.
-const ANSWERS: [&str; 10] = [
+/// Refusals that a daemon sends with a status of the 500s although it is sure of them: asking again changes nothing.
+const REFUSALS: [&str; 10] = [
     "is not paused",
     "already paused",
     "already allocated",
@@ -37,7 +34,7 @@ pub(super) async fn steady<T, F>(call: impl Fn() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
-    for pause in PAUSES {
+    for pause in Retrying::new(FIRST_PAUSE, LONGEST_PAUSE).by(3.0).take(TRIES) {
         match call().await {
             // A daemon that did not answer in minutes will not do so now.
             Err(error) if is_uncertain(&error) && !matches!(error, Error::RequestTimeoutError) => {
@@ -65,12 +62,18 @@ pub(super) fn is_unreached(error: &Error) -> bool {
     }
 }
 
-/// Whether the daemon says that it failed, and not that it refuses.
+/// Trouble of the daemon: it says that it failed, and not that it refuses.
 pub(super) fn is_trouble(error: &Error) -> bool {
-    matches!(status(error), Some(500 | 502 | 503 | 504)) && {
+    matches!(status(error), Some(500 | 502 | 503 | 504)) && !is_refusal(error)
+}
+
+/// A refusal of the daemon, which it would repeat.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    let refuses = || {
         let text = error.to_string();
-        !ANSWERS.iter().any(|answer| text.contains(answer))
-    }
+        REFUSALS.iter().any(|refusal| text.contains(refusal))
+    };
+    status(error).is_some_and(|status| (400..500).contains(&status) || refuses())
 }
 
 /// Whether an answer did not arrive, or not whole.

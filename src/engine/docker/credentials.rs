@@ -1,4 +1,7 @@
 //! Registry credentials, as the Docker CLI keeps them: in its config file or behind a credential helper. Keeps none.
+//!
+//! The crate `docker_credential` (1.4) does not fit: it blocks while a helper runs, prefers `auths` to the store, takes no
+//! pair of `username` and `password` and no registry token, and its errors name neither the file nor the cause.
 
 use std::collections::HashMap;
 use std::path::Path;

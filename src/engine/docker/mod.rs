@@ -221,13 +221,13 @@ impl Engine for Docker {
     }
 
     async fn ran(&self, handle: &Handle) -> Option<Duration> {
-        survey::ran(&self.daemon, &handle.id).await
+        wait::ran(&self.daemon, &handle.id).await
     }
 
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
         let id = &handle.id;
         // A frozen container hears no signal, and not every daemon thaws it by itself.
-        self.resume(handle).await?;
+        self.unpause(handle).await?;
         let answer = if grace.is_zero() {
             call::steady(|| self.daemon.api.kill_container(id, None::<KillContainerOptions>)).await
         } else {
@@ -251,12 +251,12 @@ impl Engine for Docker {
         }
     }
 
-    async fn resume(&self, handle: &Handle) -> Result<(), EngineError> {
+    async fn unpause(&self, handle: &Handle) -> Result<(), EngineError> {
         match call::steady(|| self.daemon.api.unpause_container(&handle.id)).await {
             // Not paused, not running, or unknown. Docker answers 500 to the first.
             Err(error) if matches!(call::status(&error), Some(404 | 409)) => Ok(()),
             Err(error) if call::message(&error).contains("is not paused") => Ok(()),
-            answer => answer.map_err(|error| self.daemon.failure(format!("resume container `{}`", handle.id), error)),
+            answer => answer.map_err(|error| self.daemon.failure(format!("unpause container `{}`", handle.id), error)),
         }
     }
 

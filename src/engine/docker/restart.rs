@@ -20,6 +20,7 @@ use bollard::errors::Error;
 use bollard::models::{ContainerState, SystemInfo};
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::StreamExt;
+use jiff::Timestamp;
 
 use crate::engine::docker::call::steady;
 use crate::engine::docker::connect::Connection;
@@ -158,18 +159,9 @@ fn shifted(moment: SystemTime, info: &SystemInfo) -> SystemTime {
     }
 }
 
-/// A time as Docker writes it.
-fn time(text: Option<&str>) -> Option<SystemTime> {
-    let text = text?;
-    let (head, offset) = match text.rfind(['+', '-']).filter(|at| *at > 10 && !text.ends_with('Z')) {
-        Some(at) => (format!("{}Z", &text[..at]), Some(&text[at..])),
-        None => (text.to_owned(), None),
-    };
-    let time = humantime::parse_rfc3339(&head).ok()?;
-    let Some(offset) = offset else { return Some(time) };
-    let (hours, minutes) = offset[1..].split_once(':')?;
-    let offset_by = Duration::from_secs(hours.parse::<u64>().ok()? * 3600 + minutes.parse::<u64>().ok()? * 60);
-    Some(if offset.starts_with('+') { time - offset_by } else { time + offset_by })
+/// A time as a daemon writes it, in whatever time zone; Go's zero time, in the year 1, stands for never.
+pub(super) fn time(text: Option<&str>) -> Option<SystemTime> {
+    text?.parse::<Timestamp>().ok().filter(|time| *time >= Timestamp::UNIX_EPOCH).map(SystemTime::from)
 }
 
 #[cfg(test)]
@@ -184,7 +176,7 @@ mod tests {
         assert_eq!(at("1970-01-01T00:00:01.5Z"), Some(1500));
         assert_eq!(at("1970-01-01T09:00:01.5+09:00"), Some(1500));
         assert_eq!(at("1970-01-01T00:00:01.500000001-05:00"), Some(5 * 3_600_000 + 1500));
-        assert_eq!(at("soon"), None);
+        assert_eq!((at("soon"), at("0001-01-01T00:00:00Z")), (None, None));
     }
 
     #[test]

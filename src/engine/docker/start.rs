@@ -12,13 +12,13 @@ use bollard::query_parameters::{
 use rustix::process::{getgid, getuid};
 use tokio::time::{Instant, sleep};
 
-use crate::engine::docker::call::{is_trouble, is_uncertain, message, status, steady};
+use crate::engine::docker::call::{is_refusal, is_trouble, is_uncertain, message, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::convert;
 use crate::engine::docker::logs::Pieces;
 use crate::engine::docker::survey::Holder;
 use crate::engine::docker::wait::is_running;
-use crate::engine::{EngineError, Launch, Standing};
+use crate::engine::{EngineError, Launch, Retrying, Standing};
 use crate::model::label;
 
 /// How long a removal that somebody else has begun may take: its volumes go with it.
@@ -30,10 +30,10 @@ const CLASHES: usize = 100;
 /// How long a call is made again whose answer did not arrive, though somebody listens.
 const UNCERTAIN: Duration = Duration::from_secs(90);
 
-/// How often a daemon that says it failed is asked again.
-const TROUBLES: u32 = 6;
+/// Tries after the first with a daemon that says it failed.
+const TROUBLES: usize = 6;
 
-/// Pauses between tries, each twice as long as the one before. The first is longer than the daemon takes to begin with what
+/// Pauses between tries. The first is longer than the daemon takes to begin with what
 /// it was asked: from then on an inspection waits for the end of that.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
@@ -65,24 +65,26 @@ struct Made {
     is_new: bool,
 }
 
-/// How often and for how long it has been uncertain what became of a call.
-#[derive(Default)]
+/// Doubt about what became of a call: since when, and how often it was made again.
 struct Doubt {
     since: Option<Instant>,
-    tries: u32,
+    pauses: Retrying,
 }
 
 impl Doubt {
+    fn new() -> Self {
+        Self { since: None, pauses: Retrying::new(FIRST_PAUSE, LONGEST_PAUSE) }
+    }
+
     /// Waits a little before the next try; false when there is none: for what is certain, for a daemon that goes on to fail,
     /// and for one that is away. That one may be waited for by whoever called, who can be asked to stop.
     async fn goes_on(&mut self, error: &Error) -> bool {
         let since = *self.since.get_or_insert_with(Instant::now);
-        let over = if is_trouble(error) { self.tries >= TROUBLES } else { since.elapsed() >= UNCERTAIN };
+        let over = if is_trouble(error) { self.pauses.tries() >= TROUBLES } else { since.elapsed() >= UNCERTAIN };
         if over || !is_uncertain(error) {
             return false;
         }
-        sleep((FIRST_PAUSE * 2_u32.saturating_pow(self.tries)).min(LONGEST_PAUSE)).await;
-        self.tries += 1;
+        self.pauses.pause().await;
         true
     }
 }
@@ -139,7 +141,7 @@ async fn create(daemon: &Connection, launch: &Launch) -> Result<Made, Failure> {
     }
     let options = options.build();
     let body = convert::body(launch, &format!("{}:{}", getuid().as_raw(), getgid().as_raw()));
-    let (mut doubt, mut clashes) = (Doubt::default(), 0);
+    let (mut doubt, mut clashes) = (Doubt::new(), 0);
     loop {
         let error = match daemon.api.create_container(Some(options.clone()), body.clone()).await {
             Ok(created) => return Ok(Made { id: created.id, standing: Standing::Created, is_new: true }),
@@ -192,7 +194,7 @@ async fn run(daemon: &Connection, launch: &Launch, made: &Made) -> Result<Pieces
 /// Starts the container. It is never asked for a second time unless it is known that the first did nothing: a container
 /// that has ended would run again.
 async fn begin(daemon: &Connection, launch: &Launch, id: &str) -> Result<(), Failure> {
-    let mut doubt = Doubt::default();
+    let mut doubt = Doubt::new();
     loop {
         let Err(error) = daemon.api.start_container(id, None::<StartContainerOptions>).await else { return Ok(()) };
         if is_about_a_network(&error) {
@@ -286,13 +288,10 @@ fn is_clash(error: &Error) -> bool {
 
 /// What a failed call means for the launch.
 fn failed(daemon: &Connection, launch: &Launch, verb: &str, error: Error) -> EngineError {
-    const FOR_GOOD: [&str; 5] =
-        ["already allocated", "address already in use", "select device driver", "CDI device", "OCI runtime"];
     let trial = launch.trial.name.as_str();
-    let text = error.to_string();
-    let client = status(&error).is_some_and(|status| (400..500).contains(&status));
-    if client || FOR_GOOD.iter().any(|part| text.contains(part)) {
-        let message = format!("failed to {verb} container `{trial}`: {}{}", message(&error), advice(&text));
+    if is_refusal(&error) {
+        let advice = advice(&error.to_string());
+        let message = format!("failed to {verb} container `{trial}`: {}{advice}", message(&error));
         return EngineError::Refused { message };
     }
     daemon.failure(format!("{verb} container `{trial}`"), error)

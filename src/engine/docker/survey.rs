@@ -1,10 +1,9 @@
 //! Looking at what is on the daemon: whose a name is, what a run would make, which attempts are ours. Changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
+use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use crate::engine::docker::call::steady;
 use crate::engine::docker::connect::Connection;
@@ -83,14 +82,6 @@ pub(super) async fn find(daemon: &Connection, selector: &Selector) -> Result<Vec
         Some(Found { handle, trial, labels, standing })
     });
     Ok(found.collect())
-}
-
-/// How long a container ran that has ended; nothing where the daemon does not say.
-pub(super) async fn ran(daemon: &Connection, id: &str) -> Option<Duration> {
-    let found = steady(|| daemon.api.inspect_container(id, None::<InspectContainerOptions>)).await.ok()?;
-    let state = found.state?;
-    let time = |text: Option<String>| humantime::parse_rfc3339(&text?).ok();
-    time(state.finished_at)?.duration_since(time(state.started_at)?).ok()
 }
 
 async fn images(daemon: &Connection, launches: &[Launch], survey: &mut Survey) -> Result<(), EngineError> {

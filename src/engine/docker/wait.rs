@@ -15,8 +15,8 @@ use futures_util::StreamExt;
 use crate::engine::docker::call::{is_uncertain, is_unreached, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::logs::Pieces;
-use crate::engine::docker::restart::{Breaks, Ending, ending};
-use crate::engine::{EngineError, Health, Output};
+use crate::engine::docker::restart::{Breaks, Ending, ending, time};
+use crate::engine::{EngineError, Health, Output, Retrying};
 use crate::model::outcome::Exit;
 
 /// Longest silence of the output after the exit: it ends with the container, unless the daemon forgot to close it.
@@ -28,12 +28,14 @@ const TAIL: &str = "32";
 /// Longest time from a kill to the daemon's report of it.
 const REPORT: Duration = Duration::from_millis(300);
 
-/// Pauses before an attempt is followed anew after the connection broke: a daemon that is restarted while its
-/// containers live on is back in seconds.
-const PAUSES: [Duration; 4] =
-    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
+/// Tries to follow an attempt anew after the connection broke, and the pauses between them, ten seconds in all: a daemon
+/// that is restarted while its containers live on is back in seconds.
+const TRIES: usize = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(6);
 
-/// Longest pause between two looks at a container's health.
+/// First and longest pause between two looks at a container's health.
+const FIRST_LOOK: Duration = Duration::from_millis(200);
 const SLOWEST_LOOK: Duration = Duration::from_secs(1);
 
 /// Why following stopped.
@@ -54,7 +56,7 @@ pub(super) async fn wait(
     output: &mut Output,
 ) -> Result<Exit, EngineError> {
     let mut attached = attached;
-    let mut pauses = PAUSES.iter();
+    let mut pauses = Retrying::new(FIRST_PAUSE, LONGEST_PAUSE).by(4.0).take(TRIES);
     let mut copied = 0;
     loop {
         let pieces = attached.take().unwrap_or_else(|| {
@@ -75,7 +77,7 @@ pub(super) async fn wait(
             Err(Stop::Lost(error)) => {
                 breaks.note(id);
                 match pauses.next() {
-                    Some(pause) => tokio::time::sleep(*pause).await,
+                    Some(pause) => tokio::time::sleep(pause).await,
                     None => return Err(error),
                 }
             }
@@ -232,9 +234,18 @@ fn gone(id: &str) -> EngineError {
     EngineError::Refused { message: format!("container `{id}` is gone: something else removed it") }
 }
 
+/// The time that a container ran which has ended; nothing where the daemon does not say.
+pub(super) async fn ran(daemon: &Connection, id: &str) -> Option<Duration> {
+    lasted(&inspect(daemon, id).await.ok()?.state?)
+}
+
+fn lasted(state: &ContainerState) -> Option<Duration> {
+    time(state.finished_at.as_deref())?.duration_since(time(state.started_at.as_deref())?).ok()
+}
+
 /// Waits until the healthcheck decided; a container without one is healthy as soon as it runs.
 pub(super) async fn healthy(daemon: &Connection, id: &str) -> Result<Health, EngineError> {
-    let mut pause = Duration::from_millis(200);
+    let mut pauses = Retrying::new(FIRST_LOOK, SLOWEST_LOOK).by(1.25);
     loop {
         let state = inspect(daemon, id).await?.state.unwrap_or_default();
         if !is_running(&state) {
@@ -245,9 +256,8 @@ pub(super) async fn healthy(daemon: &Connection, id: &str) -> Result<Health, Eng
                 return Ok(Health::Healthy);
             }
             Some(HealthStatusEnum::UNHEALTHY) => return Ok(Health::Unhealthy),
-            Some(HealthStatusEnum::STARTING) => tokio::time::sleep(pause).await,
+            Some(HealthStatusEnum::STARTING) => pauses.pause().await,
         }
-        pause = (pause * 5 / 4).min(SLOWEST_LOOK);
     }
 }
 
@@ -278,10 +288,23 @@ fn exit(state: &ContainerState) -> Exit {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bollard::models::ContainerState;
 
-    use super::exit;
+    use super::{exit, lasted};
     use crate::model::outcome::Exit;
+
+    #[test]
+    fn a_run_time_is_read_from_a_daemon_of_any_time_zone() {
+        let of = |from: &str, to: &str| {
+            let (started_at, finished_at) = (Some(from.to_owned()), Some(to.to_owned()));
+            lasted(&ContainerState { started_at, finished_at, ..Default::default() })
+        };
+        assert_eq!(of("2026-01-01T00:00:00.5Z", "2026-01-01T00:00:02Z"), Some(Duration::from_millis(1500)));
+        assert_eq!(of("2026-01-01T09:00:00+09:00", "2026-01-01T09:00:02+09:00"), Some(Duration::from_secs(2)));
+        assert_eq!(of("2026-01-01T09:00:00+09:00", ""), None);
+    }
 
     #[test]
     fn an_exit_is_a_code_a_signal_or_out_of_memory() {

@@ -41,7 +41,7 @@ pub(super) struct Meets {
 impl Meets {
     /// Asks for that exit at that moment, unless an earlier one was asked for. What stands still goes on for it.
     pub(super) fn ask(&mut self, exit: Exit, at: Instant) {
-        self.resume();
+        self.unpause();
         if self.asked.is_none_or(|(_, before)| at < before) {
             self.asked = Some((exit, at));
         }
@@ -55,7 +55,7 @@ impl Meets {
     }
 
     /// Lets it go on; false when it does already.
-    pub(super) fn resume(&mut self) -> bool {
+    pub(super) fn unpause(&mut self) -> bool {
         let Some(since) = self.paused.take() else { return false };
         self.stood += since.elapsed();
         true

@@ -280,8 +280,8 @@ impl Engine for Fake {
         Ok(())
     }
 
-    async fn resume(&self, handle: &Handle) -> Result<(), EngineError> {
-        self.with(handle, |attempt| attempt.meets.send_if_modified(Meets::resume));
+    async fn unpause(&self, handle: &Handle) -> Result<(), EngineError> {
+        self.with(handle, |attempt| attempt.meets.send_if_modified(Meets::unpause));
         Ok(())
     }
 

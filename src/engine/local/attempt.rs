@@ -13,10 +13,10 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 use wait4::Wait4;
 
+use crate::engine::local::affinity::Affinity;
 use crate::engine::local::pipes::Pipes;
-use crate::engine::local::place::Place;
 use crate::engine::local::proc::{self, Process};
-use crate::engine::{EngineError, Launch, Output};
+use crate::engine::{EngineError, Launch, Output, Retrying};
 use crate::model::event::Usage;
 use crate::model::handle::Handle;
 use crate::model::outcome::Exit;
@@ -28,8 +28,6 @@ const QUIET: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_secs(3);
 /// How long the kernel may take to end a killed process before that is an error.
 const KILL_TAKES: Duration = Duration::from_secs(10);
-/// Longest pause between two looks at something that has no event.
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// One attempt we started.
 #[derive(Debug)]
@@ -70,12 +68,16 @@ enum Ending {
 }
 
 impl Attempt {
-    /// Starts a command made by [`launch::command`].
+    /// Starts a command made by `launch::command`.
     ///
     /// # Errors
     /// When the system cannot start it; nothing runs then.
-    pub(super) fn start(mut command: Command, launch: Option<Launch>, place: &Place) -> Result<Self, EngineError> {
-        let mut child = place.spawn(&mut command)?;
+    pub(super) fn start(
+        mut command: Command,
+        launch: Option<Launch>,
+        affinity: &Affinity,
+    ) -> Result<Self, EngineError> {
+        let mut child = affinity.spawn(&mut command)?;
         let pid = child.id().cast_signed();
         match Self::adopt(&mut child) {
             Ok((process, ending, pipes)) => Ok(Self {
@@ -96,7 +98,7 @@ impl Attempt {
             }),
             Err(source) => {
                 let group = Pid::from_raw(pid).expect("a child's number is not zero");
-                send(group, Signal::KILL);
+                proc::send(group, Signal::KILL);
                 let _unasked = child.wait();
                 Err(EngineError::Call { action: format!("follow process {pid}"), source: source.into() })
             }
@@ -150,11 +152,9 @@ impl Attempt {
             source: source.into(),
         };
         self.ending.come(self.group).await.map_err(failed)?;
-        let mut pause = Duration::from_millis(1);
-        loop {
-            let Some(until) = self.settle().map_err(failed)? else { break };
-            tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        let mut pauses = looks();
+        while let Some(until) = self.settle().map_err(failed)? {
+            tokio::time::sleep_until(until.min(Instant::now() + pauses.advance())).await;
         }
         Ok(self.state().over.expect("settled"))
     }
@@ -173,9 +173,9 @@ impl Attempt {
                 state.grace_until = Some(state.grace_until.map_or(until, |earlier| earlier.min(until)));
                 state.paused = false;
                 if state.over.is_none() {
-                    send(self.group, Signal::TERM);
+                    proc::send(self.group, Signal::TERM);
                     // A stopped process (SIGSTOP) has to go on to hear that it should end.
-                    send(self.group, Signal::CONT);
+                    proc::send(self.group, Signal::CONT);
                 }
             }
             if let Ok(ended) = tokio::time::timeout_at(until, self.ended()).await {
@@ -186,7 +186,7 @@ impl Attempt {
             let mut state = self.state();
             state.grace_until = Some(now);
             if state.over.is_none() {
-                send(self.group, Signal::KILL);
+                proc::send(self.group, Signal::KILL);
             }
         }
         match tokio::time::timeout(KILL_TAKES, self.ended()).await {
@@ -199,17 +199,17 @@ impl Attempt {
     pub(super) fn pause(&self) {
         let mut state = self.state();
         if state.over.is_none() && state.grace_until.is_none() {
-            send(self.group, Signal::STOP);
+            proc::send(self.group, Signal::STOP);
             state.paused = true;
         }
     }
 
     /// Lets a paused group go on, whoever paused it.
-    pub(super) fn resume(&self) {
+    pub(super) fn unpause(&self) {
         let mut state = self.state();
         state.paused = false;
         if state.over.is_none() {
-            send(self.group, Signal::CONT);
+            proc::send(self.group, Signal::CONT);
         }
     }
 
@@ -229,7 +229,7 @@ impl Attempt {
             Some(until) => until,
             None => *state.dead_by.get_or_insert_with(|| {
                 // Before the leader is reaped (the first time round): until then the group's number is ours for certain.
-                send(self.group, Signal::KILL);
+                proc::send(self.group, Signal::KILL);
                 now + KILL_TAKES
             }),
         };
@@ -302,13 +302,12 @@ pub(super) async fn stop_foreign(process: Process, grace: Duration) -> Result<()
             continue;
         }
         for signal in signals {
-            send(group, *signal);
+            proc::send(group, *signal);
         }
         let gone = async {
-            let (mut pause, mut survivor) = (Duration::from_millis(1), None);
+            let (mut pauses, mut survivor) = (looks(), None);
             while process.alive().is_some() || is_alive(group, &mut survivor) {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pauses.pause().await;
             }
         };
         if tokio::time::timeout(patience, gone).await.is_ok() {
@@ -322,13 +321,13 @@ pub(super) async fn stop_foreign(process: Process, grace: Duration) -> Result<()
 pub(super) fn signal_foreign(handle: &Handle, signal: Signal) {
     let stat = Process::parse(&handle.id).and_then(Process::alive);
     if let Some(group) = stat.and_then(|stat| Pid::from_raw(stat.group)) {
-        send(group, signal);
+        proc::send(group, signal);
     }
 }
 
-/// Signals a group. Its end just before, or members of another user, are no error: there is nothing else to try.
-pub(super) fn send(group: Pid, signal: Signal) {
-    let _gone = rustix::process::kill_process_group(group, signal);
+/// Pauses between looks at something that has no event.
+fn looks() -> Retrying {
+    Retrying::new(Duration::from_millis(1), Duration::from_millis(100))
 }
 
 /// Whether a member of the group has not ended. The kernel counts zombies, so `/proc` has the last word; all of it is
@@ -371,14 +370,14 @@ mod tests {
 
     use super::{Attempt, Ending, is_alive};
     use crate::engine::Output;
-    use crate::engine::local::place::Place;
+    use crate::engine::local::affinity::Affinity;
     use crate::engine::local::proc::Process;
     use crate::model::outcome::Exit;
 
     fn attempt(line: &str) -> Attempt {
         let mut command = Command::new("sh");
         command.args(["-c", line]).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Attempt::start(command, None, &Place::default()).expect("there is a shell")
+        Attempt::start(command, None, &Affinity::default()).expect("there is a shell")
     }
 
     #[tokio::test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use tokio::time::Instant;
 
-use crate::engine::local::attempt::{self, Attempt};
-use crate::engine::local::launch;
-use crate::engine::{EngineError, Health, Launch};
+use crate::engine::local::attempt::Attempt;
+use crate::engine::local::{launch, proc, refusal};
+use crate::engine::{EngineError, Health, Launch, Retrying};
 use crate::model::trial::Healthcheck;
 
 /// Docker's defaults.
@@ -65,7 +65,7 @@ async fn probe(
     let or = |given: Option<Duration>, default| given.filter(|given| !given.is_zero()).unwrap_or(default).min(CENTURY);
     let (interval, timeout) = (or(check.interval, INTERVAL), or(check.timeout, TIMEOUT));
     let retries = check.retries.filter(|retries| *retries > 0).unwrap_or(RETRIES);
-    let (mut failures, mut pause) = (0, QUICK);
+    let (mut failures, mut pauses) = (0, Retrying::new(QUICK, CALM));
     let mut counts_from = Instant::now() + check.start_period.unwrap_or_default().min(CENTURY) + interval;
     loop {
         // What stands still answers nobody, and is not sick for that.
@@ -91,15 +91,14 @@ async fn probe(
                 return outcome.map_err(|error| EngineError::Refused { message: error.chain() });
             }
         }
-        tokio::time::sleep(pause.min(interval)).await;
-        pause = (pause * 2).min(CALM);
+        tokio::time::sleep(pauses.advance().min(interval)).await;
     }
 }
 
 /// Runs one probe; one that takes too long has failed.
 async fn passes(command: Command, timeout: Duration) -> Result<bool, EngineError> {
     let mut command = tokio::process::Command::from(command);
-    let mut child = command.spawn().map_err(|error| launch::failed(command.as_std(), error))?;
+    let mut child = command.spawn().map_err(|error| refusal::of_start(command.as_std(), error))?;
     let _end = End(child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())));
     match tokio::time::timeout(timeout, child.wait()).await {
         Ok(Ok(status)) => Ok(status.success()),
@@ -116,7 +115,7 @@ struct End(Option<Pid>);
 impl Drop for End {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            attempt::send(group, Signal::KILL);
+            proc::send(group, Signal::KILL);
         }
     }
 }

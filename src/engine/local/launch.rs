@@ -1,8 +1,7 @@
-//! Turns a launch into the command of a process. Starts nothing.
+//! Commands of processes, made of launches. Starts nothing.
 
 use std::env;
 use std::ffi::OsString;
-use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +9,7 @@ use std::process::{Command, Stdio};
 use rustix::fs::Access;
 
 use crate::engine::local::proc;
-use crate::engine::local::watch;
+use crate::engine::local::refusal::{refusal, refused};
 use crate::engine::{EngineError, Launch};
 use crate::model::label;
 
@@ -31,7 +30,7 @@ pub(super) fn command(launch: &Launch, token: Option<&str>) -> Result<Command, E
     let labels = serde_json::to_string(&launch.labels).expect("a map of strings is always JSON");
     command.env(proc::LABELS, labels).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(token) = token {
-        command.env(watch::TOKEN, token);
+        command.env(proc::TOKEN, token);
     }
     Ok(command)
 }
@@ -44,31 +43,9 @@ pub(super) fn probe(launch: &Launch, words: &[&str], token: Option<&str>) -> Res
     let mut command = prepared(launch, words)?;
     command.env_remove(proc::LABELS).stdout(Stdio::null()).stderr(Stdio::null());
     if let Some(token) = token {
-        command.env(watch::TOKEN, token);
+        command.env(proc::TOKEN, token);
     }
     Ok(command)
-}
-
-/// What the system said when it could not start that command: whose fault it is, in words.
-pub(super) fn failed(command: &Command, error: io::Error) -> EngineError {
-    let program = command.get_program().display();
-    match error.kind() {
-        io::ErrorKind::NotFound => {
-            EngineError::Refused { message: format!("cannot run `{program}`: its interpreter is missing") }
-        }
-        io::ErrorKind::PermissionDenied => {
-            let folder = command.get_current_dir().unwrap_or(Path::new(".")).display();
-            EngineError::Refused { message: format!("may not run `{program}` in `{folder}`: permission denied") }
-        }
-        io::ErrorKind::ArgumentListTooLong => EngineError::Refused {
-            message: format!("cannot run `{program}`: its arguments and environment are too long"),
-        },
-        _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
-            let hint = "not a program of this machine, nor a script that begins with `#!`";
-            EngineError::Refused { message: format!("cannot run `{program}`: {hint}") }
-        }
-        _ => EngineError::Call { action: format!("start `{program}`"), source: error.into() },
-    }
 }
 
 fn prepared(launch: &Launch, words: &[&str]) -> Result<Command, EngineError> {
@@ -137,12 +114,4 @@ fn find(program: &str, folder: &Path, search: OsString) -> Result<PathBuf, Engin
 fn is_own(user: &str) -> bool {
     let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
     user == "host" || user == uid.to_string() || user == format!("{uid}:{gid}")
-}
-
-fn refused<T>(message: String) -> Result<T, EngineError> {
-    Err(refusal(message))
-}
-
-fn refusal(message: String) -> EngineError {
-    EngineError::Refused { message }
 }

@@ -4,12 +4,13 @@
 //! labels in its environment, by any combu of the same user. It never limits how much a trial may use; only on which
 //! cores, at which priority, and of which GPUs.
 
+mod affinity;
 mod attempt;
 mod health;
 mod launch;
 mod pipes;
-mod place;
 mod proc;
+mod refusal;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,8 +23,8 @@ use async_trait::async_trait;
 use rustix::process::Signal;
 
 use crate::engine::gpus::Places;
+use crate::engine::local::affinity::Affinity;
 use crate::engine::local::attempt::Attempt;
-use crate::engine::local::place::Place;
 use crate::engine::local::proc::{Group, Process};
 use crate::engine::local::watch::Watch;
 use crate::engine::records;
@@ -150,7 +151,7 @@ impl Engine for Local {
             guard.raise()?;
         }
         let kept = launch.trial.healthcheck.is_some().then(|| launch.clone());
-        let attempt = Attempt::start(command, kept, &Place::of(launch))?;
+        let attempt = Attempt::start(command, kept, &Affinity::of(launch))?;
         if let Some(guard) = &self.watch {
             guard.started(attempt.process);
         }
@@ -225,9 +226,9 @@ impl Engine for Local {
         Ok(())
     }
 
-    async fn resume(&self, handle: &Handle) -> Result<(), EngineError> {
+    async fn unpause(&self, handle: &Handle) -> Result<(), EngineError> {
         match self.known(handle) {
-            Some(Known::Started(attempt)) => attempt.resume(),
+            Some(Known::Started(attempt)) => attempt.unpause(),
             Some(Known::Ended(_)) => {}
             None => attempt::signal_foreign(handle, Signal::CONT),
         }

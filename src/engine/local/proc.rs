@@ -1,11 +1,15 @@
-//! What `/proc` says of this machine's processes. Never signals one.
+//! Processes of this machine: what `/proc` says of them, and signals to their groups. Decides nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use rustix::process::{Pid, Signal};
+
 /// Holds the labels of the attempt a process belongs to, as JSON.
 pub(super) const LABELS: &str = "COMBU_LABELS";
+/// Names the engine that a process belongs to; trials inherit it and so do their children.
+pub(super) const TOKEN: &str = "COMBU_WATCH";
 
 /// A process, told apart from a later one of the same number by its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +99,11 @@ fn environ(pid: i32) -> Option<Vec<u8>> {
 /// A process of the group that has not ended; zombies do not count. Reads all of `/proc`.
 pub(super) fn member(group: i32) -> Option<Process> {
     Some(pids().filter_map(stat).find(|stat| stat.group == group && stat.alive)?.process)
+}
+
+/// Signals a group. Its end just before, or members of another user, are no error: there is nothing else to try.
+pub(super) fn send(group: Pid, signal: Signal) {
+    let _gone = rustix::process::kill_process_group(group, signal);
 }
 
 /// The running attempts of ours that carry all those labels.

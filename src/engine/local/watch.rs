@@ -15,15 +15,12 @@ use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::engine::EngineError;
-use crate::engine::local::attempt;
 use crate::engine::local::proc::{self, Process};
+use crate::engine::{EngineError, Retrying};
 
-/// Names the engine that a process belongs to; trials inherit it and so do their children.
-pub(super) const TOKEN: &str = "COMBU_WATCH";
 /// Pause of the watch after each read: thousands of short trials wake it ten times a second, and no more.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Pauses between looks for what combu left grow to this.
+/// Longest pause between two looks for what combu left.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// combu's side: the watch process and the way to tell it of groups.
@@ -50,7 +47,7 @@ impl Watch {
         // before it has done its work. A group of its own keeps the terminal's Ctrl-C away.
         let mut child = Command::new(program)
             .args(["__watch", token])
-            .env_remove(TOKEN)
+            .env_remove(proc::TOKEN)
             .env_remove(proc::LABELS)
             .process_group(0)
             .stdin(Stdio::piped())
@@ -135,16 +132,17 @@ fn note(registered: &mut HashSet<Process>, line: &str) {
 
 /// Kills until nothing is left, also what was forked meanwhile.
 fn end_all(token: &str, registered: &HashSet<Process>) {
-    let mut pause = Duration::from_millis(5);
-    loop {
+    for pause in Retrying::new(Duration::from_millis(5), LONGEST_PAUSE) {
         let mut left = false;
         for process in registered.iter().filter(|process| process.alive().is_some()) {
             left = true;
             if let Some(group) = Pid::from_raw(process.pid) {
-                attempt::send(group, Signal::KILL);
+                proc::send(group, Signal::KILL);
             }
         }
-        for pid in proc::pids().filter(|pid| proc::variable(*pid, TOKEN).is_some_and(|has| has == token.as_bytes())) {
+        for pid in
+            proc::pids().filter(|pid| proc::variable(*pid, proc::TOKEN).is_some_and(|has| has == token.as_bytes()))
+        {
             left = true;
             if let Some(pid) = Pid::from_raw(pid) {
                 // Its end just before is no error, and the next look finds what survived.
@@ -155,7 +153,6 @@ fn end_all(token: &str, registered: &HashSet<Process>) {
             return;
         }
         thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

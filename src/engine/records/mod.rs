@@ -1,9 +1,9 @@
 //! What attempts tell of themselves while they run: metrics, tags and artifacts, from lines on the standard output, from
 //! lines of a file, and from whatever a pattern of the spec finds. Never fails an attempt.
 
+mod file;
 mod parse;
 mod pattern;
-mod place;
 mod scan;
 mod tail;
 
@@ -18,7 +18,7 @@ use crate::model::trial::Trial;
 
 pub use tail::Tail;
 
-pub(super) use place::{FILE, INSIDE, VARIABLE, clear, make_plain, make_shared, plain, shared};
+pub(super) use file::{FILE, INSIDE, VARIABLE, clear, make_plain, make_shared, plain, shared};
 pub(super) use scan::Scanner;
 
 /// Most records of one attempt: each is an event, kept for ever and shown to everybody.

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
+use crate::engine::Retrying;
 use crate::engine::records::{Recorder, Scanner, clear};
 
 /// First and longest pause between two looks at the file: one costs a microsecond or two.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Bytes that are read at once, before others have their turn.
 const CHUNK: u64 = 256 << 10;
@@ -44,10 +46,13 @@ impl Tail {
 
     /// Takes what comes, for ever. May be dropped and called again.
     pub async fn follow(&mut self) -> Infallible {
-        let mut pause = PAUSES.0;
+        let pauses = Retrying::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut idle = pauses.clone();
         loop {
-            tokio::time::sleep(pause).await;
-            pause = if self.more() { PAUSES.0 } else { (pause * 2).min(PAUSES.1) };
+            idle.pause().await;
+            if self.more() {
+                idle = pauses.clone();
+            }
         }
     }
 

@@ -47,9 +47,9 @@ impl Attempt {
             self.say(Stage::Healthy);
         }
         if adopted.paused
-            && let Err(error) = engine.resume(&adopted.handle).await
+            && let Err(error) = engine.unpause(&adopted.handle).await
         {
-            self.warn(format!("`{}` could not be resumed: {}", self.launch.trial.name, error.chain()));
+            self.warn(format!("`{}` could not be unpaused: {}", self.launch.trial.name, error.chain()));
         }
         let Adopted { handle, ahead, cause, .. } = adopted;
         self.follow(executor, engine.as_ref(), handle, output, (ahead, cause)).await;

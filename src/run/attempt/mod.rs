@@ -29,7 +29,6 @@ use crate::run::executor::Executor;
 use crate::run::message::{End, Message, Stage};
 
 pub(crate) use adopted::{Adopted, Begin};
-pub(crate) use patience::Pauses;
 pub(crate) use progress::{Phase, Progress};
 pub(crate) use running::Ending;
 
@@ -623,8 +622,8 @@ mod tests {
         }
     }
 
-    /// Suspends the run at some seconds, and lets it go on at others.
-    fn suspended(attempt: &Attempt, times: &'static [(u64, bool)]) {
+    /// Pauses the run at some seconds, and lets it go on at others.
+    fn paused(attempt: &Attempt, times: &'static [(u64, bool)]) {
         let (clock, began) = (attempt.clock.clone(), Instant::now());
         tokio::spawn(async move {
             for (at, stands) in times {
@@ -637,15 +636,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_attempt_goes_on_before_it_is_stopped() {
         let stubborn = Shaky::new(Scene { stubborn: true, ..forever() });
-        let edit = |attempt: &mut Attempt, _: &mut Trial| suspended(attempt, &[(2, true), (50, false)]);
+        let edit = |attempt: &mut Attempt, _: &mut Trial| paused(attempt, &[(2, true), (50, false)]);
         assert_snapshot!(told(stubborn, edit, &[(30, Stop::Killed { at_once: false })]).await, @"
              0  started
             40  ended: killed
-        stops (second/grace): 2/pause 30/resume 30/10
+        stops (second/grace): 2/pause 30/unpause 30/10
         ");
         // Nor is one paused that is being stopped.
         let stubborn = Shaky::new(Scene { stubborn: true, ..forever() });
-        let edit = |attempt: &mut Attempt, _: &mut Trial| suspended(attempt, &[(4, true), (5, false)]);
+        let edit = |attempt: &mut Attempt, _: &mut Trial| paused(attempt, &[(4, true), (5, false)]);
         assert_snapshot!(told(stubborn, edit, &[(3, Stop::Killed { at_once: false })]).await, @"
              0  started
             13  ended: killed
@@ -658,10 +657,10 @@ mod tests {
         let timed = |times: &'static [(u64, bool)]| {
             move |attempt: &mut Attempt, trial: &mut Trial| {
                 trial.timeout = Some(Timeout::After(Duration::from_secs(10)));
-                suspended(attempt, times);
+                paused(attempt, times);
             }
         };
-        let engine = Shaky { pauses: Trouble::passing(2), resumes: Trouble::passing(3), ..Shaky::new(forever()) };
+        let engine = Shaky { pauses: Trouble::passing(2), unpauses: Trouble::passing(3), ..Shaky::new(forever()) };
         let both = told(engine, timed(&[(2, true), (102, false)]), &[]).await;
         let engine = Shaky { pauses: Trouble::passing(usize::MAX), ..Shaky::new(forever()) };
         let short = told(engine, timed(&[(2, true), (6, false)]), &[]).await;
@@ -670,22 +669,22 @@ mod tests {
         assert_snapshot!(format!("{both}\n\n{short}\n\n{never}"), @"
              0  started
              2  warned: `aa` could not be paused: failed to ask: connection reset
-           102  warned: `aa` could not be resumed: failed to ask: connection reset
+           102  warned: `aa` could not be unpaused: failed to ask: connection reset
            110  TimedOut(10s)
            110  ended: timed out
-        stops (second/grace): 2/pause 3/pause 5/pause 102/resume 103/resume 105/resume 109/resume 110/10
+        stops (second/grace): 2/pause 3/pause 5/pause 102/unpause 103/unpause 105/unpause 109/unpause 110/10
 
              0  started
              2  warned: `aa` could not be paused: failed to ask: connection reset
             14  TimedOut(10s)
             14  ended: timed out
-        stops (second/grace): 2/pause 3/pause 5/pause 9/resume 14/10
+        stops (second/grace): 2/pause 3/pause 5/pause 9/unpause 14/10
 
              0  started
              2  warned: `aa` could not be paused: there is no such probe
             14  TimedOut(10s)
             14  ended: timed out
-        stops (second/grace): 2/pause 6/resume 14/10
+        stops (second/grace): 2/pause 6/unpause 14/10
         ");
     }
 }

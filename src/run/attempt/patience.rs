@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use crate::engine::{Engine, EngineError, Selector, Standing};
+use crate::engine::{Engine, EngineError, Retrying, Selector, Standing};
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::run::attempt::{Attempt, LAST_TRY, Stop};
@@ -24,20 +24,19 @@ pub(super) struct Patience<'a> {
     without: &'static str,
     /// Since when, on the run's clock.
     since: Option<Duration>,
-    pauses: Pauses,
+    pauses: Retrying,
 }
 
 impl<'a> Patience<'a> {
     pub(super) fn new(attempt: &'a Attempt, without: &'static str) -> Self {
-        Self { attempt, without, since: None, pauses: Pauses::up_to(Duration::from_secs(5)) }
+        Self { attempt, without, since: None, pauses: Retrying::up_to(Duration::from_secs(5)) }
     }
 
     /// Waits a little before the next try; false when that was done for long enough.
     pub(super) async fn lasts(&mut self, error: &EngineError) -> bool {
         let now = self.attempt.clock.elapsed();
-        let first = self.since.is_none();
         let since = *self.since.get_or_insert(now);
-        self.attempt.out_of_sight(error, first.then_some(self.without));
+        self.attempt.out_of_sight(error, (self.pauses.tries() == 0).then_some(self.without));
         let at_once = *self.attempt.stop.borrow() == Some(Stop::Killed { at_once: true });
         if now.saturating_sub(since) >= if at_once { LITTLE_PATIENCE } else { PATIENCE } {
             return false;
@@ -94,21 +93,4 @@ impl Attempt {
 
 pub(super) fn no_answer() -> String {
     format!("no answer in {} s", LAST_TRY.as_secs())
-}
-
-/// Pauses between tries: a second, then each twice as long as the one before.
-pub(crate) struct Pauses {
-    next: Duration,
-    longest: Duration,
-}
-
-impl Pauses {
-    pub(crate) fn up_to(longest: Duration) -> Self {
-        Self { next: Duration::from_secs(1), longest }
-    }
-
-    pub(crate) async fn pause(&mut self) {
-        sleep(self.next).await;
-        self.next = (self.next * 2).min(self.longest);
-    }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::engine::{Engine, EngineError, Health, Output};
+use crate::engine::{Engine, EngineError, Health, Output, Retrying};
 use crate::model::handle::Handle;
 use crate::model::outcome::Exit;
 use crate::model::trial::Timeout;
 use crate::run::attempt::still::{Held, keep};
-use crate::run::attempt::{Attempt, LAST_TRY, Pauses, Stop};
+use crate::run::attempt::{Attempt, LAST_TRY, Stop};
 use crate::run::message::Stage;
 
 /// How the wait went, and what had made the attempt stop.
@@ -53,7 +53,7 @@ impl<'a> Running<'a> {
     }
 
     /// Waits for the end, and stops the attempt when it is asked to, takes too long, or is unhealthy. While the run is
-    /// suspended, the attempt stands still, unless it is being stopped; `cause` says that it is already.
+    /// paused, the attempt stands still, unless it is being stopped; `cause` says that it is already.
     pub(super) async fn wait(mut self, output: &mut Output, cause: Option<Ending>) -> Waited {
         let Self { attempt, engine, handle, started, ahead, .. } = self;
         let grace = attempt.launch.trial.stop_grace;
@@ -167,8 +167,7 @@ async fn health(
     mut held: watch::Receiver<Held>,
 ) -> Result<Health, EngineError> {
     let Some(check) = &attempt.health else { return pending().await };
-    let mut pauses = Pauses::up_to(Duration::from_secs(10));
-    let mut told = false;
+    let mut pauses = Retrying::up_to(Duration::from_secs(10));
     loop {
         // The sender lives as long as the attempt runs.
         drop(held.wait_for(|held| !held.wanted && !held.is).await);
@@ -179,7 +178,7 @@ async fn health(
         };
         match answer {
             Err(error) if error.may_pass() => {
-                if !std::mem::replace(&mut told, true) {
+                if pauses.tries() == 0 {
                     attempt.out_of_sight(&error, Some("is not known to be healthy and is looked at again"));
                 }
                 pauses.pause().await;
@@ -192,10 +191,9 @@ async fn health(
 /// Ends the attempt. A stop that failed is repeated until one succeeds, with what is left of the grace period.
 async fn end(attempt: &Attempt, engine: &dyn Engine, handle: &Handle, grace: Duration) {
     let began = tokio::time::Instant::now();
-    let mut pauses = Pauses::up_to(Duration::from_secs(10));
-    let mut told = false;
+    let mut pauses = Retrying::up_to(Duration::from_secs(10));
     while let Err(error) = engine.stop(handle, grace.saturating_sub(began.elapsed())).await {
-        if !std::mem::replace(&mut told, true) {
+        if pauses.tries() == 0 {
             attempt.out_of_sight(&error, Some("could not be stopped and is stopped again"));
         }
         pauses.pause().await;

@@ -1,12 +1,12 @@
-//! Standing still: an attempt is paused while its run is suspended, and goes on afterwards.
+//! Standing still: an attempt is paused while its run is paused, and goes on afterwards.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Retrying};
 use crate::model::handle::Handle;
-use crate::run::attempt::{Attempt, Pauses};
+use crate::run::attempt::Attempt;
 
 /// How an attempt is held.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,11 +38,10 @@ pub(super) async fn keep(attempt: &Attempt, engine: &dyn Engine, handle: &Handle
 
 /// Pauses the attempt; false when it goes on, or should by now.
 async fn pause(attempt: &Attempt, engine: &dyn Engine, handle: &Handle, held: &watch::Sender<Held>) -> bool {
-    let mut pauses = Pauses::up_to(Duration::from_secs(10));
-    let mut told = false;
+    let mut pauses = Retrying::up_to(Duration::from_secs(10));
     while held.borrow().wanted {
         let Err(error) = engine.pause(handle).await else { return true };
-        say(attempt, &error, "paused", &mut told);
+        say(attempt, &error, "paused", &pauses);
         if !error.may_pass() {
             break;
         }
@@ -53,10 +52,9 @@ async fn pause(attempt: &Attempt, engine: &dyn Engine, handle: &Handle, held: &w
 
 /// Lets the attempt go on. Repeated until it succeeds: what is never let go never ends.
 async fn go_on(attempt: &Attempt, engine: &dyn Engine, handle: &Handle) {
-    let mut pauses = Pauses::up_to(Duration::from_secs(10));
-    let mut told = false;
-    while let Err(error) = engine.resume(handle).await {
-        say(attempt, &error, "resumed", &mut told);
+    let mut pauses = Retrying::up_to(Duration::from_secs(10));
+    while let Err(error) = engine.unpause(handle).await {
+        say(attempt, &error, "unpaused", &pauses);
         if !error.may_pass() {
             break;
         }
@@ -64,8 +62,8 @@ async fn go_on(attempt: &Attempt, engine: &dyn Engine, handle: &Handle) {
     }
 }
 
-fn say(attempt: &Attempt, error: &EngineError, what: &str, told: &mut bool) {
-    if !std::mem::replace(told, true) {
+fn say(attempt: &Attempt, error: &EngineError, what: &str, pauses: &Retrying) {
+    if pauses.tries() == 0 {
         attempt.warn(format!("`{}` could not be {what}: {}", attempt.launch.trial.name, error.chain()));
     }
 }

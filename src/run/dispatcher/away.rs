@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::engine::{EngineError, Selector};
+use crate::engine::{EngineError, Retrying, Selector};
 use crate::model::event::Fact;
 use crate::model::label;
 use crate::model::name::EngineName;
-use crate::run::attempt::Pauses;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::message::Message;
 
@@ -74,7 +73,7 @@ impl Dispatcher {
         let labels = [(label::RUN.to_owned(), executor.run.to_string()), (label::ATTEMPT.to_owned(), "0".to_owned())];
         let selector = Selector { labels: labels.into() };
         self.looks.spawn(async move {
-            let mut pauses = Pauses::up_to(LONGEST_PAUSE);
+            let mut pauses = Retrying::up_to(LONGEST_PAUSE);
             loop {
                 let look = async { executor.engine(name).await?.find(&selector).await.map(drop) };
                 let answer = match timeout(ANSWER, look).await {

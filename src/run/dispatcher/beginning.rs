@@ -129,7 +129,7 @@ impl Dispatcher {
                     handle: found.handle,
                     ahead: ran.unwrap_or_default(),
                     cause,
-                    paused: past.suspended,
+                    paused: past.paused,
                     healthy: was.healthy,
                 })
             }

@@ -44,7 +44,7 @@ impl Dispatcher {
                 let refused = |message| Refusal { message, hint: None };
                 self.schedule.permits_mut().set(change).map_err(refused)
             }
-            Command::Cancel { .. } | Command::Drain { .. } | Command::Suspend { .. } | Command::Resume { .. } => Ok(()),
+            Command::Cancel { .. } | Command::Drain { .. } | Command::Pause { .. } | Command::Unpause { .. } => Ok(()),
         }
     }
 
@@ -76,8 +76,8 @@ impl Dispatcher {
                     self.emit(Fact::TrialSubmitted { trial: self.schedule.entry(place).trial.clone() });
                 }
             }
-            Command::Suspend { .. } => self.clock.set(true),
-            Command::Resume { .. } => self.clock.set(false),
+            Command::Pause { .. } => self.clock.set(true),
+            Command::Unpause { .. } => self.clock.set(false),
             Command::Retry { .. } => {}
         }
     }

@@ -69,7 +69,7 @@ impl Dispatcher {
         }
     }
 
-    /// A run that is suspended goes on for it: nothing would be left that stands still.
+    /// A run that is paused goes on for it: nothing would be left that stands still.
     pub(super) fn stop_everything(&mut self, because: &str, at_once: bool) {
         self.clock.set(false);
         self.schedule.close(because);

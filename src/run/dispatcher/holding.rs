@@ -1,4 +1,4 @@
-//! Holding back: what keeps ready trials from being started although there is room: a suspension, the load of this machine,
+//! Holding back: what keeps ready trials from being started although there is room: a pause, the load of this machine,
 //! and strangers on its GPUs, who are looked at from time to time.
 
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl Dispatcher {
         let mut lines = self.schedule.why(place);
         if self.schedule.is_ready(place) {
             if self.clock.stands() {
-                lines.push("the run is suspended".to_owned());
+                lines.push("the run is paused".to_owned());
             }
             lines.extend(self.gate.held().map(|because| format!("the machine has too much to do: {because}")));
         }

@@ -26,8 +26,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Heard {
     by: Option<String>,
-    /// Who suspended the runs, if they are.
-    suspended_by: Option<String>,
+    /// Who paused the runs, if they are.
+    paused_by: Option<String>,
     runs: Vec<(Commands, Stillness)>,
 }
 
@@ -38,25 +38,25 @@ impl Interrupt {
         self.shared.count.fetch_add(1, Ordering::SeqCst);
         heard.by.get_or_insert_with(|| by.to_owned());
         // A run that is stopped goes on for it.
-        heard.suspended_by = None;
+        heard.paused_by = None;
         heard.send(&Command::Cancel { by: by.to_owned() });
     }
 
-    /// Suspends every run, and those that start from now on; `by` is a noun. The future ends when all of them stand still.
-    pub fn suspend(&self, by: &str) -> impl Future<Output = ()> + Send + use<> {
+    /// Pauses every run, and those that start from now on; `by` is a noun. The future ends when all of them stand still.
+    pub fn pause(&self, by: &str) -> impl Future<Output = ()> + Send + use<> {
         let mut heard = self.heard();
         heard.runs.retain(|(commands, _)| !commands.is_closed());
-        heard.suspended_by = Some(by.to_owned());
-        heard.send(&Command::Suspend { by: by.to_owned() });
+        heard.paused_by = Some(by.to_owned());
+        heard.send(&Command::Pause { by: by.to_owned() });
         let still = join_all(heard.runs.iter().map(|(_, stillness)| stillness.clone().reached()));
         async move { drop(still.await) }
     }
 
-    /// Lets the runs go on, if they are suspended.
-    pub fn resume(&self, by: &str) {
+    /// Lets the runs go on, if they are paused.
+    pub fn unpause(&self, by: &str) {
         let mut heard = self.heard();
-        if heard.suspended_by.take().is_some() {
-            heard.send(&Command::Resume { by: by.to_owned() });
+        if heard.paused_by.take().is_some() {
+            heard.send(&Command::Unpause { by: by.to_owned() });
         }
     }
 
@@ -70,7 +70,7 @@ impl Interrupt {
         self.heard().by.clone()
     }
 
-    /// Lets a run hear of interrupts; those that were fired before are passed on at once, and so is a suspension.
+    /// Lets a run hear of interrupts; those that were fired before are passed on at once, and so is a pause.
     pub(crate) fn register(&self, live: &Live) {
         let (commands, stillness) = (live.commands().clone(), live.stillness().clone());
         let mut heard = self.heard();
@@ -78,8 +78,8 @@ impl Interrupt {
         for _ in 0..self.count() {
             commands.send(Command::Cancel { by: heard.by.clone().unwrap_or_default() });
         }
-        if let Some(by) = &heard.suspended_by {
-            commands.send(Command::Suspend { by: by.clone() });
+        if let Some(by) = &heard.paused_by {
+            commands.send(Command::Pause { by: by.clone() });
         }
         heard.runs.push((commands, stillness));
     }

@@ -5,11 +5,11 @@ mod away;
 mod crashes;
 mod keeping;
 mod outputs;
+mod pausing;
 mod random;
 mod retries;
 mod room;
 pub(crate) mod shaky;
-mod suspension;
 mod times;
 mod told;
 

@@ -118,8 +118,8 @@ fn command(random: &mut Xoshiro256PlusPlus, trials: &[Trial], serial: usize) -> 
             new.depends.push(Dependency { trial: any.name.clone(), condition: None });
             Command::Submit { trial: Box::new(Trial { engine: Some(EngineName::Fake), ..new }) }
         }
-        8 => Command::Suspend { by: "a test".to_owned() },
-        9 => Command::Resume { by: "a test".to_owned() },
+        8 => Command::Pause { by: "a test".to_owned() },
+        9 => Command::Unpause { by: "a test".to_owned() },
         _ => Command::Retry { trial: Box::new(Trial { engine: Some(EngineName::Fake), ..any.clone() }) },
     }
 }
@@ -209,8 +209,8 @@ async fn whatever_happens_a_run_ends_and_keeps_its_promises() {
                 tokio::time::sleep(seconds(random.random_range(0.0..15.0))).await;
                 commands.send(command(&mut random, &known, serial));
             }
-            // A run that stays suspended does not end.
-            commands.send(Command::Resume { by: "a test".to_owned() });
+            // A run that stays paused does not end.
+            commands.send(Command::Unpause { by: "a test".to_owned() });
         });
         let mut by_name: HashMap<Name, Trial> =
             trials.iter().map(|trial| (trial.name.clone(), trial.clone())).collect();

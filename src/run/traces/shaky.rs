@@ -84,7 +84,7 @@ pub(crate) struct Shaky {
     pub(crate) looks: Trouble,
     pub(crate) stops: Trouble,
     pub(crate) pauses: Trouble,
-    pub(crate) resumes: Trouble,
+    pub(crate) unpauses: Trouble,
     /// When it was asked to stop, and with which grace, in seconds from the test's begin; and to pause and resume.
     pub(crate) stopped: Mutex<Vec<String>>,
     pub(crate) began: Instant,
@@ -101,7 +101,7 @@ impl Shaky {
             looks: Trouble::default(),
             stops: Trouble::default(),
             pauses: Trouble::default(),
-            resumes: Trouble::default(),
+            unpauses: Trouble::default(),
             stopped: Mutex::default(),
             began: Instant::now(),
         }
@@ -175,10 +175,10 @@ impl Engine for Shaky {
         self.fake.pause(handle).await
     }
 
-    async fn resume(&self, handle: &Handle) -> Result<(), EngineError> {
-        self.note("resume");
-        self.resumes.meet()?;
-        self.fake.resume(handle).await
+    async fn unpause(&self, handle: &Handle) -> Result<(), EngineError> {
+        self.note("unpause");
+        self.unpauses.meet()?;
+        self.fake.unpause(handle).await
     }
 
     async fn gpus(&self) -> Result<Vec<Gpu>, EngineError> {

@@ -36,9 +36,9 @@ fn send(pid: &str, signal: Signal) {
     kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), signal).unwrap();
 }
 
-/// Suspends combu; its trial has to stand still before it does.
+/// Presses Ctrl-Z for combu; its trial has to stand still before it does.
 #[track_caller]
-fn suspend(combu: &str, trial: &str) {
+fn press_ctrl_z(combu: &str, trial: &str) {
     send(combu, Signal::TSTP);
     eventually("combu stands still", || stands_still(combu));
     assert!(stands_still(trial), "combu stopped and left its trial running");
@@ -53,7 +53,7 @@ fn ctrl_z_pauses_the_trials_before_combu_stops_and_both_go_on_together() {
     let lab = lab();
     let (live, trial) = running(&lab);
     for _ in 0..2 {
-        suspend(&live.pid(), &trial);
+        press_ctrl_z(&live.pid(), &trial);
         live.signal(Signal::CONT);
         eventually("the trial goes on", || !stands_still(&trial));
     }
@@ -64,10 +64,10 @@ fn ctrl_z_pauses_the_trials_before_combu_stops_and_both_go_on_together() {
 }
 
 #[test]
-fn ctrl_c_ends_a_suspended_run_once_it_goes_on() {
+fn ctrl_c_ends_a_paused_run_once_it_goes_on() {
     let lab = lab();
     let (live, trial) = running(&lab);
-    suspend(&live.pid(), &trial);
+    press_ctrl_z(&live.pid(), &trial);
     live.signal(Signal::INT);
     live.signal(Signal::CONT);
     let said = live.end().code(130);
@@ -76,10 +76,10 @@ fn ctrl_c_ends_a_suspended_run_once_it_goes_on() {
 }
 
 #[test]
-fn kill_ends_a_suspended_run() {
+fn kill_ends_a_paused_run() {
     let lab = lab();
     let (live, trial) = running(&lab);
-    suspend(&live.pid(), &trial);
+    press_ctrl_z(&live.pid(), &trial);
     let said = lab.combu(&["-f", "spec.jsonnet", "kill"]).code(0);
     assert!(said.stderr.starts_with("ended run "), "{}", said.stderr);
     live.end().code(143);
@@ -87,14 +87,14 @@ fn kill_ends_a_suspended_run() {
 }
 
 #[test]
-fn a_detached_run_is_suspended_by_hand() {
+fn a_detached_run_is_paused_by_hand() {
     let lab = lab();
     lab.combu(&["-f", "spec.jsonnet", "run", "--detach"]).code(0);
     let trial = lab.hear("ready");
     let record: Value = serde_json::from_str(&lab.read(lab.only_run().join("run.json"))).unwrap();
     let combu = record["pid"].to_string();
     eventually("it is told that the trial runs", || !named(&lab.events(), "attempt-started").is_empty());
-    suspend(&combu, &trial);
+    press_ctrl_z(&combu, &trial);
     send(&combu, Signal::CONT);
     assert_eq!(lab.hear("go"), "go");
     eventually("the detached combu has ended", || !is_alive(&combu));
