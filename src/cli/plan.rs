@@ -2,19 +2,33 @@
 
 use std::path::Path;
 
+use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::cli::args::{Form, PlanArgs};
+use crate::cli::args::{Form, LimitArgs, SpecArgs};
+use crate::cli::chosen::select;
+use crate::cli::context::{session, spec_path};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::live::select::select;
 use crate::cli::ui::Ui;
-use crate::cli::{session, spec_path};
 use crate::engine::{EngineError, Survey};
 use crate::model::experiment::Experiment;
 use crate::model::options::Options;
 use crate::plan::{self, Plan};
 use crate::run::session::{RunError, Session, new_id};
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    /// Print the resolved spec in this form instead of the text.
+    #[arg(short = 'o', long, value_name = "FORM")]
+    pub(crate) output: Option<Form>,
+}
 
 pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, CliError> {
     let path = spec_path(file, args.spec.spec.as_deref())?;

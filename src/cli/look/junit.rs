@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::cli::look::Looked;
 use crate::cli::look::account::Account;
-use crate::cli::look::time::second;
+use crate::cli::look::shown::ShownRun;
+use crate::cli::time::second;
 use crate::model::outcome::Outcome;
 use crate::model::summary::TrialResult;
 use crate::report::tail::tail;
@@ -24,7 +24,7 @@ enum Verdict {
 }
 
 /// The report on those trials.
-pub(crate) fn text(looked: &Looked, account: &Account, results: &[&TrialResult]) -> String {
+pub(crate) fn text(looked: &ShownRun, account: &Account, results: &[&TrialResult]) -> String {
     let count = |verdict| results.iter().filter(|result| self::verdict(result) == verdict).count();
     let numbers = format!(
         r#"tests="{}" failures="{}" errors="{}" skipped="{}" time="{:.3}""#,

@@ -8,9 +8,9 @@ use clap::Args;
 
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::look::look;
-use crate::cli::look::printer::Printer;
-use crate::cli::look::watch::Watch;
+use crate::cli::look::printer::{PrintError, Printer};
+use crate::cli::look::shown::look;
+use crate::cli::look::watch::{LogSelection, WatchedRun};
 use crate::cli::ui::Ui;
 
 /// How often `-f` looks: soon enough for a person, and next to nothing for the machine.
@@ -40,25 +40,8 @@ pub(crate) struct LogsArgs {
     #[arg(id = "file", long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// Go on until the trials have ended.
-    #[arg(short = 'f', long = "follow", conflicts_with = "attempt")]
-    pub(super) follow: bool,
-
-    /// Of that attempt, from 1, instead of the last.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) attempt: Option<u32>,
-
-    /// Only the standard output.
-    #[arg(long)]
-    pub(super) stdout: bool,
-
-    /// Only the standard error.
-    #[arg(long)]
-    pub(super) stderr: bool,
-
-    /// Only the last N lines of each stream; with `-f`, those and what comes.
-    #[arg(short = 'n', long, value_name = "N")]
-    pub(super) tail: Option<usize>,
+    #[command(flatten)]
+    selection: LogSelection,
 
     /// Begin each line with the trial's name, also of a single one.
     #[arg(long, overrides_with = "no_prefix")]
@@ -72,55 +55,28 @@ pub(crate) struct LogsArgs {
 pub(crate) fn main(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<u8, CliError> {
     let mut watches = watches(file.or(args.file.as_deref()), args, ui)?;
     let names = || watches.iter().flat_map(|watch| watch.trials.iter().map(|trial| trial.name.as_str()));
-    let several = names().count() > 1 || args.follow && watches.iter().any(Watch::may_grow);
+    let several = names().count() > 1 || args.selection.follow && watches.iter().any(WatchedRun::may_grow);
     let prefix = (args.prefix || several && !args.no_prefix).then(|| names().map(str::len).max().unwrap_or_default());
     let mut printer = Printer { ui, out: BufWriter::new(ui.stdout()), prefix };
     match print(&mut watches, &mut printer, args) {
         // Whoever has seen enough: `combu logs a1 | head`.
         Err(error) if error.cause() == Some(io::ErrorKind::BrokenPipe) => Ok(exit::OK),
-        Err(Failure::Io(error)) => Err(CliError::new(exit::INTERNAL, format!("cannot print a log: {error}"))),
-        Err(Failure::Cli(error)) => Err(*error),
+        Err(PrintError::Io(error)) => Err(CliError::new(exit::INTERNAL, format!("cannot print a log: {error}"))),
+        Err(PrintError::Cli(error)) => Err(*error),
         Ok(()) => Ok(exit::OK),
     }
 }
 
-/// Why logs are not printed to their end.
-pub(super) enum Failure {
-    Io(io::Error),
-    Cli(Box<CliError>),
-}
-
-impl Failure {
-    fn cause(&self) -> Option<io::ErrorKind> {
-        match self {
-            Self::Io(error) => Some(error.kind()),
-            Self::Cli(_) => None,
-        }
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<CliError> for Failure {
-    fn from(error: CliError) -> Self {
-        Self::Cli(Box::new(error))
-    }
-}
-
-fn print(watches: &mut [Watch], printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), Failure> {
+fn print(watches: &mut [WatchedRun], printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), PrintError> {
     let alone = watches.iter().map(|watch| watch.trials.len()).sum::<usize>() == 1;
     for watch in watches.iter_mut() {
-        watch.begin(printer, args)?;
+        watch.begin(printer, &args.selection)?;
     }
-    while args.follow && !watches.iter().all(Watch::is_over) {
+    while args.selection.follow && !watches.iter().all(WatchedRun::is_over) {
         printer.out.flush()?;
         std::thread::sleep(PAUSE);
         for watch in watches.iter_mut().filter(|watch| !watch.is_over()) {
-            watch.turn(printer, args)?;
+            watch.turn(printer, &args.selection)?;
         }
     }
     for watch in watches.iter_mut() {
@@ -133,7 +89,7 @@ fn print(watches: &mut [Watch], printer: &mut Printer<'_>, args: &LogsArgs) -> R
                 continue;
             }
             match &trial.ended {
-                None if args.follow => {
+                None if args.selection.follow => {
                     printer.say(&format!("{name} had not ended when run {run} did; `combu resume {run}` goes on"))?;
                 }
                 None if trial.attempt == 0 && alone => printer.say(&format!("{name} has not been started"))?,
@@ -146,10 +102,10 @@ fn print(watches: &mut [Watch], printer: &mut Printer<'_>, args: &LogsArgs) -> R
 }
 
 /// The trials that are asked for, by run.
-fn watches(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<Vec<Watch>, CliError> {
+fn watches(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<Vec<WatchedRun>, CliError> {
     let every = ["*".to_owned()];
     let words = if args.trials.is_empty() { &every[..] } else { &args.trials };
-    let mut watches: Vec<Watch> = Vec::new();
+    let mut watches: Vec<WatchedRun> = Vec::new();
     for word in words {
         let (run, pattern) = match word.split_once('/') {
             Some((run, "")) => (Some(run), "*"),
@@ -161,7 +117,7 @@ fn watches(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<Vec<Watch>, 
         let place = match known {
             Some(place) => place,
             None => {
-                watches.push(Watch::new(looked)?);
+                watches.push(WatchedRun::new(looked)?);
                 watches.len() - 1
             }
         };

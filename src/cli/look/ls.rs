@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::cli::args::Form;
 use crate::cli::error::{CliError, shown};
 use crate::cli::exit;
-use crate::cli::live::runs;
-use crate::cli::look::time::{minute, second};
-use crate::cli::look::{Looked, none_recorded};
+use crate::cli::look::shown::{ShownRun, none_recorded};
+use crate::cli::time::{minute, second};
 use crate::cli::ui::Ui;
+use crate::cli::which::runs;
 use crate::model::summary::{Counts, Summary};
 use crate::report::style::took;
 use crate::report::table::{Cut, lines};
@@ -44,7 +44,7 @@ pub(crate) struct LsArgs {
 
 /// A run in the list.
 struct Line {
-    looked: Looked,
+    looked: ShownRun,
     summary: Summary,
     counts: Counts,
     elapsed: Duration,
@@ -60,7 +60,7 @@ pub(crate) fn main(file: Option<&Path>, args: &LsArgs, ui: &Ui) -> Result<u8, Cl
     let mut list = Vec::new();
     for run in runs.past.into_iter().take(most) {
         let live = runs.live.iter().find(|live| live.record.run == run.record.run).cloned();
-        list.push(Line::read(Looked { run, live })?);
+        list.push(Line::read(ShownRun { run, live })?);
     }
     match args.output {
         Some(Form::Json) => {
@@ -100,7 +100,7 @@ fn table(list: &[Line], ui: &Ui) -> String {
 }
 
 impl Line {
-    fn read(looked: Looked) -> Result<Self, CliError> {
+    fn read(looked: ShownRun) -> Result<Self, CliError> {
         let (mut summary, mut last) = (Summary::default(), 0);
         looked.run.follow().read(Kinds::Only(&KINDS), |event| {
             summary.add(&event);

@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::cli::chosen::Chosen;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::look::account::{Account, Lives};
-use crate::cli::look::time::{now, second};
-use crate::cli::look::{Chosen, Looked, exit_code, look};
+use crate::cli::look::shown::{ShownRun, exit_code, look};
+use crate::cli::time::{now, second};
 use crate::cli::ui::Ui;
 use crate::model::outcome::{Exit, Outcome, signal_name};
 use crate::model::summary::{State, TrialResult};
@@ -96,8 +97,8 @@ fn status(word: &str) -> Result<String, String> {
 }
 
 /// A run that is looked at now.
-struct Shown<'a> {
-    looked: &'a Looked,
+struct TrialList<'a> {
+    looked: &'a ShownRun,
     account: &'a Account,
     now: u64,
 }
@@ -106,21 +107,21 @@ pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, Cl
     let chosen = Chosen::new(false, args.filter.as_deref())?;
     let looked = look(file, args.run.as_deref(), ui)?;
     let account = Account::without_records(&looked.run)?;
-    let shown = Shown { looked: &looked, account: &account, now: now() };
+    let list = TrialList { looked: &looked, account: &account, now: now() };
     let mut results = Vec::new();
     for result in &account.summary.results {
-        if shown.is_asked_for(args, result) && chosen.has(result)? {
+        if list.is_asked_for(args, result) && chosen.has(result)? {
             results.push(result);
         }
     }
     match args.output {
         PsForm::Json => {
-            let rows: Vec<Value> = results.iter().map(|result| shown.json(result)).collect();
+            let rows: Vec<Value> = results.iter().map(|result| list.json(result)).collect();
             ui.result(&format!("{:#}", Value::Array(rows)))?;
         }
         PsForm::Table => {
             if !results.is_empty() {
-                ui.result(&shown.table(&results, ui.out()))?;
+                ui.result(&list.table(&results, ui.out()))?;
             }
             ui.message(&looked.headline(&account.summary, account.last));
             let hidden = account.summary.results.len() - results.len();
@@ -138,7 +139,7 @@ impl PsArgs {
     }
 }
 
-impl Shown<'_> {
+impl TrialList<'_> {
     fn status(&self, result: &TrialResult) -> &'static str {
         self.looked.status(result, &self.account.summary)
     }

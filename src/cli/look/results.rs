@@ -7,12 +7,14 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use crate::cli::chosen::Chosen;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::live::runs;
 use crate::cli::look::account::Account;
-use crate::cli::look::{Chosen, Looked, exit_code, joblog, junit, look};
+use crate::cli::look::shown::{ShownRun, exit_code, look};
+use crate::cli::look::{joblog, junit};
 use crate::cli::ui::Ui;
+use crate::cli::which::runs;
 use crate::model::name::RunId;
 use crate::model::outcome::Outcome;
 use crate::model::summary::TrialResult;
@@ -139,7 +141,7 @@ fn lend(account: &mut Account, file: Option<&Path>, ui: &Ui) -> Result<(), CliEr
 
 /// The results that are printed.
 struct Rows<'a> {
-    looked: &'a Looked,
+    looked: &'a ShownRun,
     account: &'a Account,
     results: Vec<&'a TrialResult>,
 }

@@ -7,13 +7,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::args::Form;
+use crate::cli::chosen::fitting;
 use crate::cli::error::{CliError, quoted, shown};
 use crate::cli::exit;
-use crate::cli::live::runs;
 use crate::cli::look::account::{Account, Attempt};
-use crate::cli::look::time::{now, second};
-use crate::cli::look::{Looked, counts, exit_code, fitting, look};
+use crate::cli::look::shown::{ShownRun, counts, exit_code, look};
+use crate::cli::time::{now, second};
 use crate::cli::ui::Ui;
+use crate::cli::which::runs;
 use crate::model::event::Logs;
 use crate::model::summary::TrialResult;
 use crate::report::style::{bytes, clean, elapsed, took};
@@ -72,7 +73,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ShowArgs, ui: &Ui) -> Result<u8, 
 }
 
 /// A trial of the run that is meant where none is named, or a run.
-fn one_word<'a>(file: Option<&Path>, word: &'a String, ui: &Ui) -> Result<(Looked, Option<&'a String>), CliError> {
+fn one_word<'a>(file: Option<&Path>, word: &'a String, ui: &Ui) -> Result<(ShownRun, Option<&'a String>), CliError> {
     let looked = look(file, None, ui)?;
     if word == "last" {
         return Ok((look(file, Some(word), ui)?, None));
@@ -123,7 +124,7 @@ fn zulu(ms: u64) -> String {
     second(ms).replace('T', " ")
 }
 
-fn run_text(looked: &Looked, account: &Account, from: Option<&Provenance>, style: &Style) -> String {
+fn run_text(looked: &ShownRun, account: &Account, from: Option<&Provenance>, style: &Style) -> String {
     let (record, summary) = (&looked.run.record, &account.summary);
     let mut sheet = Sheet { style, text: String::new() };
     sheet.title(&format!("run {}: {}", record.run, looked.state(summary)));
@@ -183,7 +184,7 @@ fn origin(sheet: &mut Sheet<'_>, from: &Provenance) {
     }
 }
 
-fn trial_text(looked: &Looked, account: &Account, result: &TrialResult, style: &Style) -> String {
+fn trial_text(looked: &ShownRun, account: &Account, result: &TrialResult, style: &Style) -> String {
     let mut sheet = Sheet { style, text: String::new() };
     let status = looked.status(result, &account.summary);
     sheet.title(&format!("{} in run {}: {status}", result.trial.name, looked.run.record.run));
@@ -264,7 +265,7 @@ fn row(attempt: &Attempt, now: Option<u64>) -> Vec<String> {
     ]
 }
 
-fn run_json(looked: &Looked, account: &Account, from: Option<&Provenance>) -> Value {
+fn run_json(looked: &ShownRun, account: &Account, from: Option<&Provenance>) -> Value {
     let (record, summary) = (&looked.run.record, &account.summary);
     let images: Vec<Value> = account
         .images
@@ -296,7 +297,7 @@ fn run_json(looked: &Looked, account: &Account, from: Option<&Provenance>) -> Va
     })
 }
 
-fn trial_json(looked: &Looked, account: &Account, result: &TrialResult) -> Value {
+fn trial_json(looked: &ShownRun, account: &Account, result: &TrialResult) -> Value {
     let lives = account.lives(&result.trial.name);
     let attempts: Vec<Value> = lives.iter().flat_map(|lives| &lives.attempts).map(attempt_json).collect();
     json!({

@@ -6,13 +6,15 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use clap::Args;
+
+use crate::cli::args::fits;
+use crate::cli::chosen::fitting;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::glob;
-use crate::cli::look::logs::{Failure, LogsArgs};
-use crate::cli::look::printer::Printer;
+use crate::cli::look::printer::{PrintError, Printer};
+use crate::cli::look::shown::ShownRun;
 use crate::cli::look::tail::Tail;
-use crate::cli::look::{Looked, fitting};
 use crate::model::event::{Event, Fact};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
@@ -31,20 +33,44 @@ const KINDS: [&str; 8] = [
     "attempt-starting",
 ];
 
+// Which of the trials' logs are printed. No doc comment: it would become the manual of `combu logs`.
+#[derive(Debug, Args)]
+pub(super) struct LogSelection {
+    /// Go on until the trials have ended.
+    #[arg(short = 'f', long = "follow", conflicts_with = "attempt")]
+    pub(super) follow: bool,
+
+    /// Of that attempt, from 1, instead of the last.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) attempt: Option<u32>,
+
+    /// Only the standard output.
+    #[arg(long)]
+    pub(super) stdout: bool,
+
+    /// Only the standard error.
+    #[arg(long)]
+    pub(super) stderr: bool,
+
+    /// Only the last N lines of each stream; with `-f`, those and what comes.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(super) tail: Option<usize>,
+}
+
 /// Trials of a run whose logs are printed.
-pub(super) struct Watch {
-    pub(super) looked: Looked,
+pub(super) struct WatchedRun {
+    pub(super) looked: ShownRun,
     follower: Follower,
     summary: Summary,
     patterns: Vec<String>,
-    pub(super) trials: Vec<Watched>,
+    pub(super) trials: Vec<WatchedTrial>,
     places: HashMap<Name, usize>,
     /// Whether nothing more will come of its run.
     run_is_over: bool,
 }
 
 /// A trial whose logs are printed.
-pub(super) struct Watched {
+pub(super) struct WatchedTrial {
     pub(super) name: Name,
     /// From 1; 0 before its first.
     pub(super) attempt: u32,
@@ -62,8 +88,8 @@ struct Stream {
     line: Vec<u8>,
 }
 
-impl Watch {
-    pub(super) fn new(looked: Looked) -> Result<Self, CliError> {
+impl WatchedRun {
+    pub(super) fn new(looked: ShownRun) -> Result<Self, CliError> {
         let (mut follower, mut summary) = (looked.run.follow(), Summary::default());
         follower.read(Kinds::Only(&KINDS), |event| summary.add(&event))?;
         let run_is_over = !looked.is_running(&summary);
@@ -78,7 +104,7 @@ impl Watch {
                 self.places.insert(result.trial.name.clone(), self.trials.len());
                 let (name, attempt) = (result.trial.name.clone(), result.attempts);
                 let (ended, reused) = (result.outcome().cloned(), result.reused.clone());
-                self.trials.push(Watched { name, attempt, streams: Vec::new(), ended, reused });
+                self.trials.push(WatchedTrial { name, attempt, streams: Vec::new(), ended, reused });
             }
         }
         self.patterns.push(pattern.to_owned());
@@ -95,7 +121,7 @@ impl Watch {
     }
 
     /// Prints the logs as they are now.
-    pub(super) fn begin(&mut self, printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), Failure> {
+    pub(super) fn begin(&mut self, printer: &mut Printer<'_>, args: &LogSelection) -> Result<(), PrintError> {
         let run = &self.looked.run;
         for trial in &mut self.trials {
             if let Some(attempt) = args.attempt {
@@ -115,7 +141,7 @@ impl Watch {
     }
 
     /// Prints what came since the last time.
-    pub(super) fn turn(&mut self, printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), Failure> {
+    pub(super) fn turn(&mut self, printer: &mut Printer<'_>, args: &LogSelection) -> Result<(), PrintError> {
         // Asked first: what it wrote last is read below.
         let is_gone = self.looked.live.as_ref().is_none_or(|live| live.wait_end(Duration::ZERO));
         let mut events = Vec::new();
@@ -130,14 +156,14 @@ impl Watch {
         Ok(())
     }
 
-    fn hear(&mut self, event: Event, printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), Failure> {
+    fn hear(&mut self, event: Event, printer: &mut Printer<'_>, args: &LogSelection) -> Result<(), PrintError> {
         match event.fact {
             Fact::TrialSubmitted { trial } => {
                 let name = &trial.name;
-                if !self.places.contains_key(name) && self.patterns.iter().any(|one| glob::fits(one, name.as_str())) {
+                if !self.places.contains_key(name) && self.patterns.iter().any(|one| fits(one, name.as_str())) {
                     self.places.insert(name.clone(), self.trials.len());
                     let (name, streams) = (name.clone(), Vec::new());
-                    self.trials.push(Watched { name, attempt: 0, streams, ended: None, reused: None });
+                    self.trials.push(WatchedTrial { name, attempt: 0, streams, ended: None, reused: None });
                 }
             }
             Fact::AttemptStarting { trial, attempt, .. } => {
@@ -170,7 +196,7 @@ impl Watch {
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    pub(super) fn finish(&mut self, printer: &mut Printer<'_>) -> Result<(), PrintError> {
         for trial in &mut self.trials {
             trial.close(printer)?;
         }
@@ -178,8 +204,8 @@ impl Watch {
     }
 }
 
-impl Watched {
-    fn open(&mut self, run: &Path, args: &LogsArgs, lines: Option<usize>) -> io::Result<()> {
+impl WatchedTrial {
+    fn open(&mut self, run: &Path, args: &LogSelection, lines: Option<usize>) -> io::Result<()> {
         self.streams.clear();
         if self.attempt == 0 {
             return Ok(());

@@ -5,17 +5,17 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::args::{Form, LimitArgs, ProgressArgs};
+use crate::cli::args::{Form, LimitArgs, ProgressArgs, check_streams, fits};
+use crate::cli::chosen::none;
+use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
-use crate::cli::glob;
-use crate::cli::live::runs;
-use crate::cli::live::select::none;
 use crate::cli::past::before::Before;
-use crate::cli::run::{begin, check_streams, follow};
-use crate::cli::stage::Terminal;
+use crate::cli::stage::signals;
+use crate::cli::stage::started::{begin, follow};
+use crate::cli::stage::terminal::Terminal;
 use crate::cli::ui::Ui;
-use crate::cli::{Ending, session, signals};
+use crate::cli::which::runs;
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::run::past::Past;
@@ -78,15 +78,15 @@ pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8,
     let reused: BTreeMap<Name, RunId> =
         kept.filter(succeeded).map(|name| (name.clone(), last[name].1.clone())).collect();
     let session = session()?;
-    let _ending = Ending(session.clone());
+    let _ending = SessionGuard(session.clone());
     let spec = first.record.spec.clone();
     let planned = session.plan(experiment, args.limits.options())?;
     let terminal = Terminal::new(ui, args.progress.progress, &spec, false, &session, &Sources::default())?;
     signals::listen(&session, kill_command(&spec), ui)?;
     let run = RunId::from(new_id().as_str());
-    let following = begin(&session, &terminal, planned, run, reused, Some(first.record.run.clone()))?;
+    let started = begin(&session, &terminal, planned, run, reused, Some(first.record.run.clone()))?;
     ui.message(&format!("{} of run {} again", counted(chosen.len()), first.record.run));
-    let code = follow(&session, &terminal, following, args.output, ui)?;
+    let code = follow(&session, &terminal, started, args.output, ui)?;
     if code != exit::OK {
         return Ok(code);
     }
@@ -114,9 +114,9 @@ fn counted(trials: usize) -> String {
 /// The run that is repeated and its reruns so far, in the order they began, and the first one's past.
 fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun>, Past), CliError> {
     let all = runs(file, None, ui)?.past;
-    let fits = runs(file, Some(args.run.as_deref().unwrap_or("last")), ui)?;
-    let Some(mut first) = fits.past.first() else {
-        let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", fits.asked));
+    let meant = runs(file, Some(args.run.as_deref().unwrap_or("last")), ui)?;
+    let Some(mut first) = meant.past.first() else {
+        let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", meant.asked));
         return Err(error.hint("`combu ls` lists the runs of this project"));
     };
     while let Some(repeated) = first.record.repeats.as_ref()
@@ -125,7 +125,7 @@ fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun
         first = run;
     }
     let id = &first.record.run;
-    if let Some(live) = fits.live.iter().find(|live| live.record.run == *id) {
+    if let Some(live) = meant.live.iter().find(|live| live.record.run == *id) {
         let message = format!("run {} is alive", live.record.run);
         return Err(CliError::new(exit::USAGE, message).hint("wait for its end, or end it with `combu kill`"));
     }
@@ -165,15 +165,13 @@ fn choose(args: &RerunArgs, past: &Past, last: &HashMap<Name, (Outcome, RunId)>)
         } else if args.trials.is_empty() {
             !service && end.is_none_or(|end| !end.is_success())
         } else {
-            args.trials.iter().any(|pattern| glob::fits(pattern, trial.name.as_str()))
+            args.trials.iter().any(|pattern| fits(pattern, trial.name.as_str()))
         };
         if is_meant {
             chosen.insert(trial.name.clone());
         }
     }
-    if let Some(pattern) =
-        args.trials.iter().find(|pattern| !chosen.iter().any(|name| glob::fits(pattern, name.as_str())))
-    {
+    if let Some(pattern) = args.trials.iter().find(|pattern| !chosen.iter().any(|name| fits(pattern, name.as_str()))) {
         return Err(CliError::new(exit::NOTHING, format!("run {} has no trial `{pattern}`", past.run)));
     }
     if chosen.is_empty() {

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::args::{Form, LimitArgs, ProgressArgs};
+use crate::cli::args::{Form, LimitArgs, ProgressArgs, check_streams};
+use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
-use crate::cli::live::runs;
-use crate::cli::run::{Following, check_streams, follow};
-use crate::cli::stage::{Open, Terminal};
+use crate::cli::stage::started::{StartedRun, follow};
+use crate::cli::stage::terminal::{Open, Terminal};
+use crate::cli::stage::{detach, signals};
 use crate::cli::ui::Ui;
-use crate::cli::{Ending, detach, session, signals};
+use crate::cli::which::runs;
 use crate::model::summary::Summary;
 use crate::run::past::Past;
 use crate::run::start::Start;
@@ -62,7 +63,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
         detach::leave_terminal()?;
     }
     let session = session()?;
-    let _ending = Ending(session.clone());
+    let _ending = SessionGuard(session.clone());
     let experiment = past.experiment(record.spec.clone(), record.id.clone());
     let planned = session.plan(experiment, args.limits.options())?;
     let terminal = Terminal::new(ui, args.progress.progress, &record.spec, detached, &session, &Sources::default())?;
@@ -85,8 +86,8 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
         past: Some(past),
     };
     let live = session.start(planned, start)?;
-    let following = Following { run: id, live, folder, sinks, control, summary, detached };
-    follow(&session, &terminal, following, args.output, ui)
+    let started = StartedRun { run: id, live, folder, sinks, control, summary, detached };
+    follow(&session, &terminal, started, args.output, ui)
 }
 
 /// The run that is meant, with its past.

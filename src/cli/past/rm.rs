@@ -5,13 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
+use crate::cli::context::{session, state_or_here};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::kill::{GRACE, failed, tell};
-use crate::cli::live::{here, runs};
-use crate::cli::session;
-use crate::cli::stage::state;
+use crate::cli::kill::removal::{GRACE, failed, tell};
 use crate::cli::ui::Ui;
+use crate::cli::which::runs;
 use crate::engine::{EngineError, Selector, Standing};
 use crate::model::label;
 use crate::model::name::EngineName;
@@ -64,7 +63,7 @@ pub(crate) fn main(file: Option<&Path>, args: &RmArgs, ui: &Ui) -> Result<u8, Cl
         }
         chosen.push(run.clone());
     }
-    let state = the_state(file)?;
+    let state = state_or_here(file)?;
     let session = session()?;
     let mut problems = Vec::new();
     for run in chosen {
@@ -78,7 +77,7 @@ pub(crate) fn gc(file: Option<&Path>, args: &GcArgs, ui: &Ui) -> Result<u8, CliE
     let limit = u64::try_from(now.saturating_sub(args.older_than).as_millis()).unwrap_or(u64::MAX);
     let fits = runs(file, None, ui)?;
     let is_live = |run: &PastRun| fits.live.iter().any(|live| live.record.run == run.record.run);
-    let state = the_state(file)?;
+    let state = state_or_here(file)?;
     let session = session()?;
     let (mut count, mut problems) = (0, Vec::new());
     for run in fits.past.iter().filter(|run| run.record.started_ms < limit && !is_live(run)) {
@@ -100,13 +99,6 @@ pub(crate) fn gc(file: Option<&Path>, args: &GcArgs, ui: &Ui) -> Result<u8, CliE
         ui.message("nothing is old enough");
     }
     failed(&problems)
-}
-
-fn the_state(file: Option<&Path>) -> Result<StateDir, CliError> {
-    match file {
-        Some(file) => state(file),
-        None => here(),
-    }
 }
 
 fn selector(run: &PastRun) -> Selector {

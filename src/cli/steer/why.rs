@@ -7,11 +7,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::args::Form;
+use crate::cli::control::wire::{Answer, Ask, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::live::wire::{Answer, Ask, ask};
-use crate::cli::live::{Runs, runs};
 use crate::cli::ui::Ui;
+use crate::cli::which::{Runs, runs};
 use crate::model::event::Early;
 use crate::model::name::Name;
 use crate::model::summary::Summary;

@@ -1,4 +1,4 @@
-//! The stage of a run: its folder, and the sinks that store and show it. The same for `run` and for scripts.
+//! The stage of a run: its folder, and the sinks that store and show it, for `run` and scripts alike.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::ProgressMode;
+use crate::cli::context::{real, state};
+use crate::cli::control::process::{POLITE, end_live_runs};
+use crate::cli::control::server::Control;
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
-use crate::cli::live::control::Control;
-use crate::cli::provenance;
+use crate::cli::stage::provenance;
 use crate::cli::ui::Ui;
 use crate::model::event::{Journal, Sink};
 use crate::model::name::{Name, RunId};
@@ -25,13 +27,6 @@ use crate::run::session::{Commands, Session};
 use crate::script::{Opened, Stage};
 use crate::spec::Sources;
 use crate::store::{LiveRun, PastRun, RunDir, RunRecord, StateDir, StoreError};
-
-/// How long a combu that is asked to end may take before it is asked again, which kills its trials at once: longer than
-/// the 10 s that a trial may take to stop where it does not say it itself.
-pub(crate) const POLITE: Duration = Duration::from_secs(15);
-
-/// How long it may take after that.
-const IMPATIENT: Duration = Duration::from_secs(30);
 
 /// The stage on this terminal.
 pub(crate) struct Terminal {
@@ -299,68 +294,4 @@ impl Stage for Terminal {
 fn is_same(live: &LiveRun, record: &RunRecord) -> bool {
     let is_own = live.is_here && live.record.pid == record.pid;
     !is_own && live.record.spec == record.spec && live.record.experiment == record.experiment
-}
-
-/// Where a spec or script really lies: what its runs are known by. One that is gone is looked for where it would lie.
-pub(crate) fn real(file: &Path) -> Result<PathBuf, CliError> {
-    let beside = || {
-        let name = file.file_name()?;
-        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Some(folder.canonicalize().ok()?.join(name))
-    };
-    file.canonicalize()
-        .or_else(|error| beside().ok_or(error))
-        .or_else(|_| std::path::absolute(file))
-        .map_err(|error| CliError::new(exit::USAGE, format!("`{}`: {error}", file.display())))
-}
-
-/// The state folder that belongs to a spec or script: the nearest `.combu/` above it; else a new one in the working
-/// folder where that is above the file, else beside the file.
-pub(crate) fn state(file: &Path) -> Result<StateDir, CliError> {
-    let real = real(file)?;
-    let folder = real.parent().unwrap_or(Path::new("/"));
-    let working = std::env::current_dir().ok().filter(|working| folder.starts_with(working));
-    let fixed = std::env::var_os("COMBU_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    Ok(StateDir::locate(folder, working.as_deref(), fixed.as_deref())?)
-}
-
-/// Asks every other combu that has such a run to end, twice if need be, and waits for it.
-pub(crate) fn end_live_runs(
-    state: &StateDir,
-    is_meant: impl Fn(&LiveRun) -> bool,
-    polite: Duration,
-) -> Result<Vec<String>, CliError> {
-    let mut ended = Vec::new();
-    for live in state.live_runs()?.runs {
-        if !is_meant(&live) || live.record.pid == std::process::id() {
-            continue;
-        }
-        if !live.is_here {
-            return Err(CliError::new(
-                exit::USAGE,
-                format!("run {} lives on another machine or in a container", live.record.run),
-            )
-            .hint("end it there"));
-        }
-        terminate(&live);
-        if !live.wait_end(polite) {
-            terminate(&live);
-            if !live.wait_end(IMPATIENT) {
-                let (run, pid) = (&live.record.run, live.record.pid);
-                return Err(CliError::new(exit::INTERNAL, format!("run {run} (process {pid}) does not end")));
-            }
-        }
-        ended.push(live.record.run.to_string());
-    }
-    Ok(ended)
-}
-
-fn terminate(live: &LiveRun) {
-    let pid = i32::try_from(live.record.pid).ok().and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
-        // It may end by itself just now; the wait that follows tells.
-        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        // A process that was stopped by Ctrl-Z takes no signal before it goes on.
-        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::CONT);
-    }
 }

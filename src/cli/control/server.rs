@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::cli::live::wire::{Answer, Ask, MOST, PATIENCE, Request, VERSION, line, socket};
+use crate::cli::control::wire::{Answer, Ask, MOST, PATIENCE, Request, VERSION, line, socket};
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Sink};
 use crate::model::name::Name;

@@ -7,11 +7,11 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::cli::args::{Gpus, cpu_number, gpus};
+use crate::cli::control::wire::{Answer, Ask, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::live::runs;
-use crate::cli::live::wire::{Answer, Ask, ask};
 use crate::cli::ui::Ui;
+use crate::cli::which::runs;
 use crate::model::budget::{Change, Load};
 use crate::model::options::Parallel;
 

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::cli::args::fits;
+use crate::cli::chosen::none;
+use crate::cli::control::process::POLITE;
+use crate::cli::control::wire::{Answer, Ask, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::glob;
-use crate::cli::kill::{GRACE, KillArgs, Target, engines, failed, tell};
-use crate::cli::live::select::none;
-use crate::cli::live::wire::{Answer, Ask, ask};
-use crate::cli::stage::POLITE;
+use crate::cli::kill::args::KillArgs;
+use crate::cli::kill::removal::{GRACE, failed, tell};
+use crate::cli::kill::target::{Target, engines};
 use crate::cli::ui::Ui;
 use crate::engine::{EngineError, Selector};
 use crate::model::label;
@@ -43,7 +45,7 @@ impl Which {
     }
 
     fn named(patterns: &[String], name: &Name) -> bool {
-        patterns.iter().any(|pattern| glob::fits(pattern, name.as_str()))
+        patterns.iter().any(|pattern| fits(pattern, name.as_str()))
     }
 
     fn text(&self) -> String {

@@ -1,0 +1,92 @@
+//! Which trials a command line means: those whose names fit a pattern, or that an expression after `--where` is true of.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::cli::args::fits;
+use crate::cli::context::state;
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::model::experiment::Experiment;
+use crate::model::name::Name;
+use crate::model::outcome::Outcome;
+use crate::model::summary::{Summary, TrialResult};
+use crate::script::Where;
+use crate::store::PastRun;
+
+/// The experiment with the trials that `--where` selects and all that those depend on; without `--where`, as it is.
+pub(crate) fn select(experiment: Experiment, text: Option<&str>, file: &Path) -> Result<Experiment, CliError> {
+    let Some(text) = text else { return Ok(experiment) };
+    let expression = Where::parse(text)?;
+    let last = if expression.asks_for_ends() {
+        let names = experiment.trials.iter().map(|trial| &trial.name);
+        state(file)?.last_ends(&experiment.spec, &experiment.name, names)?
+    } else {
+        HashMap::new()
+    };
+    // An experiment without trials is told as such.
+    let is_empty = experiment.trials.is_empty();
+    let (name, count) = (experiment.name.clone(), experiment.trials.len());
+    let selected = expression.select(experiment, &last)?;
+    if selected.trials.is_empty() && !is_empty {
+        return Err(none(text, &format!("none of the {count} trials of `{name}`")));
+    }
+    Ok(selected)
+}
+
+/// Nothing fits the expression.
+pub(crate) fn none(text: &str, of: &str) -> CliError {
+    CliError::new(exit::NOTHING, format!("nothing selected: {of} fits `{text}`"))
+}
+
+/// Which trials of a run are shown.
+pub(crate) struct Chosen {
+    failed: bool,
+    expression: Option<Where>,
+}
+
+impl Chosen {
+    pub(crate) fn new(failed: bool, expression: Option<&str>) -> Result<Self, CliError> {
+        Ok(Self { failed, expression: expression.map(Where::parse).transpose()? })
+    }
+
+    pub(crate) fn has(&self, result: &TrialResult) -> Result<bool, CliError> {
+        if self.failed && !result.outcome().is_some_and(Outcome::is_failure) {
+            return Ok(false);
+        }
+        match &self.expression {
+            Some(expression) => Ok(expression.holds(&result.trial, result.outcome())?),
+            None => Ok(true),
+        }
+    }
+}
+
+/// The trials of a run whose names fit a pattern, in the order of the plan.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn fitting<'a>(
+    pattern: &str,
+    run: &PastRun,
+    summary: &'a Summary,
+) -> Result<Vec<&'a TrialResult>, CliError> {
+    let is_fitting = |result: &&TrialResult| fits(pattern, result.trial.name.as_str());
+    let found: Vec<_> = summary.results.iter().filter(is_fitting).collect();
+    if found.is_empty() {
+        return Err(no_trial(pattern, run, summary.results.iter().map(|result| &result.trial.name)));
+    }
+    Ok(found)
+}
+
+/// No trial fits; with the name that is nearest.
+pub(crate) fn no_trial<'a>(pattern: &str, run: &PastRun, names: impl Iterator<Item = &'a Name>) -> CliError {
+    let id = &run.record.run;
+    let error = CliError::new(exit::NOTHING, format!("there is no trial `{pattern}` in run {id}"));
+    let nearest = names.map(|name| (strsim::damerau_levenshtein(pattern, name.as_str()), name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= (name.as_str().len() / 3).max(1) => {
+            error.hint(format!("did you mean `{name}`?"))
+        }
+        _ => error.hint(format!("`combu ps {id} --all` lists its trials")),
+    }
+}

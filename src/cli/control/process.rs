@@ -1,0 +1,55 @@
+//! Ending a live run through its process: with signals, as `kill` and a shell do.
+
+use std::time::Duration;
+
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::store::{LiveRun, StateDir};
+
+/// How long a combu that is asked to end may take before it is asked again, which kills its trials at once: longer than
+/// the 10 s that a trial may take to stop where it does not say it itself.
+pub(crate) const POLITE: Duration = Duration::from_secs(15);
+
+/// How long it may take after that.
+const IMPATIENT: Duration = Duration::from_secs(30);
+
+/// Asks every other combu that has such a run to end, twice if need be, and waits for it.
+pub(crate) fn end_live_runs(
+    state: &StateDir,
+    is_meant: impl Fn(&LiveRun) -> bool,
+    polite: Duration,
+) -> Result<Vec<String>, CliError> {
+    let mut ended = Vec::new();
+    for live in state.live_runs()?.runs {
+        if !is_meant(&live) || live.record.pid == std::process::id() {
+            continue;
+        }
+        if !live.is_here {
+            return Err(CliError::new(
+                exit::USAGE,
+                format!("run {} lives on another machine or in a container", live.record.run),
+            )
+            .hint("end it there"));
+        }
+        terminate(&live);
+        if !live.wait_end(polite) {
+            terminate(&live);
+            if !live.wait_end(IMPATIENT) {
+                let (run, pid) = (&live.record.run, live.record.pid);
+                return Err(CliError::new(exit::INTERNAL, format!("run {run} (process {pid}) does not end")));
+            }
+        }
+        ended.push(live.record.run.to_string());
+    }
+    Ok(ended)
+}
+
+fn terminate(live: &LiveRun) {
+    let pid = i32::try_from(live.record.pid).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may end by itself just now; the wait that follows tells.
+        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        // A process that was stopped by Ctrl-Z takes no signal before it goes on.
+        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::CONT);
+    }
+}
