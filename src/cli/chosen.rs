@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::cli::args::fits;
+use crate::cli::args::NamePattern;
 use crate::cli::context::state;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::model::experiment::Experiment;
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
+use crate::model::suggest::did_you_mean;
 use crate::model::summary::{Summary, TrialResult};
 use crate::script::Where;
 use crate::store::PastRun;
@@ -61,32 +62,34 @@ impl Chosen {
     }
 }
 
+/// A pattern of trial names, as it stands on the command line.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn pattern(text: &str) -> Result<NamePattern, CliError> {
+    NamePattern::parse(text).map_err(|message| CliError::new(exit::USAGE, message))
+}
+
 /// The trials of a run whose names fit a pattern, in the order of the plan.
 ///
 /// # Errors
 /// When there is none.
 pub(crate) fn fitting<'a>(
-    pattern: &str,
+    pattern: &NamePattern,
     run: &PastRun,
     summary: &'a Summary,
 ) -> Result<Vec<&'a TrialResult>, CliError> {
-    let is_fitting = |result: &&TrialResult| fits(pattern, result.trial.name.as_str());
-    let found: Vec<_> = summary.results.iter().filter(is_fitting).collect();
+    let found: Vec<_> = summary.results.iter().filter(|result| pattern.fits(&result.trial.name)).collect();
     if found.is_empty() {
-        return Err(no_trial(pattern, run, summary.results.iter().map(|result| &result.trial.name)));
+        return Err(no_trial(pattern.text(), run, summary.results.iter().map(|result| &result.trial.name)));
     }
     Ok(found)
 }
 
 /// No trial fits; with the name that is nearest.
-pub(crate) fn no_trial<'a>(pattern: &str, run: &PastRun, names: impl Iterator<Item = &'a Name>) -> CliError {
+fn no_trial<'a>(pattern: &str, run: &PastRun, names: impl Iterator<Item = &'a Name>) -> CliError {
     let id = &run.record.run;
     let error = CliError::new(exit::NOTHING, format!("there is no trial `{pattern}` in run {id}"));
-    let nearest = names.map(|name| (strsim::damerau_levenshtein(pattern, name.as_str()), name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= (name.as_str().len() / 3).max(1) => {
-            error.hint(format!("did you mean `{name}`?"))
-        }
-        _ => error.hint(format!("`combu ps {id} --all` lists its trials")),
-    }
+    let hint = did_you_mean(pattern, names.map(Name::as_str));
+    error.hint(hint.unwrap_or_else(|| format!("`combu ps {id} --all` lists its trials")))
 }

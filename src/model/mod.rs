@@ -1,6 +1,6 @@
 //! The vocabulary: plain data and pure functions, nothing that touches a clock, a file or a terminal.
 //!
-//! May name `std`, `serde` and `serde_json` only.
+//! May name `std`, `serde`, `serde_json` and, in `suggest`, `strsim` only.
 
 pub mod budget;
 pub mod capability;
@@ -14,5 +14,6 @@ pub mod name;
 pub mod options;
 pub mod outcome;
 pub mod retry;
+pub mod suggest;
 pub mod summary;
 pub mod trial;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::model::experiment::Experiment;
 use crate::model::name::Name;
 use crate::model::options::Options;
+use crate::model::suggest::nearest;
 use crate::model::trial::{Condition, Dependency, Trial};
 use crate::plan::{Engines, Plan, PlanError, Problem, Wait, engine_of, graph, needs, networks, resolve, warnings};
 
@@ -78,7 +79,7 @@ fn waits(trials: &[Trial], places: &HashMap<&Name, usize>, problems: &mut Vec<Pr
                 None => problems.push(Problem::UnknownDependency {
                     trial: trial.name.clone(),
                     on: dependency.trial.clone(),
-                    nearest: nearest(&dependency.trial, trials),
+                    nearest: nearest_trial(&dependency.trial, trials),
                 }),
             }
         }
@@ -91,10 +92,9 @@ fn condition(dependency: &Dependency, on: &Trial) -> Condition {
     dependency.condition.unwrap_or(if on.healthcheck.is_some() { Condition::Healthy } else { Condition::Started })
 }
 
-fn nearest(name: &Name, trials: &[Trial]) -> Option<Name> {
-    let likeness = |trial: &Trial| strsim::jaro_winkler(name.as_str(), trial.name.as_str());
-    let best = trials.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) > 0.8).then(|| best.name.clone())
+fn nearest_trial(name: &Name, trials: &[Trial]) -> Option<Name> {
+    let best = nearest(name.as_str(), trials.iter().map(|trial| trial.name.as_str()))?;
+    trials.iter().find(|trial| trial.name.as_str() == best).map(|trial| trial.name.clone())
 }
 
 /// A trial is a service when it says so; else when it has no command of its own, and others depend on it without

@@ -4,6 +4,7 @@ use crate::model::budget::Budget;
 use crate::model::capability::Capabilities;
 use crate::model::name::EngineName;
 use crate::model::options::Options;
+use crate::model::suggest::nearest;
 use crate::model::trial::{Gpus, Trial};
 use crate::plan::{Engines, Problem};
 
@@ -67,11 +68,7 @@ fn check_limits(trial: &Trial, options: &Options, problems: &mut Vec<Problem>) {
     for (limit, &amount) in trial.limits.iter().filter(|(_, amount)| **amount > 0) {
         match options.limits.get(limit) {
             None => {
-                let nearest = options
-                    .limits
-                    .keys()
-                    .max_by(|a, b| strsim::jaro_winkler(limit, a).total_cmp(&strsim::jaro_winkler(limit, b)));
-                let nearest = nearest.filter(|name| strsim::jaro_winkler(limit, name) > 0.8).cloned();
+                let nearest = nearest(limit, options.limits.keys().map(String::as_str)).map(str::to_owned);
                 problems.push(Problem::UnknownLimit { trial: trial.name.clone(), limit: limit.clone(), nearest });
             }
             Some(&all) if amount > all => problems.push(Problem::TooLarge {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::args::{JsonnetArgs, engine};
+use crate::cli::args::{JsonnetArgs, NamePattern, engine};
 use crate::model::name::EngineName;
 
 /// What stands below its options.
@@ -21,8 +21,8 @@ pub(crate) struct KillArgs {
     pub(super) target: Option<String>,
 
     /// Only the trials of that name, in which `*`, `?` and `[a-z]` stand for others; repeatable.
-    #[arg(short = 't', long = "trial", value_name = "NAME")]
-    pub(super) trials: Vec<String>,
+    #[arg(short = 't', long = "trial", value_name = "NAME", value_parser = NamePattern::parse)]
+    pub(super) trials: Vec<NamePattern>,
 
     /// Only the trials that this expression is true of, as they were recorded when they were started; see `combu run`.
     #[arg(long = "where", value_name = "EXPR", conflicts_with = "trials")]

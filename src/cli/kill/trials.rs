@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::cli::args::fits;
+use crate::cli::args::NamePattern;
 use crate::cli::chosen::none;
 use crate::cli::control::process::POLITE;
 use crate::cli::control::wire::{Answer, Ask, ask};
@@ -26,7 +26,7 @@ use crate::store::{LiveRun, PastRun, StateDir};
 /// Which trials are meant.
 enum Which {
     Expression(Box<Where>),
-    Names(Vec<String>),
+    Names(Vec<NamePattern>),
 }
 
 impl Which {
@@ -44,14 +44,14 @@ impl Which {
         }
     }
 
-    fn named(patterns: &[String], name: &Name) -> bool {
-        patterns.iter().any(|pattern| fits(pattern, name.as_str()))
+    fn named(patterns: &[NamePattern], name: &Name) -> bool {
+        patterns.iter().any(|pattern| pattern.fits(name))
     }
 
     fn text(&self) -> String {
         match self {
             Self::Expression(expression) => expression.text().to_owned(),
-            Self::Names(patterns) => patterns.join(" "),
+            Self::Names(patterns) => patterns.iter().map(NamePattern::text).collect::<Vec<_>>().join(" "),
         }
     }
 }

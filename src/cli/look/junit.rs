@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::cli::look::account::Account;
 use crate::cli::look::shown::ShownRun;
-use crate::cli::time::second;
+use crate::cli::time::utc;
 use crate::model::outcome::Outcome;
 use crate::model::summary::TrialResult;
 use crate::report::tail::tail;
@@ -40,7 +40,7 @@ pub(crate) fn text(looked: &ShownRun, account: &Account, results: &[&TrialResult
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\" {numbers}>\n  <testsuite name=\"{name}\" \
          id=\"{}\" {numbers} timestamp=\"{}\">\n",
         escaped(record.run.as_str()),
-        second(record.started_ms),
+        utc(record.started_ms).trim_end_matches('Z'),
     );
     for result in results {
         case(&mut text, &name, looked.status(result, &account.summary), result);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::cli::chosen;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::look::printer::{PrintError, Printer};
@@ -121,7 +122,7 @@ fn watches(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<Vec<WatchedR
                 watches.len() - 1
             }
         };
-        watches[place].add(pattern)?;
+        watches[place].add(chosen::pattern(pattern)?)?;
     }
     Ok(watches)
 }

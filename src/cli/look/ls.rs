@@ -10,7 +10,7 @@ use crate::cli::args::Form;
 use crate::cli::error::{CliError, shown};
 use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, none_recorded};
-use crate::cli::time::{minute, second};
+use crate::cli::time::{minute, utc};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
 use crate::model::summary::{Counts, Summary};
@@ -83,7 +83,7 @@ fn table(list: &[Line], ui: &Ui) -> String {
         ("STATE", Cut::Never),
         ("OK", Cut::Never),
         ("FAIL", Cut::Never),
-        ("STARTED (UTC)", Cut::Never),
+        ("STARTED", Cut::Never),
         ("TIME", Cut::Never),
         ("NAME", Cut::End),
         ("SPEC", Cut::Start),
@@ -134,7 +134,7 @@ impl Line {
             "state": self.looked.state(&self.summary),
             "early": self.summary.early,
             "counts": self.counts,
-            "started": second(record.started_ms) + "Z",
+            "started": utc(record.started_ms),
             "elapsed": self.elapsed.as_secs_f64(),
             "command": record.command,
             "pid": self.looked.live.as_ref().map(|live| live.record.pid),

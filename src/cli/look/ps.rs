@@ -11,7 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::look::account::{Account, Lives};
 use crate::cli::look::shown::{ShownRun, exit_code, look};
-use crate::cli::time::{now, second};
+use crate::cli::time::{now, utc};
 use crate::cli::ui::Ui;
 use crate::model::outcome::{Exit, Outcome, signal_name};
 use crate::model::summary::{State, TrialResult};
@@ -253,7 +253,7 @@ impl TrialList<'_> {
 
     fn json(&self, result: &TrialResult) -> Value {
         let attempt = self.account.lives(&result.trial.name).and_then(|lives| lives.attempts.last());
-        let started = attempt.and_then(|attempt| attempt.started).map(|at| second(at) + "Z");
+        let started = attempt.and_then(|attempt| attempt.started).map(utc);
         json!({
             "name": result.trial.name,
             "status": self.status(result),

@@ -17,6 +17,7 @@ use crate::cli::ui::Ui;
 use crate::cli::which::runs;
 use crate::model::name::RunId;
 use crate::model::outcome::Outcome;
+use crate::model::suggest::did_you_mean;
 use crate::model::summary::TrialResult;
 use crate::report::results_table;
 
@@ -245,11 +246,8 @@ impl Rows<'_> {
 
 fn unknown_column(name: &str, known: &BTreeSet<String>) -> CliError {
     let error = CliError::new(exit::USAGE, format!("no trial has a column `{name}`"));
-    let nearest = known.iter().map(|one| (strsim::damerau_levenshtein(name, one), one)).min();
-    match nearest {
-        Some((distance, one)) if distance <= (one.len() / 3).max(1) => error.hint(format!("did you mean `{one}`?")),
-        _ => error.hint("`combu results -o json` shows what there is"),
-    }
+    let hint = did_you_mean(name, known.iter().map(String::as_str));
+    error.hint(hint.unwrap_or_else(|| "`combu results -o json` shows what there is".to_owned()))
 }
 
 /// Texts without quotes, numbers as they are, nothing for null.

@@ -7,12 +7,12 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::args::Form;
-use crate::cli::chosen::fitting;
+use crate::cli::chosen::{fitting, pattern};
 use crate::cli::error::{CliError, quoted, shown};
 use crate::cli::exit;
 use crate::cli::look::account::{Account, Attempt};
 use crate::cli::look::shown::{ShownRun, counts, exit_code, look};
-use crate::cli::time::{now, second};
+use crate::cli::time::{now, second, utc};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
 use crate::model::event::Logs;
@@ -24,7 +24,7 @@ use crate::store::Provenance;
 
 /// Show everything that is kept of a run, or of a trial and its attempts.
 ///
-/// One word is a trial of the run that is live in this project, else of the last run; or else a run. Times are UTC.
+/// One word is a trial of the run that is live in this project, else of the last run; or else a run. Times are local ones; in JSON they are UTC.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   combu show                      the live run, or the last one
@@ -58,7 +58,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ShowArgs, ui: &Ui) -> Result<u8, 
         }
         return Ok(exit::OK);
     };
-    let results = fitting(trial, &looked.run, &account.summary)?;
+    let results = fitting(&pattern(trial)?, &looked.run, &account.summary)?;
     match args.output {
         Some(Form::Json) => {
             let trials = results.iter().map(|result| trial_json(&looked, &account, result));
@@ -79,7 +79,7 @@ fn one_word<'a>(file: Option<&Path>, word: &'a String, ui: &Ui) -> Result<(Shown
         return Ok((look(file, Some(word), ui)?, None));
     }
     let account = Account::without_records(&looked.run)?;
-    match fitting(word, &looked.run, &account.summary) {
+    match fitting(&pattern(word)?, &looked.run, &account.summary) {
         Ok(_) => Ok((looked, Some(word))),
         Err(no_trial) => match runs(file, Some(word), ui) {
             Ok(runs) if runs.past.is_empty() => Err(no_trial),
@@ -120,10 +120,6 @@ fn typed(words: &[String]) -> String {
     program.as_deref().into_iter().chain(words).map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-fn zulu(ms: u64) -> String {
-    second(ms).replace('T', " ")
-}
-
 fn run_text(looked: &ShownRun, account: &Account, from: Option<&Provenance>, style: &Style) -> String {
     let (record, summary) = (&looked.run.record, &account.summary);
     let mut sheet = Sheet { style, text: String::new() };
@@ -134,14 +130,14 @@ fn run_text(looked: &ShownRun, account: &Account, from: Option<&Provenance>, sty
     if let Some(run) = &record.repeats {
         sheet.line("repeats", &format!("run {run}"));
     }
-    sheet.line("started", &zulu(record.started_ms));
+    sheet.line("started", &second(record.started_ms));
     for at in &account.resumed {
-        sheet.line("resumed", &zulu(*at));
+        sheet.line("resumed", &second(*at));
     }
     let time = took(looked.elapsed(summary, account.last));
     match &looked.live {
         Some(live) => sheet.line("time", &format!("{time} so far, process {}", live.record.pid)),
-        None => sheet.line("time", &format!("{time}, until {}", zulu(account.last))),
+        None => sheet.line("time", &format!("{time}, until {}", second(account.last))),
     }
     if let Some(early) = &summary.early {
         sheet.line("early", &why_early(early));
@@ -199,7 +195,7 @@ fn trial_text(looked: &ShownRun, account: &Account, result: &TrialResult, style:
     if !attempts.is_empty() {
         const COLUMNS: [(&str, Cut); 7] = [
             ("ATTEMPT", Cut::Never),
-            ("STARTED (UTC)", Cut::Never),
+            ("STARTED", Cut::Never),
             ("TIME", Cut::Never),
             ("CPU", Cut::Never),
             ("MEMORY", Cut::Never),
@@ -256,7 +252,7 @@ fn row(attempt: &Attempt, now: Option<u64>) -> Vec<String> {
     };
     vec![
         attempt.number.to_string(),
-        zulu(attempt.started.unwrap_or(attempt.starting)),
+        second(attempt.started.unwrap_or(attempt.starting)),
         time,
         usage.cpu_seconds.map_or_else(dash, |seconds| format!("{seconds:.1}s")),
         usage.peak_memory.map_or_else(dash, bytes),
@@ -272,7 +268,7 @@ fn run_json(looked: &ShownRun, account: &Account, from: Option<&Provenance>) -> 
         .iter()
         .map(|(engine, image, digest)| json!({"engine": engine, "image": image, "digest": digest}))
         .collect();
-    let resumed: Vec<String> = account.resumed.iter().map(|at| second(*at) + "Z").collect();
+    let resumed: Vec<String> = account.resumed.iter().map(|at| utc(*at)).collect();
     json!({
         "run": record.run,
         "experiment": record.experiment,
@@ -280,7 +276,7 @@ fn run_json(looked: &ShownRun, account: &Account, from: Option<&Provenance>) -> 
         "command": record.command,
         "folder": looked.run.path.display().to_string(),
         "state": looked.state(summary),
-        "started": second(record.started_ms) + "Z",
+        "started": utc(record.started_ms),
         "resumed": resumed,
         "elapsed": looked.elapsed(summary, account.last).as_secs_f64(),
         "early": summary.early,
@@ -319,11 +315,10 @@ fn trial_json(looked: &ShownRun, account: &Account, result: &TrialResult) -> Val
 }
 
 fn attempt_json(attempt: &Attempt) -> Value {
-    let time = |at: u64| second(at) + "Z";
     json!({
         "attempt": attempt.number,
-        "started": attempt.started.map(time),
-        "ended": attempt.ended.map(time),
+        "started": attempt.started.map(utc),
+        "ended": attempt.ended.map(utc),
         "elapsed": attempt.outcome.as_ref().map(|_| attempt.elapsed.as_secs_f64()),
         "outcome": attempt.outcome,
         "usage": attempt.usage,

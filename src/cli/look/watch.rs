@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::args::fits;
+use crate::cli::args::NamePattern;
 use crate::cli::chosen::fitting;
 use crate::cli::error::CliError;
 use crate::cli::exit;
@@ -62,7 +62,7 @@ pub(super) struct WatchedRun {
     pub(super) looked: ShownRun,
     follower: Follower,
     summary: Summary,
-    patterns: Vec<String>,
+    patterns: Vec<NamePattern>,
     pub(super) trials: Vec<WatchedTrial>,
     places: HashMap<Name, usize>,
     /// Whether nothing more will come of its run.
@@ -98,8 +98,8 @@ impl WatchedRun {
     }
 
     /// Adds the trials that fit.
-    pub(super) fn add(&mut self, pattern: &str) -> Result<(), CliError> {
-        for result in fitting(pattern, &self.looked.run, &self.summary)? {
+    pub(super) fn add(&mut self, pattern: NamePattern) -> Result<(), CliError> {
+        for result in fitting(&pattern, &self.looked.run, &self.summary)? {
             if !self.places.contains_key(&result.trial.name) {
                 self.places.insert(result.trial.name.clone(), self.trials.len());
                 let (name, attempt) = (result.trial.name.clone(), result.attempts);
@@ -107,13 +107,13 @@ impl WatchedRun {
                 self.trials.push(WatchedTrial { name, attempt, streams: Vec::new(), ended, reused });
             }
         }
-        self.patterns.push(pattern.to_owned());
+        self.patterns.push(pattern);
         Ok(())
     }
 
     /// Whether trials that do not exist yet may be asked for.
     pub(super) fn may_grow(&self) -> bool {
-        !self.run_is_over && self.patterns.iter().any(|pattern| pattern.contains(['*', '?', '[']))
+        !self.run_is_over && self.patterns.iter().any(NamePattern::is_open)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -160,7 +160,7 @@ impl WatchedRun {
         match event.fact {
             Fact::TrialSubmitted { trial } => {
                 let name = &trial.name;
-                if !self.places.contains_key(name) && self.patterns.iter().any(|one| fits(one, name.as_str())) {
+                if !self.places.contains_key(name) && self.patterns.iter().any(|one| one.fits(name)) {
                     self.places.insert(name.clone(), self.trials.len());
                     let (name, streams) = (name.clone(), Vec::new());
                     self.trials.push(WatchedTrial { name, attempt: 0, streams, ended: None, reused: None });

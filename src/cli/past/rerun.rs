@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::args::{Form, LimitArgs, ProgressArgs, check_streams, fits};
+use crate::cli::args::{Form, LimitArgs, NamePattern, ProgressArgs, check_streams};
 use crate::cli::chosen::none;
 use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
@@ -40,8 +40,8 @@ pub(crate) struct RerunArgs {
     run: Option<String>,
 
     /// The trials, however they ended; `*`, `?` and `[a-z]` stand for others. Default: those that have not succeeded.
-    #[arg(value_name = "TRIAL")]
-    trials: Vec<String>,
+    #[arg(value_name = "TRIAL", value_parser = NamePattern::parse)]
+    trials: Vec<NamePattern>,
 
     /// Only the trials that failed, not those that were killed, skipped or never ran.
     #[arg(long, conflicts_with_all = ["trials", "filter"])]
@@ -51,15 +51,15 @@ pub(crate) struct RerunArgs {
     #[arg(long = "where", value_name = "EXPR", conflicts_with = "trials")]
     filter: Option<String>,
 
+    /// Print the results on stdout in this form.
+    #[arg(short = 'o', long, value_name = "FORM")]
+    output: Option<Form>,
+
     #[command(flatten)]
     limits: LimitArgs,
 
     #[command(flatten)]
     progress: ProgressArgs,
-
-    /// Print the results on stdout in this form.
-    #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8, CliError> {
@@ -165,14 +165,14 @@ fn choose(args: &RerunArgs, past: &Past, last: &HashMap<Name, (Outcome, RunId)>)
         } else if args.trials.is_empty() {
             !service && end.is_none_or(|end| !end.is_success())
         } else {
-            args.trials.iter().any(|pattern| fits(pattern, trial.name.as_str()))
+            args.trials.iter().any(|pattern| pattern.fits(&trial.name))
         };
         if is_meant {
             chosen.insert(trial.name.clone());
         }
     }
-    if let Some(pattern) = args.trials.iter().find(|pattern| !chosen.iter().any(|name| fits(pattern, name.as_str()))) {
-        return Err(CliError::new(exit::NOTHING, format!("run {} has no trial `{pattern}`", past.run)));
+    if let Some(pattern) = args.trials.iter().find(|pattern| !chosen.iter().any(|name| pattern.fits(name))) {
+        return Err(CliError::new(exit::NOTHING, format!("run {} has no trial `{}`", past.run, pattern.text())));
     }
     if chosen.is_empty() {
         return Err(match &args.filter {

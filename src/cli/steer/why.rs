@@ -14,6 +14,7 @@ use crate::cli::ui::Ui;
 use crate::cli::which::{Runs, runs};
 use crate::model::event::Early;
 use crate::model::name::Name;
+use crate::model::suggest::did_you_mean;
 use crate::model::summary::Summary;
 
 /// What stands below its options.
@@ -133,9 +134,5 @@ fn unknown(trial: &str, runs: &Runs) -> CliError {
     let error = CliError::new(exit::NOTHING, format!("there is no trial `{trial}`{of}"));
     let results = summaries.iter().flat_map(|summary| &summary.results);
     let names = results.map(|result| result.trial.name.as_str());
-    let nearest = names.map(|name| (strsim::damerau_levenshtein(trial, name), name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= (name.len() / 3).max(1) => error.hint(format!("did you mean `{name}`?")),
-        _ => error,
-    }
+    CliError { hints: did_you_mean(trial, names).into_iter().collect(), ..error }
 }
