@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::cli::args::{Form, LimitArgs, SpecArgs};
+use crate::cli::args::{Form, JsonnetArgs, LimitArgs, SpecArgs};
 use crate::cli::chosen::select;
 use crate::cli::context::{session, spec_path};
 use crate::cli::error::CliError;
@@ -22,17 +22,20 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
 
-    #[command(flatten)]
-    pub(crate) limits: LimitArgs,
-
     /// Print the resolved spec in this form instead of the text.
     #[arg(short = 'o', long, value_name = "FORM")]
     pub(crate) output: Option<Form>,
+
+    #[command(flatten)]
+    pub(crate) jsonnet: JsonnetArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, CliError> {
     let path = spec_path(file, args.spec.spec.as_deref())?;
-    let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(new_id()))?;
+    let experiment = crate::spec::load(&path, &args.jsonnet.load_options(new_id()))?;
     let experiment = select(experiment, args.spec.filter.as_deref(), &path)?;
     let session = session()?;
     let (plan, survey) = look(&session, experiment, args.limits.options(), ui)?;

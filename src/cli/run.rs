@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::args::{Form, LimitArgs, ProgressArgs, SpecArgs, check_streams};
+use crate::cli::args::{Form, JsonnetArgs, LimitArgs, ProgressArgs, SpecArgs, check_streams};
 use crate::cli::chosen::select;
 use crate::cli::context::{SessionGuard, real, session, spec_path, state};
 use crate::cli::error::{CliError, kill_command};
@@ -25,12 +25,6 @@ use crate::store::RunRecord;
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
-
-    #[command(flatten)]
-    pub(crate) limits: LimitArgs,
-
-    #[command(flatten)]
-    pub(crate) progress: ProgressArgs,
 
     /// Print the plan and start nothing; the same as `combu plan`.
     #[arg(long)]
@@ -53,11 +47,20 @@ pub(crate) struct RunArgs {
     /// Print the results on stdout in this form.
     #[arg(short = 'o', long, value_name = "FORM")]
     pub(crate) output: Option<Form>,
+
+    #[command(flatten)]
+    pub(crate) jsonnet: JsonnetArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) -> Result<u8, CliError> {
     if args.dry_run {
-        let args = PlanArgs { spec: args.spec, limits: args.limits, output: args.output };
+        let args = PlanArgs { spec: args.spec, jsonnet: args.jsonnet, limits: args.limits, output: args.output };
         return plan::main(file, &args, ui);
     }
     check_streams(args.output, args.progress.progress)?;
@@ -73,7 +76,7 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     let before = if args.resume { before(&path)? } else { Vec::new() };
     let sources = Sources::default();
     let load_id = before.first().map_or_else(|| id.clone(), |(record, _)| record.id.clone());
-    let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_noting(load_id, sources.clone()))?;
+    let experiment = crate::spec::load(&path, &args.jsonnet.load_noting(load_id, sources.clone()))?;
     let experiment = select(experiment, args.spec.filter.as_deref(), &path)?;
     let session = session()?;
     let _ending = SessionGuard(session.clone());

@@ -18,6 +18,10 @@ use crate::spec::Sources;
 
 #[derive(Debug, Args)]
 pub(crate) struct ScriptArgs {
+    /// The script, and its own arguments: `args()` and `param(name, default)` read what stands behind the file.
+    #[arg(value_name = "FILE [ARGS]", required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) script: Vec<String>,
+
     #[command(flatten)]
     pub(crate) jsonnet: JsonnetArgs,
 
@@ -26,10 +30,6 @@ pub(crate) struct ScriptArgs {
 
     #[command(flatten)]
     pub(crate) progress: ProgressArgs,
-
-    /// The script, and its own arguments: `args()` and `param(name, default)` read what stands behind the file.
-    #[arg(value_name = "FILE [ARGS]", required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) script: Vec<String>,
 }
 
 pub(crate) fn main(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {

@@ -50,9 +50,6 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "WHEN", value_parser = pull)]
     pub(crate) pull: Option<Pull>,
 
-    #[command(flatten)]
-    pub(crate) budget: BudgetArgs,
-
     /// Run every trial on this engine, whatever it says: docker, local, or fake for a rehearsal.
     #[arg(long, value_name = "ENGINE", value_parser = engine)]
     pub(crate) engine: Option<EngineName>,
@@ -69,6 +66,9 @@ pub(crate) struct LimitArgs {
     /// EXPERIMENT/RUN/TRIAL/. Credentials and endpoint come from the AWS variables.
     #[arg(long, value_name = "URL", value_parser = Destination::parse)]
     pub(crate) outputs_to: Option<Destination>,
+
+    #[command(flatten)]
+    pub(crate) budget: BudgetArgs,
 }
 
 /// What the run may take of the machine. They win over what the spec or script says for its runs.

@@ -21,9 +21,6 @@ pub(crate) struct SpecArgs {
     /// ended); rehearsals on the fake engine do not count.
     #[arg(long = "where", value_name = "EXPR")]
     pub(crate) filter: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) jsonnet: JsonnetArgs,
 }
 
 /// As in the jsonnet command.

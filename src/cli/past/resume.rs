@@ -33,12 +33,6 @@ pub(crate) struct ResumeArgs {
     #[arg(value_name = "RUN")]
     run: Option<String>,
 
-    #[command(flatten)]
-    limits: LimitArgs,
-
-    #[command(flatten)]
-    progress: ProgressArgs,
-
     /// Return once the run is handed to a combu in the background, which survives the terminal.
     #[arg(short = 'd', long, conflicts_with = "output")]
     detach: bool,
@@ -46,6 +40,12 @@ pub(crate) struct ResumeArgs {
     /// Print the results on stdout in this form.
     #[arg(short = 'o', long, value_name = "FORM")]
     output: Option<Form>,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &Ui) -> Result<u8, CliError> {
