@@ -1,4 +1,4 @@
-//! Which trials a command line means: those whose names fit a pattern, or that an expression after `--where` is true of.
+//! Trials that a command line chooses: by patterns of their names, or by an expression after `--where`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,28 +25,28 @@ pub(crate) fn select(experiment: Experiment, text: Option<&str>, file: &Path) ->
     } else {
         HashMap::new()
     };
-    // An experiment without trials is told as such.
+    // An experiment without trials is reported as such.
     let is_empty = experiment.trials.is_empty();
     let (name, count) = (experiment.name.clone(), experiment.trials.len());
     let selected = expression.select(experiment, &last)?;
     if selected.trials.is_empty() && !is_empty {
-        return Err(none(text, &format!("none of the {count} trials of `{name}`")));
+        return Err(none_fits(text, &format!("none of the {count} trials of `{name}`")));
     }
     Ok(selected)
 }
 
-/// Nothing fits the expression.
-pub(crate) fn none(text: &str, of: &str) -> CliError {
+/// The error that no trial fits an expression.
+pub(crate) fn none_fits(text: &str, of: &str) -> CliError {
     CliError::new(exit::NOTHING, format!("nothing selected: {of} fits `{text}`"))
 }
 
-/// Which trials of a run are shown.
-pub(crate) struct Chosen {
+/// A choice among the trials of a run, by `--failed` and `--where`.
+pub(crate) struct TrialFilter {
     failed: bool,
     expression: Option<Where>,
 }
 
-impl Chosen {
+impl TrialFilter {
     pub(crate) fn new(failed: bool, expression: Option<&str>) -> Result<Self, CliError> {
         Ok(Self { failed, expression: expression.map(Where::parse).transpose()? })
     }
@@ -86,7 +86,7 @@ pub(crate) fn fitting<'a>(
     Ok(found)
 }
 
-/// No trial fits; with the name that is nearest.
+/// The error that no trial fits, with the nearest name.
 fn no_trial<'a>(pattern: &str, run: &PastRun, names: impl Iterator<Item = &'a Name>) -> CliError {
     let id = &run.record.run;
     let error = CliError::new(exit::NOTHING, format!("there is no trial `{pattern}` in run {id}"));

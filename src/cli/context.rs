@@ -1,4 +1,4 @@
-//! What verbs begin with: the session, the path of the spec, and the state folder of the project.
+//! The context of a verb: the session, the path of the spec, and the state folder of the project.
 
 use std::path::{Path, PathBuf};
 
@@ -8,24 +8,33 @@ use crate::engine::Settings;
 use crate::run::session::Session;
 use crate::store::StateDir;
 
+/// A session with the engines of this machine.
+///
+/// # Errors
+/// When the system refuses its threads.
 pub(crate) fn session() -> Result<Session, CliError> {
-    // Without its own path, local trials run all the same; only nobody ends them if combu is killed.
+    // Without its own path, local trials run all the same; only they outlive a combu that is killed.
     let nvidia_smi = std::env::var_os("COMBU_NVIDIA_SMI").filter(|path| !path.is_empty()).map(PathBuf::from);
     let settings = Settings { watch: std::env::current_exe().ok(), nvidia_smi };
     Session::connecting(settings).map_err(|error| CliError::new(exit::INTERNAL, format!("failed to start: {error}")))
 }
 
-/// Held by a verb: whatever ends it, an error or a panic too, the trials it started have ended and are cleaned up first.
+/// A session that a verb holds: whatever ends the verb, an error or a panic too, its trials have ended and are cleaned up
+/// first.
 pub(crate) struct SessionGuard(pub(crate) Session);
 
 impl Drop for SessionGuard {
     fn drop(&mut self) {
-        // Runs that came to their end hear nothing of it.
+        // Runs that came to their end ignore it.
         self.0.interrupt().fire("a fault in combu");
         self.0.join();
     }
 }
 
+/// The spec that the command line names, with `-f` or as an argument.
+///
+/// # Errors
+/// When there is none, or two.
 pub(crate) fn spec_path(file: Option<&Path>, positional: Option<&Path>) -> Result<PathBuf, CliError> {
     match (file, positional) {
         (Some(path), None) | (None, Some(path)) => Ok(path.to_path_buf()),
@@ -35,7 +44,7 @@ pub(crate) fn spec_path(file: Option<&Path>, positional: Option<&Path>) -> Resul
     }
 }
 
-/// Where a spec or script really lies: what its runs are known by. One that is gone is looked for where it would lie.
+/// The real path of a spec or script, by which its runs are known. A file that is gone has the path at which it would lie.
 pub(crate) fn real(file: &Path) -> Result<PathBuf, CliError> {
     let beside = || {
         let name = file.file_name()?;

@@ -36,7 +36,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) resume: bool,
 
-    /// With --resume: the changes that count, of image, cmd, env, mounts, limits, params and seed. Default: all of them.
+    /// Changes that count for --resume, of image, cmd, env, mounts, limits, params and seed. Default: all of them.
     #[arg(long, value_name = "WHAT", value_parser = Triggers::parse, requires = "resume")]
     pub(crate) rerun_triggers: Option<Triggers>,
 

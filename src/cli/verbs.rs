@@ -37,7 +37,7 @@ pub(crate) struct Cli {
     #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
     pub(crate) file: Option<PathBuf>,
 
-    /// This is the background half of `run --detach`.
+    /// The background half of `run --detach`.
     #[arg(long, hide = true)]
     pub(crate) detached: bool,
 
@@ -58,7 +58,7 @@ const AFTER_HELP: &str = "Examples:
   combu results -o csv                     params, ends, times and metrics of all trials
   combu script sweep.rhai --image solver   run a script";
 
-/// What to do.
+/// The verb: what combu does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Run the trials of a spec.
@@ -101,7 +101,7 @@ pub(crate) enum Verb {
     /// Say what a trial waits for, or how it ended.
     ///
     /// A run that is live answers itself: a place among those that run at once, CPUs, memory, a GPU, a limit, another trial,
-    /// an image, the start window, the machine's load. Where none is live, the last run's record tells how the trial ended.
+    /// an image, the start window, the machine's load. Where none is live, the last run's record shows how the trial ended.
     #[command(after_help = why::HELP)]
     Why(WhyArgs),
     // Their manuals stand with their arguments.
@@ -113,7 +113,7 @@ pub(crate) enum Verb {
     /// Ends local trials when the combu that started them dies.
     #[command(name = "__watch", hide = true)]
     Watch {
-        /// What the trials of that combu carry in their environment.
+        /// The token that the trials of that combu carry in their environment.
         token: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Which runs of a project a command line means.
+//! Runs of a project that a command line means.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(crate) struct Runs {
     pub(crate) live: Vec<LiveRun>,
     /// All that fit, the last started first.
     pub(crate) past: Vec<PastRun>,
-    /// What was asked for, for messages: ` of spec.jsonnet`; empty: nothing.
+    /// The words that were asked for, for messages: ` of spec.jsonnet`; empty: nothing.
     pub(crate) asked: String,
     /// Live ones that do not fit.
     others: Vec<RunId>,

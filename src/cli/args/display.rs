@@ -8,12 +8,12 @@ use crate::cli::exit;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Display")]
 pub(crate) struct ProgressArgs {
-    /// How to show the run on stderr; `json` prints its events on stdout, a line each.
-    #[arg(long, value_name = "HOW", default_value = "auto")]
+    /// The display of the run on stderr; `json` prints its events on stdout, a line each.
+    #[arg(long, value_name = "DISPLAY", default_value = "auto")]
     pub(crate) progress: ProgressMode,
 }
 
-/// How a run is shown.
+/// Displays of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressMode {
     /// Bars on a terminal, else lines.
@@ -24,7 +24,7 @@ pub(crate) enum ProgressMode {
     Plain,
     /// The events, a JSON line each, on stdout.
     Json,
-    /// Nothing.
+    /// No display.
     None,
 }
 
@@ -35,7 +35,7 @@ pub(crate) enum Form {
     Json,
 }
 
-/// Refuses two things on one stream.
+/// Refuses events and results on one stream.
 pub(crate) fn check_streams(output: Option<Form>, progress: ProgressMode) -> Result<(), CliError> {
     if output.is_some() && progress == ProgressMode::Json {
         let error = CliError::new(exit::USAGE, "`--progress json` and `--output json` both print on stdout");

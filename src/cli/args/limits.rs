@@ -1,4 +1,4 @@
-//! What of a run the command line can say: how its trials run, and what they may take of the machine.
+//! Arguments that limit a run: how its trials run, and their share of the machine.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::model::options::{Halt, Limit, Options, Parallel, Remove, What, When};
 use crate::model::retry::Retries;
 use crate::model::trial::{Pull, Timeout};
 
-/// They win over what the spec or script says for its runs.
+/// Options of a run. They win over those of the spec or script.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
 pub(crate) struct LimitArgs {
@@ -20,7 +20,7 @@ pub(crate) struct LimitArgs {
     #[arg(short = 'j', long, value_name = "N", value_parser = Parallel::parse, allow_hyphen_values = true)]
     pub(crate) jobs: Option<Parallel>,
 
-    /// Repeat a failed trial so often, where the trial does not say it itself.
+    /// Repeat a failed trial up to N times, where the trial does not say it itself.
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,
 
@@ -34,7 +34,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "TIME", value_parser = crate::spec::timeout)]
     pub(crate) slow: Option<Timeout>,
 
-    /// Halt the run after that time: nothing more starts, what runs is stopped, exit code 101.
+    /// Halt the run after that time: nothing more starts, trials that run are stopped, exit code 101.
     #[arg(long, value_name = "TIME", value_parser = crate::spec::duration)]
     pub(crate) time_budget: Option<Duration>,
 
@@ -42,11 +42,11 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "POLICY", value_parser = Halt::parse)]
     pub(crate) halt: Option<Halt>,
 
-    /// Start nothing more once so many trials failed: the same as `--halt soon,fail=N`.
+    /// Start nothing more once N trials failed: the same as `--halt soon,fail=N`.
     #[arg(long, value_name = "N", conflicts_with = "halt", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_fail: Option<u32>,
 
-    /// When images are pulled: always (once per run), missing or never.
+    /// Pulling of images: always (once per run), missing or never.
     #[arg(long, value_name = "WHEN", value_parser = pull)]
     pub(crate) pull: Option<Pull>,
 
@@ -54,7 +54,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "ENGINE", value_parser = engine)]
     pub(crate) engine: Option<EngineName>,
 
-    /// Which ended containers are removed: success (the default; the others stay until `kill`), always or never.
+    /// Removal of ended containers: success (the default; the others stay until `kill`), always or never.
     #[arg(long, value_name = "WHICH", value_parser = remove)]
     pub(crate) rm: Option<Remove>,
 
@@ -71,7 +71,7 @@ pub(crate) struct LimitArgs {
     pub(crate) budget: BudgetArgs,
 }
 
-/// What the run may take of the machine. They win over what the spec or script says for its runs.
+/// Budget of a run: its share of the machine. It wins over that of the spec or script.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Budget")]
 pub(crate) struct BudgetArgs {
@@ -83,12 +83,12 @@ pub(crate) struct BudgetArgs {
     #[arg(long, value_name = "SIZE", value_parser = crate::spec::size)]
     pub(crate) memory: Option<u64>,
 
-    /// GPUs for all trials together, by id: `0,1`. They are used even if somebody else uses them.
-    /// Default: those found on the engine's host that nobody uses.
+    /// GPUs for all trials together, by id: `0,1`. They are used even if other processes use them.
+    /// Default: those found on the engine's host that no process uses.
     #[arg(long, value_name = "IDS", value_parser = gpus)]
     pub(crate) gpus: Option<Gpus>,
 
-    /// Leave that much to the people at the machine: `cpus=1,memory=2g`.
+    /// Keep that share of the machine free for the people at it: `cpus=1,memory=2g`.
     #[arg(long, value_name = "WHAT", value_parser = crate::spec::reserve)]
     pub(crate) reserve: Option<Reserve>,
 
@@ -114,12 +114,12 @@ pub(crate) struct BudgetArgs {
     pub(crate) nice: Option<u8>,
 }
 
-/// Ids of GPUs.
+/// GPUs by their ids.
 #[derive(Debug, Clone)]
 pub(crate) struct Gpus(pub(crate) Vec<String>);
 
 impl LimitArgs {
-    /// What they say, as run options.
+    /// Options of a run, as the arguments say them.
     pub(crate) fn options(&self) -> Options {
         let max_fail =
             self.max_fail.map(|count| Halt { when: When::Soon, what: What::Fail, limit: Limit::Count(count as usize) });

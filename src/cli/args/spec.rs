@@ -23,7 +23,7 @@ pub(crate) struct SpecArgs {
     pub(crate) filter: Option<String>,
 }
 
-/// As in the jsonnet command.
+/// Imports and variables of jsonnet, named as in the jsonnet command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Jsonnet")]
 pub(crate) struct JsonnetArgs {
@@ -49,12 +49,12 @@ pub(crate) struct JsonnetArgs {
 }
 
 impl JsonnetArgs {
-    /// What they say, for one load; `id` is what "UUID" stands for.
+    /// Options of one load; "UUID" stands for `id`.
     pub(crate) fn load_options(&self, id: String) -> LoadOptions {
         self.load_noting(id, Sources::default())
     }
 
-    /// The same, with what is read noted.
+    /// Options of one load that notes each file it reads in `sources`.
     pub(crate) fn load_noting(&self, id: String, sources: Sources) -> LoadOptions {
         LoadOptions {
             // The loader takes the first that has the file.

@@ -6,11 +6,11 @@ use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::store::{LiveRun, StateDir};
 
-/// How long a combu that is asked to end may take before it is asked again, which kills its trials at once: longer than
+/// Time for a combu to end before it is asked again, which kills its trials at once: longer than
 /// the 10 s that a trial may take to stop where it does not say it itself.
 pub(crate) const POLITE: Duration = Duration::from_secs(15);
 
-/// How long it may take after that.
+/// Time for a combu to end after the second request.
 const IMPATIENT: Duration = Duration::from_secs(30);
 
 /// Asks every other combu that has such a run to end, twice if need be, and waits for it.
@@ -44,10 +44,11 @@ pub(crate) fn end_live_runs(
     Ok(ended)
 }
 
+/// Asks a live run's process to end.
 fn terminate(live: &LiveRun) {
     let pid = i32::try_from(live.record.pid).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
-        // It may end by itself just now; the wait that follows tells.
+        // The process may end by itself just now; the wait that follows shows it.
         let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         // A process that was stopped by Ctrl-Z takes no signal before it goes on.
         let _gone = rustix::process::kill_process(pid, rustix::process::Signal::CONT);

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::args::{JsonnetArgs, NamePattern, engine};
 use crate::model::name::EngineName;
 
-/// What stands below its options.
+/// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu -f experiment.jsonnet kill       everything that was started from a spec
   combu kill k3jd                        everything of one run
@@ -20,7 +20,7 @@ pub(crate) struct KillArgs {
     #[arg(value_name = "FILE|RUN")]
     pub(super) target: Option<String>,
 
-    /// Only the trials of that name, in which `*`, `?` and `[a-z]` stand for others; repeatable.
+    /// Only the trials of that name, a pattern with `*`, `?` and `[a-z]`; repeatable.
     #[arg(short = 't', long = "trial", value_name = "NAME", value_parser = NamePattern::parse)]
     pub(super) trials: Vec<NamePattern>,
 
@@ -28,7 +28,7 @@ pub(crate) struct KillArgs {
     #[arg(long = "where", value_name = "EXPR", conflicts_with = "trials")]
     pub(super) filter: Option<String>,
 
-    /// Everything that was started in this project: from a spec or script below the folder that `.combu/` lies in, or
+    /// All trials that were started in this project: from a spec or script below the folder that `.combu/` lies in, or
     /// recorded there.
     #[arg(long, conflicts_with_all = ["target", "file"])]
     pub(super) all: bool,

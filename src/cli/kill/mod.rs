@@ -1,5 +1,5 @@
-//! `combu kill`: what was started is stopped and removed, by the labels on its engine and by what the store knows; either
-//! of them is enough. Never touches what does not carry our labels.
+//! `combu kill`: trials are stopped and removed, found by the labels on their engine and by the store; either of them is
+//! enough. Nothing without combu's labels is touched.
 
 pub(crate) mod args;
 pub(crate) mod removal;
@@ -13,7 +13,7 @@ use crate::cli::control::process::{POLITE, end_live_runs};
 use crate::cli::error::{CliError, shown};
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
-use crate::cli::kill::removal::{GRACE, failed, tell};
+use crate::cli::kill::removal::{GRACE, failed, report};
 use crate::cli::kill::target::{Target, engines, target};
 use crate::cli::ui::Ui;
 use crate::engine::EngineError;
@@ -40,7 +40,7 @@ pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, 
     for run in &ended {
         ui.message(&format!("ended run {run}"));
     }
-    tell(&all, ui);
+    report(&all, ui);
     if ended.is_empty() && all == Killed::default() {
         if let Target::Spec { given, path } = &target
             && !path.exists()

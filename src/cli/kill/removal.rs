@@ -12,7 +12,7 @@ use crate::run::kill::Killed;
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// Says what was removed and what stays.
-pub(crate) fn tell(killed: &Killed, ui: &Ui) {
+pub(crate) fn report(killed: &Killed, ui: &Ui) {
     let trials: BTreeSet<_> = killed.trials.iter().collect();
     for removed in trials.into_iter().chain(&killed.others) {
         ui.message(&format!("removed {removed}"));

@@ -1,4 +1,4 @@
-//! What `combu kill` is asked to end: a spec's runs, one run, or a whole project, and the engines to look on.
+//! The target of `combu kill`: a spec's runs, one run, or a whole project, and the engines to look on.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,22 +16,22 @@ use crate::plan;
 use crate::run::session::{Session, new_id};
 use crate::store::{LiveRun, PastRun, StateDir};
 
-/// What is to be killed.
+/// The target of a kill.
 pub(super) enum Target {
-    /// What was started from that file.
+    /// Trials started from that file.
     Spec {
         given: PathBuf,
         path: PathBuf,
     },
     Run(RunId),
-    /// What was started below that folder, or is recorded.
+    /// Trials started below that folder, or recorded there.
     Project {
         root: PathBuf,
         runs: BTreeSet<RunId>,
     },
 }
 
-/// What is meant, and the state folder it belongs to.
+/// The target that the command line means, and the state folder it belongs to.
 pub(super) fn target(file: Option<&Path>, args: &KillArgs, session: &Session) -> Result<(Target, StateDir), CliError> {
     if args.all {
         let state = here()?;
@@ -103,7 +103,7 @@ impl Target {
         }
     }
 
-    /// What finds it on an engine.
+    /// Selectors that find the target on an engine.
     pub(super) fn selectors(
         &self,
         session: &Session,
@@ -140,12 +140,12 @@ impl Target {
     }
 }
 
-/// Where to look.
+/// The engines to look on.
 pub(super) struct EngineList {
     /// The spec, where it can be read.
     pub(super) experiment: Option<Experiment>,
     pub(super) names: Vec<EngineName>,
-    /// Whether the spec said so; else an engine that is out of reach is passed over.
+    /// True where the spec names them; else an engine that is out of reach is passed over.
     pub(super) sure: bool,
 }
 

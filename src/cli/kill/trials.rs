@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::cli::args::NamePattern;
-use crate::cli::chosen::none;
+use crate::cli::chosen::none_fits;
 use crate::cli::control::process::POLITE;
 use crate::cli::control::wire::{Answer, Ask, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
-use crate::cli::kill::removal::{GRACE, failed, tell};
+use crate::cli::kill::removal::{GRACE, failed, report};
 use crate::cli::kill::target::{Target, engines};
 use crate::cli::ui::Ui;
 use crate::engine::{EngineError, Selector};
@@ -23,13 +23,13 @@ use crate::run::session::Session;
 use crate::script::Where;
 use crate::store::{LiveRun, PastRun, StateDir};
 
-/// Which trials are meant.
-enum Which {
+/// The choice of trials: by an expression or by names.
+enum TrialChoice {
     Expression(Box<Where>),
     Names(Vec<NamePattern>),
 }
 
-impl Which {
+impl TrialChoice {
     fn of(args: &KillArgs) -> Result<Self, CliError> {
         Ok(match &args.filter {
             Some(text) => Self::Expression(Box::new(Where::parse(text)?)),
@@ -58,9 +58,9 @@ impl Which {
 
 /// The trials of recorded runs that are meant.
 struct Fitting {
-    which: Which,
+    which: TrialChoice,
     runs: HashMap<String, PastRun>,
-    /// Looked up so far: run -> trials that are meant, and whether each has ended.
+    /// Runs looked up so far, with their chosen trials and whether each has ended.
     known: HashMap<String, HashMap<Name, bool>>,
 }
 
@@ -80,7 +80,7 @@ impl Fitting {
         Ok(&self.known[run])
     }
 
-    /// Those of them that have not ended.
+    /// The chosen trials of a run that have not ended.
     fn open(&mut self, run: &str) -> Result<Vec<Name>, CliError> {
         let mut open: Vec<_> =
             self.of(run)?.iter().filter(|(_, ended)| !**ended).map(|(name, _)| name.clone()).collect();
@@ -97,7 +97,7 @@ pub(super) fn main(
     ui: &Ui,
 ) -> Result<u8, CliError> {
     let past = state.past_runs()?.runs.into_iter().map(|run| (run.record.run.to_string(), run));
-    let mut fitting = Fitting { which: Which::of(args)?, runs: past.collect(), known: HashMap::new() };
+    let mut fitting = Fitting { which: TrialChoice::of(args)?, runs: past.collect(), known: HashMap::new() };
     let mut any = false;
     for live in state.live_runs()?.runs.iter().filter(|live| target.has_run(live)) {
         any |= ask_to_kill(live, &mut fitting, args.grace.unwrap_or(POLITE), ui)?;
@@ -115,8 +115,8 @@ pub(super) fn main(
             let fits = target.has(&one)
                 && match (&engines.experiment, &fitting.which) {
                     _ if fitting.runs.contains_key(&run) => fitting.of(&run)?.contains_key(&one.trial),
-                    (_, Which::Names(patterns)) => Which::named(patterns, &one.trial),
-                    // The spec as it is now is all that tells of runs without a record.
+                    (_, TrialChoice::Names(patterns)) => TrialChoice::named(patterns, &one.trial),
+                    // The spec as it is now is all that is known of runs without a record.
                     (Some(experiment), which) => match experiment.trials.iter().find(|trial| trial.name == one.trial) {
                         Some(trial) => which.has(trial, None)?,
                         None => false,
@@ -127,11 +127,11 @@ pub(super) fn main(
         }
         any |= !found.is_empty();
         let killed = session.tokio().block_on(remove(&*engine, found, args.grace.unwrap_or(GRACE)));
-        tell(&killed, ui);
+        report(&killed, ui);
         problems.extend(killed.problems);
     }
     let code = failed(&problems)?;
-    let nothing = || none(&fitting.which.text(), &format!("nothing that is left of {}", target.text()));
+    let nothing = || none_fits(&fitting.which.text(), &format!("nothing that is left of {}", target.text()));
     if any { Ok(code) } else { Err(nothing()) }
 }
 

@@ -12,13 +12,13 @@ use crate::report::tail::tail;
 /// Lines of the standard error that stand in a failed case.
 const LINES: usize = 40;
 
-/// What a case is counted as.
+/// The count that a case belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Passed,
     /// The trial failed.
     Failure,
-    /// It never had its chance: the engine's fault.
+    /// The trial never had its chance: the engine's fault.
     Error,
     Skipped,
 }

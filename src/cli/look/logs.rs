@@ -14,7 +14,7 @@ use crate::cli::look::shown::look;
 use crate::cli::look::watch::{LogSelection, WatchedRun};
 use crate::cli::ui::Ui;
 
-/// How often `-f` looks: soon enough for a person, and next to nothing for the machine.
+/// Time between two looks of `-f`: short for a person, and next to nothing for the machine.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Print what trials wrote to their standard output and standard error, in their last attempts.
@@ -31,12 +31,12 @@ const PAUSE: Duration = Duration::from_millis(100);
   combu logs solver-3 --attempt 1 --stderr
   combu -f sweep.jsonnet logs -f      of the live run of a spec, or its last one")]
 pub(crate) struct LogsArgs {
-    /// Trials: a name, in which `*`, `?` and `[a-z]` stand for others. Before a `/`, their run: the beginning of its id, or
+    /// Trials: a name, or a pattern with `*`, `?` and `[a-z]`. Before a `/`, their run: the beginning of its id, or
     /// `last`; else it is the live run, or the last one. Default: every trial.
     #[arg(value_name = "[RUN/]TRIAL")]
     trials: Vec<String>,
 
-    /// Of the runs of that spec. Behind `logs`, `-f` is `--follow`.
+    /// The spec whose run is meant. Behind `logs`, `-f` is `--follow`.
     // By its id, it takes the place of the option of all verbs.
     #[arg(id = "file", long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
@@ -60,7 +60,7 @@ pub(crate) fn main(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<u8, 
     let prefix = (args.prefix || several && !args.no_prefix).then(|| names().map(str::len).max().unwrap_or_default());
     let mut printer = Printer { ui, out: BufWriter::new(ui.stdout()), prefix };
     match print(&mut watches, &mut printer, args) {
-        // Whoever has seen enough: `combu logs a1 | head`.
+        // A reader that has seen enough: `combu logs a1 | head`.
         Err(error) if error.cause() == Some(io::ErrorKind::BrokenPipe) => Ok(exit::OK),
         Err(PrintError::Io(error)) => Err(CliError::new(exit::INTERNAL, format!("cannot print a log: {error}"))),
         Err(PrintError::Cli(error)) => Err(*error),

@@ -18,14 +18,15 @@ use crate::report::style::took;
 use crate::report::table::{Cut, lines};
 use crate::store::Kinds;
 
-/// What tells how far a run is; the rest of its events may be many.
+/// Events that show how far a run is; the rest may be many.
 const KINDS: [&str; 7] =
     ["run-started", "run-resumed", "run-ended", "trial-submitted", "trial-ended", "trial-reopened", "attempt-started"];
 
 /// List the runs of this project, the newest first.
 ///
-/// STATE is `running`, `ended`, `interrupted` (by a signal or `kill`), `halted` (by its policy), `engine lost` (it was out of reach) or
-/// `cut off` (its combu died: `combu resume` goes on with it). OK is how many trials succeeded, of all; FAIL how many failed; NAME the experiment's.
+/// STATE is `running`, `ended`, `interrupted` (by a signal or `kill`), `halted` (by its policy), `engine lost` (it was out
+/// of reach) or `cut off` (its combu died: `combu resume` goes on with it). OK is the number of trials that succeeded, of
+/// all; FAIL the number that failed; NAME the experiment's. STARTED is a local time.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   combu ls                       the last 20 runs
@@ -33,7 +34,7 @@ const KINDS: [&str; 7] =
   combu -f sweep.jsonnet ls      those of a spec
   combu ls -o json               with the command line, for programs")]
 pub(crate) struct LsArgs {
-    /// Show so many at most; 0: all.
+    /// Show N runs at most; 0: all.
     #[arg(short = 'n', long = "last", value_name = "N", default_value_t = 20)]
     last: usize,
 
@@ -43,7 +44,7 @@ pub(crate) struct LsArgs {
 }
 
 /// A run in the list.
-struct Line {
+struct RunRow {
     looked: ShownRun,
     summary: Summary,
     counts: Counts,
@@ -60,11 +61,11 @@ pub(crate) fn main(file: Option<&Path>, args: &LsArgs, ui: &Ui) -> Result<u8, Cl
     let mut list = Vec::new();
     for run in runs.past.into_iter().take(most) {
         let live = runs.live.iter().find(|live| live.record.run == run.record.run).cloned();
-        list.push(Line::read(ShownRun { run, live })?);
+        list.push(RunRow::read(ShownRun { run, live })?);
     }
     match args.output {
         Some(Form::Json) => {
-            let list: Vec<Value> = list.iter().map(Line::json).collect();
+            let list: Vec<Value> = list.iter().map(RunRow::json).collect();
             ui.result(&format!("{:#}", Value::Array(list)))?;
         }
         None => {
@@ -77,7 +78,7 @@ pub(crate) fn main(file: Option<&Path>, args: &LsArgs, ui: &Ui) -> Result<u8, Cl
     Ok(exit::OK)
 }
 
-fn table(list: &[Line], ui: &Ui) -> String {
+fn table(list: &[RunRow], ui: &Ui) -> String {
     const COLUMNS: [(&str, Cut); 8] = [
         ("RUN", Cut::Never),
         ("STATE", Cut::Never),
@@ -88,7 +89,7 @@ fn table(list: &[Line], ui: &Ui) -> String {
         ("NAME", Cut::End),
         ("SPEC", Cut::Start),
     ];
-    let rows: Vec<Vec<String>> = list.iter().map(Line::row).collect();
+    let rows: Vec<Vec<String>> = list.iter().map(RunRow::row).collect();
     let style = ui.out();
     lines(&COLUMNS, &rows, style, |row, column, cell| match (COLUMNS[column].0, cell) {
         ("STATE", "running") => style.green(cell),
@@ -99,7 +100,7 @@ fn table(list: &[Line], ui: &Ui) -> String {
     })
 }
 
-impl Line {
+impl RunRow {
     fn read(looked: ShownRun) -> Result<Self, CliError> {
         let (mut summary, mut last) = (Summary::default(), 0);
         looked.run.follow().read(Kinds::Only(&KINDS), |event| {

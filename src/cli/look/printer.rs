@@ -7,10 +7,10 @@ use crate::cli::ui::Ui;
 use crate::model::name::Name;
 use crate::report::tail::overwritten;
 
-/// Longest line that is kept back until its end comes.
+/// Limit of a line that is kept back until its end comes.
 const LONGEST: usize = 64 * 1024;
 
-/// Why logs are not printed to their end.
+/// The reason that logs are not printed to their end.
 pub(super) enum PrintError {
     Io(io::Error),
     Cli(Box<CliError>),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::chosen::Chosen;
+use crate::cli::chosen::TrialFilter;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::look::account::{Account, Lives};
@@ -36,24 +36,24 @@ pub(crate) struct PsArgs {
     #[arg(value_name = "RUN")]
     run: Option<String>,
 
-    /// Every trial.
+    /// List every trial.
     #[arg(short = 'a', long)]
     all: bool,
 
-    /// Those that failed.
+    /// List trials that failed.
     #[arg(long)]
     failed: bool,
 
-    /// Those that run, or are being started.
+    /// List trials that run, or are being started.
     #[arg(long)]
     running: bool,
 
-    /// Those of that status, such as `waiting`, `succeeded`, `timed-out` or `open` (it had not ended when the run did);
+    /// List trials of that status, such as `waiting`, `succeeded`, `timed-out` or `open` (it had not ended when the run did);
     /// repeatable.
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Vec<String>,
 
-    /// Those that this expression is true of; see `combu run`.
+    /// Only trials that this expression is true of; see `combu run`.
     #[arg(long = "where", value_name = "EXPR")]
     filter: Option<String>,
 
@@ -104,13 +104,13 @@ struct TrialList<'a> {
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, CliError> {
-    let chosen = Chosen::new(false, args.filter.as_deref())?;
+    let filter = TrialFilter::new(false, args.filter.as_deref())?;
     let looked = look(file, args.run.as_deref(), ui)?;
     let account = Account::without_records(&looked.run)?;
     let list = TrialList { looked: &looked, account: &account, now: now() };
     let mut results = Vec::new();
     for result in &account.summary.results {
-        if list.is_asked_for(args, result) && chosen.has(result)? {
+        if list.is_asked_for(args, result) && filter.has(result)? {
             results.push(result);
         }
     }
@@ -201,7 +201,7 @@ impl TrialList<'_> {
         ]
     }
 
-    /// How long its last attempt ran, or has been running.
+    /// The time that its last attempt ran, or has been running.
     fn time(&self, result: &TrialResult) -> Option<Duration> {
         match result.state {
             State::Ended(_) => Some(result.elapsed).filter(|time| !time.is_zero()),
@@ -212,7 +212,7 @@ impl TrialList<'_> {
         }
     }
 
-    /// Why it is as it is, where its status and its exit do not tell.
+    /// The reason for its status, where status and exit do not show it.
     fn detail(&self, result: &TrialResult) -> Option<String> {
         let lives = self.account.lives(&result.trial.name);
         match &result.state {
@@ -232,7 +232,7 @@ impl TrialList<'_> {
         }
     }
 
-    /// What it waits for, as far as the events tell.
+    /// The thing it waits for, as far as the events show it.
     fn waits(&self, result: &TrialResult, lives: Option<&Lives>) -> Option<String> {
         if let Some(due) = lives.and_then(|lives| lives.due) {
             let left = Duration::from_millis(due.saturating_sub(self.now));

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use crate::cli::chosen::Chosen;
+use crate::cli::chosen::TrialFilter;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::look::account::Account;
@@ -21,12 +21,13 @@ use crate::model::suggest::did_you_mean;
 use crate::model::summary::TrialResult;
 use crate::report::results_table;
 
-/// Print one row for each trial of a run: its params, how it ended, what it took and what it told.
+/// Print one row for each trial of a run: its params, end, time, usage and metrics.
 ///
 /// The run is the one that is named; else the one that is live in this project, else the last. Services have no row. Times
-/// are seconds, sizes bytes; a trial that was not run again has what it took and told where it succeeded. Of a metric, its last value in the trial's last attempt is shown. `joblog` is the log of GNU
-/// parallel's `--joblog`, `junit` what CI services show. There is no Parquet, which would take a heavy dependency: pandas,
-/// polars and DuckDB read the CSV and the JSON as well.
+/// are seconds, sizes bytes; a trial that was not run again has the figures of the run in which it succeeded. Of a metric,
+/// its last value in the trial's last attempt is shown. `joblog` is the log of GNU parallel's `--joblog`, `junit` is for CI
+/// services. There is no Parquet, which would take a heavy dependency: pandas, polars and DuckDB read the CSV and the JSON
+/// as well.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   combu results
@@ -44,7 +45,7 @@ pub(crate) struct ResultsArgs {
     #[arg(short = 'o', long, value_name = "FORM", default_value = "table")]
     output: ResultsForm,
 
-    /// Those columns of a table or CSV, in that order: `name`, `status`, `exit`, `attempts`, `elapsed`, `message`, `flaky`,
+    /// Columns of a table or CSV, in their order: `name`, `status`, `exit`, `attempts`, `elapsed`, `message`, `flaky`,
     /// `cpu_seconds`, `peak_memory`, `read_bytes`, `written_bytes`; a param, metric, tag or field of the trial by its name,
     /// or where two have one name by `params.NAME`, `metrics.NAME`, `tags.NAME`.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -62,7 +63,7 @@ pub(crate) struct ResultsArgs {
 /// A form of the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ResultsForm {
-    /// For people.
+    /// A table for people.
     Table,
     /// Comma-separated values, with a line of headings.
     Csv,
@@ -74,7 +75,7 @@ enum ResultsForm {
     Junit,
 }
 
-/// What is known of every trial, before and after its params.
+/// Columns of every trial, before and after its params.
 const FIRST: [&str; 1] = ["name"];
 const LAST: [&str; 4] = ["status", "exit", "attempts", "elapsed"];
 const USAGE: [&str; 2] = ["peak_memory", "cpu_seconds"];
@@ -85,13 +86,13 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
     if !args.columns.is_empty() && !has_columns {
         return Err(CliError::new(exit::USAGE, "`--columns` is for `-o table` and `-o csv`"));
     }
-    let chosen = Chosen::new(args.failed, args.filter.as_deref())?;
+    let filter = TrialFilter::new(args.failed, args.filter.as_deref())?;
     let looked = look(file, args.run.as_deref(), ui)?;
     let mut account = Account::of(&looked.run)?;
     lend(&mut account, file, ui)?;
     let mut results = Vec::new();
     for result in account.summary.results.iter().filter(|result| !result.service) {
-        if chosen.has(result)? {
+        if filter.has(result)? {
             results.push(result);
         }
     }
@@ -119,7 +120,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
     Ok(exit::OK)
 }
 
-/// Gives trials that were not run again what they took and told in the run in which they succeeded, where that is still there.
+/// Gives trials that were not run again the figures of the run in which they succeeded, where that is still there.
 fn lend(account: &mut Account, file: Option<&Path>, ui: &Ui) -> Result<(), CliError> {
     let mut lenders: HashMap<RunId, Option<Account>> = HashMap::new();
     for result in &mut account.summary.results {
@@ -193,7 +194,7 @@ impl Rows<'_> {
         self.results.iter().map(row).collect()
     }
 
-    /// What stands in a column: what is known of every trial, a param, a field, a metric or a tag; null where it has none.
+    /// The value in a column: a fact of every trial, a param, a field, a metric or a tag; null where the trial has none.
     fn value(&self, result: &TrialResult, column: &str) -> Value {
         if let Some(fact) = self.fact(result, column) {
             return fact;
@@ -229,7 +230,7 @@ impl Rows<'_> {
         })
     }
 
-    /// The same form as a script's results have.
+    /// A row in JSON, in the form that a script's results have.
     fn json(&self, result: &TrialResult) -> Value {
         let mut row = Map::new();
         for name in FIRST.into_iter().chain(LAST).chain(USAGE).chain(MORE) {
@@ -259,7 +260,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// The same, with numbers as people read them: six digits that count.
+/// A cell of a table: numbers with the six digits that count.
 fn short(value: &Value) -> String {
     let rounded = value.as_f64().filter(|_| value.is_f64()).and_then(|number| format!("{number:.5e}").parse().ok());
     rounded.map_or_else(|| plain(value), |number: f64| number.to_string())

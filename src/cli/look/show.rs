@@ -33,7 +33,7 @@ use crate::store::Provenance;
   combu show k3jd 'solver-*'      some trials of one run
   combu show k3jd -o json         for programs: also each trial's resolved form")]
 pub(crate) struct ShowArgs {
-    /// The run (the beginning of its id, or `last`), the trial (a name, in which `*`, `?` and `[a-z]` stand for others), or
+    /// The run (the beginning of its id, or `last`), the trial (a name, or a pattern with `*`, `?` and `[a-z]`), or
     /// both.
     #[arg(value_name = "RUN|TRIAL", num_args = 0..=2)]
     what: Vec<String>,
@@ -113,7 +113,7 @@ impl Sheet<'_> {
     }
 }
 
-/// A command line as it can be typed; of the program, its name is enough.
+/// The command line as it can be typed; of the program, its name is enough.
 fn typed(words: &[String]) -> String {
     let program = words.first().and_then(|word| Path::new(word).file_name()).map(|name| name.to_string_lossy());
     let words = words.iter().skip(1).map(String::as_str);
@@ -163,7 +163,7 @@ fn run_text(looked: &ShownRun, account: &Account, from: Option<&Provenance>, sty
     sheet.text
 }
 
-/// Where, from what and by whom the run was started.
+/// The origin of the run: by whom, where and from what it was started.
 fn origin(sheet: &mut Sheet<'_>, from: &Provenance) {
     let host = &from.host;
     sheet.line("by", &clean(&format!("{} on {}, {}, {} CPUs", host.user, host.name, host.kernel, host.cpus)));

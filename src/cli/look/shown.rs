@@ -18,7 +18,7 @@ use crate::store::{LiveRun, PastRun};
 #[derive(Debug)]
 pub(crate) struct ShownRun {
     pub(crate) run: PastRun,
-    /// Its process, if that lives.
+    /// The run's process, if that lives.
     pub(crate) live: Option<LiveRun>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn look(file: Option<&Path>, named: Option<&str>, ui: &Ui) -> Result<
     }
 }
 
-/// Nothing is recorded that fits.
+/// The error that no recorded run fits.
 pub(super) fn none_recorded(runs: &Runs) -> CliError {
     let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", runs.asked));
     if runs.asked.is_empty() {
@@ -48,7 +48,7 @@ pub(super) fn none_recorded(runs: &Runs) -> CliError {
 }
 
 impl ShownRun {
-    /// What it is doing, or how it ended, in a word or two.
+    /// The state of the run, or its end, in a word or two.
     pub(crate) fn state(&self, summary: &Summary) -> &'static str {
         match (&summary.early, summary.elapsed) {
             (Some(Early::Halted(_)), _) => "halted",
@@ -60,7 +60,7 @@ impl ShownRun {
         }
     }
 
-    /// Whether a combu is running it; its process lives a little longer than that.
+    /// True while a combu is running it; its process lives a little longer than that.
     pub(crate) fn is_running(&self, summary: &Summary) -> bool {
         self.live.is_some() && summary.elapsed.is_none()
     }
@@ -76,7 +76,7 @@ impl ShownRun {
         }
     }
 
-    /// Since its start: until now, its end, or the last that was heard of it.
+    /// The time since its start: until now, its end, or its last event.
     pub(crate) fn elapsed(&self, summary: &Summary, last: u64) -> Duration {
         let started = self.run.record.started_ms;
         match summary.elapsed {

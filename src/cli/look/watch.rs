@@ -1,5 +1,5 @@
-//! Trials whose logs are printed: which attempt is the last, and whether more will come. Nobody is asked: the store and the
-//! logs tell.
+//! Trials whose logs are printed: which attempt is the last, and whether more will come. Only the store and the logs are
+//! read.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,14 +14,14 @@ use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::look::printer::{PrintError, Printer};
 use crate::cli::look::shown::ShownRun;
-use crate::cli::look::tail::Tail;
+use crate::cli::look::tail::LogTail;
 use crate::model::event::{Event, Fact};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
 use crate::store::{Follower, Kinds};
 
-/// What tells which attempt is the last, and what has ended.
+/// Events that show which attempt is the last, and which trials have ended.
 const KINDS: [&str; 8] = [
     "run-started",
     "run-resumed",
@@ -40,7 +40,7 @@ pub(super) struct LogSelection {
     #[arg(short = 'f', long = "follow", conflicts_with = "attempt")]
     pub(super) follow: bool,
 
-    /// Of that attempt, from 1, instead of the last.
+    /// The logs of that attempt, from 1, instead of the last.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) attempt: Option<u32>,
 
@@ -65,24 +65,24 @@ pub(super) struct WatchedRun {
     patterns: Vec<NamePattern>,
     pub(super) trials: Vec<WatchedTrial>,
     places: HashMap<Name, usize>,
-    /// Whether nothing more will come of its run.
+    /// True once nothing more will come of the run.
     run_is_over: bool,
 }
 
 /// A trial whose logs are printed.
 pub(super) struct WatchedTrial {
     pub(super) name: Name,
-    /// From 1; 0 before its first.
+    /// The number of its last attempt, from 1; 0 before its first.
     pub(super) attempt: u32,
-    streams: Vec<Stream>,
+    streams: Vec<LogStream>,
     pub(super) ended: Option<Outcome>,
     /// The run in which it succeeded, if it was not run again.
     pub(super) reused: Option<RunId>,
 }
 
-/// One of an attempt's logs.
-struct Stream {
-    tail: Tail,
+/// A log of an attempt.
+struct LogStream {
+    tail: LogTail,
     is_error: bool,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
@@ -111,7 +111,7 @@ impl WatchedRun {
         Ok(())
     }
 
-    /// Whether trials that do not exist yet may be asked for.
+    /// True where trials that do not exist yet may be asked for.
     pub(super) fn may_grow(&self) -> bool {
         !self.run_is_over && self.patterns.iter().any(NamePattern::is_open)
     }
@@ -147,7 +147,7 @@ impl WatchedRun {
         let mut events = Vec::new();
         self.follower.read(Kinds::Only(&KINDS), |event| events.push(event)).map_err(CliError::from)?;
         for event in events {
-            self.hear(event, printer, args)?;
+            self.take(event, printer, args)?;
         }
         for trial in self.trials.iter_mut().filter(|trial| trial.ended.is_none()) {
             trial.drain(printer)?;
@@ -156,7 +156,7 @@ impl WatchedRun {
         Ok(())
     }
 
-    fn hear(&mut self, event: Event, printer: &mut Printer<'_>, args: &LogSelection) -> Result<(), PrintError> {
+    fn take(&mut self, event: Event, printer: &mut Printer<'_>, args: &LogSelection) -> Result<(), PrintError> {
         match event.fact {
             Fact::TrialSubmitted { trial } => {
                 let name = &trial.name;
@@ -214,8 +214,8 @@ impl WatchedTrial {
         let both = args.stdout == args.stderr;
         for (wanted, file, is_error) in [(args.stdout, "stdout.log", false), (args.stderr, "stderr.log", true)] {
             if wanted || both {
-                let tail = Tail::new(folder.join(file), lines)?;
-                self.streams.push(Stream { tail, is_error, line: Vec::new() });
+                let tail = LogTail::new(folder.join(file), lines)?;
+                self.streams.push(LogStream { tail, is_error, line: Vec::new() });
             }
         }
         Ok(())
@@ -237,7 +237,7 @@ impl WatchedTrial {
     }
 }
 
-impl Stream {
+impl LogStream {
     fn drain(&mut self, name: &Name, printer: &mut Printer<'_>) -> io::Result<()> {
         let Self { tail, is_error, line } = self;
         tail.read(|bytes| printer.bytes(name, *is_error, line, bytes))

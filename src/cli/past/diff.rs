@@ -16,7 +16,7 @@ use crate::model::options::Options;
 use crate::plan::{self, Engines};
 use crate::run::session::new_id;
 
-/// What stands below its options.
+/// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu diff last sweep.jsonnet    what `combu run --resume` would see as new or changed
   combu diff k3jd a81x             two runs
@@ -28,7 +28,7 @@ pub(crate) struct DiffArgs {
     #[arg(value_name = "OLD")]
     old: String,
 
-    /// The same.
+    /// Another spec or run, to compare with.
     #[arg(value_name = "NEW")]
     new: String,
 
@@ -135,7 +135,7 @@ fn compare(path: &str, old: &Value, new: &Value, fields: &mut Vec<Field>) {
     }
 }
 
-/// The same name of an image with another content.
+/// The difference where one name of an image stands for two contents.
 fn content(
     before: &Map<String, Value>,
     after: &Map<String, Value>,

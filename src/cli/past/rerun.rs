@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use crate::cli::args::{Form, LimitArgs, NamePattern, ProgressArgs, check_streams};
-use crate::cli::chosen::none;
+use crate::cli::chosen::none_fits;
 use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
@@ -24,7 +24,7 @@ use crate::script::Where;
 use crate::spec::Sources;
 use crate::store::PastRun;
 
-/// What stands below its options.
+/// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu rerun                             what has not succeeded in the last run, nor in a rerun of it
   combu rerun k3jd --failed --retries 2   what failed in a run, with two retries
@@ -39,7 +39,7 @@ pub(crate) struct RerunArgs {
     #[arg(value_name = "RUN")]
     run: Option<String>,
 
-    /// The trials, however they ended; `*`, `?` and `[a-z]` stand for others. Default: those that have not succeeded.
+    /// The trials, however they ended: names, or patterns with `*`, `?` and `[a-z]`. Default: those that have not succeeded.
     #[arg(value_name = "TRIAL", value_parser = NamePattern::parse)]
     trials: Vec<NamePattern>,
 
@@ -138,7 +138,7 @@ fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun
     Ok((family, past))
 }
 
-/// How each trial ended last, and in which of those runs.
+/// The last end of each trial, and the run of it.
 fn ends(family: &[PastRun]) -> Result<HashMap<Name, (Outcome, RunId)>, CliError> {
     let mut last = HashMap::new();
     for run in family {
@@ -176,14 +176,14 @@ fn choose(args: &RerunArgs, past: &Past, last: &HashMap<Name, (Outcome, RunId)>)
     }
     if chosen.is_empty() {
         return Err(match &args.filter {
-            Some(text) => none(text, &format!("no trial of run {}", past.run)),
+            Some(text) => none_fits(text, &format!("no trial of run {}", past.run)),
             None => CliError::new(exit::NOTHING, format!("nothing to repeat: no trial of run {} failed", past.run)),
         });
     }
     Ok(chosen)
 }
 
-/// Those trials and all that they depend on.
+/// The chosen trials and all that they depend on.
 fn with_prerequisites(trials: &[crate::model::trial::Trial], chosen: &BTreeSet<Name>) -> BTreeSet<Name> {
     let depends: HashMap<&Name, &Vec<_>> = trials.iter().map(|trial| (&trial.name, &trial.depends)).collect();
     let mut needed = BTreeSet::new();

@@ -10,7 +10,7 @@ use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::stage::started::{StartedRun, follow};
-use crate::cli::stage::terminal::{Open, Terminal};
+use crate::cli::stage::terminal::{OpenRun, Terminal};
 use crate::cli::stage::{detach, signals};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
@@ -20,7 +20,7 @@ use crate::run::start::Start;
 use crate::spec::Sources;
 use crate::store::PastRun;
 
-/// What stands below its options.
+/// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu resume                     go on with the last run that is not finished
   combu resume k3jd -j 2           with another run, and two trials at once
@@ -68,8 +68,8 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     let planned = session.plan(experiment, args.limits.options())?;
     let terminal = Terminal::new(ui, args.progress.progress, &record.spec, detached, &session, &Sources::default())?;
     signals::listen(&session, kill_command(&record.spec), ui)?;
-    let Open { folder, journal, mut sinks, control } = terminal.reopen(&run)?;
-    // Read again now that nobody else can go on with it.
+    let OpenRun { folder, journal, mut sinks, control } = terminal.reopen(&run)?;
+    // Read again now that no other process can go on with it.
     let events = run.events()?;
     let past = Past::of(&events).unwrap_or(past);
     let mut summary = Summary::default();

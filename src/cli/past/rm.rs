@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::context::{session, state_or_here};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::kill::removal::{GRACE, failed, tell};
+use crate::cli::kill::removal::{GRACE, failed, report};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
 use crate::engine::{EngineError, Selector, Standing};
@@ -18,12 +18,12 @@ use crate::run::kill::Killed;
 use crate::run::session::Session;
 use crate::store::{PastRun, StateDir};
 
-/// What stands below the options of `rm`.
+/// Examples below the options of `rm`.
 pub(crate) const RM_HELP: &str = "Examples:
   combu rm k3jd        forget one run: its events, logs, outputs, and containers that were kept
   combu rm last k3jd   forget two";
 
-/// What stands below the options of `gc`.
+/// Examples below the options of `gc`.
 pub(crate) const GC_HELP: &str = "Examples:
   combu gc                              forget what began more than 30 days ago
   combu gc --older-than 7d --dry-run    show what a week would remove";
@@ -105,7 +105,7 @@ fn selector(run: &PastRun) -> Selector {
     Selector { labels: [(label::RUN.to_owned(), run.record.run.to_string())].into() }
 }
 
-/// Whether an attempt of the run still runs, though its combu is gone.
+/// True where an attempt of the run still runs, though its combu is gone.
 fn runs_still(session: &Session, run: &PastRun) -> Result<bool, CliError> {
     for name in ENGINES {
         let engine = match session.engine(name) {
@@ -120,7 +120,7 @@ fn runs_still(session: &Session, run: &PastRun) -> Result<bool, CliError> {
     Ok(false)
 }
 
-/// Removes what is left of a run: first on its engines, then what is known of it. What could not be removed is told, and
+/// Removes what is left of a run: first on its engines, then what is known of it. What could not be removed is returned, and
 /// then the run is still known.
 fn forget(session: &Session, state: &StateDir, run: &PastRun, ui: &Ui) -> Result<Vec<String>, CliError> {
     let mut all = Killed::default();
@@ -135,7 +135,7 @@ fn forget(session: &Session, state: &StateDir, run: &PastRun, ui: &Ui) -> Result
             Err(error) => return Err(error.into()),
         }
     }
-    tell(&all, ui);
+    report(&all, ui);
     if all.problems.is_empty() {
         state.forget(run)?;
         ui.message(&format!("forgot run {} of {}", run.record.run, run.record.experiment));

@@ -8,7 +8,7 @@ use crate::cli::control::server::Control;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::stage::detach;
-use crate::cli::stage::terminal::{Open, Terminal};
+use crate::cli::stage::terminal::{OpenRun, Terminal};
 use crate::cli::ui::Ui;
 use crate::model::event::Sink;
 use crate::model::name::{Name, RunId};
@@ -28,7 +28,7 @@ pub(crate) fn begin(
     reused: BTreeMap<Name, RunId>,
     repeats: Option<RunId>,
 ) -> Result<StartedRun, CliError> {
-    let Open { folder, journal, sinks, control } = terminal.open(&planned, &run, repeats)?;
+    let OpenRun { folder, journal, sinks, control } = terminal.open(&planned, &run, repeats)?;
     let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal, reused, past: None };
     let live = match session.start(planned, start) {
         Ok(live) => live,
@@ -47,7 +47,7 @@ pub(crate) struct StartedRun {
     pub(crate) folder: RunDir,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
     pub(crate) control: Control,
-    /// What earlier lives of it told.
+    /// The summary of its earlier lives.
     pub(crate) summary: Summary,
     pub(crate) detached: bool,
 }
@@ -63,7 +63,7 @@ pub(crate) fn follow(
     let StartedRun { run, mut live, folder, mut sinks, control, summary, detached } = started;
     terminal.listen(&control, &folder, live.commands());
     let seen = if detached {
-        // Until here, what is said goes to the foreground half.
+        // Until here, messages go to the foreground half.
         terminal.redirect(&folder).and_then(|log| detach::report_ready(&run, &log, ui))
     } else {
         Ok(())
@@ -85,7 +85,7 @@ pub(crate) fn follow(
             if code == exit::OK {
                 return Err(error);
             }
-            // What became of the run says more than that it could not be written.
+            // The end of the run says more than that it could not be written.
             ui.message(&error.render(ui.err()));
         }
     }

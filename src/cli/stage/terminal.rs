@@ -36,26 +36,26 @@ pub(crate) struct Terminal {
     file: PathBuf,
     state: StateDir,
     bars: RefCell<Option<Progress>>,
-    /// Why something that a script printed was lost.
+    /// The error that lost something a script printed.
     lost: RefCell<Option<std::io::Error>>,
     /// The folders of the runs so far, and how to remove what they leave.
     opened: RefCell<HashMap<RunId, (PathBuf, String)>>,
-    /// Where control sockets are served.
+    /// The session in which control sockets are served.
     session: Session,
     sources: Sources,
-    /// What writes down the provenance of the run that is being started.
-    noted: RefCell<Option<Note>>,
-    /// Those that are being written.
+    /// Writes down the provenance of the run that is being started.
+    noted: RefCell<Option<ProvenanceNote>>,
+    /// Provenances that are being written.
     notes: RefCell<Vec<JoinHandle<Result<(), StoreError>>>>,
     /// The last run that was opened for a script, until it has started.
     starting: RefCell<(Weak<RunDir>, Weak<Control>)>,
 }
 
 /// Writes down where and from what a run was started.
-type Note = Box<dyn FnOnce() -> Result<(), StoreError> + Send>;
+type ProvenanceNote = Box<dyn FnOnce() -> Result<(), StoreError> + Send>;
 
-/// What a run was given before it starts.
-pub(crate) struct Open {
+/// A run's folder, journal and sinks, before it starts.
+pub(crate) struct OpenRun {
     pub(crate) folder: RunDir,
     pub(crate) journal: Box<dyn Journal>,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
@@ -94,7 +94,7 @@ impl Terminal {
     }
 
     /// Makes the run's folder and its sinks.
-    pub(crate) fn open(&self, plan: &Plan, run: &RunId, repeats: Option<RunId>) -> Result<Open, CliError> {
+    pub(crate) fn open(&self, plan: &Plan, run: &RunId, repeats: Option<RunId>) -> Result<OpenRun, CliError> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let record = RunRecord {
             run: run.clone(),
@@ -130,16 +130,16 @@ impl Terminal {
     }
 
     /// Takes the folder of a run whose process is gone, and makes its sinks.
-    pub(crate) fn reopen(&self, run: &PastRun) -> Result<Open, CliError> {
+    pub(crate) fn reopen(&self, run: &PastRun) -> Result<OpenRun, CliError> {
         let record = RunRecord { pid: std::process::id(), ..run.record.clone() };
         let journal = Box::new(self.state.journal()?);
         let folder = self.state.reopen_run(&record, |live| is_same(live, &record));
         Ok(self.set_up(&record, folder.map_err(|error| self.refusal(error, &record))?, journal))
     }
 
-    fn set_up(&self, record: &RunRecord, folder: RunDir, journal: Box<dyn Journal>) -> Open {
+    fn set_up(&self, record: &RunRecord, folder: RunDir, journal: Box<dyn Journal>) -> OpenRun {
         let control = Control::default();
-        let mut sinks: Vec<Box<dyn Sink>> = vec![control.ears()];
+        let mut sinks: Vec<Box<dyn Sink>> = vec![control.sink()];
         match self.mode {
             ProgressMode::Bar => {
                 let bars = self.bars.borrow_mut().get_or_insert_with(|| Progress::stderr(*self.ui.err())).clone();
@@ -152,7 +152,7 @@ impl Terminal {
         }
         let kill = self.kill_command(&record.spec);
         self.opened.borrow_mut().insert(record.run.clone(), (folder.path().to_path_buf(), kill));
-        Open { folder, journal, sinks, control }
+        OpenRun { folder, journal, sinks, control }
     }
 
     /// Lets other processes reach a run that has started, and notes what it was started from.
@@ -162,7 +162,7 @@ impl Terminal {
             let folder = folder.path().display();
             self.above_bars(|| {
                 self.ui.warn(&format!(
-                    "`{folder}` holds no socket, so `combu set` and `why` cannot reach this run: {error}"
+                    "`{folder}` holds no socket, so `combu set` and `combu why` cannot reach this run: {error}"
                 ));
             });
         }
@@ -227,7 +227,7 @@ impl Terminal {
         self.ui.message(&summary(result, &next, self.ui.err()));
     }
 
-    /// Why something that a script printed was lost, if it was.
+    /// The error that lost something a script printed, if any did.
     pub(crate) fn lost(&self) -> Option<std::io::Error> {
         self.lost.borrow_mut().take()
     }
@@ -243,7 +243,7 @@ impl Terminal {
 
 impl Stage for Terminal {
     fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String> {
-        let Open { folder, journal, sinks, control } =
+        let OpenRun { folder, journal, sinks, control } =
             Self::open(self, plan, run, None).map_err(|error| error.message)?;
         let (folder, control) = (Rc::new(folder), Rc::new(control));
         self.starting.replace((Rc::downgrade(&folder), Rc::downgrade(&control)));
@@ -290,7 +290,7 @@ impl Stage for Terminal {
     }
 }
 
-/// Whether a live run of another process is of the same experiment.
+/// True where a live run of another process is of the same experiment.
 fn is_same(live: &LiveRun, record: &RunRecord) -> bool {
     let is_own = live.is_here && live.record.pid == record.pid;
     !is_own && live.record.spec == record.spec && live.record.experiment == record.experiment

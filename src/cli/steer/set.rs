@@ -15,7 +15,7 @@ use crate::cli::which::runs;
 use crate::model::budget::{Change, Load};
 use crate::model::options::Parallel;
 
-/// What stands below its options.
+/// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu set -j 2                           at most two trials at once from now on
   combu set --cpus 4 --limit license=1     less of two things
@@ -73,8 +73,8 @@ pub(crate) fn main(file: Option<&Path>, args: &SetArgs, ui: &Ui) -> Result<u8, C
     let id = &run.record.run;
     match ask(&run, Ask::Set { change: fields(&change) }, Duration::ZERO)? {
         Answer::Refused { message } => Err(CliError::new(exit::USAGE, format!("run {id} was not changed: {message}"))),
-        Answer::Unheard => {
-            ui.message(&format!("asked run {id} to set {change}; its script is busy and has not heard of it yet"));
+        Answer::Unanswered => {
+            ui.message(&format!("asked run {id} to set {change}; its script is busy and has not answered yet"));
             Ok(exit::OK)
         }
         _ => {

@@ -17,7 +17,7 @@ use crate::model::name::Name;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::Summary;
 
-/// What stands below its options.
+/// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu why solver-3
   combu why solver-3 last -o json";
@@ -51,7 +51,7 @@ pub(crate) fn main(file: Option<&Path>, args: &WhyArgs, ui: &Ui) -> Result<u8, C
     Ok(exit::OK)
 }
 
-/// What live runs answer; those that do not know the trial are silent.
+/// Answers of live runs; those that do not have the trial give none.
 fn live(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
     let mut answers = Vec::new();
     for run in &runs.live {
@@ -72,10 +72,10 @@ fn live(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
     if answers.is_empty() { Err(unknown(trial.as_str(), runs)) } else { Ok(answers) }
 }
 
-/// Most runs that are looked into: each may be large.
+/// Limit of the runs that are looked into: each may be large.
 const RUNS: usize = 20;
 
-/// How the trial ended in the last run that it was in.
+/// The end of the trial in the last run that it was in.
 fn ended(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
     if runs.past.is_empty() {
         return Err(CliError::new(exit::NOTHING, format!("no run{} is live, and none is recorded", runs.asked))
@@ -118,7 +118,7 @@ fn ended(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
     Ok(vec![(format!("{text}{}", early.unwrap_or_default()), json)])
 }
 
-/// No trial of that name, with the nearest of those that the runs have.
+/// The error that no run has a trial of that name, with the nearest of those they have.
 fn unknown(trial: &str, runs: &Runs) -> CliError {
     let ids: Vec<&str> = match &runs.live[..] {
         [] => runs.past.first().map(|run| run.record.run.as_str()).into_iter().collect(),
