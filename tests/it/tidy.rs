@@ -26,7 +26,7 @@ const HOMES: &[(&str, &str)] = &[
     ("rhai", "src/script/"),
     ("clap", "src/cli/"),
     ("globset", "src/cli/args/pattern.rs src/script/api/files.rs"),
-    ("jiff", "src/cli/time.rs"),
+    ("jiff", "src/cli/time.rs src/engine/docker/"),
     ("strsim", "src/model/suggest.rs"),
     ("regex", "src/engine/records/ src/spec/parts.rs"),
     ("memchr", "src/engine/records/"),
