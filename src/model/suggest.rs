@@ -1,7 +1,7 @@
 //! "Did you mean": the known word that a mistyped one stands for.
 
-/// The candidate nearest to a mistyped word, if one is near enough to be meant; upper and lower case count as one. Failing
-/// that, a word that is the beginning of a candidate stands for it.
+/// The candidate nearest to a mistyped word, if one is near enough to be meant; upper and lower case count as one, and
+/// of equally near candidates the first is taken. Failing that, a word that is the beginning of a candidate stands for it.
 ///
 /// The measure is the Damerau-Levenshtein distance, of which a slip of the keyboard (a letter wrong, missing, doubled, or two
 /// swapped) is one step, whatever the word's length. Jaro-Winkler was not taken: it favours a common beginning, so that of
@@ -16,7 +16,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         // Of words whose lengths differ by more, the distance is greater.
         if lower.len().abs_diff(known.len()) <= longest {
             let distance = strsim::damerau_levenshtein(&lower, &known);
-            if distance <= longest && best.is_none_or(|best| (distance, candidate) < best) {
+            if distance <= longest && best.is_none_or(|(least, _)| distance < least) {
                 best = Some((distance, candidate));
             }
         }

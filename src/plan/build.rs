@@ -93,7 +93,8 @@ fn condition(dependency: &Dependency, on: &Trial) -> Condition {
 }
 
 fn nearest_trial(name: &Name, trials: &[Trial]) -> Option<Name> {
-    let best = nearest(name.as_str(), trials.iter().map(|trial| trial.name.as_str()))?;
+    // From the last: of a sweep, the name after the last one is asked for more often than the one before the first.
+    let best = nearest(name.as_str(), trials.iter().rev().map(|trial| trial.name.as_str()))?;
     trials.iter().find(|trial| trial.name.as_str() == best).map(|trial| trial.name.clone())
 }
 
