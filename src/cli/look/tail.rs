@@ -128,7 +128,7 @@ mod tests {
         let path = folder.path().join("stdout.log");
         let last = |text: &str, lines| {
             fs::write(&path, text).unwrap();
-            read(&mut LogLogTail::new(path.clone(), Some(lines)).unwrap())
+            read(&mut LogTail::new(path.clone(), Some(lines)).unwrap())
         };
         assert_eq!(last("a\nb\nc\n", 0), "");
         assert_eq!(last("a\nb\nc\n", 1), "c\n");
