@@ -101,7 +101,7 @@ impl From<SpecError> for CliError {
                 let mut error = Self::new(exit::USAGE, message);
                 error.hints.extend(hint);
                 if frames.is_empty() {
-                    error.details.push(format!("in {}", shown(&path)));
+                    error.details.push(format!("in {}", short_path(&path)));
                 }
                 if !at.is_empty() {
                     error.details.push(format!("while making {at}"));
@@ -251,7 +251,7 @@ fn call(place: &Place) -> String {
 
 /// The command that removes what was started from a file, as it can be typed in a shell.
 pub(crate) fn kill_command(file: &Path) -> String {
-    format!("combu -f {} kill", quoted(&shown(file)))
+    format!("combu -f {} kill", quoted(&short_path(file)))
 }
 
 /// A word as it can be typed in a shell.
@@ -261,7 +261,7 @@ pub(crate) fn quoted(word: &str) -> String {
 }
 
 /// A path as people would write it: relative where it lies below the working folder.
-pub(crate) fn shown(path: &Path) -> String {
+pub(crate) fn short_path(path: &Path) -> String {
     let cwd = std::env::current_dir().ok().filter(|cwd| cwd != Path::new("/"));
     let below = cwd.and_then(|cwd| path.strip_prefix(cwd).ok().map(Path::to_path_buf));
     below.unwrap_or_else(|| path.to_path_buf()).display().to_string()

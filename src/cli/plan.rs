@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::cli::args::{Form, JsonnetArgs, LimitArgs, SpecArgs};
+use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, SpecArgs};
 use crate::cli::chosen::select;
 use crate::cli::context::{session, spec_path};
 use crate::cli::error::CliError;
@@ -24,7 +24,7 @@ pub(crate) struct PlanArgs {
 
     /// Print the resolved spec in this form instead of the text.
     #[arg(short = 'o', long, value_name = "FORM")]
-    pub(crate) output: Option<Form>,
+    pub(crate) output: Option<OutputForm>,
 
     #[command(flatten)]
     pub(crate) jsonnet: JsonnetArgs,
@@ -40,7 +40,7 @@ pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, 
     let session = session()?;
     let (plan, survey) = look(&session, experiment, args.limits.options(), ui)?;
     match args.output {
-        Some(Form::Json) => ui.result(&resolved(&plan))?,
+        Some(OutputForm::Json) => ui.result(&resolved(&plan))?,
         None => ui.result(&text(&plan, &survey))?,
     }
     for warning in &plan.warnings {

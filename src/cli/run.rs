@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::args::{Form, JsonnetArgs, LimitArgs, ProgressArgs, SpecArgs, check_streams};
+use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, ProgressArgs, SpecArgs, check_streams};
 use crate::cli::chosen::select;
 use crate::cli::context::{SessionGuard, real, session, spec_path, state};
 use crate::cli::error::{CliError, kill_command};
@@ -46,7 +46,7 @@ pub(crate) struct RunArgs {
 
     /// Print the results on stdout in this form.
     #[arg(short = 'o', long, value_name = "FORM")]
-    pub(crate) output: Option<Form>,
+    pub(crate) output: Option<OutputForm>,
 
     #[command(flatten)]
     pub(crate) jsonnet: JsonnetArgs,

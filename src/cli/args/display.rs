@@ -30,13 +30,13 @@ pub(crate) enum ProgressMode {
 
 /// A form of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
+pub(crate) enum OutputForm {
     /// JSON.
     Json,
 }
 
 /// Refuses events and results on one stream.
-pub(crate) fn check_streams(output: Option<Form>, progress: ProgressMode) -> Result<(), CliError> {
+pub(crate) fn check_streams(output: Option<OutputForm>, progress: ProgressMode) -> Result<(), CliError> {
     if output.is_some() && progress == ProgressMode::Json {
         let error = CliError::new(exit::USAGE, "`--progress json` and `--output json` both print on stdout");
         return Err(error.hint("the last event says the same as the results"));

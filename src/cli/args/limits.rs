@@ -86,7 +86,7 @@ pub(crate) struct BudgetArgs {
     /// GPUs for all trials together, by id: `0,1`. They are used even if other processes use them.
     /// Default: those found on the engine's host that no process uses.
     #[arg(long, value_name = "IDS", value_parser = gpus)]
-    pub(crate) gpus: Option<Gpus>,
+    pub(crate) gpus: Option<GpuIds>,
 
     /// Keep that share of the machine free for the people at it: `cpus=1,memory=2g`.
     #[arg(long, value_name = "WHAT", value_parser = crate::spec::reserve)]
@@ -116,7 +116,7 @@ pub(crate) struct BudgetArgs {
 
 /// GPUs by their ids.
 #[derive(Debug, Clone)]
-pub(crate) struct Gpus(pub(crate) Vec<String>);
+pub(crate) struct GpuIds(pub(crate) Vec<String>);
 
 impl LimitArgs {
     /// Options of a run, as the arguments say them.
@@ -128,7 +128,7 @@ impl LimitArgs {
             time_budget: self.time_budget,
             cpus: self.budget.cpus,
             memory: self.budget.memory,
-            gpus: self.budget.gpus.clone().map(|Gpus(ids)| ids),
+            gpus: self.budget.gpus.clone().map(|GpuIds(ids)| ids),
             reserve: self.budget.reserve,
             limits: self.budget.limits.iter().cloned().collect(),
             load: self.budget.load,
@@ -153,8 +153,8 @@ pub(crate) fn cpu_number(text: &str) -> Result<f64, String> {
     crate::spec::cpu_number(text).ok_or_else(|| format!("`{text}` is not a number of CPUs above zero"))
 }
 
-pub(crate) fn gpus(text: &str) -> Result<Gpus, String> {
-    crate::spec::gpu_ids(text).map(Gpus)
+pub(crate) fn gpus(text: &str) -> Result<GpuIds, String> {
+    crate::spec::gpu_ids(text).map(GpuIds)
 }
 
 pub(crate) fn engine(word: &str) -> Result<EngineName, String> {

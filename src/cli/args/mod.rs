@@ -5,7 +5,7 @@ mod limits;
 mod pattern;
 mod spec;
 
-pub(crate) use display::{Form, ProgressArgs, ProgressMode, check_streams};
-pub(crate) use limits::{Gpus, LimitArgs, cpu_number, engine, gpus};
+pub(crate) use display::{OutputForm, ProgressArgs, ProgressMode, check_streams};
+pub(crate) use limits::{GpuIds, LimitArgs, cpu_number, engine, gpus};
 pub(crate) use pattern::NamePattern;
 pub(crate) use spec::{JsonnetArgs, SpecArgs};

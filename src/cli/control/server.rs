@@ -18,7 +18,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::cli::control::wire::{Answer, Ask, MOST, PATIENCE, Request, VERSION, line, socket};
+use crate::cli::control::wire::{
+    ControlReply, ControlRequest, MOST, PATIENCE, VERSION, VersionedRequest, line, socket,
+};
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Sink};
 use crate::model::name::Name;
@@ -144,30 +146,30 @@ impl Requests {
         answer
     }
 
-    async fn carry_out(&self, ask: Ask, commands: &Commands) -> Answer {
+    async fn carry_out(&self, ask: ControlRequest, commands: &Commands) -> ControlReply {
         match ask {
-            _ if commands.is_closed() => Answer::Refused { message: "the run has ended".to_owned() },
-            Ask::Set { change } => match spec::change(&change) {
+            _ if commands.is_closed() => ControlReply::Refused { message: "the run has ended".to_owned() },
+            ControlRequest::Set { change } => match spec::change(&change) {
                 Ok(change) => {
                     let answer = self.send(commands, Command::Set { change: Box::new(change) });
                     match timeout(PATIENCE, answer).await {
-                        Ok(Ok(Ok(()))) => Answer::Taken,
-                        Ok(Ok(Err(message))) => Answer::Refused { message },
-                        Ok(Err(_)) | Err(_) => Answer::Unanswered,
+                        Ok(Ok(Ok(()))) => ControlReply::Taken,
+                        Ok(Ok(Err(message))) => ControlReply::Refused { message },
+                        Ok(Err(_)) | Err(_) => ControlReply::Unanswered,
                     }
                 }
-                Err(problems) => Answer::Refused { message: problems.to_string() },
+                Err(problems) => ControlReply::Refused { message: problems.to_string() },
             },
-            Ask::Why { trial } => {
+            ControlRequest::Why { trial } => {
                 let commands = commands.clone();
                 let lines = tokio::task::spawn_blocking(move || commands.why(&trial)).await;
-                lines.ok().flatten().map_or(Answer::NoTrial, |lines| Answer::Why { lines })
+                lines.ok().flatten().map_or(ControlReply::NoTrial, |lines| ControlReply::Why { lines })
             }
-            Ask::Kill { trials, within } => self.kill(trials, within, commands).await,
+            ControlRequest::Kill { trials, within } => self.kill(trials, within, commands).await,
         }
     }
 
-    async fn kill(&self, trials: Vec<Name>, within: f64, commands: &Commands) -> Answer {
+    async fn kill(&self, trials: Vec<Name>, within: f64, commands: &Commands) -> ControlReply {
         let within = Duration::try_from_secs_f64(within).unwrap_or_default().min(LONGEST);
         let sent: Vec<_> =
             trials.into_iter().map(|trial| (trial.clone(), self.send(commands, Command::Kill { trial }))).collect();
@@ -194,7 +196,7 @@ impl Requests {
         let _in_time = timeout(within, ends).await;
         let state = self.state();
         let (ended, left) = open.into_iter().partition(|trial| state.ended.contains(trial));
-        Answer::Killed { ended, left, refused }
+        ControlReply::Killed { ended, left, refused }
     }
 }
 
@@ -222,12 +224,12 @@ async fn serve(mut stream: UnixStream, requests: &Requests, commands: &Commands)
     timeout(PATIENCE, reader.read_until(b'\n', &mut text)).await??;
     let answer = match request(&text) {
         Ok(ask) => requests.carry_out(ask, commands).await,
-        Err(message) => Answer::Refused { message },
+        Err(message) => ControlReply::Refused { message },
     };
     timeout(PATIENCE, stream.write_all(&line(&answer)?)).await?
 }
 
-fn request(text: &[u8]) -> Result<Ask, String> {
+fn request(text: &[u8]) -> Result<ControlRequest, String> {
     #[derive(serde::Deserialize)]
     struct Versioned {
         version: u32,
@@ -237,7 +239,7 @@ fn request(text: &[u8]) -> Result<Ask, String> {
     if version != VERSION {
         return Err(format!("the run's combu {} understands another version of combu", env!("CARGO_PKG_VERSION")));
     }
-    serde_json::from_slice(text).map(|request: Request| request.ask).map_err(wrong)
+    serde_json::from_slice(text).map(|request: VersionedRequest| request.ask).map_err(wrong)
 }
 
 #[cfg(test)]

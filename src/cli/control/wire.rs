@@ -32,16 +32,16 @@ const SOCKET: &str = "control.sock";
 
 /// A request to the process that runs a run.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Request {
+pub(crate) struct VersionedRequest {
     pub(crate) version: u32,
     #[serde(flatten)]
-    pub(crate) ask: Ask,
+    pub(crate) ask: ControlRequest,
 }
 
 /// The subject of a request.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
-pub(crate) enum Ask {
+pub(crate) enum ControlRequest {
     /// Change the budget; the keys are those of run options.
     Set { change: Map<String, Value> },
     /// Explain what that trial waits for.
@@ -53,7 +53,7 @@ pub(crate) enum Ask {
 /// The answer to a request.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
-pub(crate) enum Answer {
+pub(crate) enum ControlReply {
     /// The run took the change.
     Taken,
     /// The run refused the request, for the reason in `message`.
@@ -78,8 +78,8 @@ pub(crate) fn socket(run: &Path) -> io::Result<(File, PathBuf)> {
 }
 
 /// Asks a live run, and waits for its answer for `wait` longer than a busy machine needs.
-pub(crate) fn ask(run: &LiveRun, ask: Ask, wait: Duration) -> Result<Answer, CliError> {
-    exchange(&run.path, &Request { version: VERSION, ask }, wait).map_err(|error| {
+pub(crate) fn ask(run: &LiveRun, ask: ControlRequest, wait: Duration) -> Result<ControlReply, CliError> {
+    exchange(&run.path, &VersionedRequest { version: VERSION, ask }, wait).map_err(|error| {
         let id = &run.record.run;
         if !run.is_here {
             return CliError::new(exit::USAGE, format!("run {id} lives on another machine or in a container"))
@@ -102,7 +102,7 @@ pub(crate) fn ask(run: &LiveRun, ask: Ask, wait: Duration) -> Result<Answer, Cli
     })
 }
 
-fn exchange(run: &Path, request: &Request, wait: Duration) -> io::Result<Answer> {
+fn exchange(run: &Path, request: &VersionedRequest, wait: Duration) -> io::Result<ControlReply> {
     let mut stream = connect(run)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_read_timeout(Some(wait.saturating_add(2 * PATIENCE)))?;

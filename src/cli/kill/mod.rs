@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::cli::context::session;
 use crate::cli::control::process::{POLITE, end_live_runs};
-use crate::cli::error::{CliError, shown};
+use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
 use crate::cli::kill::removal::{GRACE, failed, report};
@@ -45,7 +45,7 @@ pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, 
         if let Target::Spec { given, path } = &target
             && !path.exists()
         {
-            let message = format!("no file `{}`, and nothing was started from it", shown(given));
+            let message = format!("no file `{}`, and nothing was started from it", short_path(given));
             return Err(CliError::new(exit::USAGE, message));
         }
         ui.message(&format!("nothing of {} is left", target.text()));

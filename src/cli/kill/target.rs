@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::{here, real, spec_path, state, state_or_here};
-use crate::cli::error::{CliError, shown};
+use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
 use crate::engine::{EngineError, Found, Selector};
@@ -133,7 +133,7 @@ impl Target {
 
     pub(super) fn text(&self) -> String {
         match self {
-            Self::Spec { given, .. } => shown(given),
+            Self::Spec { given, .. } => short_path(given),
             Self::Run(run) => format!("run {run}"),
             Self::Project { root, .. } => format!("the project {}", root.display()),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cli::args::NamePattern;
 use crate::cli::chosen::none_fits;
 use crate::cli::control::process::POLITE;
-use crate::cli::control::wire::{Answer, Ask, ask};
+use crate::cli::control::wire::{ControlReply, ControlRequest, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
@@ -142,8 +142,8 @@ fn ask_to_kill(live: &LiveRun, fitting: &mut Fitting, within: Duration, ui: &Ui)
     if trials.is_empty() {
         return Ok(false);
     }
-    match ask(live, Ask::Kill { trials, within: within.as_secs_f64() }, within)? {
-        Answer::Killed { ended, left, refused } => {
+    match ask(live, ControlRequest::Kill { trials, within: within.as_secs_f64() }, within)? {
+        ControlReply::Killed { ended, left, refused } => {
             for trial in ended {
                 ui.message(&format!("killed {trial} in run {run}"));
             }
@@ -155,7 +155,9 @@ fn ask_to_kill(live: &LiveRun, fitting: &mut Fitting, within: Duration, ui: &Ui)
             }
             Ok(true)
         }
-        Answer::Refused { message } => Err(CliError::new(exit::USAGE, format!("run {run} kills no trial: {message}"))),
+        ControlReply::Refused { message } => {
+            Err(CliError::new(exit::USAGE, format!("run {run} kills no trial: {message}")))
+        }
         other => unreachable!("no answer to a kill: {other:?}"),
     }
 }

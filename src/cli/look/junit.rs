@@ -24,7 +24,7 @@ enum Verdict {
 }
 
 /// The report on those trials.
-pub(crate) fn text(looked: &ShownRun, account: &Account, results: &[&TrialResult]) -> String {
+pub(crate) fn text(shown: &ShownRun, account: &Account, results: &[&TrialResult]) -> String {
     let count = |verdict| results.iter().filter(|result| self::verdict(result) == verdict).count();
     let numbers = format!(
         r#"tests="{}" failures="{}" errors="{}" skipped="{}" time="{:.3}""#,
@@ -32,9 +32,9 @@ pub(crate) fn text(looked: &ShownRun, account: &Account, results: &[&TrialResult
         count(Verdict::Failure),
         count(Verdict::Error),
         count(Verdict::Skipped),
-        looked.elapsed(&account.summary, account.last).as_secs_f64(),
+        shown.elapsed(&account.summary, account.last).as_secs_f64(),
     );
-    let record = &looked.run.record;
+    let record = &shown.run.record;
     let name = escaped(&record.experiment);
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\" {numbers}>\n  <testsuite name=\"{name}\" \
@@ -43,7 +43,7 @@ pub(crate) fn text(looked: &ShownRun, account: &Account, results: &[&TrialResult
         utc(record.started_ms).trim_end_matches('Z'),
     );
     for result in results {
-        case(&mut text, &name, looked.status(result, &account.summary), result);
+        case(&mut text, &name, shown.status(result, &account.summary), result);
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
     text

@@ -83,7 +83,7 @@ fn print(watches: &mut [WatchedRun], printer: &mut Printer<'_>, args: &LogsArgs)
     for watch in watches.iter_mut() {
         watch.finish(printer)?;
         for trial in &watch.trials {
-            let (name, run) = (&trial.name, &watch.looked.run.record.run);
+            let (name, run) = (&trial.name, &watch.shown.run.record.run);
             if let (Some(from), true) = (&trial.reused, alone) {
                 printer
                     .say(&format!("{name} succeeded in run {from}, where its logs are: combu logs {from}/{name}"))?;
@@ -113,12 +113,12 @@ fn watches(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<Vec<WatchedR
             Some((run, trial)) => (Some(run), trial),
             None => (None, word.as_str()),
         };
-        let looked = look(file, run, ui)?;
-        let known = watches.iter().position(|watch| watch.looked.run.record.run == looked.run.record.run);
+        let shown = look(file, run, ui)?;
+        let known = watches.iter().position(|watch| watch.shown.run.record.run == shown.run.record.run);
         let place = match known {
             Some(place) => place,
             None => {
-                watches.push(WatchedRun::new(looked)?);
+                watches.push(WatchedRun::new(shown)?);
                 watches.len() - 1
             }
         };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::args::Form;
-use crate::cli::error::{CliError, shown};
+use crate::cli::args::OutputForm;
+use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, none_recorded};
 use crate::cli::time::{minute, utc};
@@ -40,12 +40,12 @@ pub(crate) struct LsArgs {
 
     /// Print them in this form instead of the table.
     #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<OutputForm>,
 }
 
 /// A run in the list.
 struct RunRow {
-    looked: ShownRun,
+    shown: ShownRun,
     summary: Summary,
     counts: Counts,
     elapsed: Duration,
@@ -64,7 +64,7 @@ pub(crate) fn main(file: Option<&Path>, args: &LsArgs, ui: &Ui) -> Result<u8, Cl
         list.push(RunRow::read(ShownRun { run, live })?);
     }
     match args.output {
-        Some(Form::Json) => {
+        Some(OutputForm::Json) => {
             let list: Vec<Value> = list.iter().map(RunRow::json).collect();
             ui.result(&format!("{:#}", Value::Array(list)))?;
         }
@@ -101,45 +101,45 @@ fn table(list: &[RunRow], ui: &Ui) -> String {
 }
 
 impl RunRow {
-    fn read(looked: ShownRun) -> Result<Self, CliError> {
+    fn read(shown: ShownRun) -> Result<Self, CliError> {
         let (mut summary, mut last) = (Summary::default(), 0);
-        looked.run.follow().read(Kinds::Only(&KINDS), |event| {
+        shown.run.follow().read(Kinds::Only(&KINDS), |event| {
             summary.add(&event);
             last = last.max(event.at);
         })?;
-        let elapsed = looked.elapsed(&summary, last);
-        Ok(Self { counts: summary.counts(), looked, summary, elapsed })
+        let elapsed = shown.elapsed(&summary, last);
+        Ok(Self { counts: summary.counts(), shown, summary, elapsed })
     }
 
     fn row(&self) -> Vec<String> {
-        let record = &self.looked.run.record;
+        let record = &self.shown.run.record;
         let Counts { succeeded, total, failed, .. } = self.counts;
         vec![
             record.run.to_string(),
-            self.looked.state(&self.summary).to_owned(),
+            self.shown.state(&self.summary).to_owned(),
             format!("{succeeded}/{total}"),
             failed.to_string(),
             minute(record.started_ms),
             took(self.elapsed),
             record.experiment.clone(),
-            shown(&record.spec),
+            short_path(&record.spec),
         ]
     }
 
     fn json(&self) -> Value {
-        let record = &self.looked.run.record;
+        let record = &self.shown.run.record;
         json!({
             "run": record.run,
             "experiment": record.experiment,
             "spec": record.spec.display().to_string(),
-            "state": self.looked.state(&self.summary),
+            "state": self.shown.state(&self.summary),
             "early": self.summary.early,
             "counts": self.counts,
             "started": utc(record.started_ms),
             "elapsed": self.elapsed.as_secs_f64(),
             "command": record.command,
-            "pid": self.looked.live.as_ref().map(|live| live.record.pid),
-            "folder": self.looked.run.path.display().to_string(),
+            "pid": self.shown.live.as_ref().map(|live| live.record.pid),
+            "folder": self.shown.run.path.display().to_string(),
         })
     }
 }

@@ -96,18 +96,18 @@ fn status(word: &str) -> Result<String, String> {
     }
 }
 
-/// A run that is looked at now.
+/// The trials of a run, and the moment they are listed.
 struct TrialList<'a> {
-    looked: &'a ShownRun,
+    shown: &'a ShownRun,
     account: &'a Account,
     now: u64,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, CliError> {
     let filter = TrialFilter::new(false, args.filter.as_deref())?;
-    let looked = look(file, args.run.as_deref(), ui)?;
-    let account = Account::without_records(&looked.run)?;
-    let list = TrialList { looked: &looked, account: &account, now: now() };
+    let shown = look(file, args.run.as_deref(), ui)?;
+    let account = Account::without_records(&shown.run)?;
+    let list = TrialList { shown: &shown, account: &account, now: now() };
     let mut results = Vec::new();
     for result in &account.summary.results {
         if list.is_asked_for(args, result) && filter.has(result)? {
@@ -123,7 +123,7 @@ pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, Cl
             if !results.is_empty() {
                 ui.result(&list.table(&results, ui.out()))?;
             }
-            ui.message(&looked.headline(&account.summary, account.last));
+            ui.message(&shown.headline(&account.summary, account.last));
             let hidden = account.summary.results.len() - results.len();
             if hidden > 0 && args.asks_for_nothing() {
                 ui.message(&format!("{hidden} of them are not listed; `-a` lists all"));
@@ -141,7 +141,7 @@ impl PsArgs {
 
 impl TrialList<'_> {
     fn status(&self, result: &TrialResult) -> &'static str {
-        self.looked.status(result, &self.account.summary)
+        self.shown.status(result, &self.account.summary)
     }
 
     fn is_asked_for(&self, args: &PsArgs, result: &TrialResult) -> bool {
@@ -151,8 +151,7 @@ impl TrialList<'_> {
             || args.running && runs()
             || args.status.iter().any(|status| status == self.status(result));
         let none_asked = !args.failed && !args.running && args.status.is_empty();
-        let by_itself =
-            !args.asks_for_nothing() || !self.looked.is_running(&self.account.summary) || runs() || failed();
+        let by_itself = !args.asks_for_nothing() || !self.shown.is_running(&self.account.summary) || runs() || failed();
         args.all || is_any || none_asked && by_itself
     }
 
@@ -205,7 +204,7 @@ impl TrialList<'_> {
     fn time(&self, result: &TrialResult) -> Option<Duration> {
         match result.state {
             State::Ended(_) => Some(result.elapsed).filter(|time| !time.is_zero()),
-            State::Running(since) if self.looked.is_running(&self.account.summary) => {
+            State::Running(since) if self.shown.is_running(&self.account.summary) => {
                 Some(Duration::from_millis(self.now.saturating_sub(since)))
             }
             _ => None,
@@ -222,7 +221,7 @@ impl TrialList<'_> {
             },
             State::Ended(Outcome::Failed { .. } | Outcome::Killed) => None,
             State::Ended(outcome) => Some(how(outcome)),
-            _ if !self.looked.is_running(&self.account.summary) => {
+            _ if !self.shown.is_running(&self.account.summary) => {
                 let what = if result.attempts == 0 { "it was not started" } else { "it had not ended" };
                 Some(format!("{what}; `combu resume` goes on"))
             }

@@ -87,8 +87,8 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
         return Err(CliError::new(exit::USAGE, "`--columns` is for `-o table` and `-o csv`"));
     }
     let filter = TrialFilter::new(args.failed, args.filter.as_deref())?;
-    let looked = look(file, args.run.as_deref(), ui)?;
-    let mut account = Account::of(&looked.run)?;
+    let shown = look(file, args.run.as_deref(), ui)?;
+    let mut account = Account::of(&shown.run)?;
     lend(&mut account, file, ui)?;
     let mut results = Vec::new();
     for result in account.summary.results.iter().filter(|result| !result.service) {
@@ -96,7 +96,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
             results.push(result);
         }
     }
-    let rows = Rows { looked: &looked, account: &account, results };
+    let rows = ResultRows { shown: &shown, account: &account, results };
     match args.output {
         ResultsForm::Table if rows.results.is_empty() => {}
         ResultsForm::Table => {
@@ -112,10 +112,10 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
             ui.result(&format!("{:#}", Value::Array(all)))?;
         }
         ResultsForm::Joblog => ui.result(&joblog::text(&account, &rows.results))?,
-        ResultsForm::Junit => ui.result(&junit::text(&looked, &account, &rows.results))?,
+        ResultsForm::Junit => ui.result(&junit::text(&shown, &account, &rows.results))?,
     }
     if args.output == ResultsForm::Table {
-        ui.message(&looked.headline(&account.summary, account.last));
+        ui.message(&shown.headline(&account.summary, account.last));
     }
     Ok(exit::OK)
 }
@@ -142,13 +142,13 @@ fn lend(account: &mut Account, file: Option<&Path>, ui: &Ui) -> Result<(), CliEr
 }
 
 /// The results that are printed.
-struct Rows<'a> {
-    looked: &'a ShownRun,
+struct ResultRows<'a> {
+    shown: &'a ShownRun,
     account: &'a Account,
     results: Vec<&'a TrialResult>,
 }
 
-impl Rows<'_> {
+impl ResultRows<'_> {
     /// The columns that are asked for, or all that say something.
     ///
     /// # Errors
@@ -215,7 +215,7 @@ impl Rows<'_> {
         let usage = result.usage.as_ref();
         Some(match column {
             "name" => json!(result.trial.name),
-            "status" => json!(self.looked.status(result, &self.account.summary)),
+            "status" => json!(self.shown.status(result, &self.account.summary)),
             "ok" => json!(result.outcome().is_some_and(Outcome::is_success)),
             "exit" => json!(exit_code(result)),
             "attempts" => json!(result.attempts),

@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::args::Form;
+use crate::cli::args::OutputForm;
 use crate::cli::chosen::{fitting, pattern};
-use crate::cli::error::{CliError, quoted, shown};
+use crate::cli::error::{CliError, quoted, short_path};
 use crate::cli::exit;
 use crate::cli::look::account::{Account, Attempt};
 use crate::cli::look::shown::{ShownRun, counts, exit_code, look};
@@ -40,32 +40,32 @@ pub(crate) struct ShowArgs {
 
     /// Print it in this form instead of the text.
     #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<OutputForm>,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &ShowArgs, ui: &Ui) -> Result<u8, CliError> {
-    let (looked, trial) = match &args.what[..] {
+    let (shown, trial) = match &args.what[..] {
         [run, trial, ..] => (look(file, Some(run), ui)?, Some(trial)),
         [one] => one_word(file, one, ui)?,
         [] => (look(file, None, ui)?, None),
     };
-    let account = Account::of(&looked.run)?;
+    let account = Account::of(&shown.run)?;
     let Some(trial) = trial else {
-        let from = Provenance::read(&looked.run.path)?;
+        let from = Provenance::read(&shown.run.path)?;
         match args.output {
-            Some(Form::Json) => ui.result(&format!("{:#}", run_json(&looked, &account, from.as_ref())))?,
-            None => ui.result(&run_text(&looked, &account, from.as_ref(), ui.out()))?,
+            Some(OutputForm::Json) => ui.result(&format!("{:#}", run_json(&shown, &account, from.as_ref())))?,
+            None => ui.result(&run_text(&shown, &account, from.as_ref(), ui.out()))?,
         }
         return Ok(exit::OK);
     };
-    let results = fitting(&pattern(trial)?, &looked.run, &account.summary)?;
+    let results = fitting(&pattern(trial)?, &shown.run, &account.summary)?;
     match args.output {
-        Some(Form::Json) => {
-            let trials = results.iter().map(|result| trial_json(&looked, &account, result));
+        Some(OutputForm::Json) => {
+            let trials = results.iter().map(|result| trial_json(&shown, &account, result));
             ui.result(&format!("{:#}", Value::Array(trials.collect())))?;
         }
         None => {
-            let texts = results.iter().map(|result| trial_text(&looked, &account, result, ui.out()));
+            let texts = results.iter().map(|result| trial_text(&shown, &account, result, ui.out()));
             ui.result(&texts.collect::<Vec<_>>().join("\n"))?;
         }
     }
@@ -74,13 +74,13 @@ pub(crate) fn main(file: Option<&Path>, args: &ShowArgs, ui: &Ui) -> Result<u8, 
 
 /// A trial of the run that is meant where none is named, or a run.
 fn one_word<'a>(file: Option<&Path>, word: &'a String, ui: &Ui) -> Result<(ShownRun, Option<&'a String>), CliError> {
-    let looked = look(file, None, ui)?;
+    let shown = look(file, None, ui)?;
     if word == "last" {
         return Ok((look(file, Some(word), ui)?, None));
     }
-    let account = Account::without_records(&looked.run)?;
-    match fitting(&pattern(word)?, &looked.run, &account.summary) {
-        Ok(_) => Ok((looked, Some(word))),
+    let account = Account::without_records(&shown.run)?;
+    match fitting(&pattern(word)?, &shown.run, &account.summary) {
+        Ok(_) => Ok((shown, Some(word))),
         Err(no_trial) => match runs(file, Some(word), ui) {
             Ok(runs) if runs.past.is_empty() => Err(no_trial),
             Ok(_) => Ok((look(file, Some(word), ui)?, None)),
@@ -120,12 +120,12 @@ fn typed(words: &[String]) -> String {
     program.as_deref().into_iter().chain(words).map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-fn run_text(looked: &ShownRun, account: &Account, from: Option<&Provenance>, style: &Style) -> String {
-    let (record, summary) = (&looked.run.record, &account.summary);
+fn run_text(shown: &ShownRun, account: &Account, from: Option<&Provenance>, style: &Style) -> String {
+    let (record, summary) = (&shown.run.record, &account.summary);
     let mut sheet = Sheet { style, text: String::new() };
-    sheet.title(&format!("run {}: {}", record.run, looked.state(summary)));
+    sheet.title(&format!("run {}: {}", record.run, shown.state(summary)));
     sheet.line("experiment", &clean(&record.experiment));
-    sheet.line("spec", &clean(&shown(&record.spec)));
+    sheet.line("spec", &clean(&short_path(&record.spec)));
     sheet.line("command", &clean(&typed(&record.command)));
     if let Some(run) = &record.repeats {
         sheet.line("repeats", &format!("run {run}"));
@@ -134,15 +134,15 @@ fn run_text(looked: &ShownRun, account: &Account, from: Option<&Provenance>, sty
     for at in &account.resumed {
         sheet.line("resumed", &second(*at));
     }
-    let time = took(looked.elapsed(summary, account.last));
-    match &looked.live {
+    let time = took(shown.elapsed(summary, account.last));
+    match &shown.live {
         Some(live) => sheet.line("time", &format!("{time} so far, process {}", live.record.pid)),
         None => sheet.line("time", &format!("{time}, until {}", second(account.last))),
     }
     if let Some(early) = &summary.early {
         sheet.line("early", &why_early(early));
     }
-    sheet.line("trials", &counts(summary, looked.is_running(summary)));
+    sheet.line("trials", &counts(summary, shown.is_running(summary)));
     sheet.line("at once", &account.parallel.to_string());
     sheet.line("seed", &account.seed.to_string());
     sheet.line("UUID", &record.id);
@@ -156,7 +156,7 @@ fn run_text(looked: &ShownRun, account: &Account, from: Option<&Provenance>, sty
     if let Some(from) = from {
         origin(&mut sheet, from);
     }
-    sheet.line("folder", &shown(&looked.run.path));
+    sheet.line("folder", &short_path(&shown.run.path));
     for warning in &summary.warnings {
         sheet.line("warning", &clean(warning));
     }
@@ -174,16 +174,16 @@ fn origin(sheet: &mut Sheet<'_>, from: &Provenance) {
     if let Some(git) = &from.git {
         sheet.line("git", &format!("{}{}", git.commit, if git.dirty { ", with changes" } else { "" }));
     }
-    let files: Vec<String> = from.sources.keys().map(|path| shown(Path::new(path))).collect();
+    let files: Vec<String> = from.sources.keys().map(|path| short_path(Path::new(path))).collect();
     if !files.is_empty() {
         sheet.line("read", &clean(&format!("{} (kept in provenance.json)", files.join(", "))));
     }
 }
 
-fn trial_text(looked: &ShownRun, account: &Account, result: &TrialResult, style: &Style) -> String {
+fn trial_text(shown: &ShownRun, account: &Account, result: &TrialResult, style: &Style) -> String {
     let mut sheet = Sheet { style, text: String::new() };
-    let status = looked.status(result, &account.summary);
-    sheet.title(&format!("{} in run {}: {status}", result.trial.name, looked.run.record.run));
+    let status = shown.status(result, &account.summary);
+    sheet.title(&format!("{} in run {}: {status}", result.trial.name, shown.run.record.run));
     if let Some(outcome) = result.outcome() {
         sheet.line("end", &how(outcome));
     }
@@ -202,7 +202,7 @@ fn trial_text(looked: &ShownRun, account: &Account, result: &TrialResult, style:
             ("OUTCOME", Cut::End),
             ("ON", Cut::End),
         ];
-        let now = looked.is_running(&account.summary).then(now);
+        let now = shown.is_running(&account.summary).then(now);
         let rows: Vec<Vec<String>> = attempts.iter().map(|attempt| row(attempt, now)).collect();
         let narrower = Style { width: style.width.saturating_sub(2), ..*style };
         sheet.below(&lines(&COLUMNS, &rows, &narrower, |_, _, cell| cell.to_owned()));
@@ -222,7 +222,7 @@ fn trial_text(looked: &ShownRun, account: &Account, result: &TrialResult, style:
         sheet.line("outputs", &clean(place));
     }
     for (path, size) in result.logs.iter().flat_map(written) {
-        sheet.line("log", &format!("{} ({})", shown(path), bytes(size)));
+        sheet.line("log", &format!("{} ({})", short_path(path), bytes(size)));
     }
     sheet.title("  resolved");
     sheet.below(&format!("{:#}", Value::Object(result.trial.to_json())));
@@ -261,8 +261,8 @@ fn row(attempt: &Attempt, now: Option<u64>) -> Vec<String> {
     ]
 }
 
-fn run_json(looked: &ShownRun, account: &Account, from: Option<&Provenance>) -> Value {
-    let (record, summary) = (&looked.run.record, &account.summary);
+fn run_json(shown: &ShownRun, account: &Account, from: Option<&Provenance>) -> Value {
+    let (record, summary) = (&shown.run.record, &account.summary);
     let images: Vec<Value> = account
         .images
         .iter()
@@ -274,11 +274,11 @@ fn run_json(looked: &ShownRun, account: &Account, from: Option<&Provenance>) -> 
         "experiment": record.experiment,
         "spec": record.spec.display().to_string(),
         "command": record.command,
-        "folder": looked.run.path.display().to_string(),
-        "state": looked.state(summary),
+        "folder": shown.run.path.display().to_string(),
+        "state": shown.state(summary),
         "started": utc(record.started_ms),
         "resumed": resumed,
-        "elapsed": looked.elapsed(summary, account.last).as_secs_f64(),
+        "elapsed": shown.elapsed(summary, account.last).as_secs_f64(),
         "early": summary.early,
         "counts": summary.counts(),
         "parallel": account.parallel,
@@ -289,17 +289,17 @@ fn run_json(looked: &ShownRun, account: &Account, from: Option<&Provenance>) -> 
         "repeats": record.repeats,
         "provenance": from,
         "warnings": summary.warnings,
-        "trials": summary.results.iter().map(|result| trial_json(looked, account, result)).collect::<Vec<_>>(),
+        "trials": summary.results.iter().map(|result| trial_json(shown, account, result)).collect::<Vec<_>>(),
     })
 }
 
-fn trial_json(looked: &ShownRun, account: &Account, result: &TrialResult) -> Value {
+fn trial_json(shown: &ShownRun, account: &Account, result: &TrialResult) -> Value {
     let lives = account.lives(&result.trial.name);
     let attempts: Vec<Value> = lives.iter().flat_map(|lives| &lives.attempts).map(attempt_json).collect();
     json!({
-        "run": looked.run.record.run,
+        "run": shown.run.record.run,
         "name": result.trial.name,
-        "status": looked.status(result, &account.summary),
+        "status": shown.status(result, &account.summary),
         "exit": exit_code(result),
         "message": result.outcome().map(ToString::to_string),
         "flaky": result.flaky,

@@ -14,7 +14,7 @@ use crate::model::summary::{State, Summary, TrialResult};
 use crate::report::style::{clean, counted, took};
 use crate::store::{LiveRun, PastRun};
 
-/// A run that is looked at.
+/// A run that is shown at.
 #[derive(Debug)]
 pub(crate) struct ShownRun {
     pub(crate) run: PastRun,
@@ -41,7 +41,7 @@ pub(crate) fn look(file: Option<&Path>, named: Option<&str>, ui: &Ui) -> Result<
 pub(super) fn none_recorded(runs: &Runs) -> CliError {
     let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", runs.asked));
     if runs.asked.is_empty() {
-        error.hint("it is looked for in the project of the working folder: `.combu/` there, or above")
+        error.hint("it is shown for in the project of the working folder: `.combu/` there, or above")
     } else {
         error.hint("`combu ls` lists the runs of this project")
     }

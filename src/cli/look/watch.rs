@@ -59,7 +59,7 @@ pub(super) struct LogSelection {
 
 /// Trials of a run whose logs are printed.
 pub(super) struct WatchedRun {
-    pub(super) looked: ShownRun,
+    pub(super) shown: ShownRun,
     follower: Follower,
     summary: Summary,
     patterns: Vec<NamePattern>,
@@ -89,17 +89,17 @@ struct LogStream {
 }
 
 impl WatchedRun {
-    pub(super) fn new(looked: ShownRun) -> Result<Self, CliError> {
-        let (mut follower, mut summary) = (looked.run.follow(), Summary::default());
+    pub(super) fn new(shown: ShownRun) -> Result<Self, CliError> {
+        let (mut follower, mut summary) = (shown.run.follow(), Summary::default());
         follower.read(Kinds::Only(&KINDS), |event| summary.add(&event))?;
-        let run_is_over = !looked.is_running(&summary);
+        let run_is_over = !shown.is_running(&summary);
         let (patterns, trials, places) = (Vec::new(), Vec::new(), HashMap::new());
-        Ok(Self { looked, follower, summary, patterns, trials, places, run_is_over })
+        Ok(Self { shown, follower, summary, patterns, trials, places, run_is_over })
     }
 
     /// Adds the trials that fit.
     pub(super) fn add(&mut self, pattern: NamePattern) -> Result<(), CliError> {
-        for result in fitting(&pattern, &self.looked.run, &self.summary)? {
+        for result in fitting(&pattern, &self.shown.run, &self.summary)? {
             if !self.places.contains_key(&result.trial.name) {
                 self.places.insert(result.trial.name.clone(), self.trials.len());
                 let (name, attempt) = (result.trial.name.clone(), result.attempts);
@@ -122,7 +122,7 @@ impl WatchedRun {
 
     /// Prints the logs as they are now.
     pub(super) fn begin(&mut self, printer: &mut Printer<'_>, args: &LogSelection) -> Result<(), PrintError> {
-        let run = &self.looked.run;
+        let run = &self.shown.run;
         for trial in &mut self.trials {
             if let Some(attempt) = args.attempt {
                 if attempt > trial.attempt {
@@ -143,7 +143,7 @@ impl WatchedRun {
     /// Prints what came since the last time.
     pub(super) fn turn(&mut self, printer: &mut Printer<'_>, args: &LogSelection) -> Result<(), PrintError> {
         // Asked first: what it wrote last is read below.
-        let is_gone = self.looked.live.as_ref().is_none_or(|live| live.wait_end(Duration::ZERO));
+        let is_gone = self.shown.live.as_ref().is_none_or(|live| live.wait_end(Duration::ZERO));
         let mut events = Vec::new();
         self.follower.read(Kinds::Only(&KINDS), |event| events.push(event)).map_err(CliError::from)?;
         for event in events {
@@ -174,7 +174,7 @@ impl WatchedRun {
                     printer.say(&format!("{trial}: attempt {attempt}"))?;
                 }
                 (watched.attempt, watched.ended) = (attempt, None);
-                watched.open(&self.looked.run.path, args, None)?;
+                watched.open(&self.shown.run.path, args, None)?;
             }
             Fact::TrialReopened { trial } => {
                 if let Some(&place) = self.places.get(&trial) {

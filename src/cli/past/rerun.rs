@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::args::{Form, LimitArgs, NamePattern, ProgressArgs, check_streams};
+use crate::cli::args::{LimitArgs, NamePattern, OutputForm, ProgressArgs, check_streams};
 use crate::cli::chosen::none_fits;
 use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
@@ -53,7 +53,7 @@ pub(crate) struct RerunArgs {
 
     /// Print the results on stdout in this form.
     #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<OutputForm>,
 
     #[command(flatten)]
     limits: LimitArgs,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::args::{Form, LimitArgs, ProgressArgs, check_streams};
+use crate::cli::args::{LimitArgs, OutputForm, ProgressArgs, check_streams};
 use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
@@ -39,7 +39,7 @@ pub(crate) struct ResumeArgs {
 
     /// Print the results on stdout in this form.
     #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<OutputForm>,
 
     #[command(flatten)]
     limits: LimitArgs,

@@ -52,12 +52,12 @@ pub(crate) struct GcArgs {
 pub(crate) fn main(file: Option<&Path>, args: &RmArgs, ui: &Ui) -> Result<u8, CliError> {
     let mut chosen = Vec::new();
     for text in &args.runs {
-        let fits = runs(file, Some(text), ui)?;
-        let Some(run) = fits.past.first() else {
-            let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", fits.asked));
+        let meant = runs(file, Some(text), ui)?;
+        let Some(run) = meant.past.first() else {
+            let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", meant.asked));
             return Err(error.hint("`combu ls` lists the runs of this project"));
         };
-        if fits.live.iter().any(|live| live.record.run == run.record.run) {
+        if meant.live.iter().any(|live| live.record.run == run.record.run) {
             let error = CliError::new(exit::USAGE, format!("run {} is alive", run.record.run));
             return Err(error.hint(format!("end it first: combu kill {}", run.record.run)));
         }
@@ -75,12 +75,12 @@ pub(crate) fn main(file: Option<&Path>, args: &RmArgs, ui: &Ui) -> Result<u8, Cl
 pub(crate) fn gc(file: Option<&Path>, args: &GcArgs, ui: &Ui) -> Result<u8, CliError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let limit = u64::try_from(now.saturating_sub(args.older_than).as_millis()).unwrap_or(u64::MAX);
-    let fits = runs(file, None, ui)?;
-    let is_live = |run: &PastRun| fits.live.iter().any(|live| live.record.run == run.record.run);
+    let meant = runs(file, None, ui)?;
+    let is_live = |run: &PastRun| meant.live.iter().any(|live| live.record.run == run.record.run);
     let state = state_or_here(file)?;
     let session = session()?;
     let (mut count, mut problems) = (0, Vec::new());
-    for run in fits.past.iter().filter(|run| run.record.started_ms < limit && !is_live(run)) {
+    for run in meant.past.iter().filter(|run| run.record.started_ms < limit && !is_live(run)) {
         let id = &run.record.run;
         if runs_still(&session, run)? {
             ui.warn(&format!(

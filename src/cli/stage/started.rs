@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use crate::cli::args::Form;
+use crate::cli::args::OutputForm;
 use crate::cli::control::server::Control;
 use crate::cli::error::CliError;
 use crate::cli::exit;
@@ -57,7 +57,7 @@ pub(crate) fn follow(
     session: &Session,
     terminal: &Terminal,
     started: StartedRun,
-    output: Option<Form>,
+    output: Option<OutputForm>,
     ui: &Ui,
 ) -> Result<u8, CliError> {
     let StartedRun { run, mut live, folder, mut sinks, control, summary, detached } = started;
@@ -77,7 +77,7 @@ pub(crate) fn follow(
     terminal.close(&summary);
     seen?;
     let code = exit::of_summary(&summary);
-    if output == Some(Form::Json) {
+    if output == Some(OutputForm::Json) {
         let text = serde_json::to_string_pretty(&summary)
             .map_err(|error| CliError::new(exit::INTERNAL, format!("the results are no JSON: {error}")))?;
         if let Err(error) = ui.result(&text) {

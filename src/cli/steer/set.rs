@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::cli::args::{Gpus, cpu_number, gpus};
-use crate::cli::control::wire::{Answer, Ask, ask};
+use crate::cli::args::{GpuIds, cpu_number, gpus};
+use crate::cli::control::wire::{ControlReply, ControlRequest, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
@@ -43,7 +43,7 @@ pub(crate) struct SetArgs {
 
     /// GPUs for all trials together, by id: `0,1`.
     #[arg(long, value_name = "IDS", value_parser = gpus)]
-    gpus: Option<Gpus>,
+    gpus: Option<GpuIds>,
 
     /// A limit that trials count against with their `limits`: `license=2`. Repeatable; the other limits stay.
     #[arg(long = "limit", value_name = "NAME=N", value_parser = crate::spec::limit)]
@@ -71,9 +71,11 @@ pub(crate) fn main(file: Option<&Path>, args: &SetArgs, ui: &Ui) -> Result<u8, C
     }
     let run = runs(file, args.run.as_deref(), ui)?.one_live()?;
     let id = &run.record.run;
-    match ask(&run, Ask::Set { change: fields(&change) }, Duration::ZERO)? {
-        Answer::Refused { message } => Err(CliError::new(exit::USAGE, format!("run {id} was not changed: {message}"))),
-        Answer::Unanswered => {
+    match ask(&run, ControlRequest::Set { change: fields(&change) }, Duration::ZERO)? {
+        ControlReply::Refused { message } => {
+            Err(CliError::new(exit::USAGE, format!("run {id} was not changed: {message}")))
+        }
+        ControlReply::Unanswered => {
             ui.message(&format!("asked run {id} to set {change}; its script is busy and has not answered yet"));
             Ok(exit::OK)
         }
@@ -90,7 +92,7 @@ impl SetArgs {
             parallel: self.jobs,
             cpus: self.cpus,
             memory: self.memory,
-            gpus: self.gpus.clone().map(|Gpus(ids)| ids),
+            gpus: self.gpus.clone().map(|GpuIds(ids)| ids),
             limits: self.limits.iter().cloned().collect(),
             load: self.load,
             memfree: self.memfree,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::args::Form;
-use crate::cli::control::wire::{Answer, Ask, ask};
+use crate::cli::args::OutputForm;
+use crate::cli::control::wire::{ControlReply, ControlRequest, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
@@ -35,7 +35,7 @@ pub(crate) struct WhyArgs {
 
     /// Print the answer in this form instead of the text.
     #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<OutputForm>,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &WhyArgs, ui: &Ui) -> Result<u8, CliError> {
@@ -44,7 +44,7 @@ pub(crate) fn main(file: Option<&Path>, args: &WhyArgs, ui: &Ui) -> Result<u8, C
     let answers = if runs.live.is_empty() { ended(&trial, &runs)? } else { live(&trial, &runs)? };
     for (text, json) in answers {
         match args.output {
-            Some(Form::Json) => ui.result(&format!("{json:#}"))?,
+            Some(OutputForm::Json) => ui.result(&format!("{json:#}"))?,
             None => ui.result(&text)?,
         }
     }
@@ -56,14 +56,14 @@ fn live(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
     let mut answers = Vec::new();
     for run in &runs.live {
         let id = &run.record.run;
-        match ask(run, Ask::Why { trial: trial.clone() }, Duration::ZERO)? {
-            Answer::Why { lines } => {
+        match ask(run, ControlRequest::Why { trial: trial.clone() }, Duration::ZERO)? {
+            ControlReply::Why { lines } => {
                 let head = lines.first().cloned().unwrap_or_else(|| format!("`{trial}` is in run {id}"));
                 let text = std::iter::once(head).chain(lines.iter().skip(1).map(|line| format!("  {line}")));
                 let text = text.collect::<Vec<_>>().join("\n");
                 answers.push((text, json!({"run": id, "trial": trial, "live": true, "why": lines})));
             }
-            Answer::Refused { message } => {
+            ControlReply::Refused { message } => {
                 return Err(CliError::new(exit::USAGE, format!("run {id} does not answer: {message}")));
             }
             _ => {}
