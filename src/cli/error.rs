@@ -8,30 +8,30 @@ use crate::model::name::EngineName;
 use crate::plan::PlanError;
 use crate::report::Style;
 use crate::run::session::RunError;
-use crate::script::{Kind, Place as Call, ScriptError, WhereError};
+use crate::script::{Kind, Place, ScriptError, WhereError};
 use crate::spec::{Problem, SpecError};
 use crate::store::StoreError;
 
-/// Most problems of one spec that are printed.
+/// Limit of the problems of one spec that are printed.
 const SHOWN: usize = 20;
 
 /// An error as users see it.
 #[derive(Debug)]
 pub(crate) struct CliError {
     pub(crate) code: u8,
-    /// What is wrong, without a full stop.
+    /// The fault, without a full stop.
     pub(crate) message: String,
-    /// Where, if it has a place.
-    pub(crate) place: Option<Box<Place>>,
+    /// The place in a file, if the fault has one.
+    pub(crate) place: Option<Box<FilePlace>>,
     /// Further lines: single problems, frames, causes.
     pub(crate) details: Vec<String>,
-    /// What to do next.
+    /// Advice on what to do next.
     pub(crate) hints: Vec<String>,
 }
 
-/// A place in a file.
+/// A place in a file, with the text of its line.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct FilePlace {
     pub(crate) file: String,
     pub(crate) line: usize,
     pub(crate) column: usize,
@@ -65,7 +65,7 @@ impl CliError {
     }
 }
 
-impl Place {
+impl FilePlace {
     /// `--> file:line:column`, the line, and a caret under the column; wide characters count as wide.
     fn render(&self, style: &Style) -> String {
         let number = self.line.to_string();
@@ -101,7 +101,7 @@ impl From<SpecError> for CliError {
                 let mut error = Self::new(exit::USAGE, message);
                 error.hints.extend(hint);
                 if frames.is_empty() {
-                    error.details.push(format!("in {}", shown(&path)));
+                    error.details.push(format!("in {}", short_path(&path)));
                 }
                 if !at.is_empty() {
                     error.details.push(format!("while making {at}"));
@@ -109,7 +109,7 @@ impl From<SpecError> for CliError {
                 let mut frames = frames.into_iter();
                 if let Some(frame) = frames.next() {
                     let (line, column) = (frame.line, frame.column);
-                    error.place = Some(Box::new(Place { file: frame.file, line, column, text: frame.text }));
+                    error.place = Some(Box::new(FilePlace { file: frame.file, line, column, text: frame.text }));
                 }
                 error.details.extend(
                     frames.take(8).map(|frame| {
@@ -159,7 +159,7 @@ impl From<EngineError> for CliError {
         let cli = Self::new(exit::ENGINE, error.chain());
         match error {
             EngineError::Unreachable { engine: EngineName::Docker, .. } => {
-                cli.hint("`docker info` tells whether you may use it; trials with `engine: \"local\"` need no Docker")
+                cli.hint("`docker info` shows whether you may use it; trials with `engine: \"local\"` need no Docker")
             }
             _ => cli,
         }
@@ -225,7 +225,7 @@ impl From<ScriptError> for CliError {
         let file = error.file.display().to_string();
         let mut cli = Self::new(code, error.message);
         if let (Some(line), Some(column)) = (error.line, error.column) {
-            cli.place = Some(Box::new(Place { file, line, column, text: error.source_line.unwrap_or_default() }));
+            cli.place = Some(Box::new(FilePlace { file, line, column, text: error.source_line.unwrap_or_default() }));
         }
         cli.details = error.trace.iter().map(call).collect();
         cli.hints.extend(error.hint);
@@ -238,20 +238,20 @@ impl From<WhereError> for CliError {
     fn from(error: WhereError) -> Self {
         let mut cli = Self::new(exit::USAGE, error.message);
         if let (Some(line), Some(column)) = (error.line, error.column) {
-            cli.place = Some(Box::new(Place { file: "--where".to_owned(), line, column, text: error.source_line }));
+            cli.place = Some(Box::new(FilePlace { file: "--where".to_owned(), line, column, text: error.source_line }));
         }
         cli.hints.extend(error.hint);
         cli
     }
 }
 
-fn call(place: &Call) -> String {
+fn call(place: &Place) -> String {
     format!("in `{}`, called at {}:{}:{}", place.called, place.file.display(), place.line, place.column)
 }
 
 /// The command that removes what was started from a file, as it can be typed in a shell.
 pub(crate) fn kill_command(file: &Path) -> String {
-    format!("combu -f {} kill", quoted(&shown(file)))
+    format!("combu -f {} kill", quoted(&short_path(file)))
 }
 
 /// A word as it can be typed in a shell.
@@ -261,7 +261,7 @@ pub(crate) fn quoted(word: &str) -> String {
 }
 
 /// A path as people would write it: relative where it lies below the working folder.
-pub(crate) fn shown(path: &Path) -> String {
+pub(crate) fn short_path(path: &Path) -> String {
     let cwd = std::env::current_dir().ok().filter(|cwd| cwd != Path::new("/"));
     let below = cwd.and_then(|cwd| path.strip_prefix(cwd).ok().map(Path::to_path_buf));
     below.unwrap_or_else(|| path.to_path_buf()).display().to_string()

@@ -28,7 +28,7 @@ pub(crate) const ENGINE: u8 = 125;
 pub(crate) const INTERRUPTED: u8 = 130;
 pub(crate) const TERMINATED: u8 = 143;
 
-/// The code of a run that ended so.
+/// The code of a run with that summary.
 pub(crate) fn of_summary(summary: &Summary) -> u8 {
     match &summary.early {
         Some(Early::Unreachable(_)) => ENGINE,

@@ -2,28 +2,45 @@
 
 use std::path::Path;
 
+use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::cli::args::{Form, PlanArgs};
+use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, SpecArgs};
+use crate::cli::chosen::select;
+use crate::cli::context::{session, spec_path};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::live::select::select;
 use crate::cli::ui::Ui;
-use crate::cli::{session, spec_path};
 use crate::engine::{EngineError, Survey};
 use crate::model::experiment::Experiment;
 use crate::model::options::{Options, TrialDefaults};
 use crate::plan::{self, Plan};
 use crate::run::session::{RunError, Session, new_id};
 
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+
+    /// Print the resolved spec in this form instead of the text.
+    #[arg(short = 'o', long, value_name = "FORM")]
+    pub(crate) output: Option<OutputForm>,
+
+    #[command(flatten)]
+    pub(crate) jsonnet: JsonnetArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
 pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, CliError> {
     let path = spec_path(file, args.spec.spec.as_deref())?;
-    let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_options(new_id()))?;
+    let experiment = crate::spec::load(&path, &args.jsonnet.load_options(new_id()))?;
     let experiment = select(experiment, args.spec.filter.as_deref(), &path)?;
     let session = session()?;
     let (plan, survey) = look(&session, experiment, args.limits.options(), ui)?;
     match args.output {
-        Some(Form::Json) => ui.result(&resolved(&plan))?,
+        Some(OutputForm::Json) => ui.result(&resolved(&plan))?,
         None => ui.result(&text(&plan, &survey))?,
     }
     for warning in &plan.warnings {

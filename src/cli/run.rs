@@ -1,31 +1,66 @@
 //! `combu run`.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::path::Path;
 
-use crate::cli::args::{Form, PlanArgs, ProgressMode, RunArgs};
+use clap::Args;
+
+use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, ProgressArgs, SpecArgs, check_streams};
+use crate::cli::chosen::select;
+use crate::cli::context::{SessionGuard, real, session, spec_path, state};
 use crate::cli::error::{CliError, kill_command};
-use crate::cli::exit;
-use crate::cli::live::control::Control;
-use crate::cli::live::select::select;
 use crate::cli::past::before::{Before, unchanged};
-use crate::cli::stage::{Open, Terminal, real, state};
+use crate::cli::plan::{self, PlanArgs};
+use crate::cli::stage::started::{StartedRun, begin, follow};
+use crate::cli::stage::terminal::Terminal;
+use crate::cli::stage::{detach, signals};
 use crate::cli::ui::Ui;
-use crate::cli::{Ending, detach, plan, session, signals, spec_path};
-use crate::model::event::Sink;
-use crate::model::name::{EngineName, Name, RunId};
-use crate::model::summary::Summary;
-use crate::run::session::live::Live;
-use crate::run::session::observer::observe;
-use crate::run::session::start::Start;
-use crate::run::session::{Prepared, Session, new_id};
+use crate::model::name::{EngineName, RunId};
+use crate::plan::identity::Triggers;
+use crate::run::session::new_id;
 use crate::spec::Sources;
-use crate::store::{RunDir, RunRecord};
+use crate::store::RunRecord;
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+
+    /// Print the plan and start nothing; the same as `combu plan`.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Run only what is new or changed, or has not succeeded: other trials stay as the last run of this spec left them.
+    ///
+    /// "UUID" stands for the same characters as in that run.
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Changes that count for --resume, of image, cmd, env, mounts, limits, params and seed. Default: all of them.
+    #[arg(long, value_name = "WHAT", value_parser = Triggers::parse, requires = "resume")]
+    pub(crate) rerun_triggers: Option<Triggers>,
+
+    /// Return once the run is handed to a combu in the background, which survives the terminal.
+    #[arg(short = 'd', long, conflicts_with_all = ["dry_run", "output"])]
+    pub(crate) detach: bool,
+
+    /// Print the results on stdout in this form.
+    #[arg(short = 'o', long, value_name = "FORM")]
+    pub(crate) output: Option<OutputForm>,
+
+    #[command(flatten)]
+    pub(crate) jsonnet: JsonnetArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+}
 
 pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) -> Result<u8, CliError> {
     if args.dry_run {
-        let args = PlanArgs { spec: args.spec, limits: args.limits, output: args.output };
+        let args = PlanArgs { spec: args.spec, jsonnet: args.jsonnet, limits: args.limits, output: args.output };
         return plan::main(file, &args, ui);
     }
     check_streams(args.output, args.progress.progress)?;
@@ -41,10 +76,10 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     let before = if args.resume { before(&path)? } else { Vec::new() };
     let sources = Sources::default();
     let load_id = before.first().map_or_else(|| id.clone(), |(record, _)| record.id.clone());
-    let experiment = crate::spec::load(&path, &args.spec.jsonnet.load_noting(load_id, sources.clone()))?;
+    let experiment = crate::spec::load(&path, &args.jsonnet.load_noting(load_id, sources.clone()))?;
     let experiment = select(experiment, args.spec.filter.as_deref(), &path)?;
     let session = session()?;
-    let _ending = Ending(session.clone());
+    let _ending = SessionGuard(session.clone());
     let mut options = args.limits.options();
     if let Some((_, last)) = before.first() {
         // Without a seed of its own, it is the same sweep.
@@ -62,29 +97,8 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     let terminal = Terminal::new(ui, args.progress.progress, &path, detached, &session, &sources)?;
     signals::listen(&session, kill_command(&path), ui)?;
     let run = RunId::from(id.as_str());
-    let following = Following { detached, ..begin(&session, &terminal, prepared, run, reused, None)? };
-    follow(&session, &terminal, following, args.output, ui)
-}
-
-/// Opens and starts a new run. One that cannot be started leaves nothing.
-pub(crate) fn begin(
-    session: &Session,
-    terminal: &Terminal,
-    prepared: Prepared,
-    run: RunId,
-    reused: BTreeMap<Name, RunId>,
-    repeats: Option<RunId>,
-) -> Result<Following, CliError> {
-    let Open { folder, journal, sinks, control } = terminal.open(&prepared.plan, &run, repeats)?;
-    let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal, reused, past: None };
-    let live = match session.start(prepared, start) {
-        Ok(live) => live,
-        Err(error) => {
-            folder.discard()?;
-            return Err(error.into());
-        }
-    };
-    Ok(Following { run, live, folder, sinks, control, summary: Summary::default(), detached: false })
+    let started = StartedRun { detached, ..begin(&session, &terminal, prepared, run, reused, None)? };
+    follow(&session, &terminal, started, args.output, ui)
 }
 
 /// The earlier runs of a spec, but rehearsals, the last first: what each was, and what it says of its trials.
@@ -98,65 +112,4 @@ fn before(path: &Path) -> Result<Vec<(RunRecord, Before)>, CliError> {
     }
     before.retain(|(_, run)| !run.trials.is_empty());
     Ok(before)
-}
-
-/// Refuses two things on one stream.
-pub(crate) fn check_streams(output: Option<Form>, progress: ProgressMode) -> Result<(), CliError> {
-    if output.is_some() && progress == ProgressMode::Json {
-        let error = CliError::new(exit::USAGE, "`--progress json` and `--output json` both print on stdout");
-        return Err(error.hint("the last event says the same as the results"));
-    }
-    Ok(())
-}
-
-/// A run that has started.
-pub(crate) struct Following {
-    pub(crate) run: RunId,
-    pub(crate) live: Live,
-    pub(crate) folder: RunDir,
-    pub(crate) sinks: Vec<Box<dyn Sink>>,
-    pub(crate) control: Control,
-    /// What earlier lives of it told.
-    pub(crate) summary: Summary,
-    pub(crate) detached: bool,
-}
-
-/// Follows a run to its end, reports it, and says with which code combu ends.
-pub(crate) fn follow(
-    session: &Session,
-    terminal: &Terminal,
-    following: Following,
-    output: Option<Form>,
-    ui: &Ui,
-) -> Result<u8, CliError> {
-    let Following { run, mut live, folder, mut sinks, control, summary, detached } = following;
-    terminal.listen(&control, &folder, live.commands());
-    let seen = if detached {
-        // Until here, what is said goes to the foreground half.
-        terminal.redirect(&folder).and_then(|log| detach::report_ready(&run, &log, ui))
-    } else {
-        Ok(())
-    };
-    if seen.is_err() {
-        session.interrupt().fire("the end of its foreground half");
-    }
-    let Ok(summary) = observe(summary, &mut live, &mut sinks, |_, _, _| Ok::<(), Infallible>(()));
-    session.join();
-    drop(control);
-    terminal.close(&summary);
-    seen?;
-    let code = exit::of_summary(&summary);
-    if output == Some(Form::Json) {
-        let text = serde_json::to_string_pretty(&summary)
-            .map_err(|error| CliError::new(exit::INTERNAL, format!("the results are no JSON: {error}")))?;
-        if let Err(error) = ui.result(&text) {
-            let error = CliError::from(error);
-            if code == exit::OK {
-                return Err(error);
-            }
-            // What became of the run says more than that it could not be written.
-            ui.message(&error.render(ui.err()));
-        }
-    }
-    Ok(code)
 }

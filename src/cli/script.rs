@@ -3,15 +3,34 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::cli::args::ScriptArgs;
+use clap::Args;
+
+use crate::cli::args::{JsonnetArgs, LimitArgs, ProgressArgs};
+use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
-use crate::cli::stage::Terminal;
+use crate::cli::stage::signals;
+use crate::cli::stage::terminal::Terminal;
 use crate::cli::ui::Ui;
-use crate::cli::{Ending, session, signals};
 use crate::run::session::new_id;
 use crate::script::{Host, STACK, execute};
 use crate::spec::Sources;
+
+#[derive(Debug, Args)]
+pub(crate) struct ScriptArgs {
+    /// The script, and its own arguments: `args()` and `param(name, default)` read what stands behind the file.
+    #[arg(value_name = "FILE [ARGS]", required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) script: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) jsonnet: JsonnetArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+}
 
 pub(crate) fn main(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let ui = ui.clone();
@@ -28,7 +47,7 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let file = words.next().ok_or_else(|| CliError::new(exit::USAGE, "no script: give `combu script FILE`"))?;
     let path = Path::new(&file);
     let session = session()?;
-    let _ending = Ending(session.clone());
+    let _ending = SessionGuard(session.clone());
     signals::listen(&session, kill_command(path), ui)?;
     let sources = Sources::default();
     let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false, &session, &sources)?);

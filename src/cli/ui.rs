@@ -9,7 +9,7 @@ use console::Term;
 
 use crate::report::Style;
 
-/// Columns where nothing tells how many there are.
+/// Columns of a terminal whose width is not known.
 const COLUMNS: u16 = 80;
 
 /// Columns for a program that reads on: what is cut off is lost to it.
@@ -32,22 +32,22 @@ impl Ui {
         Self { err, out, redirected: Arc::default() }
     }
 
-    /// How stderr looks.
+    /// The style of stderr.
     pub(crate) fn err(&self) -> &Style {
         &self.err
     }
 
-    /// How stdout looks.
+    /// The style of stdout.
     pub(crate) fn out(&self) -> &Style {
         &self.out
     }
 
-    /// Whether stdout is a terminal.
+    /// True where stdout is a terminal.
     pub(crate) fn prints_on_terminal(&self) -> bool {
         io::stdout().is_terminal()
     }
 
-    /// Whether stderr is a terminal that bars can be drawn on.
+    /// True where stderr is a terminal that bars can be drawn on.
     pub(crate) fn has_terminal(&self) -> bool {
         io::stderr().is_terminal() && !self.is_redirected()
     }

@@ -37,7 +37,7 @@ pub enum Command {
         /// The trial; its name is new and its prerequisites are in the run.
         trial: Box<Trial>,
     },
-    /// Budget the run's budget.
+    /// Change the run's budget.
     Set {
         /// What of it.
         change: Box<Budget>,

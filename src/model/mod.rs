@@ -1,6 +1,6 @@
 //! The vocabulary: plain data and pure functions, nothing that touches a clock, a file or a terminal.
 //!
-//! May name `std`, `serde` and `serde_json` only.
+//! May name `std`, `serde`, `serde_json` and, in `suggest`, `strsim` only.
 
 pub mod capability;
 pub mod command;

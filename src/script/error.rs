@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
 
 use crate::engine::EngineError;
+use crate::model::suggest::nearest;
 use crate::plan::Problem;
 use crate::run::session::RunError;
 use crate::script::Script;
@@ -150,21 +151,6 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 
 fn raise(fault: Fault) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(Dynamic::from(fault), Position::NONE).into()
-}
-
-/// `; did you mean ...` as a hint, when one of the candidates is near.
-pub(super) fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(wrong, candidates).map(|near| format!("did you mean `{near}`?"))
-}
-
-/// The candidate nearest to a mistyped word, if one is near enough to be meant.
-pub(super) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(wrong, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (wrong.len().max(candidate.len()) / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }
 
 /// Most calls that are told: what recursion adds beyond says nothing new.

@@ -7,10 +7,11 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr, Map, NativeCallContext};
 
 use crate::model::event::{Event, Fact, Record};
 use crate::model::outcome::Outcome;
+use crate::model::suggest::did_you_mean;
 use crate::model::summary::Summary;
 use crate::script::Script;
 use crate::script::convert;
-use crate::script::error::{Answer, did_you_mean, fault, fault_with};
+use crate::script::error::{Answer, fault, fault_with};
 use crate::script::history::step;
 use crate::script::live::{Run, Way};
 use crate::script::result::TrialView;

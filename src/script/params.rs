@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use rhai::{Array, Dynamic, Engine, Map};
 
+use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::script::convert::{from_object, to_json};
-use crate::script::error::{Answer, did_you_mean, fault, fault_with};
+use crate::script::error::{Answer, fault, fault_with};
 
 /// The params of a trial.
 #[derive(Clone)]

@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 
+use crate::model::suggest::did_you_mean;
 use crate::script::Script;
-use crate::script::error::{Answer, did_you_mean, fault, fault_with};
+use crate::script::error::{Answer, fault, fault_with};
 
 /// What modules of the binary are called.
 const PREFIX: &str = "combu/";

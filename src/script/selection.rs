@@ -9,10 +9,11 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, ParseErrorType, Positi
 use crate::model::experiment::Experiment as Model;
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
+use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::script::api::trial::seconds;
 use crate::script::convert::{from_json, from_object};
-use crate::script::error::{did_you_mean, explain, fault, lowered, parse_hint};
+use crate::script::error::{explain, fault, lowered, parse_hint};
 use crate::script::experiment::Experiment;
 use crate::spec;
 

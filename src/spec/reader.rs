@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
+use crate::model::suggest::nearest;
 use crate::spec::error::{Problem, Problems};
 
 /// Collects the problems of one document.
@@ -186,7 +187,7 @@ impl<'a> Item<'a> {
         let text = self.text()?;
         parse(text).or_else(|| {
             let message = format!("`{text}` is none of {}", quoted(words));
-            match nearest(text, words) {
+            match nearest(text, words.iter().copied()) {
                 Some(word) => self.fail_with(message, format!("did you mean `{word}`?")),
                 None => self.fail(message),
             }
@@ -227,7 +228,7 @@ impl<'a> Item<'a> {
         };
         for key in map.keys().filter(|key| !keys.contains(&key.as_str())) {
             let message = format!("unknown key `{key}`");
-            let hint = match from_compose(key, keys).or_else(|| nearest(key, keys)) {
+            let hint = match from_compose(key, keys).or_else(|| nearest(key, keys.iter().copied())) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None if keys.len() <= 6 => format!("known are {}", quoted(keys)),
                 None => "see docs/spec.md for the known ones".to_owned(),
@@ -298,18 +299,6 @@ fn from_compose<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     known.iter().find(|known| *known == ours).copied()
 }
 
-/// The known word nearest to a wrong one, if one is near.
-pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let lower = word.to_lowercase();
-    known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(&lower, known), *known))
-        .min()
-        .filter(|(distance, known)| *distance <= (known.len() / 3).max(1))
-        .map(|(_, known)| known)
-        .or_else(|| known.iter().copied().find(|known| lower.len() > 2 && known.starts_with(&*lower)))
-}
-
 /// `a`, `b` or `c`, in backticks.
 pub(super) fn quoted(words: &[&str]) -> String {
     let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
@@ -336,7 +325,7 @@ fn describe(value: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Item, Place, Report, nearest};
+    use super::{Item, Place, Report};
 
     #[test]
     fn places_read_like_jsonnet() {
@@ -346,16 +335,6 @@ mod tests {
         assert_eq!(odd.text(), r#"[3].ports["a key"]"#);
         assert_eq!(odd.depth(), 3);
         assert_eq!(Place::Key(&Place::Root, "学習率").text(), "学習率");
-    }
-
-    #[test]
-    fn the_nearest_word_is_near() {
-        let known = ["image", "name", "memory"];
-        assert_eq!(nearest("imgae", &known), Some("image"));
-        assert_eq!(nearest("Image", &known), Some("image"));
-        assert_eq!(nearest("mem", &known), Some("memory"));
-        assert_eq!(nearest("me", &known), None);
-        assert_eq!(nearest("volumes", &known), None);
     }
 
     #[test]

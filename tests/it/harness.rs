@@ -53,6 +53,7 @@ impl Lab {
             ("PATH", path.as_str()),
             ("HOME", &home),
             ("LANG", "C.UTF-8"),
+            ("TZ", "UTC"),
             ("COLUMNS", "80"),
             ("NO_COLOR", "1"),
             ("DOCKER_HOST", "unix:///nonexistent"),

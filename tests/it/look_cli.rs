@@ -63,7 +63,7 @@ fn runs_are_listed_the_newest_first() {
     let said = lab.combu(&["ls"]).code(0);
     let _steady = steady(&lab);
     insta::assert_snapshot!(said.stdout, @"
-    RUN           STATE  OK   FAIL  STARTED (UTC)     TIME  NAME    SPEC
+    RUN           STATE  OK   FAIL  STARTED           TIME  NAME    SPEC
     [RUN]  ended  1/1     0  [DATE]  [TIME]  other   …/other.jsonnet
     [RUN]  ended  2/5     2  [DATE]  [TIME]  粒子法  spec.jsonnet
     ");
@@ -297,6 +297,20 @@ fn whoever_has_seen_enough_of_a_log_is_no_error() {
 }
 
 #[test]
+fn times_are_local_for_people_and_utc_for_programs() {
+    let mut lab = swept();
+    lab.set("TZ", "Asia/Tokyo");
+    let started = lab.combu(&["ls", "-o", "json"]).code(0).json()[0]["started"].as_str().unwrap().to_owned();
+    let started: jiff::Timestamp = started.parse().unwrap();
+    let utc = started.strftime("%Y-%m-%d %H:%M").to_string();
+    let tokyo = started.in_tz("Asia/Tokyo").unwrap().strftime("%Y-%m-%d %H:%M").to_string();
+    let (list, show) = (lab.combu(&["ls"]).code(0).stdout, lab.combu(&["show"]).code(0).stdout);
+    assert!(list.contains(&tokyo) && show.contains(&format!("started     {tokyo}")), "{list}{show}");
+    lab.set("TZ", "Nowhere/None");
+    assert!(lab.combu(&["ls"]).code(0).stdout.contains(&utc));
+}
+
+#[test]
 fn everything_that_is_kept_is_shown() {
     let lab = swept();
     let said = lab.combu(&["show"]).code(0);
@@ -323,7 +337,7 @@ fn everything_that_is_kept_is_shown() {
         insta::assert_snapshot!(lab.combu(&["show", "a1"]).code(0).stdout, @r#"
         a1 in run [RUN]: succeeded
           end         succeeded
-          ATTEMPT  STARTED (UTC)        TIME  CPU   MEMORY    OUTCOME    ON
+          ATTEMPT  STARTED              TIME  CPU   MEMORY    OUTCOME    ON
                 1  [DATE]  [TIME]  [TIME]  10.0 MiB  succeeded  fake [HANDLE]
           metric      loss = 0.5 at step 1 (of 1: 0.5 to 0.5)
           log         .combu/runs/[RUN]/a1/1/stdout.log (31 B)

@@ -1,4 +1,4 @@
-//! What of a run the command line can say: how its trials run, and what they may take of the machine.
+//! Arguments that limit a run: how its trials run, and their share of the machine.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::model::options::{
 use crate::model::retry::Retries;
 use crate::model::trial::{Pull, Timeout};
 
-/// They win over what the spec or script says for its runs.
+/// Options of a run. They win over those of the spec or script.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
 pub(crate) struct LimitArgs {
-    /// Repeat a failed trial so often, where the trial does not say it itself.
+    /// Repeat a failed trial up to N times, where the trial does not say it itself.
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,
 
@@ -29,7 +29,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "TIME", value_parser = crate::spec::timeout)]
     pub(crate) slow: Option<Timeout>,
 
-    /// Halt the run after that time: nothing more starts, what runs is stopped, exit code 101.
+    /// Halt the run after that time: nothing more starts, trials that run are stopped, exit code 101.
     #[arg(long, value_name = "TIME", value_parser = crate::spec::duration)]
     pub(crate) time_budget: Option<Duration>,
 
@@ -37,7 +37,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "POLICY", value_parser = Halt::parse)]
     pub(crate) halt: Option<Halt>,
 
-    /// Start nothing more once so many trials failed: the same as `--halt soon,fail=N`.
+    /// Start nothing more once N trials failed: the same as `--halt soon,fail=N`.
     #[arg(long, value_name = "N", conflicts_with = "halt", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_fail: Option<u32>,
 
@@ -64,7 +64,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "ENGINE", value_parser = engine)]
     pub(crate) engine: Option<EngineName>,
 
-    /// Which ended containers are removed: success (the default; the others stay until `kill`), always or never.
+    /// Removal of ended containers: success (the default; the others stay until `kill`), always or never.
     #[arg(long, value_name = "WHICH", value_parser = remove)]
     pub(crate) rm: Option<Remove>,
 
@@ -95,10 +95,10 @@ pub(crate) struct BudgetArgs {
     #[arg(long, value_name = "SIZE", value_parser = crate::spec::size)]
     pub(crate) memory: Option<u64>,
 
-    /// GPUs for all trials together, by id: `0,1`. They are used even if somebody else uses them.
-    /// Default: those found on the engine's host that nobody uses.
+    /// GPUs for all trials together, by id: `0,1`. They are used even if other processes use them.
+    /// Default: those found on the engine's host that no process uses.
     #[arg(long, value_name = "IDS", value_parser = gpus)]
-    pub(crate) gpus: Option<Gpus>,
+    pub(crate) gpus: Option<GpuIds>,
 
     /// A limit that trials count against with their `limits`: `license=2`. Repeatable; the other limits stay.
     #[arg(long = "limit", value_name = "NAME=N", value_parser = crate::spec::limit)]
@@ -125,7 +125,7 @@ impl BudgetArgs {
             parallel: self.jobs,
             cpus: self.cpus,
             memory: self.memory,
-            gpus: self.gpus.clone().map(|Gpus(ids)| ids),
+            gpus: self.gpus.clone().map(|GpuIds(ids)| ids),
             limits: self.limits.iter().cloned().collect(),
             load: self.load,
             memfree: self.memfree,
@@ -134,12 +134,12 @@ impl BudgetArgs {
     }
 }
 
-/// Ids of GPUs.
+/// GPUs by their ids.
 #[derive(Debug, Clone)]
-pub(crate) struct Gpus(pub(crate) Vec<String>);
+pub(crate) struct GpuIds(pub(crate) Vec<String>);
 
 impl LimitArgs {
-    /// What they say, as run options.
+    /// Options of a run, as the arguments say them.
     pub(crate) fn options(&self) -> Options {
         let max_fail =
             self.max_fail.map(|count| Halt { when: When::Soon, what: What::Fail, limit: Limit::Count(count as usize) });
@@ -169,8 +169,8 @@ pub(crate) fn cpu_number(text: &str) -> Result<f64, String> {
     crate::spec::cpu_number(text).ok_or_else(|| format!("`{text}` is not a number of CPUs above zero"))
 }
 
-pub(crate) fn gpus(text: &str) -> Result<Gpus, String> {
-    crate::spec::gpu_ids(text).map(Gpus)
+pub(crate) fn gpus(text: &str) -> Result<GpuIds, String> {
+    crate::spec::gpu_ids(text).map(GpuIds)
 }
 
 pub(crate) fn engine(word: &str) -> Result<EngineName, String> {

@@ -5,10 +5,10 @@ use crate::cli::look::account::Account;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::summary::TrialResult;
 
-/// What GNU parallel writes first.
+/// The first line of GNU parallel's log.
 const HEAD: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
-/// What GNU parallel writes for a job that it ended because of its time, or lost.
+/// The codes of GNU parallel for a job that it ended because of its time, or lost.
 const ENDED_BY_US: (i32, i32) = (-1, 15);
 
 /// The log of those trials. `Seq` is the place of the trial in the plan, `Receive` the bytes of its standard output.
@@ -47,7 +47,8 @@ fn ended(outcome: &Outcome) -> (i32, i32) {
     }
 }
 
-/// Its words as a shell would take them; of an image's own command, the image. Newlines become NUL, as in GNU parallel.
+/// The trial's command as a shell would take it; of an image's own command, the image. Newlines become NUL, as in GNU
+/// parallel.
 fn command(result: &TrialResult) -> String {
     let trial = &result.trial;
     let words = trial.entrypoint.iter().chain(&trial.cmd).flatten();
@@ -62,8 +63,8 @@ mod tests {
     use crate::model::outcome::{Exit, Outcome};
 
     #[test]
-    fn ends_are_told_as_gnu_parallel_tells_them() {
-        let told = [
+    fn ends_have_the_codes_of_gnu_parallel() {
+        let known = [
             (Outcome::Succeeded, (0, 0)),
             (Outcome::Failed { exit: Exit::Code(3) }, (3, 0)),
             (Outcome::Failed { exit: Exit::Signal(11) }, (0, 11)),
@@ -72,7 +73,7 @@ mod tests {
             (Outcome::Killed, (-1, 15)),
             (Outcome::NotStarted { message: String::new() }, (-1, 0)),
         ];
-        for (outcome, numbers) in told {
+        for (outcome, numbers) in known {
             assert_eq!(ended(&outcome), numbers, "{outcome}");
         }
     }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::cli::look::Looked;
 use crate::cli::look::account::Account;
-use crate::cli::look::time::second;
+use crate::cli::look::shown::ShownRun;
+use crate::cli::time::utc;
 use crate::model::outcome::Outcome;
 use crate::model::summary::TrialResult;
 use crate::report::tail::tail;
@@ -12,19 +12,19 @@ use crate::report::tail::tail;
 /// Lines of the standard error that stand in a failed case.
 const LINES: usize = 40;
 
-/// What a case is counted as.
+/// The count that a case belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Passed,
     /// The trial failed.
     Failure,
-    /// It never had its chance: the engine's fault.
+    /// The trial never had its chance: the engine's fault.
     Error,
     Skipped,
 }
 
 /// The report on those trials.
-pub(crate) fn text(looked: &Looked, account: &Account, results: &[&TrialResult]) -> String {
+pub(crate) fn text(shown: &ShownRun, account: &Account, results: &[&TrialResult]) -> String {
     let count = |verdict| results.iter().filter(|result| self::verdict(result) == verdict).count();
     let numbers = format!(
         r#"tests="{}" failures="{}" errors="{}" skipped="{}" time="{:.3}""#,
@@ -32,18 +32,18 @@ pub(crate) fn text(looked: &Looked, account: &Account, results: &[&TrialResult])
         count(Verdict::Failure),
         count(Verdict::Error),
         count(Verdict::Skipped),
-        looked.elapsed(&account.summary, account.last).as_secs_f64(),
+        shown.elapsed(&account.summary, account.last).as_secs_f64(),
     );
-    let record = &looked.run.record;
+    let record = &shown.run.record;
     let name = escaped(&record.experiment);
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\" {numbers}>\n  <testsuite name=\"{name}\" \
          id=\"{}\" {numbers} timestamp=\"{}\">\n",
         escaped(record.run.as_str()),
-        second(record.started_ms),
+        utc(record.started_ms).trim_end_matches('Z'),
     );
     for result in results {
-        case(&mut text, &name, looked.status(result, &account.summary), result);
+        case(&mut text, &name, shown.status(result, &account.summary), result);
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
     text

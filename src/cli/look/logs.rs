@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::cli::chosen;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::look::look;
-use crate::cli::look::printer::Printer;
-use crate::cli::look::watch::Watch;
+use crate::cli::look::printer::{PrintError, Printer};
+use crate::cli::look::shown::look;
+use crate::cli::look::watch::{LogSelection, WatchedRun};
 use crate::cli::ui::Ui;
 
-/// How often `-f` looks: soon enough for a person, and next to nothing for the machine.
+/// Time between two looks of `-f`: short for a person, and next to nothing for the machine.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Print what trials wrote to their standard output and standard error, in their last attempts.
@@ -30,35 +31,18 @@ const PAUSE: Duration = Duration::from_millis(100);
   combu logs solver-3 --attempt 1 --stderr
   combu -f sweep.jsonnet logs -f      of the live run of a spec, or its last one")]
 pub(crate) struct LogsArgs {
-    /// Trials: a name, in which `*`, `?` and `[a-z]` stand for others. Before a `/`, their run: the beginning of its id, or
+    /// Trials: a name, or a pattern with `*`, `?` and `[a-z]`. Before a `/`, their run: the beginning of its id, or
     /// `last`; else it is the live run, or the last one. Default: every trial.
     #[arg(value_name = "[RUN/]TRIAL")]
     trials: Vec<String>,
 
-    /// Of the runs of that spec. Behind `logs`, `-f` is `--follow`.
+    /// The spec whose run is meant. Behind `logs`, `-f` is `--follow`.
     // By its id, it takes the place of the option of all verbs.
     #[arg(id = "file", long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// Go on until the trials have ended.
-    #[arg(short = 'f', long = "follow", conflicts_with = "attempt")]
-    pub(super) follow: bool,
-
-    /// Of that attempt, from 1, instead of the last.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) attempt: Option<u32>,
-
-    /// Only the standard output.
-    #[arg(long)]
-    pub(super) stdout: bool,
-
-    /// Only the standard error.
-    #[arg(long)]
-    pub(super) stderr: bool,
-
-    /// Only the last N lines of each stream; with `-f`, those and what comes.
-    #[arg(short = 'n', long, value_name = "N")]
-    pub(super) tail: Option<usize>,
+    #[command(flatten)]
+    selection: LogSelection,
 
     /// Begin each line with the trial's name, also of a single one.
     #[arg(long, overrides_with = "no_prefix")]
@@ -72,68 +56,41 @@ pub(crate) struct LogsArgs {
 pub(crate) fn main(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<u8, CliError> {
     let mut watches = watches(file.or(args.file.as_deref()), args, ui)?;
     let names = || watches.iter().flat_map(|watch| watch.trials.iter().map(|trial| trial.name.as_str()));
-    let several = names().count() > 1 || args.follow && watches.iter().any(Watch::may_grow);
+    let several = names().count() > 1 || args.selection.follow && watches.iter().any(WatchedRun::may_grow);
     let prefix = (args.prefix || several && !args.no_prefix).then(|| names().map(str::len).max().unwrap_or_default());
     let mut printer = Printer { ui, out: BufWriter::new(ui.stdout()), prefix };
     match print(&mut watches, &mut printer, args) {
-        // Whoever has seen enough: `combu logs a1 | head`.
+        // A reader that has seen enough: `combu logs a1 | head`.
         Err(error) if error.cause() == Some(io::ErrorKind::BrokenPipe) => Ok(exit::OK),
-        Err(Failure::Io(error)) => Err(CliError::new(exit::INTERNAL, format!("cannot print a log: {error}"))),
-        Err(Failure::Cli(error)) => Err(*error),
+        Err(PrintError::Io(error)) => Err(CliError::new(exit::INTERNAL, format!("cannot print a log: {error}"))),
+        Err(PrintError::Cli(error)) => Err(*error),
         Ok(()) => Ok(exit::OK),
     }
 }
 
-/// Why logs are not printed to their end.
-pub(super) enum Failure {
-    Io(io::Error),
-    Cli(Box<CliError>),
-}
-
-impl Failure {
-    fn cause(&self) -> Option<io::ErrorKind> {
-        match self {
-            Self::Io(error) => Some(error.kind()),
-            Self::Cli(_) => None,
-        }
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<CliError> for Failure {
-    fn from(error: CliError) -> Self {
-        Self::Cli(Box::new(error))
-    }
-}
-
-fn print(watches: &mut [Watch], printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), Failure> {
+fn print(watches: &mut [WatchedRun], printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), PrintError> {
     let alone = watches.iter().map(|watch| watch.trials.len()).sum::<usize>() == 1;
     for watch in watches.iter_mut() {
-        watch.begin(printer, args)?;
+        watch.begin(printer, &args.selection)?;
     }
-    while args.follow && !watches.iter().all(Watch::is_over) {
+    while args.selection.follow && !watches.iter().all(WatchedRun::is_over) {
         printer.out.flush()?;
         std::thread::sleep(PAUSE);
         for watch in watches.iter_mut().filter(|watch| !watch.is_over()) {
-            watch.turn(printer, args)?;
+            watch.turn(printer, &args.selection)?;
         }
     }
     for watch in watches.iter_mut() {
         watch.finish(printer)?;
         for trial in &watch.trials {
-            let (name, run) = (&trial.name, &watch.looked.run.record.run);
+            let (name, run) = (&trial.name, &watch.shown.run.record.run);
             if let (Some(from), true) = (&trial.reused, alone) {
                 printer
                     .say(&format!("{name} succeeded in run {from}, where its logs are: combu logs {from}/{name}"))?;
                 continue;
             }
             match &trial.ended {
-                None if args.follow => {
+                None if args.selection.follow => {
                     printer.say(&format!("{name} had not ended when run {run} did; `combu resume {run}` goes on"))?;
                 }
                 None if trial.attempt == 0 && alone => printer.say(&format!("{name} has not been started"))?,
@@ -146,26 +103,26 @@ fn print(watches: &mut [Watch], printer: &mut Printer<'_>, args: &LogsArgs) -> R
 }
 
 /// The trials that are asked for, by run.
-fn watches(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<Vec<Watch>, CliError> {
+fn watches(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<Vec<WatchedRun>, CliError> {
     let every = ["*".to_owned()];
     let words = if args.trials.is_empty() { &every[..] } else { &args.trials };
-    let mut watches: Vec<Watch> = Vec::new();
+    let mut watches: Vec<WatchedRun> = Vec::new();
     for word in words {
         let (run, pattern) = match word.split_once('/') {
             Some((run, "")) => (Some(run), "*"),
             Some((run, trial)) => (Some(run), trial),
             None => (None, word.as_str()),
         };
-        let looked = look(file, run, ui)?;
-        let known = watches.iter().position(|watch| watch.looked.run.record.run == looked.run.record.run);
+        let shown = look(file, run, ui)?;
+        let known = watches.iter().position(|watch| watch.shown.run.record.run == shown.run.record.run);
         let place = match known {
             Some(place) => place,
             None => {
-                watches.push(Watch::new(looked)?);
+                watches.push(WatchedRun::new(shown)?);
                 watches.len() - 1
             }
         };
-        watches[place].add(pattern)?;
+        watches[place].add(chosen::pattern(pattern)?)?;
     }
     Ok(watches)
 }

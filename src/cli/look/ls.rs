@@ -6,26 +6,27 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::args::Form;
-use crate::cli::error::{CliError, shown};
+use crate::cli::args::OutputForm;
+use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
-use crate::cli::live::runs;
-use crate::cli::look::time::{minute, second};
-use crate::cli::look::{Looked, none_recorded};
+use crate::cli::look::shown::{ShownRun, none_recorded};
+use crate::cli::time::{minute, utc};
 use crate::cli::ui::Ui;
+use crate::cli::which::runs;
 use crate::model::summary::{Counts, Summary};
 use crate::report::style::took;
 use crate::report::table::{Cut, lines};
 use crate::store::Kinds;
 
-/// What tells how far a run is; the rest of its events may be many.
+/// Events that show how far a run is; the rest may be many.
 const KINDS: [&str; 7] =
     ["run-started", "run-resumed", "run-ended", "trial-submitted", "trial-ended", "trial-reopened", "attempt-started"];
 
 /// List the runs of this project, the newest first.
 ///
-/// STATE is `running`, `ended`, `interrupted` (by a signal or `kill`), `halted` (by its policy), `engine lost` (it was out of reach) or
-/// `cut off` (its combu died: `combu resume` goes on with it). OK is how many trials succeeded, of all; FAIL how many failed; NAME the experiment's.
+/// STATE is `running`, `ended`, `interrupted` (by a signal or `kill`), `halted` (by its policy), `engine lost` (it was out
+/// of reach) or `cut off` (its combu died: `combu resume` goes on with it). OK is the number of trials that succeeded, of
+/// all; FAIL the number that failed; NAME the experiment's. STARTED is a local time.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   combu ls                       the last 20 runs
@@ -33,18 +34,18 @@ const KINDS: [&str; 7] =
   combu -f sweep.jsonnet ls      those of a spec
   combu ls -o json               with the command line, for programs")]
 pub(crate) struct LsArgs {
-    /// Show so many at most; 0: all.
+    /// Show N runs at most; 0: all.
     #[arg(short = 'n', long = "last", value_name = "N", default_value_t = 20)]
     last: usize,
 
     /// Print them in this form instead of the table.
     #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<OutputForm>,
 }
 
 /// A run in the list.
-struct Line {
-    looked: Looked,
+struct RunRow {
+    shown: ShownRun,
     summary: Summary,
     counts: Counts,
     elapsed: Duration,
@@ -60,11 +61,11 @@ pub(crate) fn main(file: Option<&Path>, args: &LsArgs, ui: &Ui) -> Result<u8, Cl
     let mut list = Vec::new();
     for run in runs.past.into_iter().take(most) {
         let live = runs.live.iter().find(|live| live.record.run == run.record.run).cloned();
-        list.push(Line::read(Looked { run, live })?);
+        list.push(RunRow::read(ShownRun { run, live })?);
     }
     match args.output {
-        Some(Form::Json) => {
-            let list: Vec<Value> = list.iter().map(Line::json).collect();
+        Some(OutputForm::Json) => {
+            let list: Vec<Value> = list.iter().map(RunRow::json).collect();
             ui.result(&format!("{:#}", Value::Array(list)))?;
         }
         None => {
@@ -77,18 +78,18 @@ pub(crate) fn main(file: Option<&Path>, args: &LsArgs, ui: &Ui) -> Result<u8, Cl
     Ok(exit::OK)
 }
 
-fn table(list: &[Line], ui: &Ui) -> String {
+fn table(list: &[RunRow], ui: &Ui) -> String {
     const COLUMNS: [(&str, Cut); 8] = [
         ("RUN", Cut::Never),
         ("STATE", Cut::Never),
         ("OK", Cut::Never),
         ("FAIL", Cut::Never),
-        ("STARTED (UTC)", Cut::Never),
+        ("STARTED", Cut::Never),
         ("TIME", Cut::Never),
         ("NAME", Cut::End),
         ("SPEC", Cut::Start),
     ];
-    let rows: Vec<Vec<String>> = list.iter().map(Line::row).collect();
+    let rows: Vec<Vec<String>> = list.iter().map(RunRow::row).collect();
     let style = ui.out();
     lines(&COLUMNS, &rows, style, |row, column, cell| match (COLUMNS[column].0, cell) {
         ("STATE", "running") => style.green(cell),
@@ -99,46 +100,46 @@ fn table(list: &[Line], ui: &Ui) -> String {
     })
 }
 
-impl Line {
-    fn read(looked: Looked) -> Result<Self, CliError> {
+impl RunRow {
+    fn read(shown: ShownRun) -> Result<Self, CliError> {
         let (mut summary, mut last) = (Summary::default(), 0);
-        looked.run.follow().read(Kinds::Only(&KINDS), |event| {
+        shown.run.follow().read(Kinds::Only(&KINDS), |event| {
             summary.add(&event);
             last = last.max(event.at);
         })?;
-        let elapsed = looked.elapsed(&summary, last);
-        Ok(Self { counts: summary.counts(), looked, summary, elapsed })
+        let elapsed = shown.elapsed(&summary, last);
+        Ok(Self { counts: summary.counts(), shown, summary, elapsed })
     }
 
     fn row(&self) -> Vec<String> {
-        let record = &self.looked.run.record;
+        let record = &self.shown.run.record;
         let Counts { succeeded, total, failed, .. } = self.counts;
         vec![
             record.run.to_string(),
-            self.looked.state(&self.summary).to_owned(),
+            self.shown.state(&self.summary).to_owned(),
             format!("{succeeded}/{total}"),
             failed.to_string(),
             minute(record.started_ms),
             took(self.elapsed),
             record.experiment.clone(),
-            shown(&record.spec),
+            short_path(&record.spec),
         ]
     }
 
     fn json(&self) -> Value {
-        let record = &self.looked.run.record;
+        let record = &self.shown.run.record;
         json!({
             "run": record.run,
             "experiment": record.experiment,
             "spec": record.spec.display().to_string(),
-            "state": self.looked.state(&self.summary),
+            "state": self.shown.state(&self.summary),
             "early": self.summary.early,
             "counts": self.counts,
-            "started": second(record.started_ms) + "Z",
+            "started": utc(record.started_ms),
             "elapsed": self.elapsed.as_secs_f64(),
             "command": record.command,
-            "pid": self.looked.live.as_ref().map(|live| live.record.pid),
-            "folder": self.looked.run.path.display().to_string(),
+            "pid": self.shown.live.as_ref().map(|live| live.record.pid),
+            "folder": self.shown.run.path.display().to_string(),
         })
     }
 }

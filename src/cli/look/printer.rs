@@ -2,12 +2,40 @@
 
 use std::io::{self, BufWriter, Write};
 
+use crate::cli::error::CliError;
 use crate::cli::ui::Ui;
 use crate::model::name::Name;
 use crate::report::tail::overwritten;
 
-/// Longest line that is kept back until its end comes.
+/// Limit of a line that is kept back until its end comes.
 const LONGEST: usize = 64 * 1024;
+
+/// The reason that logs are not printed to their end.
+pub(super) enum PrintError {
+    Io(io::Error),
+    Cli(Box<CliError>),
+}
+
+impl PrintError {
+    pub(super) fn cause(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Io(error) => Some(error.kind()),
+            Self::Cli(_) => None,
+        }
+    }
+}
+
+impl From<io::Error> for PrintError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<CliError> for PrintError {
+    fn from(error: CliError) -> Self {
+        Self::Cli(Box::new(error))
+    }
+}
 
 /// Prints logs.
 pub(super) struct Printer<'a> {

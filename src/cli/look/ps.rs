@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::cli::chosen::TrialFilter;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::look::account::{Account, Lives};
-use crate::cli::look::time::{now, second};
-use crate::cli::look::{Chosen, Looked, exit_code, look};
+use crate::cli::look::shown::{ShownRun, exit_code, look};
+use crate::cli::time::{now, utc};
 use crate::cli::ui::Ui;
 use crate::model::outcome::{Exit, Outcome, signal_name};
 use crate::model::summary::{State, TrialResult};
@@ -35,24 +36,24 @@ pub(crate) struct PsArgs {
     #[arg(value_name = "RUN")]
     run: Option<String>,
 
-    /// Every trial.
+    /// List every trial.
     #[arg(short = 'a', long)]
     all: bool,
 
-    /// Those that failed.
+    /// List trials that failed.
     #[arg(long)]
     failed: bool,
 
-    /// Those that run, or are being started.
+    /// List trials that run, or are being started.
     #[arg(long)]
     running: bool,
 
-    /// Those of that status, such as `waiting`, `succeeded`, `timed-out` or `open` (it had not ended when the run did);
+    /// List trials of that status, such as `waiting`, `succeeded`, `timed-out` or `open` (it had not ended when the run did);
     /// repeatable.
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Vec<String>,
 
-    /// Those that this expression is true of; see `combu run`.
+    /// Only trials that this expression is true of; see `combu run`.
     #[arg(long = "where", value_name = "EXPR")]
     filter: Option<String>,
 
@@ -95,34 +96,34 @@ fn status(word: &str) -> Result<String, String> {
     }
 }
 
-/// A run that is looked at now.
-struct Shown<'a> {
-    looked: &'a Looked,
+/// The trials of a run, and the moment they are listed.
+struct TrialList<'a> {
+    shown: &'a ShownRun,
     account: &'a Account,
     now: u64,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, CliError> {
-    let chosen = Chosen::new(false, args.filter.as_deref())?;
-    let looked = look(file, args.run.as_deref(), ui)?;
-    let account = Account::without_records(&looked.run)?;
-    let shown = Shown { looked: &looked, account: &account, now: now() };
+    let filter = TrialFilter::new(false, args.filter.as_deref())?;
+    let shown = look(file, args.run.as_deref(), ui)?;
+    let account = Account::without_records(&shown.run)?;
+    let list = TrialList { shown: &shown, account: &account, now: now() };
     let mut results = Vec::new();
     for result in &account.summary.results {
-        if shown.is_asked_for(args, result) && chosen.has(result)? {
+        if list.is_asked_for(args, result) && filter.has(result)? {
             results.push(result);
         }
     }
     match args.output {
         PsForm::Json => {
-            let rows: Vec<Value> = results.iter().map(|result| shown.json(result)).collect();
+            let rows: Vec<Value> = results.iter().map(|result| list.json(result)).collect();
             ui.result(&format!("{:#}", Value::Array(rows)))?;
         }
         PsForm::Table => {
             if !results.is_empty() {
-                ui.result(&shown.table(&results, ui.out()))?;
+                ui.result(&list.table(&results, ui.out()))?;
             }
-            ui.message(&looked.headline(&account.summary, account.last));
+            ui.message(&shown.headline(&account.summary, account.last));
             let hidden = account.summary.results.len() - results.len();
             if hidden > 0 && args.asks_for_nothing() {
                 ui.message(&format!("{hidden} of them are not listed; `-a` lists all"));
@@ -138,9 +139,9 @@ impl PsArgs {
     }
 }
 
-impl Shown<'_> {
+impl TrialList<'_> {
     fn status(&self, result: &TrialResult) -> &'static str {
-        self.looked.status(result, &self.account.summary)
+        self.shown.status(result, &self.account.summary)
     }
 
     fn is_asked_for(&self, args: &PsArgs, result: &TrialResult) -> bool {
@@ -150,8 +151,7 @@ impl Shown<'_> {
             || args.running && runs()
             || args.status.iter().any(|status| status == self.status(result));
         let none_asked = !args.failed && !args.running && args.status.is_empty();
-        let by_itself =
-            !args.asks_for_nothing() || !self.looked.is_running(&self.account.summary) || runs() || failed();
+        let by_itself = !args.asks_for_nothing() || !self.shown.is_running(&self.account.summary) || runs() || failed();
         args.all || is_any || none_asked && by_itself
     }
 
@@ -200,18 +200,18 @@ impl Shown<'_> {
         ]
     }
 
-    /// How long its last attempt ran, or has been running.
+    /// The time that its last attempt ran, or has been running.
     fn time(&self, result: &TrialResult) -> Option<Duration> {
         match result.state {
             State::Ended(_) => Some(result.elapsed).filter(|time| !time.is_zero()),
-            State::Running(since) if self.looked.is_running(&self.account.summary) => {
+            State::Running(since) if self.shown.is_running(&self.account.summary) => {
                 Some(Duration::from_millis(self.now.saturating_sub(since)))
             }
             _ => None,
         }
     }
 
-    /// Why it is as it is, where its status and its exit do not tell.
+    /// The reason for its status, where status and exit do not show it.
     fn detail(&self, result: &TrialResult) -> Option<String> {
         let lives = self.account.lives(&result.trial.name);
         match &result.state {
@@ -221,7 +221,7 @@ impl Shown<'_> {
             },
             State::Ended(Outcome::Failed { .. } | Outcome::Killed) => None,
             State::Ended(outcome) => Some(how(outcome)),
-            _ if !self.looked.is_running(&self.account.summary) => {
+            _ if !self.shown.is_running(&self.account.summary) => {
                 let what = if result.attempts == 0 { "it was not started" } else { "it had not ended" };
                 Some(format!("{what}; `combu resume` goes on"))
             }
@@ -231,7 +231,7 @@ impl Shown<'_> {
         }
     }
 
-    /// What it waits for, as far as the events tell.
+    /// The thing it waits for, as far as the events show it.
     fn waits(&self, result: &TrialResult, lives: Option<&Lives>) -> Option<String> {
         if let Some(due) = lives.and_then(|lives| lives.due) {
             let left = Duration::from_millis(due.saturating_sub(self.now));
@@ -252,7 +252,7 @@ impl Shown<'_> {
 
     fn json(&self, result: &TrialResult) -> Value {
         let attempt = self.account.lives(&result.trial.name).and_then(|lives| lives.attempts.last());
-        let started = attempt.and_then(|attempt| attempt.started).map(|at| second(at) + "Z");
+        let started = attempt.and_then(|attempt| attempt.started).map(utc);
         json!({
             "name": result.trial.name,
             "status": self.status(result),

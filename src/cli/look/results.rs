@@ -7,23 +7,27 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use crate::cli::chosen::TrialFilter;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::live::runs;
 use crate::cli::look::account::Account;
-use crate::cli::look::{Chosen, Looked, exit_code, joblog, junit, look};
+use crate::cli::look::shown::{ShownRun, exit_code, look};
+use crate::cli::look::{joblog, junit};
 use crate::cli::ui::Ui;
+use crate::cli::which::runs;
 use crate::model::name::RunId;
 use crate::model::outcome::Outcome;
+use crate::model::suggest::did_you_mean;
 use crate::model::summary::TrialResult;
 use crate::report::results_table;
 
-/// Print one row for each trial of a run: its params, how it ended, what it took and what it told.
+/// Print one row for each trial of a run: its params, end, time, usage and metrics.
 ///
 /// The run is the one that is named; else the one that is live in this project, else the last. Services have no row. Times
-/// are seconds, sizes bytes; a trial that was not run again has what it took and told where it succeeded. Of a metric, its last value in the trial's last attempt is shown. `joblog` is the log of GNU
-/// parallel's `--joblog`, `junit` what CI services show. There is no Parquet, which would take a heavy dependency: pandas,
-/// polars and DuckDB read the CSV and the JSON as well.
+/// are seconds, sizes bytes; a trial that was not run again has the figures of the run in which it succeeded. Of a metric,
+/// its last value in the trial's last attempt is shown. `joblog` is the log of GNU parallel's `--joblog`, `junit` is for CI
+/// services. There is no Parquet, which would take a heavy dependency: pandas, polars and DuckDB read the CSV and the JSON
+/// as well.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   combu results
@@ -41,7 +45,7 @@ pub(crate) struct ResultsArgs {
     #[arg(short = 'o', long, value_name = "FORM", default_value = "table")]
     output: ResultsForm,
 
-    /// Those columns of a table or CSV, in that order: `name`, `status`, `exit`, `attempts`, `elapsed`, `message`, `flaky`,
+    /// Columns of a table or CSV, in their order: `name`, `status`, `exit`, `attempts`, `elapsed`, `message`, `flaky`,
     /// `cpu_seconds`, `peak_memory`, `read_bytes`, `written_bytes`; a param, metric, tag or field of the trial by its name,
     /// or where two have one name by `params.NAME`, `metrics.NAME`, `tags.NAME`.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -59,7 +63,7 @@ pub(crate) struct ResultsArgs {
 /// A form of the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ResultsForm {
-    /// For people.
+    /// A table for people.
     Table,
     /// Comma-separated values, with a line of headings.
     Csv,
@@ -71,7 +75,7 @@ enum ResultsForm {
     Junit,
 }
 
-/// What is known of every trial, before and after its params.
+/// Columns of every trial, before and after its params.
 const FIRST: [&str; 1] = ["name"];
 const LAST: [&str; 4] = ["status", "exit", "attempts", "elapsed"];
 const USAGE: [&str; 2] = ["peak_memory", "cpu_seconds"];
@@ -82,17 +86,17 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
     if !args.columns.is_empty() && !has_columns {
         return Err(CliError::new(exit::USAGE, "`--columns` is for `-o table` and `-o csv`"));
     }
-    let chosen = Chosen::new(args.failed, args.filter.as_deref())?;
-    let looked = look(file, args.run.as_deref(), ui)?;
-    let mut account = Account::of(&looked.run)?;
+    let filter = TrialFilter::new(args.failed, args.filter.as_deref())?;
+    let shown = look(file, args.run.as_deref(), ui)?;
+    let mut account = Account::of(&shown.run)?;
     lend(&mut account, file, ui)?;
     let mut results = Vec::new();
     for result in account.summary.results.iter().filter(|result| !result.service) {
-        if chosen.has(result)? {
+        if filter.has(result)? {
             results.push(result);
         }
     }
-    let rows = Rows { looked: &looked, account: &account, results };
+    let rows = ResultRows { shown: &shown, account: &account, results };
     match args.output {
         ResultsForm::Table if rows.results.is_empty() => {}
         ResultsForm::Table => {
@@ -108,15 +112,15 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
             ui.result(&format!("{:#}", Value::Array(all)))?;
         }
         ResultsForm::Joblog => ui.result(&joblog::text(&account, &rows.results))?,
-        ResultsForm::Junit => ui.result(&junit::text(&looked, &account, &rows.results))?,
+        ResultsForm::Junit => ui.result(&junit::text(&shown, &account, &rows.results))?,
     }
     if args.output == ResultsForm::Table {
-        ui.message(&looked.headline(&account.summary, account.last));
+        ui.message(&shown.headline(&account.summary, account.last));
     }
     Ok(exit::OK)
 }
 
-/// Gives trials that were not run again what they took and told in the run in which they succeeded, where that is still there.
+/// Gives trials that were not run again the figures of the run in which they succeeded, where that is still there.
 fn lend(account: &mut Account, file: Option<&Path>, ui: &Ui) -> Result<(), CliError> {
     let mut lenders: HashMap<RunId, Option<Account>> = HashMap::new();
     for result in &mut account.summary.results {
@@ -138,13 +142,13 @@ fn lend(account: &mut Account, file: Option<&Path>, ui: &Ui) -> Result<(), CliEr
 }
 
 /// The results that are printed.
-struct Rows<'a> {
-    looked: &'a Looked,
+struct ResultRows<'a> {
+    shown: &'a ShownRun,
     account: &'a Account,
     results: Vec<&'a TrialResult>,
 }
 
-impl Rows<'_> {
+impl ResultRows<'_> {
     /// The columns that are asked for, or all that say something.
     ///
     /// # Errors
@@ -190,7 +194,7 @@ impl Rows<'_> {
         self.results.iter().map(row).collect()
     }
 
-    /// What stands in a column: what is known of every trial, a param, a field, a metric or a tag; null where it has none.
+    /// The value in a column: a fact of every trial, a param, a field, a metric or a tag; null where the trial has none.
     fn value(&self, result: &TrialResult, column: &str) -> Value {
         if let Some(fact) = self.fact(result, column) {
             return fact;
@@ -211,7 +215,7 @@ impl Rows<'_> {
         let usage = result.usage.as_ref();
         Some(match column {
             "name" => json!(result.trial.name),
-            "status" => json!(self.looked.status(result, &self.account.summary)),
+            "status" => json!(self.shown.status(result, &self.account.summary)),
             "ok" => json!(result.outcome().is_some_and(Outcome::is_success)),
             "exit" => json!(exit_code(result)),
             "attempts" => json!(result.attempts),
@@ -226,7 +230,7 @@ impl Rows<'_> {
         })
     }
 
-    /// The same form as a script's results have.
+    /// A row in JSON, in the form that a script's results have.
     fn json(&self, result: &TrialResult) -> Value {
         let mut row = Map::new();
         for name in FIRST.into_iter().chain(LAST).chain(USAGE).chain(MORE) {
@@ -243,11 +247,8 @@ impl Rows<'_> {
 
 fn unknown_column(name: &str, known: &BTreeSet<String>) -> CliError {
     let error = CliError::new(exit::USAGE, format!("no trial has a column `{name}`"));
-    let nearest = known.iter().map(|one| (strsim::damerau_levenshtein(name, one), one)).min();
-    match nearest {
-        Some((distance, one)) if distance <= (one.len() / 3).max(1) => error.hint(format!("did you mean `{one}`?")),
-        _ => error.hint("`combu results -o json` shows what there is"),
-    }
+    let hint = did_you_mean(name, known.iter().map(String::as_str));
+    error.hint(hint.unwrap_or_else(|| "`combu results -o json` shows what there is".to_owned()))
 }
 
 /// Texts without quotes, numbers as they are, nothing for null.
@@ -259,7 +260,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// The same, with numbers as people read them: six digits that count.
+/// A cell of a table: numbers with the six digits that count.
 fn short(value: &Value) -> String {
     let rounded = value.as_f64().filter(|_| value.is_f64()).and_then(|number| format!("{number:.5e}").parse().ok());
     rounded.map_or_else(|| plain(value), |number: f64| number.to_string())

@@ -6,14 +6,15 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::args::Form;
-use crate::cli::error::{CliError, quoted, shown};
+use crate::cli::args::OutputForm;
+use crate::cli::chosen::{fitting, pattern};
+use crate::cli::error::{CliError, quoted, short_path};
 use crate::cli::exit;
-use crate::cli::live::runs;
 use crate::cli::look::account::{Account, Attempt};
-use crate::cli::look::time::{now, second};
-use crate::cli::look::{Looked, counts, exit_code, fitting, look};
+use crate::cli::look::shown::{ShownRun, counts, exit_code, look};
+use crate::cli::time::{now, second, utc};
 use crate::cli::ui::Ui;
+use crate::cli::which::runs;
 use crate::model::event::Logs;
 use crate::model::summary::TrialResult;
 use crate::report::style::{bytes, clean, elapsed, took};
@@ -23,7 +24,7 @@ use crate::store::Provenance;
 
 /// Show everything that is kept of a run, or of a trial and its attempts.
 ///
-/// One word is a trial of the run that is live in this project, else of the last run; or else a run. Times are UTC.
+/// One word is a trial of the run that is live in this project, else of the last run; or else a run. Times are local ones; in JSON they are UTC.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   combu show                      the live run, or the last one
@@ -32,39 +33,39 @@ use crate::store::Provenance;
   combu show k3jd 'solver-*'      some trials of one run
   combu show k3jd -o json         for programs: also each trial's resolved form")]
 pub(crate) struct ShowArgs {
-    /// The run (the beginning of its id, or `last`), the trial (a name, in which `*`, `?` and `[a-z]` stand for others), or
+    /// The run (the beginning of its id, or `last`), the trial (a name, or a pattern with `*`, `?` and `[a-z]`), or
     /// both.
     #[arg(value_name = "RUN|TRIAL", num_args = 0..=2)]
     what: Vec<String>,
 
     /// Print it in this form instead of the text.
     #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<OutputForm>,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &ShowArgs, ui: &Ui) -> Result<u8, CliError> {
-    let (looked, trial) = match &args.what[..] {
+    let (shown, trial) = match &args.what[..] {
         [run, trial, ..] => (look(file, Some(run), ui)?, Some(trial)),
         [one] => one_word(file, one, ui)?,
         [] => (look(file, None, ui)?, None),
     };
-    let account = Account::of(&looked.run)?;
+    let account = Account::of(&shown.run)?;
     let Some(trial) = trial else {
-        let from = Provenance::read(&looked.run.path)?;
+        let from = Provenance::read(&shown.run.path)?;
         match args.output {
-            Some(Form::Json) => ui.result(&format!("{:#}", run_json(&looked, &account, from.as_ref())))?,
-            None => ui.result(&run_text(&looked, &account, from.as_ref(), ui.out()))?,
+            Some(OutputForm::Json) => ui.result(&format!("{:#}", run_json(&shown, &account, from.as_ref())))?,
+            None => ui.result(&run_text(&shown, &account, from.as_ref(), ui.out()))?,
         }
         return Ok(exit::OK);
     };
-    let results = fitting(trial, &looked.run, &account.summary)?;
+    let results = fitting(&pattern(trial)?, &shown.run, &account.summary)?;
     match args.output {
-        Some(Form::Json) => {
-            let trials = results.iter().map(|result| trial_json(&looked, &account, result));
+        Some(OutputForm::Json) => {
+            let trials = results.iter().map(|result| trial_json(&shown, &account, result));
             ui.result(&format!("{:#}", Value::Array(trials.collect())))?;
         }
         None => {
-            let texts = results.iter().map(|result| trial_text(&looked, &account, result, ui.out()));
+            let texts = results.iter().map(|result| trial_text(&shown, &account, result, ui.out()));
             ui.result(&texts.collect::<Vec<_>>().join("\n"))?;
         }
     }
@@ -72,14 +73,14 @@ pub(crate) fn main(file: Option<&Path>, args: &ShowArgs, ui: &Ui) -> Result<u8, 
 }
 
 /// A trial of the run that is meant where none is named, or a run.
-fn one_word<'a>(file: Option<&Path>, word: &'a String, ui: &Ui) -> Result<(Looked, Option<&'a String>), CliError> {
-    let looked = look(file, None, ui)?;
+fn one_word<'a>(file: Option<&Path>, word: &'a String, ui: &Ui) -> Result<(ShownRun, Option<&'a String>), CliError> {
+    let shown = look(file, None, ui)?;
     if word == "last" {
         return Ok((look(file, Some(word), ui)?, None));
     }
-    let account = Account::without_records(&looked.run)?;
-    match fitting(word, &looked.run, &account.summary) {
-        Ok(_) => Ok((looked, Some(word))),
+    let account = Account::without_records(&shown.run)?;
+    match fitting(&pattern(word)?, &shown.run, &account.summary) {
+        Ok(_) => Ok((shown, Some(word))),
         Err(no_trial) => match runs(file, Some(word), ui) {
             Ok(runs) if runs.past.is_empty() => Err(no_trial),
             Ok(_) => Ok((look(file, Some(word), ui)?, None)),
@@ -112,40 +113,36 @@ impl Sheet<'_> {
     }
 }
 
-/// A command line as it can be typed; of the program, its name is enough.
+/// The command line as it can be typed; of the program, its name is enough.
 fn typed(words: &[String]) -> String {
     let program = words.first().and_then(|word| Path::new(word).file_name()).map(|name| name.to_string_lossy());
     let words = words.iter().skip(1).map(String::as_str);
     program.as_deref().into_iter().chain(words).map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-fn zulu(ms: u64) -> String {
-    second(ms).replace('T', " ")
-}
-
-fn run_text(looked: &Looked, account: &Account, from: Option<&Provenance>, style: &Style) -> String {
-    let (record, summary) = (&looked.run.record, &account.summary);
+fn run_text(shown: &ShownRun, account: &Account, from: Option<&Provenance>, style: &Style) -> String {
+    let (record, summary) = (&shown.run.record, &account.summary);
     let mut sheet = Sheet { style, text: String::new() };
-    sheet.title(&format!("run {}: {}", record.run, looked.state(summary)));
+    sheet.title(&format!("run {}: {}", record.run, shown.state(summary)));
     sheet.line("experiment", &clean(&record.experiment));
-    sheet.line("spec", &clean(&shown(&record.spec)));
+    sheet.line("spec", &clean(&short_path(&record.spec)));
     sheet.line("command", &clean(&typed(&record.command)));
     if let Some(run) = &record.repeats {
         sheet.line("repeats", &format!("run {run}"));
     }
-    sheet.line("started", &zulu(record.started_ms));
+    sheet.line("started", &second(record.started_ms));
     for at in &account.resumed {
-        sheet.line("resumed", &zulu(*at));
+        sheet.line("resumed", &second(*at));
     }
-    let time = took(looked.elapsed(summary, account.last));
-    match &looked.live {
+    let time = took(shown.elapsed(summary, account.last));
+    match &shown.live {
         Some(live) => sheet.line("time", &format!("{time} so far, process {}", live.record.pid)),
-        None => sheet.line("time", &format!("{time}, until {}", zulu(account.last))),
+        None => sheet.line("time", &format!("{time}, until {}", second(account.last))),
     }
     if let Some(early) = &summary.early {
         sheet.line("early", &why_early(early));
     }
-    sheet.line("trials", &counts(summary, looked.is_running(summary)));
+    sheet.line("trials", &counts(summary, shown.is_running(summary)));
     sheet.line("at once", &account.parallel.to_string());
     sheet.line("seed", &account.seed.to_string());
     sheet.line("UUID", &record.id);
@@ -159,14 +156,14 @@ fn run_text(looked: &Looked, account: &Account, from: Option<&Provenance>, style
     if let Some(from) = from {
         origin(&mut sheet, from);
     }
-    sheet.line("folder", &shown(&looked.run.path));
+    sheet.line("folder", &short_path(&shown.run.path));
     for warning in &summary.warnings {
         sheet.line("warning", &clean(warning));
     }
     sheet.text
 }
 
-/// Where, from what and by whom the run was started.
+/// The origin of the run: by whom, where and from what it was started.
 fn origin(sheet: &mut Sheet<'_>, from: &Provenance) {
     let host = &from.host;
     sheet.line("by", &clean(&format!("{} on {}, {}, {} CPUs", host.user, host.name, host.kernel, host.cpus)));
@@ -177,16 +174,16 @@ fn origin(sheet: &mut Sheet<'_>, from: &Provenance) {
     if let Some(git) = &from.git {
         sheet.line("git", &format!("{}{}", git.commit, if git.dirty { ", with changes" } else { "" }));
     }
-    let files: Vec<String> = from.sources.keys().map(|path| shown(Path::new(path))).collect();
+    let files: Vec<String> = from.sources.keys().map(|path| short_path(Path::new(path))).collect();
     if !files.is_empty() {
         sheet.line("read", &clean(&format!("{} (kept in provenance.json)", files.join(", "))));
     }
 }
 
-fn trial_text(looked: &Looked, account: &Account, result: &TrialResult, style: &Style) -> String {
+fn trial_text(shown: &ShownRun, account: &Account, result: &TrialResult, style: &Style) -> String {
     let mut sheet = Sheet { style, text: String::new() };
-    let status = looked.status(result, &account.summary);
-    sheet.title(&format!("{} in run {}: {status}", result.trial.name, looked.run.record.run));
+    let status = shown.status(result, &account.summary);
+    sheet.title(&format!("{} in run {}: {status}", result.trial.name, shown.run.record.run));
     if let Some(outcome) = result.outcome() {
         sheet.line("end", &how(outcome));
     }
@@ -198,14 +195,14 @@ fn trial_text(looked: &Looked, account: &Account, result: &TrialResult, style: &
     if !attempts.is_empty() {
         const COLUMNS: [(&str, Cut); 7] = [
             ("ATTEMPT", Cut::Never),
-            ("STARTED (UTC)", Cut::Never),
+            ("STARTED", Cut::Never),
             ("TIME", Cut::Never),
             ("CPU", Cut::Never),
             ("MEMORY", Cut::Never),
             ("OUTCOME", Cut::End),
             ("ON", Cut::End),
         ];
-        let now = looked.is_running(&account.summary).then(now);
+        let now = shown.is_running(&account.summary).then(now);
         let rows: Vec<Vec<String>> = attempts.iter().map(|attempt| row(attempt, now)).collect();
         let narrower = Style { width: style.width.saturating_sub(2), ..*style };
         sheet.below(&lines(&COLUMNS, &rows, &narrower, |_, _, cell| cell.to_owned()));
@@ -225,7 +222,7 @@ fn trial_text(looked: &Looked, account: &Account, result: &TrialResult, style: &
         sheet.line("outputs", &clean(place));
     }
     for (path, size) in result.logs.iter().flat_map(written) {
-        sheet.line("log", &format!("{} ({})", shown(path), bytes(size)));
+        sheet.line("log", &format!("{} ({})", short_path(path), bytes(size)));
     }
     sheet.title("  resolved");
     sheet.below(&format!("{:#}", Value::Object(result.trial.resolved().to_json())));
@@ -255,7 +252,7 @@ fn row(attempt: &Attempt, now: Option<u64>) -> Vec<String> {
     };
     vec![
         attempt.number.to_string(),
-        zulu(attempt.started.unwrap_or(attempt.starting)),
+        second(attempt.started.unwrap_or(attempt.starting)),
         time,
         usage.cpu_seconds.map_or_else(dash, |seconds| format!("{seconds:.1}s")),
         usage.peak_memory.map_or_else(dash, bytes),
@@ -264,24 +261,24 @@ fn row(attempt: &Attempt, now: Option<u64>) -> Vec<String> {
     ]
 }
 
-fn run_json(looked: &Looked, account: &Account, from: Option<&Provenance>) -> Value {
-    let (record, summary) = (&looked.run.record, &account.summary);
+fn run_json(shown: &ShownRun, account: &Account, from: Option<&Provenance>) -> Value {
+    let (record, summary) = (&shown.run.record, &account.summary);
     let images: Vec<Value> = account
         .images
         .iter()
         .map(|(engine, image, digest)| json!({"engine": engine, "image": image, "digest": digest}))
         .collect();
-    let resumed: Vec<String> = account.resumed.iter().map(|at| second(*at) + "Z").collect();
+    let resumed: Vec<String> = account.resumed.iter().map(|at| utc(*at)).collect();
     json!({
         "run": record.run,
         "experiment": record.experiment,
         "spec": record.spec.display().to_string(),
         "command": record.command,
-        "folder": looked.run.path.display().to_string(),
-        "state": looked.state(summary),
-        "started": second(record.started_ms) + "Z",
+        "folder": shown.run.path.display().to_string(),
+        "state": shown.state(summary),
+        "started": utc(record.started_ms),
         "resumed": resumed,
-        "elapsed": looked.elapsed(summary, account.last).as_secs_f64(),
+        "elapsed": shown.elapsed(summary, account.last).as_secs_f64(),
         "early": summary.early,
         "counts": summary.counts(),
         "parallel": account.parallel,
@@ -292,17 +289,17 @@ fn run_json(looked: &Looked, account: &Account, from: Option<&Provenance>) -> Va
         "repeats": record.repeats,
         "provenance": from,
         "warnings": summary.warnings,
-        "trials": summary.results.iter().map(|result| trial_json(looked, account, result)).collect::<Vec<_>>(),
+        "trials": summary.results.iter().map(|result| trial_json(shown, account, result)).collect::<Vec<_>>(),
     })
 }
 
-fn trial_json(looked: &Looked, account: &Account, result: &TrialResult) -> Value {
+fn trial_json(shown: &ShownRun, account: &Account, result: &TrialResult) -> Value {
     let lives = account.lives(&result.trial.name);
     let attempts: Vec<Value> = lives.iter().flat_map(|lives| &lives.attempts).map(attempt_json).collect();
     json!({
-        "run": looked.run.record.run,
+        "run": shown.run.record.run,
         "name": result.trial.name,
-        "status": looked.status(result, &account.summary),
+        "status": shown.status(result, &account.summary),
         "exit": exit_code(result),
         "message": result.outcome().map(ToString::to_string),
         "flaky": result.flaky,
@@ -318,11 +315,10 @@ fn trial_json(looked: &Looked, account: &Account, result: &TrialResult) -> Value
 }
 
 fn attempt_json(attempt: &Attempt) -> Value {
-    let time = |at: u64| second(at) + "Z";
     json!({
         "attempt": attempt.number,
-        "started": attempt.started.map(time),
-        "ended": attempt.ended.map(time),
+        "started": attempt.started.map(utc),
+        "ended": attempt.ended.map(utc),
         "elapsed": attempt.outcome.as_ref().map(|_| attempt.elapsed.as_secs_f64()),
         "outcome": attempt.outcome,
         "usage": attempt.usage,

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 /// Bytes that are read at a time.
 const PIECE: u64 = 64 * 1024;
 
-/// How far a log was read.
+/// A log, and the place up to which it was read.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(super) struct LogTail {
     path: PathBuf,
     read: u64,
 }
 
-impl Tail {
+impl LogTail {
     /// A log, to be read from its start, or from its last `lines` of now.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Where the last `lines` of a file begin; only they are read.
+/// The place where the last `lines` of a file begin; only they are read.
 fn start_of_last(mut file: File, lines: usize) -> io::Result<u64> {
     let end = file.seek(SeekFrom::End(0))?;
     if lines == 0 {
@@ -96,9 +96,9 @@ mod tests {
     use std::fs::{self, File};
     use std::io::Write;
 
-    use super::{PIECE, Tail};
+    use super::{LogTail, PIECE};
 
-    fn read(tail: &mut Tail) -> String {
+    fn read(tail: &mut LogTail) -> String {
         let mut text = Vec::new();
         tail.read(|bytes| text.write_all(bytes)).unwrap();
         String::from_utf8(text).unwrap()
@@ -108,7 +108,7 @@ mod tests {
     fn what_is_appended_is_read_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("stdout.log");
-        let mut tail = Tail::new(path.clone(), None).unwrap();
+        let mut tail = LogTail::new(path.clone(), None).unwrap();
         assert_eq!(read(&mut tail), "");
         fs::write(&path, "one\nt").unwrap();
         assert_eq!(read(&mut tail), "one\nt");
@@ -128,7 +128,7 @@ mod tests {
         let path = folder.path().join("stdout.log");
         let last = |text: &str, lines| {
             fs::write(&path, text).unwrap();
-            read(&mut Tail::new(path.clone(), Some(lines)).unwrap())
+            read(&mut LogTail::new(path.clone(), Some(lines)).unwrap())
         };
         assert_eq!(last("a\nb\nc\n", 0), "");
         assert_eq!(last("a\nb\nc\n", 1), "c\n");

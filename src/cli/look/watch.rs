@@ -1,25 +1,27 @@
-//! Trials whose logs are printed: which attempt is the last, and whether more will come. Nobody is asked: the store and the
-//! logs tell.
+//! Trials whose logs are printed: which attempt is the last, and whether more will come. Only the store and the logs are
+//! read.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use clap::Args;
+
+use crate::cli::args::NamePattern;
+use crate::cli::chosen::fitting;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::glob;
-use crate::cli::look::logs::{Failure, LogsArgs};
-use crate::cli::look::printer::Printer;
-use crate::cli::look::tail::Tail;
-use crate::cli::look::{Looked, fitting};
+use crate::cli::look::printer::{PrintError, Printer};
+use crate::cli::look::shown::ShownRun;
+use crate::cli::look::tail::LogTail;
 use crate::model::event::{Event, Fact};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
 use crate::store::{Follower, Kinds};
 
-/// What tells which attempt is the last, and what has ended.
+/// Events that show which attempt is the last, and which trials have ended.
 const KINDS: [&str; 8] = [
     "run-started",
     "run-resumed",
@@ -31,63 +33,87 @@ const KINDS: [&str; 8] = [
     "attempt-starting",
 ];
 
+// Which of the trials' logs are printed. No doc comment: it would become the manual of `combu logs`.
+#[derive(Debug, Args)]
+pub(super) struct LogSelection {
+    /// Go on until the trials have ended.
+    #[arg(short = 'f', long = "follow", conflicts_with = "attempt")]
+    pub(super) follow: bool,
+
+    /// The logs of that attempt, from 1, instead of the last.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) attempt: Option<u32>,
+
+    /// Only the standard output.
+    #[arg(long)]
+    pub(super) stdout: bool,
+
+    /// Only the standard error.
+    #[arg(long)]
+    pub(super) stderr: bool,
+
+    /// Only the last N lines of each stream; with `-f`, those and what comes.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(super) tail: Option<usize>,
+}
+
 /// Trials of a run whose logs are printed.
-pub(super) struct Watch {
-    pub(super) looked: Looked,
+pub(super) struct WatchedRun {
+    pub(super) shown: ShownRun,
     follower: Follower,
     summary: Summary,
-    patterns: Vec<String>,
-    pub(super) trials: Vec<Watched>,
+    patterns: Vec<NamePattern>,
+    pub(super) trials: Vec<WatchedTrial>,
     places: HashMap<Name, usize>,
-    /// Whether nothing more will come of its run.
+    /// True once nothing more will come of the run.
     run_is_over: bool,
 }
 
 /// A trial whose logs are printed.
-pub(super) struct Watched {
+pub(super) struct WatchedTrial {
     pub(super) name: Name,
-    /// From 1; 0 before its first.
+    /// The number of its last attempt, from 1; 0 before its first.
     pub(super) attempt: u32,
-    streams: Vec<Stream>,
+    streams: Vec<LogStream>,
     pub(super) ended: Option<Outcome>,
     /// The run in which it succeeded, if it was not run again.
     pub(super) reused: Option<RunId>,
 }
 
-/// One of an attempt's logs.
-struct Stream {
-    tail: Tail,
+/// A log of an attempt.
+struct LogStream {
+    tail: LogTail,
     is_error: bool,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
 }
 
-impl Watch {
-    pub(super) fn new(looked: Looked) -> Result<Self, CliError> {
-        let (mut follower, mut summary) = (looked.run.follow(), Summary::default());
+impl WatchedRun {
+    pub(super) fn new(shown: ShownRun) -> Result<Self, CliError> {
+        let (mut follower, mut summary) = (shown.run.follow(), Summary::default());
         follower.read(Kinds::Only(&KINDS), |event| summary.add(&event))?;
-        let run_is_over = !looked.is_running(&summary);
+        let run_is_over = !shown.is_running(&summary);
         let (patterns, trials, places) = (Vec::new(), Vec::new(), HashMap::new());
-        Ok(Self { looked, follower, summary, patterns, trials, places, run_is_over })
+        Ok(Self { shown, follower, summary, patterns, trials, places, run_is_over })
     }
 
     /// Adds the trials that fit.
-    pub(super) fn add(&mut self, pattern: &str) -> Result<(), CliError> {
-        for result in fitting(pattern, &self.looked.run, &self.summary)? {
+    pub(super) fn add(&mut self, pattern: NamePattern) -> Result<(), CliError> {
+        for result in fitting(&pattern, &self.shown.run, &self.summary)? {
             if !self.places.contains_key(&result.trial.name) {
                 self.places.insert(result.trial.name.clone(), self.trials.len());
                 let (name, attempt) = (result.trial.name.clone(), result.attempts);
                 let (ended, reused) = (result.outcome().cloned(), result.reused.clone());
-                self.trials.push(Watched { name, attempt, streams: Vec::new(), ended, reused });
+                self.trials.push(WatchedTrial { name, attempt, streams: Vec::new(), ended, reused });
             }
         }
-        self.patterns.push(pattern.to_owned());
+        self.patterns.push(pattern);
         Ok(())
     }
 
-    /// Whether trials that do not exist yet may be asked for.
+    /// True where trials that do not exist yet may be asked for.
     pub(super) fn may_grow(&self) -> bool {
-        !self.run_is_over && self.patterns.iter().any(|pattern| pattern.contains(['*', '?', '[']))
+        !self.run_is_over && self.patterns.iter().any(NamePattern::is_open)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -95,8 +121,8 @@ impl Watch {
     }
 
     /// Prints the logs as they are now.
-    pub(super) fn begin(&mut self, printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), Failure> {
-        let run = &self.looked.run;
+    pub(super) fn begin(&mut self, printer: &mut Printer<'_>, args: &LogSelection) -> Result<(), PrintError> {
+        let run = &self.shown.run;
         for trial in &mut self.trials {
             if let Some(attempt) = args.attempt {
                 if attempt > trial.attempt {
@@ -115,13 +141,13 @@ impl Watch {
     }
 
     /// Prints what came since the last time.
-    pub(super) fn turn(&mut self, printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), Failure> {
+    pub(super) fn turn(&mut self, printer: &mut Printer<'_>, args: &LogSelection) -> Result<(), PrintError> {
         // Asked first: what it wrote last is read below.
-        let is_gone = self.looked.live.as_ref().is_none_or(|live| live.wait_end(Duration::ZERO));
+        let is_gone = self.shown.live.as_ref().is_none_or(|live| live.wait_end(Duration::ZERO));
         let mut events = Vec::new();
         self.follower.read(Kinds::Only(&KINDS), |event| events.push(event)).map_err(CliError::from)?;
         for event in events {
-            self.hear(event, printer, args)?;
+            self.take(event, printer, args)?;
         }
         for trial in self.trials.iter_mut().filter(|trial| trial.ended.is_none()) {
             trial.drain(printer)?;
@@ -130,14 +156,14 @@ impl Watch {
         Ok(())
     }
 
-    fn hear(&mut self, event: Event, printer: &mut Printer<'_>, args: &LogsArgs) -> Result<(), Failure> {
+    fn take(&mut self, event: Event, printer: &mut Printer<'_>, args: &LogSelection) -> Result<(), PrintError> {
         match event.fact {
             Fact::TrialSubmitted { trial } => {
                 let name = &trial.name;
-                if !self.places.contains_key(name) && self.patterns.iter().any(|one| glob::fits(one, name.as_str())) {
+                if !self.places.contains_key(name) && self.patterns.iter().any(|one| one.fits(name)) {
                     self.places.insert(name.clone(), self.trials.len());
                     let (name, streams) = (name.clone(), Vec::new());
-                    self.trials.push(Watched { name, attempt: 0, streams, ended: None, reused: None });
+                    self.trials.push(WatchedTrial { name, attempt: 0, streams, ended: None, reused: None });
                 }
             }
             Fact::AttemptStarting { trial, attempt, .. } => {
@@ -148,7 +174,7 @@ impl Watch {
                     printer.say(&format!("{trial}: attempt {attempt}"))?;
                 }
                 (watched.attempt, watched.ended) = (attempt, None);
-                watched.open(&self.looked.run.path, args, None)?;
+                watched.open(&self.shown.run.path, args, None)?;
             }
             Fact::TrialReopened { trial } => {
                 if let Some(&place) = self.places.get(&trial) {
@@ -170,7 +196,7 @@ impl Watch {
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    pub(super) fn finish(&mut self, printer: &mut Printer<'_>) -> Result<(), PrintError> {
         for trial in &mut self.trials {
             trial.close(printer)?;
         }
@@ -178,8 +204,8 @@ impl Watch {
     }
 }
 
-impl Watched {
-    fn open(&mut self, run: &Path, args: &LogsArgs, lines: Option<usize>) -> io::Result<()> {
+impl WatchedTrial {
+    fn open(&mut self, run: &Path, args: &LogSelection, lines: Option<usize>) -> io::Result<()> {
         self.streams.clear();
         if self.attempt == 0 {
             return Ok(());
@@ -188,8 +214,8 @@ impl Watched {
         let both = args.stdout == args.stderr;
         for (wanted, file, is_error) in [(args.stdout, "stdout.log", false), (args.stderr, "stderr.log", true)] {
             if wanted || both {
-                let tail = Tail::new(folder.join(file), lines)?;
-                self.streams.push(Stream { tail, is_error, line: Vec::new() });
+                let tail = LogTail::new(folder.join(file), lines)?;
+                self.streams.push(LogStream { tail, is_error, line: Vec::new() });
             }
         }
         Ok(())
@@ -211,7 +237,7 @@ impl Watched {
     }
 }
 
-impl Stream {
+impl LogStream {
     fn drain(&mut self, name: &Name, printer: &mut Printer<'_>) -> io::Result<()> {
         let Self { tail, is_error, line } = self;
         tail.read(|bytes| printer.bytes(name, *is_error, line, bytes))

@@ -6,17 +6,17 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use crate::cli::args::{Form, JsonnetArgs};
+use crate::cli::args::{JsonnetArgs, OutputForm};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::live::runs;
 use crate::cli::past::before::Before;
 use crate::cli::ui::Ui;
+use crate::cli::which::runs;
 use crate::model::options::Options;
 use crate::plan::{self, Engines};
 use crate::run::session::new_id;
 
-/// What stands below its options.
+/// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu diff last sweep.jsonnet    what `combu run --resume` would see as new or changed
   combu diff k3jd a81x             two runs
@@ -28,13 +28,13 @@ pub(crate) struct DiffArgs {
     #[arg(value_name = "OLD")]
     old: String,
 
-    /// The same.
+    /// Another spec or run, to compare with.
     #[arg(value_name = "NEW")]
     new: String,
 
     /// Print the differences on stdout in this form.
     #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<OutputForm>,
 
     #[command(flatten)]
     jsonnet: JsonnetArgs,
@@ -47,7 +47,7 @@ struct Side {
 }
 
 /// A field that differs: its path, and what it was and is.
-type Field = (String, Value, Value);
+type FieldChange = (String, Value, Value);
 
 pub(crate) fn main(file: Option<&Path>, args: &DiffArgs, ui: &Ui) -> Result<u8, CliError> {
     // Of two loads of one spec, what stands for the UUID is the same.
@@ -56,7 +56,7 @@ pub(crate) fn main(file: Option<&Path>, args: &DiffArgs, ui: &Ui) -> Result<u8, 
     let new = side(file, &args.new, args, &id, ui)?;
     let added: Vec<&String> = new.trials.keys().filter(|name| !old.trials.contains_key(*name)).collect();
     let removed: Vec<&String> = old.trials.keys().filter(|name| !new.trials.contains_key(*name)).collect();
-    let mut changed: Vec<(&String, Vec<Field>)> = Vec::new();
+    let mut changed: Vec<(&String, Vec<FieldChange>)> = Vec::new();
     let mut same = 0;
     for (name, before) in &old.trials {
         let Some(after) = new.trials.get(name) else { continue };
@@ -69,7 +69,7 @@ pub(crate) fn main(file: Option<&Path>, args: &DiffArgs, ui: &Ui) -> Result<u8, 
             changed.push((name, fields));
         }
     }
-    if args.output == Some(Form::Json) {
+    if args.output == Some(OutputForm::Json) {
         let changed: Map<String, Value> = changed
             .iter()
             .map(|(name, fields)| {
@@ -107,10 +107,10 @@ fn side(file: Option<&Path>, text: &str, args: &DiffArgs, id: &str, ui: &Ui) -> 
         let trials = plan.trials.iter().map(|trial| (trial.name.to_string(), trial.to_json()));
         return Ok(Side { trials: trials.collect(), digests: BTreeMap::new() });
     }
-    let fits = runs(file, Some(text), ui)?;
-    let Some(run) = fits.past.first() else {
+    let meant = runs(file, Some(text), ui)?;
+    let Some(run) = meant.past.first() else {
         let error =
-            CliError::new(exit::NOTHING, format!("no run{} is recorded, and there is no such file", fits.asked));
+            CliError::new(exit::NOTHING, format!("no run{} is recorded, and there is no such file", meant.asked));
         return Err(error.hint("`combu ls` lists the runs of this project"));
     };
     let before = Before::of(run)?;
@@ -119,7 +119,7 @@ fn side(file: Option<&Path>, text: &str, args: &DiffArgs, id: &str, ui: &Ui) -> 
 }
 
 /// The fields in which two values differ; what a whole object lacks is one difference.
-fn compare(path: &str, old: &Value, new: &Value, fields: &mut Vec<Field>) {
+fn compare(path: &str, old: &Value, new: &Value, fields: &mut Vec<FieldChange>) {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
             let mut keys: Vec<&String> = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))).collect();
@@ -135,13 +135,13 @@ fn compare(path: &str, old: &Value, new: &Value, fields: &mut Vec<Field>) {
     }
 }
 
-/// The same name of an image with another content.
+/// The difference where one name of an image stands for two contents.
 fn content(
     before: &Map<String, Value>,
     after: &Map<String, Value>,
     old: &BTreeMap<String, String>,
     new: &BTreeMap<String, String>,
-) -> Option<Field> {
+) -> Option<FieldChange> {
     let image = before.get("image")?.as_str()?;
     if after.get("image")?.as_str()? != image {
         return None;

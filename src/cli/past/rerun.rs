@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::args::{Form, LimitArgs, ProgressArgs};
+use crate::cli::args::{LimitArgs, NamePattern, OutputForm, ProgressArgs, check_streams};
+use crate::cli::chosen::none_fits;
+use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
-use crate::cli::glob;
-use crate::cli::live::runs;
-use crate::cli::live::select::none;
 use crate::cli::past::before::Before;
-use crate::cli::run::{begin, check_streams, follow};
-use crate::cli::stage::Terminal;
+use crate::cli::stage::signals;
+use crate::cli::stage::started::{begin, follow};
+use crate::cli::stage::terminal::Terminal;
 use crate::cli::ui::Ui;
-use crate::cli::{Ending, session, signals};
+use crate::cli::which::runs;
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::trial::Trial;
@@ -26,7 +26,7 @@ use crate::script::Where;
 use crate::spec::Sources;
 use crate::store::PastRun;
 
-/// What stands below its options.
+/// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu rerun                             what has not succeeded in the last run, nor in a rerun of it
   combu rerun k3jd --failed --retries 2   what failed in a run, with two retries
@@ -41,9 +41,9 @@ pub(crate) struct RerunArgs {
     #[arg(value_name = "RUN")]
     run: Option<String>,
 
-    /// The trials, however they ended; `*`, `?` and `[a-z]` stand for others. Default: those that have not succeeded.
-    #[arg(value_name = "TRIAL")]
-    trials: Vec<String>,
+    /// The trials, however they ended: names, or patterns with `*`, `?` and `[a-z]`. Default: those that have not succeeded.
+    #[arg(value_name = "TRIAL", value_parser = NamePattern::parse)]
+    trials: Vec<NamePattern>,
 
     /// Only the trials that failed, not those that were killed, skipped or never ran.
     #[arg(long, conflicts_with_all = ["trials", "filter"])]
@@ -53,15 +53,15 @@ pub(crate) struct RerunArgs {
     #[arg(long = "where", value_name = "EXPR", conflicts_with = "trials")]
     filter: Option<String>,
 
+    /// Print the results on stdout in this form.
+    #[arg(short = 'o', long, value_name = "FORM")]
+    output: Option<OutputForm>,
+
     #[command(flatten)]
     limits: LimitArgs,
 
     #[command(flatten)]
     progress: ProgressArgs,
-
-    /// Print the results on stdout in this form.
-    #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8, CliError> {
@@ -80,15 +80,15 @@ pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8,
     let reused: BTreeMap<Name, RunId> =
         kept.filter(succeeded).map(|name| (name.clone(), last[name].1.clone())).collect();
     let session = session()?;
-    let _ending = Ending(session.clone());
+    let _ending = SessionGuard(session.clone());
     let spec = first.record.spec.clone();
     let prepared = session.prepare(experiment, args.limits.options())?;
     let terminal = Terminal::new(ui, args.progress.progress, &spec, false, &session, &Sources::default())?;
     signals::listen(&session, kill_command(&spec), ui)?;
     let run = RunId::from(new_id().as_str());
-    let following = begin(&session, &terminal, prepared, run, reused, Some(first.record.run.clone()))?;
+    let started = begin(&session, &terminal, prepared, run, reused, Some(first.record.run.clone()))?;
     ui.message(&format!("{} of run {} again", counted(chosen.len()), first.record.run));
-    let code = follow(&session, &terminal, following, args.output, ui)?;
+    let code = follow(&session, &terminal, started, args.output, ui)?;
     if code != exit::OK {
         return Ok(code);
     }
@@ -116,9 +116,9 @@ fn counted(trials: usize) -> String {
 /// The run that is repeated and its reruns so far, in the order they began, and the first one's past.
 fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun>, Past), CliError> {
     let all = runs(file, None, ui)?.past;
-    let fits = runs(file, Some(args.run.as_deref().unwrap_or("last")), ui)?;
-    let Some(mut first) = fits.past.first() else {
-        let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", fits.asked));
+    let meant = runs(file, Some(args.run.as_deref().unwrap_or("last")), ui)?;
+    let Some(mut first) = meant.past.first() else {
+        let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", meant.asked));
         return Err(error.hint("`combu ls` lists the runs of this project"));
     };
     while let Some(repeated) = first.record.repeats.as_ref()
@@ -127,7 +127,7 @@ fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun
         first = run;
     }
     let id = &first.record.run;
-    if let Some(live) = fits.live.iter().find(|live| live.record.run == *id) {
+    if let Some(live) = meant.live.iter().find(|live| live.record.run == *id) {
         let message = format!("run {} is alive", live.record.run);
         return Err(CliError::new(exit::USAGE, message).hint("wait for its end, or end it with `combu kill`"));
     }
@@ -140,7 +140,7 @@ fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun
     Ok((family, past))
 }
 
-/// How each trial ended last, and in which of those runs.
+/// The last end of each trial, and the run of it.
 fn ends(family: &[PastRun]) -> Result<HashMap<Name, (Outcome, RunId)>, CliError> {
     let mut last = HashMap::new();
     for run in family {
@@ -167,27 +167,25 @@ fn choose(args: &RerunArgs, past: &Past, last: &HashMap<Name, (Outcome, RunId)>)
         } else if args.trials.is_empty() {
             !trial.service && end.is_none_or(|end| !end.is_success())
         } else {
-            args.trials.iter().any(|pattern| glob::fits(pattern, trial.name.as_str()))
+            args.trials.iter().any(|pattern| pattern.fits(&trial.name))
         };
         if is_meant {
             chosen.insert(trial.name.clone());
         }
     }
-    if let Some(pattern) =
-        args.trials.iter().find(|pattern| !chosen.iter().any(|name| glob::fits(pattern, name.as_str())))
-    {
-        return Err(CliError::new(exit::NOTHING, format!("run {} has no trial `{pattern}`", past.run)));
+    if let Some(pattern) = args.trials.iter().find(|pattern| !chosen.iter().any(|name| pattern.fits(name))) {
+        return Err(CliError::new(exit::NOTHING, format!("run {} has no trial `{}`", past.run, pattern.text())));
     }
     if chosen.is_empty() {
         return Err(match &args.filter {
-            Some(text) => none(text, &format!("no trial of run {}", past.run)),
+            Some(text) => none_fits(text, &format!("no trial of run {}", past.run)),
             None => CliError::new(exit::NOTHING, format!("nothing to repeat: no trial of run {} failed", past.run)),
         });
     }
     Ok(chosen)
 }
 
-/// Those trials and all that they depend on.
+/// The chosen trials and all that they depend on.
 fn with_prerequisites(trials: &[Arc<Trial>], chosen: &BTreeSet<Name>) -> BTreeSet<Name> {
     let depends: HashMap<&Name, &Vec<_>> = trials.iter().map(|trial| (&trial.name, &trial.depends)).collect();
     let mut needed = BTreeSet::new();

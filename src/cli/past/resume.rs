@@ -5,21 +5,22 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::args::{Form, LimitArgs, ProgressArgs};
+use crate::cli::args::{LimitArgs, OutputForm, ProgressArgs, check_streams};
+use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
-use crate::cli::live::runs;
-use crate::cli::run::{Following, check_streams, follow};
-use crate::cli::stage::{Open, Terminal};
+use crate::cli::stage::started::{StartedRun, follow};
+use crate::cli::stage::terminal::{OpenRun, Terminal};
+use crate::cli::stage::{detach, signals};
 use crate::cli::ui::Ui;
-use crate::cli::{Ending, detach, session, signals};
+use crate::cli::which::runs;
 use crate::model::summary::Summary;
 use crate::run::past::Past;
 use crate::run::session::start::Start;
 use crate::spec::Sources;
 use crate::store::PastRun;
 
-/// What stands below its options.
+/// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu resume                     go on with the last run that is not finished
   combu resume k3jd -j 2           with another run, and two trials at once
@@ -32,19 +33,19 @@ pub(crate) struct ResumeArgs {
     #[arg(value_name = "RUN")]
     run: Option<String>,
 
-    #[command(flatten)]
-    limits: LimitArgs,
-
-    #[command(flatten)]
-    progress: ProgressArgs,
-
     /// Return once the run is handed to a combu in the background, which survives the terminal.
     #[arg(short = 'd', long, conflicts_with = "output")]
     detach: bool,
 
     /// Print the results on stdout in this form.
     #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<OutputForm>,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &Ui) -> Result<u8, CliError> {
@@ -62,13 +63,13 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
         detach::leave_terminal()?;
     }
     let session = session()?;
-    let _ending = Ending(session.clone());
+    let _ending = SessionGuard(session.clone());
     let experiment = past.experiment(record.spec.clone(), record.id.clone());
     let prepared = session.prepare(experiment, args.limits.options())?;
     let terminal = Terminal::new(ui, args.progress.progress, &record.spec, detached, &session, &Sources::default())?;
     signals::listen(&session, kill_command(&record.spec), ui)?;
-    let Open { folder, journal, mut sinks, control } = terminal.reopen(&run)?;
-    // Read again now that nobody else can go on with it.
+    let OpenRun { folder, journal, mut sinks, control } = terminal.reopen(&run)?;
+    // Read again now that no other process can go on with it.
     let events = run.events()?;
     let past = Past::of(&events).unwrap_or(past);
     let mut summary = Summary::default();
@@ -85,8 +86,8 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
         past: Some(past),
     };
     let live = session.start(prepared, start)?;
-    let following = Following { run: id, live, folder, sinks, control, summary, detached };
-    follow(&session, &terminal, following, args.output, ui)
+    let started = StartedRun { run: id, live, folder, sinks, control, summary, detached };
+    follow(&session, &terminal, started, args.output, ui)
 }
 
 /// The run that is meant, with its past.

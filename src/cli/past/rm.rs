@@ -5,25 +5,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
+use crate::cli::context::{session, state_or_here};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::kill::{failed, tell};
-use crate::cli::live::{here, runs};
-use crate::cli::session;
-use crate::cli::stage::state;
+use crate::cli::kill::removal::{failed, report};
 use crate::cli::ui::Ui;
+use crate::cli::which::runs;
 use crate::engine::{Selector, Standing};
 use crate::model::label;
 use crate::run::kill::Reach;
 use crate::run::session::Session;
 use crate::store::{PastRun, StateDir};
 
-/// What stands below the options of `rm`.
+/// Examples below the options of `rm`.
 pub(crate) const RM_HELP: &str = "Examples:
   combu rm k3jd        forget one run: its events, logs, outputs, and containers that were kept
   combu rm last k3jd   forget two";
 
-/// What stands below the options of `gc`.
+/// Examples below the options of `gc`.
 pub(crate) const GC_HELP: &str = "Examples:
   combu gc                              forget what began more than 30 days ago
   combu gc --older-than 7d --dry-run    show what a week would remove";
@@ -49,18 +48,18 @@ pub(crate) struct GcArgs {
 pub(crate) fn main(file: Option<&Path>, args: &RmArgs, ui: &Ui) -> Result<u8, CliError> {
     let mut chosen = Vec::new();
     for text in &args.runs {
-        let fits = runs(file, Some(text), ui)?;
-        let Some(run) = fits.past.first() else {
-            let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", fits.asked));
+        let meant = runs(file, Some(text), ui)?;
+        let Some(run) = meant.past.first() else {
+            let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", meant.asked));
             return Err(error.hint("`combu ls` lists the runs of this project"));
         };
-        if fits.live.iter().any(|live| live.record.run == run.record.run) {
+        if meant.live.iter().any(|live| live.record.run == run.record.run) {
             let error = CliError::new(exit::USAGE, format!("run {} is alive", run.record.run));
             return Err(error.hint(format!("end it first: combu kill {}", run.record.run)));
         }
         chosen.push(run.clone());
     }
-    let state = the_state(file)?;
+    let state = state_or_here(file)?;
     let session = session()?;
     let mut problems = Vec::new();
     for run in chosen {
@@ -72,12 +71,12 @@ pub(crate) fn main(file: Option<&Path>, args: &RmArgs, ui: &Ui) -> Result<u8, Cl
 pub(crate) fn gc(file: Option<&Path>, args: &GcArgs, ui: &Ui) -> Result<u8, CliError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let limit = u64::try_from(now.saturating_sub(args.older_than).as_millis()).unwrap_or(u64::MAX);
-    let fits = runs(file, None, ui)?;
-    let is_live = |run: &PastRun| fits.live.iter().any(|live| live.record.run == run.record.run);
-    let state = the_state(file)?;
+    let meant = runs(file, None, ui)?;
+    let is_live = |run: &PastRun| meant.live.iter().any(|live| live.record.run == run.record.run);
+    let state = state_or_here(file)?;
     let session = session()?;
     let (mut count, mut problems) = (0, Vec::new());
-    for run in fits.past.iter().filter(|run| run.record.started_ms < limit && !is_live(run)) {
+    for run in meant.past.iter().filter(|run| run.record.started_ms < limit && !is_live(run)) {
         let id = &run.record.run;
         if runs_still(&session, run)? {
             ui.warn(&format!(
@@ -98,18 +97,11 @@ pub(crate) fn gc(file: Option<&Path>, args: &GcArgs, ui: &Ui) -> Result<u8, CliE
     failed(&problems)
 }
 
-fn the_state(file: Option<&Path>) -> Result<StateDir, CliError> {
-    match file {
-        Some(file) => state(file),
-        None => here(),
-    }
-}
-
 fn selector(run: &PastRun) -> Selector {
     Selector { labels: [(label::RUN.to_owned(), run.record.run.to_string())].into() }
 }
 
-/// Whether an attempt of the run still runs, though its combu is gone.
+/// True where an attempt of the run still runs, though its combu is gone.
 fn runs_still(session: &Session, run: &PastRun) -> Result<bool, CliError> {
     let found = session.find(&selector(run), &Reach::default())?;
     Ok(found.iter().any(|found| found.standing == Standing::Running))
@@ -120,7 +112,7 @@ fn runs_still(session: &Session, run: &PastRun) -> Result<bool, CliError> {
 fn forget(session: &Session, state: &StateDir, run: &PastRun, ui: &Ui) -> Result<Vec<String>, CliError> {
     let reach = Reach { only: None, must: run.engines()? };
     let all = session.kill(&selector(run), &reach, None)?;
-    tell(&all, ui);
+    report(&all, ui);
     if all.problems.is_empty() {
         state.forget(run)?;
         ui.message(&format!("forgot run {} of {}", run.record.run, run.record.experiment));

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
+use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::script::Script;
 use crate::script::api::trial;
 use crate::script::convert::to_json;
-use crate::script::error::{Answer, chain, did_you_mean, fault, fault_with, within};
+use crate::script::error::{Answer, chain, fault, fault_with, within};
 use crate::script::experiment::Experiment;
 use crate::script::selection::{Where, WhereError};
 use crate::spec::{self, LoadOptions};

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use globset::{GlobBuilder, GlobMatcher};
 use rhai::{Array, Dynamic, Engine, EvalAltResult, Map};
 use serde_json::Value;
 
@@ -114,6 +115,7 @@ fn glob(folder: &Path, parts: &[&str], found: &mut Vec<PathBuf>) -> std::io::Res
     if !folder.is_dir() {
         return Ok(());
     }
+    let matcher = matcher(part)?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -122,23 +124,18 @@ fn glob(folder: &Path, parts: &[&str], found: &mut Vec<PathBuf>) -> std::io::Res
             if entry.file_type()?.is_dir() && !name.starts_with('.') {
                 glob(&entry.path(), parts, found)?;
             }
-        } else if matches(part.as_bytes(), name.as_bytes()) && (part.starts_with('.') || !name.starts_with('.')) {
+        } else if matcher.is_match(&name) && (part.starts_with('.') || !name.starts_with('.')) {
             glob(&entry.path(), rest, found)?;
         }
     }
     Ok(())
 }
 
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    match (pattern.split_first(), name.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => {
-            matches(rest, name) || name.split_first().is_some_and(|(_, name)| matches(pattern, name))
-        }
-        (Some((b'?', rest)), Some((_, name))) => matches(rest, name),
-        (Some((expected, rest)), Some((found, name))) => expected == found && matches(rest, name),
-        _ => false,
-    }
+/// What fits a name: `*` and `?` stand for other characters, all others for themselves.
+fn matcher(part: &str) -> std::io::Result<GlobMatcher> {
+    let signs = part.chars().map(|c| if "*?".contains(c) { c.to_string() } else { globset::escape(&c.to_string()) });
+    let glob = GlobBuilder::new(&signs.collect::<String>()).literal_separator(true).backslash_escape(false).build();
+    glob.map(|glob| glob.compile_matcher()).map_err(std::io::Error::other)
 }
 
 /// A text as the value it looks like.
@@ -198,7 +195,7 @@ fn hash(text: &str) -> String {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::{glob, hash, matches};
+    use super::{glob, hash, matcher};
     use crate::script::harness::Lab;
 
     #[test]
@@ -274,7 +271,9 @@ mod tests {
 
     #[test]
     fn patterns_match_names_and_folders() {
-        assert!(matches(b"*.csv", b"a.csv") && matches(b"a?c*", b"abcd") && !matches(b"*.csv", b"a.csv.gz"));
+        let matches = |pattern, name| matcher(pattern).unwrap().is_match(name);
+        assert!(matches("*.csv", "a.csv") && matches("a?c*", "abcd") && !matches("*.csv", "a.csv.gz"));
+        assert!(matches("[a]{b}*", "[a]{b}c") && !matches("[a]*", "a1"), "only * and ? stand for others");
         let folder = tempfile::tempdir().unwrap();
         for path in ["a/x.csv", "a/b/y.csv", "z.csv", ".hidden/w.csv"] {
             let path = folder.path().join(path);

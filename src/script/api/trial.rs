@@ -7,10 +7,11 @@ use std::sync::Arc;
 use rhai::{Dynamic, Engine, Map};
 use serde_json::Value;
 
+use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::script::Script;
 use crate::script::convert::{from_json, from_object, to_json, to_object};
-use crate::script::error::{Answer, did_you_mean, fault, fault_with};
+use crate::script::error::{Answer, fault, fault_with};
 use crate::script::params::Params;
 use crate::spec;
 

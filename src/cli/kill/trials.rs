@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::cli::args::NamePattern;
+use crate::cli::chosen::none_fits;
+use crate::cli::control::process::time_to_end;
+use crate::cli::control::wire::{ControlReply, ControlRequest, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::glob;
-use crate::cli::kill::{self, KillArgs, Target, failed, reach, tell};
-use crate::cli::live::select::none;
-use crate::cli::live::wire::{Answer, Ask, ask};
-use crate::cli::stage::time_to_end;
+use crate::cli::kill::args::KillArgs;
+use crate::cli::kill::removal::{failed, report};
+use crate::cli::kill::target::{Target, reach};
 use crate::cli::ui::Ui;
 use crate::engine::Selector;
 use crate::model::label;
@@ -20,13 +22,13 @@ use crate::run::session::Session;
 use crate::script::Where;
 use crate::store::{LiveRun, PastRun, StateDir};
 
-/// Which trials are meant.
-enum Which {
+/// The choice of trials: by an expression or by names.
+enum TrialChoice {
     Expression(Box<Where>),
-    Names(Vec<String>),
+    Names(Vec<NamePattern>),
 }
 
-impl Which {
+impl TrialChoice {
     fn of(args: &KillArgs) -> Result<Self, CliError> {
         Ok(match &args.filter {
             Some(text) => Self::Expression(Box::new(Where::parse(text)?)),
@@ -41,23 +43,23 @@ impl Which {
         }
     }
 
-    fn named(patterns: &[String], name: &Name) -> bool {
-        patterns.iter().any(|pattern| glob::fits(pattern, name.as_str()))
+    fn named(patterns: &[NamePattern], name: &Name) -> bool {
+        patterns.iter().any(|pattern| pattern.fits(name))
     }
 
     fn text(&self) -> String {
         match self {
             Self::Expression(expression) => expression.text().to_owned(),
-            Self::Names(patterns) => patterns.join(" "),
+            Self::Names(patterns) => patterns.iter().map(NamePattern::text).collect::<Vec<_>>().join(" "),
         }
     }
 }
 
 /// The trials of recorded runs that are meant.
 struct Fitting {
-    which: Which,
+    which: TrialChoice,
     runs: HashMap<String, PastRun>,
-    /// Looked up so far: run -> trials that are meant, and whether each has ended.
+    /// Runs looked up so far, with their chosen trials and whether each has ended.
     known: HashMap<String, HashMap<Name, bool>>,
 }
 
@@ -77,7 +79,7 @@ impl Fitting {
         Ok(&self.known[run])
     }
 
-    /// Those of them that have not ended.
+    /// The chosen trials of a run that have not ended.
     fn open(&mut self, run: &str) -> Result<Vec<Name>, CliError> {
         let mut open: Vec<_> =
             self.of(run)?.iter().filter(|(_, ended)| !**ended).map(|(name, _)| name.clone()).collect();
@@ -94,20 +96,20 @@ pub(super) fn main(
     ui: &Ui,
 ) -> Result<u8, CliError> {
     let past = state.past_runs()?.runs.into_iter().map(|run| (run.record.run.to_string(), run));
-    let mut fitting = Fitting { which: Which::of(args)?, runs: past.collect(), known: HashMap::new() };
+    let mut fitting = Fitting { which: TrialChoice::of(args)?, runs: past.collect(), known: HashMap::new() };
     let mut any = false;
     for live in state.live_runs()?.runs.iter().filter(|live| target.has_run(live)) {
         any |= ask_to_kill(live, &mut fitting, args.grace.unwrap_or_else(|| time_to_end(state, live)), ui)?;
     }
-    let kill::Where { experiment, reach } = reach(target, args);
+    let (reach, experiment) = reach(target, args);
     let mut found = Vec::new();
     for one in session.find(&Selector::default(), &reach)? {
         let run = one.labels.get(label::RUN).cloned().unwrap_or_default();
         let fits = target.has(&one)
             && match (&experiment, &fitting.which) {
                 _ if fitting.runs.contains_key(&run) => fitting.of(&run)?.contains_key(&one.trial),
-                (_, Which::Names(patterns)) => Which::named(patterns, &one.trial),
-                // The spec as it is now is all that tells of runs without a record.
+                (_, TrialChoice::Names(patterns)) => TrialChoice::named(patterns, &one.trial),
+                // The spec as it is now is all that is known of runs without a record.
                 (Some(experiment), which) => match experiment.trials.iter().find(|trial| trial.name == one.trial) {
                     Some(trial) => which.has(trial, None)?,
                     None => false,
@@ -118,9 +120,9 @@ pub(super) fn main(
     }
     any |= !found.is_empty();
     let killed = session.remove(found, args.grace)?;
-    tell(&killed, ui);
+    report(&killed, ui);
     let code = failed(&killed.problems)?;
-    let nothing = || none(&fitting.which.text(), &format!("nothing that is left of {}", target.text()));
+    let nothing = || none_fits(&fitting.which.text(), &format!("nothing that is left of {}", target.text()));
     if any { Ok(code) } else { Err(nothing()) }
 }
 
@@ -131,8 +133,8 @@ fn ask_to_kill(live: &LiveRun, fitting: &mut Fitting, within: Duration, ui: &Ui)
     if trials.is_empty() {
         return Ok(false);
     }
-    match ask(live, Ask::Kill { trials, within: within.as_secs_f64() }, within)? {
-        Answer::Killed { ended, left, refused } => {
+    match ask(live, ControlRequest::Kill { trials, within: within.as_secs_f64() }, within)? {
+        ControlReply::Killed { ended, left, refused } => {
             for trial in ended {
                 ui.message(&format!("killed {trial} in run {run}"));
             }
@@ -144,7 +146,9 @@ fn ask_to_kill(live: &LiveRun, fitting: &mut Fitting, within: Duration, ui: &Ui)
             }
             Ok(true)
         }
-        Answer::Refused { message } => Err(CliError::new(exit::USAGE, format!("run {run} kills no trial: {message}"))),
+        ControlReply::Refused { message } => {
+            Err(CliError::new(exit::USAGE, format!("run {run} kills no trial: {message}")))
+        }
         other => unreachable!("no answer to a kill: {other:?}"),
     }
 }

@@ -6,17 +6,18 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::args::Form;
+use crate::cli::args::OutputForm;
+use crate::cli::control::wire::{ControlReply, ControlRequest, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::live::wire::{Answer, Ask, ask};
-use crate::cli::live::{Runs, runs};
 use crate::cli::ui::Ui;
+use crate::cli::which::{Runs, runs};
 use crate::model::event::Early;
 use crate::model::name::Name;
+use crate::model::suggest::did_you_mean;
 use crate::model::summary::Summary;
 
-/// What stands below its options.
+/// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu why solver-3
   combu why solver-3 last -o json";
@@ -34,7 +35,7 @@ pub(crate) struct WhyArgs {
 
     /// Print the answer in this form instead of the text.
     #[arg(short = 'o', long, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<OutputForm>,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &WhyArgs, ui: &Ui) -> Result<u8, CliError> {
@@ -43,26 +44,26 @@ pub(crate) fn main(file: Option<&Path>, args: &WhyArgs, ui: &Ui) -> Result<u8, C
     let answers = if runs.live.is_empty() { ended(&trial, &runs)? } else { live(&trial, &runs)? };
     for (text, json) in answers {
         match args.output {
-            Some(Form::Json) => ui.result(&format!("{json:#}"))?,
+            Some(OutputForm::Json) => ui.result(&format!("{json:#}"))?,
             None => ui.result(&text)?,
         }
     }
     Ok(exit::OK)
 }
 
-/// What live runs answer; those that do not know the trial are silent.
+/// Answers of live runs; those that do not have the trial give none.
 fn live(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
     let mut answers = Vec::new();
     for run in &runs.live {
         let id = &run.record.run;
-        match ask(run, Ask::Why { trial: trial.clone() }, Duration::ZERO)? {
-            Answer::Why { lines } => {
+        match ask(run, ControlRequest::Why { trial: trial.clone() }, Duration::ZERO)? {
+            ControlReply::Why { lines } => {
                 let head = lines.first().cloned().unwrap_or_else(|| format!("`{trial}` is in run {id}"));
                 let text = std::iter::once(head).chain(lines.iter().skip(1).map(|line| format!("  {line}")));
                 let text = text.collect::<Vec<_>>().join("\n");
                 answers.push((text, json!({"run": id, "trial": trial, "live": true, "why": lines})));
             }
-            Answer::Refused { message } => {
+            ControlReply::Refused { message } => {
                 return Err(CliError::new(exit::USAGE, format!("run {id} does not answer: {message}")));
             }
             _ => {}
@@ -71,10 +72,10 @@ fn live(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
     if answers.is_empty() { Err(unknown(trial.as_str(), runs)) } else { Ok(answers) }
 }
 
-/// Most runs that are looked into: each may be large.
+/// Limit of the runs that are looked into: each may be large.
 const RUNS: usize = 20;
 
-/// How the trial ended in the last run that it was in.
+/// The end of the trial in the last run that it was in.
 fn ended(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
     if runs.past.is_empty() {
         return Err(CliError::new(exit::NOTHING, format!("no run{} is live, and none is recorded", runs.asked))
@@ -117,7 +118,7 @@ fn ended(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
     Ok(vec![(format!("{text}{}", early.unwrap_or_default()), json)])
 }
 
-/// No trial of that name, with the nearest of those that the runs have.
+/// The error that no run has a trial of that name, with the nearest of those they have.
 fn unknown(trial: &str, runs: &Runs) -> CliError {
     let ids: Vec<&str> = match &runs.live[..] {
         [] => runs.past.first().map(|run| run.record.run.as_str()).into_iter().collect(),
@@ -133,9 +134,5 @@ fn unknown(trial: &str, runs: &Runs) -> CliError {
     let error = CliError::new(exit::NOTHING, format!("there is no trial `{trial}`{of}"));
     let results = summaries.iter().flat_map(|summary| &summary.results);
     let names = results.map(|result| result.trial.name.as_str());
-    let nearest = names.map(|name| (strsim::damerau_levenshtein(trial, name), name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= (name.len() / 3).max(1) => error.hint(format!("did you mean `{name}`?")),
-        _ => error,
-    }
+    CliError { hints: did_you_mean(trial, names).into_iter().collect(), ..error }
 }

@@ -1,5 +1,5 @@
-//! The control socket: how other processes reach a run of this one. It holds nothing up: each connection is a task of its
-//! own with a time limit, and a run without a socket goes on all the same.
+//! The control socket, through which other processes reach a run of this one. It delays nothing: each connection is a tokio
+//! task with a time limit, and a run without a socket goes on all the same.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -18,40 +18,42 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::cli::live::wire::{Answer, Ask, MOST, PATIENCE, Request, VERSION, line, socket};
+use crate::cli::control::wire::{
+    ControlReply, ControlRequest, MOST, PATIENCE, VERSION, VersionedRequest, line, socket,
+};
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Sink};
 use crate::model::name::Name;
 use crate::run::session::live::Commands;
 use crate::spec;
 
-/// Longest that a request may have its connection held open.
+/// Time limit of a request whose answer has to be waited for.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// The control of one run: it listens from `listen` on until it is dropped.
+/// The control socket of one run: it listens from `listen` on until it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
-    shared: Arc<Shared>,
+    requests: Arc<Requests>,
     listening: RefCell<Option<Listening>>,
 }
 
-/// What is heard of the run.
+/// Requests of other processes, and the run's events that answer them.
 #[derive(Debug, Default)]
-struct Shared {
-    heard: Mutex<Heard>,
-    /// Tells of every trial that ended.
+struct Requests {
+    state: Mutex<RequestState>,
+    /// Wakes waiting requests at the end of every trial.
     ended: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Heard {
-    /// Commands that were sent, and who waits to hear what became of each.
+struct RequestState {
+    /// Commands that were sent, and the channel that waits for the answer to each.
     sent: Vec<(Command, oneshot::Sender<Result<(), String>>)>,
     ended: HashSet<Name>,
 }
 
-/// Hears the run's events for those who asked for something.
-struct Ears(Arc<Shared>);
+/// The sink of the run's events that answers requests.
+struct ControlSink(Arc<Requests>);
 
 /// A socket that is listened on; removed at the end.
 #[derive(Debug)]
@@ -63,9 +65,9 @@ struct Listening {
 }
 
 impl Control {
-    /// What has to hear the run's events, so that answers can be given.
-    pub(crate) fn ears(&self) -> Box<dyn Sink> {
-        Box::new(Ears(self.shared.clone()))
+    /// A sink for the run's events, without which no request is answered.
+    pub(crate) fn sink(&self) -> Box<dyn Sink> {
+        Box::new(ControlSink(self.requests.clone()))
     }
 
     /// Listens on the socket in the run's folder.
@@ -85,7 +87,7 @@ impl Control {
             let _inside = tokio.enter();
             UnixListener::from_std(listener)?
         };
-        let accepting = tokio.spawn(accept(listener, self.shared.clone(), commands)).abort_handle();
+        let accepting = tokio.spawn(accept(listener, self.requests.clone(), commands)).abort_handle();
         self.listening.replace(Some(Listening { accepting, socket, _folder: folder }));
         Ok(())
     }
@@ -99,7 +101,7 @@ impl Drop for Listening {
     }
 }
 
-impl Sink for Ears {
+impl Sink for ControlSink {
     fn name(&self) -> &'static str {
         "the control socket"
     }
@@ -109,11 +111,11 @@ impl Sink for Ears {
             Fact::CommandTaken { command } => self.0.answer(command, Ok(())),
             Fact::CommandRefused { command, message } => self.0.answer(command, Err(message.clone())),
             Fact::TrialEnded { trial, .. } => {
-                self.0.heard().ended.insert(trial.clone());
+                self.0.state().ended.insert(trial.clone());
                 self.0.ended.notify_waiters();
             }
             Fact::TrialReopened { trial } => {
-                self.0.heard().ended.remove(trial);
+                self.0.state().ended.remove(trial);
             }
             _ => {}
         }
@@ -121,53 +123,57 @@ impl Sink for Ears {
     }
 }
 
-impl Shared {
-    fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().expect("no code panics while it holds the lock")
+impl Requests {
+    fn state(&self) -> MutexGuard<'_, RequestState> {
+        self.state.lock().expect("no code panics while it holds the lock")
     }
 
-    /// Tells whoever sent such a command first what became of it.
+    /// Answers the first request that sent such a command.
     fn answer(&self, command: &Command, answer: Result<(), String>) {
-        let mut heard = self.heard();
-        if let Some(place) = heard.sent.iter().position(|(sent, _)| sent == command) {
-            // Whoever asked may have gone.
-            let _gone = heard.sent.remove(place).1.send(answer);
+        let mut state = self.state();
+        if let Some(place) = state.sent.iter().position(|(sent, _)| sent == command) {
+            // The asking process may have gone.
+            let _gone = state.sent.remove(place).1.send(answer);
         }
     }
 
     fn send(&self, commands: &Commands, command: Command) -> oneshot::Receiver<Result<(), String>> {
         let (sender, answer) = oneshot::channel();
-        let mut heard = self.heard();
-        heard.sent.retain(|(_, waiting)| !waiting.is_closed());
-        heard.sent.push((command.clone(), sender));
+        let mut state = self.state();
+        state.sent.retain(|(_, waiting)| !waiting.is_closed());
+        state.sent.push((command.clone(), sender));
         commands.send(command);
         answer
     }
 
-    async fn do_it(&self, ask: Ask, commands: &Commands) -> Answer {
+    async fn carry_out(&self, ask: ControlRequest, commands: &Commands) -> ControlReply {
         match ask {
-            _ if commands.is_closed() => Answer::Refused { message: "the run has ended".to_owned() },
-            Ask::Set { change } => match spec::budget(&change) {
+            _ if commands.is_closed() => ControlReply::Refused { message: "the run has ended".to_owned() },
+            ControlRequest::Set { change } => match spec::budget(&change) {
                 Ok(change) => {
                     let answer = self.send(commands, Command::Set { change: Box::new(change) });
                     match timeout(PATIENCE, answer).await {
-                        Ok(Ok(Ok(()))) => Answer::Taken,
-                        Ok(Ok(Err(message))) => Answer::Refused { message },
-                        Ok(Err(_)) | Err(_) => Answer::Unheard,
+                        Ok(Ok(Ok(()))) => ControlReply::Taken,
+                        Ok(Ok(Err(message))) => ControlReply::Refused { message },
+                        Ok(Err(_)) | Err(_) => ControlReply::Unanswered,
                     }
                 }
-                Err(problems) => Answer::Refused { message: problems.to_string() },
+                Err(problems) => ControlReply::Refused { message: problems.to_string() },
             },
-            Ask::Why { trial } => {
+            ControlRequest::Why { trial } => {
                 let commands = commands.clone();
                 let lines = tokio::task::spawn_blocking(move || commands.why(&trial)).await;
-                lines.ok().flatten().and_then(Result::ok).map_or(Answer::NoTrial, |lines| Answer::Why { lines })
+                lines
+                    .ok()
+                    .flatten()
+                    .and_then(Result::ok)
+                    .map_or(ControlReply::NoTrial, |lines| ControlReply::Why { lines })
             }
-            Ask::Kill { trials, within } => self.kill(trials, within, commands).await,
+            ControlRequest::Kill { trials, within } => self.kill(trials, within, commands).await,
         }
     }
 
-    async fn kill(&self, trials: Vec<Name>, within: f64, commands: &Commands) -> Answer {
+    async fn kill(&self, trials: Vec<Name>, within: f64, commands: &Commands) -> ControlReply {
         let within = Duration::try_from_secs_f64(within).unwrap_or_default().min(LONGEST);
         let sent: Vec<_> =
             trials.into_iter().map(|trial| (trial.clone(), self.send(commands, Command::Kill { trial }))).collect();
@@ -176,7 +182,7 @@ impl Shared {
             for (trial, answer) in sent {
                 match answer.await {
                     Ok(Err(message)) => refused.push(message),
-                    // Unheard of, it may be ending all the same.
+                    // Without an answer, the trial may be ending all the same.
                     Ok(Ok(())) | Err(_) => open.push(trial),
                 }
             }
@@ -185,34 +191,34 @@ impl Shared {
                 tokio::pin!(more);
                 // From here on, no end is missed.
                 more.as_mut().enable();
-                if open.iter().all(|trial| self.heard().ended.contains(trial)) {
+                if open.iter().all(|trial| self.state().ended.contains(trial)) {
                     return;
                 }
                 more.await;
             }
         };
         let _in_time = timeout(within, ends).await;
-        let heard = self.heard();
-        let (ended, left) = open.into_iter().partition(|trial| heard.ended.contains(trial));
-        Answer::Killed { ended, left, refused }
+        let state = self.state();
+        let (ended, left) = open.into_iter().partition(|trial| state.ended.contains(trial));
+        ControlReply::Killed { ended, left, refused }
     }
 }
 
-async fn accept(listener: UnixListener, shared: Arc<Shared>, commands: Commands) {
+async fn accept(listener: UnixListener, requests: Arc<Requests>, commands: Commands) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (shared, commands) = (shared.clone(), commands.clone());
-                // Whoever hangs, or breaks off, wastes no time but its own.
-                tokio::spawn(async move { drop(serve(stream, &shared, &commands).await) });
+                let (requests, commands) = (requests.clone(), commands.clone());
+                // A process that hangs, or breaks off, wastes no time but its own.
+                tokio::spawn(async move { drop(serve(stream, &requests, &commands).await) });
             }
-            // Too many open files, most likely: others close theirs.
+            // Too many open files, most likely: other connections close theirs.
             Err(_) => sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-async fn serve(mut stream: UnixStream, shared: &Shared, commands: &Commands) -> io::Result<()> {
+async fn serve(mut stream: UnixStream, requests: &Requests, commands: &Commands) -> io::Result<()> {
     let asker = stream.peer_cred()?.uid();
     if asker != rustix::process::geteuid().as_raw() && asker != 0 {
         return Err(io::ErrorKind::PermissionDenied.into());
@@ -221,13 +227,13 @@ async fn serve(mut stream: UnixStream, shared: &Shared, commands: &Commands) -> 
     let mut reader = BufReader::new((&mut stream).take(MOST));
     timeout(PATIENCE, reader.read_until(b'\n', &mut text)).await??;
     let answer = match request(&text) {
-        Ok(ask) => shared.do_it(ask, commands).await,
-        Err(message) => Answer::Refused { message },
+        Ok(ask) => requests.carry_out(ask, commands).await,
+        Err(message) => ControlReply::Refused { message },
     };
     timeout(PATIENCE, stream.write_all(&line(&answer)?)).await?
 }
 
-fn request(text: &[u8]) -> Result<Ask, String> {
+fn request(text: &[u8]) -> Result<ControlRequest, String> {
     #[derive(serde::Deserialize)]
     struct Versioned {
         version: u32,
@@ -237,7 +243,7 @@ fn request(text: &[u8]) -> Result<Ask, String> {
     if version != VERSION {
         return Err(format!("the run's combu {} understands another version of combu", env!("CARGO_PKG_VERSION")));
     }
-    serde_json::from_slice(text).map(|request: Request| request.ask).map_err(wrong)
+    serde_json::from_slice(text).map(|request: VersionedRequest| request.ask).map_err(wrong)
 }
 
 #[cfg(test)]
@@ -293,7 +299,7 @@ mod tests {
     #[test]
     fn a_request_is_versioned_and_read_strictly() {
         let read = |text: &str| request(text.as_bytes()).map(|ask| format!("{ask:?}")).unwrap_or_else(|error| error);
-        let mut told = String::new();
+        let mut read_back = String::new();
         for text in [
             r#"{"version":1,"ask":"set","change":{"parallel":2}}"#,
             r#"{"version":1,"ask":"kill","trials":["a1"],"within":1.5}"#,
@@ -304,9 +310,9 @@ mod tests {
             "",
             "GET / HTTP/1.1",
         ] {
-            told += &format!("{}\n", read(text));
+            read_back += &format!("{}\n", read(text));
         }
-        insta::assert_snapshot!(told, @r#"
+        insta::assert_snapshot!(read_back, @r#"
         Set { change: {"parallel": Number(2)} }
         Kill { trials: ["a1"], within: 1.5 }
         this is no request: ` ` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule) at line 1 column 39

@@ -1,4 +1,4 @@
-//! What two processes of combu say to each other: one request and one answer on a connection, a line of JSON each.
+//! The protocol between two processes of combu: one request and one answer on a connection, a line of JSON each.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -15,16 +15,16 @@ use crate::cli::exit;
 use crate::model::name::Name;
 use crate::store::LiveRun;
 
-/// Changes with the meaning of what is said. A combu answers its own version only.
+/// Version of the protocol. A combu answers its own version only.
 pub(crate) const VERSION: u32 = 1;
 
-/// Most bytes of a line: ten thousand names of trials fit well.
+/// Limit of a line's bytes: ten thousand names of trials fit well.
 pub(crate) const MOST: u64 = 8 << 20;
 
-/// How long one side waits for the other to write or read a line.
+/// Time limit for the other side to write or read a line.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a live run may take until it listens: what is done between is a look at the engine.
+/// Time from the start of a live run until it listens; the engine is looked at meanwhile.
 const STARTING: Duration = Duration::from_secs(1);
 
 /// Name of the socket in a run's folder.
@@ -32,37 +32,38 @@ const SOCKET: &str = "control.sock";
 
 /// A request to the process that runs a run.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Request {
+pub(crate) struct VersionedRequest {
     pub(crate) version: u32,
     #[serde(flatten)]
-    pub(crate) ask: Ask,
+    pub(crate) ask: ControlRequest,
 }
 
-/// What is asked for.
+/// The subject of a request.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
-pub(crate) enum Ask {
-    /// Budget the budget; the keys are those of run options.
+pub(crate) enum ControlRequest {
+    /// Change the budget; the keys are those of run options.
     Set { change: Map<String, Value> },
-    /// What does that trial wait for?
+    /// Explain what that trial waits for.
     Why { trial: Name },
     /// Stop those trials, or keep them from starting, and answer once they have ended or that many seconds are over.
     Kill { trials: Vec<Name>, within: f64 },
 }
 
-/// What is answered.
+/// The answer to a request.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
-pub(crate) enum Answer {
+pub(crate) enum ControlReply {
     /// The run took the change.
     Taken,
-    /// It was refused; why, as a sentence.
+    /// The run refused the request, for the reason in `message`.
     Refused { message: String },
-    /// The run was asked and has not spoken yet: its script is busy with something else.
-    Unheard,
-    /// What the trial is doing, then each thing it waits for.
+    /// The run has not answered yet: its script is busy with something else.
+    #[serde(rename = "unheard")]
+    Unanswered,
+    /// The state of the trial, then each thing it waits for.
     Why { lines: Vec<String> },
-    /// No such trial is in the run.
+    /// The run has no such trial.
     NoTrial,
     /// Trials that have ended, trials that have not, and why some were refused.
     Killed { ended: Vec<Name>, left: Vec<Name>, refused: Vec<String> },
@@ -77,8 +78,8 @@ pub(crate) fn socket(run: &Path) -> io::Result<(File, PathBuf)> {
 }
 
 /// Asks a live run, and waits for its answer for `wait` longer than a busy machine needs.
-pub(crate) fn ask(run: &LiveRun, ask: Ask, wait: Duration) -> Result<Answer, CliError> {
-    exchange(&run.path, &Request { version: VERSION, ask }, wait).map_err(|error| {
+pub(crate) fn ask(run: &LiveRun, ask: ControlRequest, wait: Duration) -> Result<ControlReply, CliError> {
+    exchange(&run.path, &VersionedRequest { version: VERSION, ask }, wait).map_err(|error| {
         let id = &run.record.run;
         if !run.is_here {
             return CliError::new(exit::USAGE, format!("run {id} lives on another machine or in a container"))
@@ -87,7 +88,7 @@ pub(crate) fn ask(run: &LiveRun, ask: Ask, wait: Duration) -> Result<Answer, Cli
         match error.kind() {
             _ if run.wait_end(Duration::ZERO) => CliError::new(exit::NOTHING, format!("run {id} has just ended")),
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                CliError::new(exit::INTERNAL, format!("run {id} cannot be asked: it listens to nobody"))
+                CliError::new(exit::INTERNAL, format!("run {id} cannot be asked: it does not listen"))
                     .hint("an older combu runs it, or its folder is on a disk that holds no sockets")
             }
             io::ErrorKind::PermissionDenied => {
@@ -101,7 +102,7 @@ pub(crate) fn ask(run: &LiveRun, ask: Ask, wait: Duration) -> Result<Answer, Cli
     })
 }
 
-fn exchange(run: &Path, request: &Request, wait: Duration) -> io::Result<Answer> {
+fn exchange(run: &Path, request: &VersionedRequest, wait: Duration) -> io::Result<ControlReply> {
     let mut stream = connect(run)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_read_timeout(Some(wait.saturating_add(2 * PATIENCE)))?;

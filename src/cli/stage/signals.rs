@@ -15,11 +15,11 @@ use crate::cli::ui::Ui;
 use crate::run::session::Session;
 use crate::run::session::interrupt::Interrupt;
 
-/// How long the last message may take: what keeps the process may be the terminal itself.
+/// Time limit of the last message: the terminal itself may be what keeps the process.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// How long the process does not stop because trials do not stand still yet: whoever presses Ctrl-Z wants the prompt, and
-/// an engine that is out of reach pauses nothing.
+/// Time limit for trials to be paused before the process stops: a user who presses Ctrl-Z wants the prompt, and an engine
+/// that is out of reach pauses nothing.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Time for the reports to say that the runs are paused, and to take their bars away.
@@ -64,7 +64,7 @@ pub(crate) fn listen(session: &Session, kill: String, ui: &Ui) -> Result<(), Cli
                 () = next(&mut signals.int) => "SIGINT",
                 () = next(&mut signals.term) => "SIGTERM",
                 () = next(&mut signals.hup) => {
-                    // Shell and system may both tell of the same end of a terminal, so it never means "at once".
+                    // Shell and system may both report the same end of a terminal, so it never means "at once".
                     if count > 0 {
                         continue;
                     }
@@ -85,7 +85,7 @@ pub(crate) fn listen(session: &Session, kill: String, ui: &Ui) -> Result<(), Cli
                     continue;
                 }
             };
-            // Whoever wants it to end does not want it to stop first.
+            // A process that is to end need not stop first.
             pausing = Box::pin(pending());
             count += 1;
             if count > 2 {
@@ -106,7 +106,7 @@ fn pause(interrupt: &Interrupt) -> impl Future<Output = ()> + Send + use<> {
     }
 }
 
-/// Stops this process until somebody sends SIGCONT: a shell's `fg`, or `kill -CONT`.
+/// Stops this process until a SIGCONT comes: a shell's `fg`, or `kill -CONT`.
 fn stand_still(interrupt: &Interrupt) {
     // Not the default action of SIGTSTP: a process without a terminal, as after --detach, would ignore it. Should it be
     // refused, nothing would ever send SIGCONT.

@@ -7,14 +7,14 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::cli::args::BudgetArgs;
+use crate::cli::control::wire::{ControlReply, ControlRequest, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::live::runs;
-use crate::cli::live::wire::{Answer, Ask, ask};
 use crate::cli::ui::Ui;
+use crate::cli::which::runs;
 use crate::model::options::Budget;
 
-/// What stands below its options.
+/// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu set -j 2                           at most two trials at once from now on
   combu set --cpus 4 --limit license=1     less of two things
@@ -41,10 +41,12 @@ pub(crate) fn main(file: Option<&Path>, args: &SetArgs, ui: &Ui) -> Result<u8, C
     }
     let run = runs(file, args.run.as_deref(), ui)?.one_live()?;
     let id = &run.record.run;
-    match ask(&run, Ask::Set { change: fields(&change) }, Duration::ZERO)? {
-        Answer::Refused { message } => Err(CliError::new(exit::USAGE, format!("run {id} was not changed: {message}"))),
-        Answer::Unheard => {
-            ui.message(&format!("asked run {id} to set {change}; its script is busy and has not heard of it yet"));
+    match ask(&run, ControlRequest::Set { change: fields(&change) }, Duration::ZERO)? {
+        ControlReply::Refused { message } => {
+            Err(CliError::new(exit::USAGE, format!("run {id} was not changed: {message}")))
+        }
+        ControlReply::Unanswered => {
+            ui.message(&format!("asked run {id} to set {change}; its script is busy and has not answered yet"));
             Ok(exit::OK)
         }
         _ => {

@@ -1,4 +1,4 @@
-//! The stage of a run: its folder, and the sinks that store and show it. The same for `run` and for scripts.
+//! The stage of a run: its folder, and the sinks that store and show it, for `run` and scripts alike.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::ProgressMode;
+use crate::cli::context::{real, state};
+use crate::cli::control::process::end_live_runs;
+use crate::cli::control::server::Control;
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
-use crate::cli::live::control::Control;
-use crate::cli::provenance;
+use crate::cli::stage::provenance;
 use crate::cli::ui::Ui;
 use crate::model::event::{Journal, Sink};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
-use crate::model::trial::Settled;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::report::{Json, Next, Plain, Progress, summary};
@@ -28,12 +29,6 @@ use crate::script::{Opened, Stage};
 use crate::spec::Sources;
 use crate::store::{LiveRun, PastRun, RunDir, RunRecord, StateDir, StoreError};
 
-/// Time for a combu to clean up after its trials have ended.
-const CLEANING_UP: Duration = Duration::from_secs(5);
-
-/// How long it may take after that.
-const IMPATIENT: Duration = Duration::from_secs(30);
-
 /// The stage on this terminal.
 pub(crate) struct Terminal {
     ui: Ui,
@@ -42,26 +37,26 @@ pub(crate) struct Terminal {
     file: PathBuf,
     state: StateDir,
     bars: RefCell<Option<Progress>>,
-    /// Why something that a script printed was lost.
+    /// The error that lost something a script printed.
     lost: RefCell<Option<std::io::Error>>,
     /// The folders of the runs so far, and how to remove what they leave.
     opened: RefCell<HashMap<RunId, (PathBuf, String)>>,
-    /// Where control sockets are served.
+    /// The session in which control sockets are served.
     session: Session,
     sources: Sources,
-    /// What writes down the provenance of the run that is being started.
-    noted: RefCell<Option<Note>>,
-    /// Those that are being written.
+    /// Writes down the provenance of the run that is being started.
+    noted: RefCell<Option<ProvenanceNote>>,
+    /// Provenances that are being written.
     notes: RefCell<Vec<JoinHandle<Result<(), StoreError>>>>,
     /// The last run that was opened for a script, until it has started.
     starting: RefCell<(Weak<RunDir>, Weak<Control>)>,
 }
 
 /// Writes down where and from what a run was started.
-type Note = Box<dyn FnOnce() -> Result<(), StoreError> + Send>;
+type ProvenanceNote = Box<dyn FnOnce() -> Result<(), StoreError> + Send>;
 
-/// What a run was given before it starts.
-pub(crate) struct Open {
+/// A run's folder, journal and sinks, before it starts.
+pub(crate) struct OpenRun {
     pub(crate) folder: RunDir,
     pub(crate) journal: Box<dyn Journal>,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
@@ -100,7 +95,7 @@ impl Terminal {
     }
 
     /// Makes the run's folder and its sinks.
-    pub(crate) fn open(&self, plan: &Plan, run: &RunId, repeats: Option<RunId>) -> Result<Open, CliError> {
+    pub(crate) fn open(&self, plan: &Plan, run: &RunId, repeats: Option<RunId>) -> Result<OpenRun, CliError> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let record = RunRecord {
             run: run.clone(),
@@ -136,16 +131,16 @@ impl Terminal {
     }
 
     /// Takes the folder of a run whose process is gone, and makes its sinks.
-    pub(crate) fn reopen(&self, run: &PastRun) -> Result<Open, CliError> {
+    pub(crate) fn reopen(&self, run: &PastRun) -> Result<OpenRun, CliError> {
         let record = RunRecord { pid: std::process::id(), ..run.record.clone() };
         let journal = Box::new(self.state.journal()?);
         let folder = self.state.reopen_run(&record, |live| is_same(live, &record));
         Ok(self.set_up(&record, folder.map_err(|error| self.refusal(error, &record))?, journal))
     }
 
-    fn set_up(&self, record: &RunRecord, folder: RunDir, journal: Box<dyn Journal>) -> Open {
+    fn set_up(&self, record: &RunRecord, folder: RunDir, journal: Box<dyn Journal>) -> OpenRun {
         let control = Control::default();
-        let mut sinks: Vec<Box<dyn Sink>> = vec![control.ears()];
+        let mut sinks: Vec<Box<dyn Sink>> = vec![control.sink()];
         match self.mode {
             ProgressMode::Bar => {
                 let bars = self.bars.borrow_mut().get_or_insert_with(|| Progress::stderr(*self.ui.err())).clone();
@@ -158,7 +153,7 @@ impl Terminal {
         }
         let kill = self.kill_command(&record.spec);
         self.opened.borrow_mut().insert(record.run.clone(), (folder.path().to_path_buf(), kill));
-        Open { folder, journal, sinks, control }
+        OpenRun { folder, journal, sinks, control }
     }
 
     /// Lets other processes reach a run that has started, and notes what it was started from.
@@ -168,7 +163,7 @@ impl Terminal {
             let folder = folder.path().display();
             self.above_bars(|| {
                 self.ui.warn(&format!(
-                    "`{folder}` holds no socket, so `combu set` and `why` cannot reach this run: {error}"
+                    "`{folder}` holds no socket, so `combu set` and `combu why` cannot reach this run: {error}"
                 ));
             });
         }
@@ -233,7 +228,7 @@ impl Terminal {
         self.ui.message(&summary(result, &next, self.ui.err()));
     }
 
-    /// Why something that a script printed was lost, if it was.
+    /// The error that lost something a script printed, if any did.
     pub(crate) fn lost(&self) -> Option<std::io::Error> {
         self.lost.borrow_mut().take()
     }
@@ -249,7 +244,7 @@ impl Terminal {
 
 impl Stage for Terminal {
     fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String> {
-        let Open { folder, journal, sinks, control } =
+        let OpenRun { folder, journal, sinks, control } =
             Self::open(self, plan, run, None).map_err(|error| error.message)?;
         let (folder, control) = (Rc::new(folder), Rc::new(control));
         self.starting.replace((Rc::downgrade(&folder), Rc::downgrade(&control)));
@@ -296,85 +291,8 @@ impl Stage for Terminal {
     }
 }
 
-/// Whether a live run of another process is of the same experiment.
+/// True where a live run of another process is of the same experiment.
 fn is_same(live: &LiveRun, record: &RunRecord) -> bool {
     let is_own = live.is_here && live.record.pid == record.pid;
     !is_own && live.record.spec == record.spec && live.record.experiment == record.experiment
-}
-
-/// Where a spec or script really lies: what its runs are known by. One that is gone is looked for where it would lie.
-pub(crate) fn real(file: &Path) -> Result<PathBuf, CliError> {
-    let beside = || {
-        let name = file.file_name()?;
-        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Some(folder.canonicalize().ok()?.join(name))
-    };
-    file.canonicalize()
-        .or_else(|error| beside().ok_or(error))
-        .or_else(|_| std::path::absolute(file))
-        .map_err(|error| CliError::new(exit::USAGE, format!("`{}`: {error}", file.display())))
-}
-
-/// The state folder that belongs to a spec or script: the nearest `.combu/` above it; else a new one in the working
-/// folder where that is above the file, else beside the file.
-pub(crate) fn state(file: &Path) -> Result<StateDir, CliError> {
-    let real = real(file)?;
-    let folder = real.parent().unwrap_or(Path::new("/"));
-    let working = std::env::current_dir().ok().filter(|working| folder.starts_with(working));
-    let fixed = std::env::var_os("COMBU_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    Ok(StateDir::locate(folder, working.as_deref(), fixed.as_deref())?)
-}
-
-/// How long the trials of a live run may take to end when they are asked to: the longest grace among them, and time for
-/// combu to clean up after them.
-pub(crate) fn time_to_end(state: &StateDir, live: &LiveRun) -> Duration {
-    // A run whose events cannot be read is waited for as if nobody had said anything.
-    let past =
-        state.past_runs().ok().and_then(|past| past.runs.into_iter().find(|run| run.record.run == live.record.run));
-    let grace = past.and_then(|run| run.summary().ok()).and_then(|summary| {
-        let open = summary.results.iter().filter(|result| result.outcome().is_none());
-        open.map(|result| result.trial.stop_grace).max()
-    });
-    grace.unwrap_or(Settled::STOP_GRACE) + CLEANING_UP
-}
-
-/// Asks every other combu that has such a run to end, twice if need be, and waits for it.
-pub(crate) fn end_live_runs(
-    state: &StateDir,
-    is_meant: impl Fn(&LiveRun) -> bool,
-    polite: Option<Duration>,
-) -> Result<Vec<String>, CliError> {
-    let mut ended = Vec::new();
-    for live in state.live_runs()?.runs {
-        if !is_meant(&live) || live.record.pid == std::process::id() {
-            continue;
-        }
-        if !live.is_here {
-            return Err(CliError::new(
-                exit::USAGE,
-                format!("run {} lives on another machine or in a container", live.record.run),
-            )
-            .hint("end it there"));
-        }
-        terminate(&live);
-        if !live.wait_end(polite.unwrap_or_else(|| time_to_end(state, &live))) {
-            terminate(&live);
-            if !live.wait_end(IMPATIENT) {
-                let (run, pid) = (&live.record.run, live.record.pid);
-                return Err(CliError::new(exit::INTERNAL, format!("run {run} (process {pid}) does not end")));
-            }
-        }
-        ended.push(live.record.run.to_string());
-    }
-    Ok(ended)
-}
-
-fn terminate(live: &LiveRun) {
-    let pid = i32::try_from(live.record.pid).ok().and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
-        // It may end by itself just now; the wait that follows tells.
-        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        // A process that was stopped by Ctrl-Z takes no signal before it goes on.
-        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::CONT);
-    }
 }

@@ -1,4 +1,5 @@
-//! What is found out about where a run was started. It takes a look at git, so it is done beside the run and not before it.
+//! The provenance of a run: the machine, the repository and the files it was started from. Git may take its time, so this
+//! is found out beside the run and not before it.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

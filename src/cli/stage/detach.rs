@@ -1,6 +1,6 @@
 //! `--detach`: handing a run to a combu in the background that survives the terminal.
 //!
-//! The same command line is started again with `--detached` before it. What it says on stderr is passed on until it writes one line
+//! The same command line is started again with `--detached` before it. Its stderr is passed on until it writes one line
 //! on stdout: the run is started, and from then on it writes to the run's folder only.
 
 use std::io::{BufRead, BufReader, Write};
@@ -40,7 +40,7 @@ pub(crate) fn hand_over(spec: &Path, ui: &Ui) -> Result<u8, CliError> {
     let Some((run, log)) = ready.trim_end().split_once('\t') else {
         let status = child.wait().map_err(failed)?;
         if let Some(said) = said {
-            // A panic there lost lines of a message; the exit code below still tells.
+            // A panic there lost lines of a message; the exit code below still counts.
             let _lost = said.join();
         }
         return Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::INTERNAL));
@@ -59,10 +59,10 @@ pub(crate) fn leave_terminal() -> Result<(), CliError> {
         .map_err(|error| CliError::new(exit::INTERNAL, format!("failed to leave the terminal: {error}")))
 }
 
-/// Tells the foreground half that the run is started, and where its log is.
+/// Reports to the foreground half that the run is started, and where its log is.
 ///
 /// # Errors
-/// When the foreground half is gone: nobody knows of the run then.
+/// When the foreground half is gone: the user would not know of the run.
 pub(crate) fn report_ready(run: &RunId, log: &Path, ui: &Ui) -> Result<(), CliError> {
     writeln!(ui.stdout(), "{run}\t{}", log.display()).map_err(|error| {
         CliError::new(exit::INTERNAL, format!("combu was ended before its run was in the background: {error}"))

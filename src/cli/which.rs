@@ -1,19 +1,13 @@
-//! Live runs, seen from another shell: which one is meant, and the verbs that ask it for something.
-
-pub(crate) mod control;
-pub(crate) mod select;
-pub(crate) mod set;
-pub(crate) mod why;
-pub(crate) mod wire;
+//! Runs of a project that a command line means.
 
 use std::path::Path;
 
+use crate::cli::context::{real, state_or_here};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::stage::{real, state};
 use crate::cli::ui::Ui;
 use crate::model::name::RunId;
-use crate::store::{LiveRun, PastRun, StateDir};
+use crate::store::{LiveRun, PastRun};
 
 /// The runs that a command line may mean.
 pub(crate) struct Runs {
@@ -21,7 +15,7 @@ pub(crate) struct Runs {
     pub(crate) live: Vec<LiveRun>,
     /// All that fit, the last started first.
     pub(crate) past: Vec<PastRun>,
-    /// What was asked for, for messages: ` of spec.jsonnet`; empty: nothing.
+    /// The words that were asked for, for messages: ` of spec.jsonnet`; empty: nothing.
     pub(crate) asked: String,
     /// Live ones that do not fit.
     others: Vec<RunId>,
@@ -33,10 +27,7 @@ pub(crate) struct Runs {
 /// # Errors
 /// When `run` fits several.
 pub(crate) fn runs(file: Option<&Path>, run: Option<&str>, ui: &Ui) -> Result<Runs, CliError> {
-    let state = match file {
-        Some(file) => state(file)?,
-        None => here()?,
-    };
+    let state = state_or_here(file)?;
     let (live, past) = (state.live_runs()?, state.past_runs()?);
     for warning in live.warnings.iter().chain(&past.warnings) {
         ui.warn(warning);
@@ -103,12 +94,4 @@ impl Runs {
             _ => error.hint("it is looked for in the project of the working folder: `.combu/` there, or above"),
         }
     }
-}
-
-/// The state folder of the project that the working folder is in.
-pub(crate) fn here() -> Result<StateDir, CliError> {
-    let folder = std::env::current_dir()
-        .map_err(|error| CliError::new(exit::INTERNAL, format!("there is no working folder: {error}")))?;
-    let fixed = std::env::var_os("COMBU_DIR").filter(|dir| !dir.is_empty());
-    Ok(StateDir::locate(&folder, None, fixed.as_deref().map(Path::new))?)
 }

@@ -1,0 +1,152 @@
+//! The context of a verb: the session, the path of the spec, and the state folder of the project.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::engine::Settings;
+use crate::run::session::Session;
+use crate::store::StateDir;
+
+/// A session with the engines of this machine.
+///
+/// # Errors
+/// When the system refuses its threads.
+pub(crate) fn session() -> Result<Session, CliError> {
+    // Without its own path, local trials run all the same; only they outlive a combu that is killed.
+    let nvidia_smi = std::env::var_os("COMBU_NVIDIA_SMI").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let settings = Settings { watch: std::env::current_exe().ok(), nvidia_smi };
+    Session::connecting(settings).map_err(|error| CliError::new(exit::INTERNAL, format!("failed to start: {error}")))
+}
+
+/// A session that a verb holds: whatever ends the verb, an error or a panic too, its trials have ended and are cleaned up
+/// first.
+pub(crate) struct SessionGuard(pub(crate) Session);
+
+impl Drop for SessionGuard {
+    fn drop(&mut self) {
+        // Runs that came to their end ignore it.
+        self.0.interrupt().fire("a fault in combu");
+        self.0.join();
+    }
+}
+
+/// The spec that the command line names, with `-f` or as an argument.
+///
+/// # Errors
+/// When there is none, or two.
+pub(crate) fn spec_path(file: Option<&Path>, positional: Option<&Path>) -> Result<PathBuf, CliError> {
+    match (file, positional) {
+        (Some(path), None) | (None, Some(path)) => Ok(path.to_path_buf()),
+        (Some(_), Some(_)) => Err(CliError::new(exit::USAGE, "the spec is given twice: with -f and as an argument")),
+        (None, None) => Err(CliError::new(exit::USAGE, "no spec is given")
+            .hint("give it with `-f experiment.jsonnet`, before or after the verb")),
+    }
+}
+
+/// The real path of a spec or script, by which its runs are known. A file that is gone has the path at which it would lie.
+pub(crate) fn real(file: &Path) -> Result<PathBuf, CliError> {
+    let beside = || {
+        let name = file.file_name()?;
+        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(name))
+    };
+    file.canonicalize()
+        .or_else(|error| beside().ok_or(error))
+        .or_else(|_| std::path::absolute(file))
+        .map_err(|error| CliError::new(exit::USAGE, format!("`{}`: {error}", file.display())))
+}
+
+/// The state folder that belongs to a spec or script: the nearest `.combu/` above it; else a new one in the working
+/// folder where that is above the file, else beside the file.
+pub(crate) fn state(file: &Path) -> Result<StateDir, CliError> {
+    let real = real(file)?;
+    let folder = real.parent().unwrap_or(Path::new("/"));
+    let working = std::env::current_dir().ok().filter(|working| folder.starts_with(working));
+    let fixed = std::env::var_os("COMBU_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    Ok(StateDir::locate(folder, working.as_deref(), fixed.as_deref())?)
+}
+
+/// The state folder of the project that the working folder is in.
+pub(crate) fn here() -> Result<StateDir, CliError> {
+    let folder = std::env::current_dir()
+        .map_err(|error| CliError::new(exit::INTERNAL, format!("there is no working folder: {error}")))?;
+    let fixed = std::env::var_os("COMBU_DIR").filter(|dir| !dir.is_empty());
+    Ok(StateDir::locate(&folder, None, fixed.as_deref().map(Path::new))?)
+}
+
+/// The state folder of the file's project; without a file, of the working folder's.
+pub(crate) fn state_or_here(file: Option<&Path>) -> Result<StateDir, CliError> {
+    match file {
+        Some(file) => state(file),
+        None => here(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::SessionGuard;
+    use crate::engine::fake::{Fake, Scene};
+    use crate::model::event::Fact;
+    use crate::model::experiment::Experiment;
+    use crate::model::name::{EngineName, Name};
+    use crate::model::options::Options;
+    use crate::model::trial::Trial;
+    use crate::run::engines::Engines;
+    use crate::run::session::start::Start;
+    use crate::run::session::{Commands, Live, Notice, Session};
+
+    /// A run whose trial goes on for an hour.
+    fn long(session: &Session) -> Live {
+        let options = Options { engine: Some(EngineName::Fake), ..Options::default() };
+        let experiment = Experiment {
+            name: "long".to_owned(),
+            id: "aaaaaaaaaaaa".to_owned(),
+            spec: "/lab/long.jsonnet".into(),
+            options: Options::default(),
+            trials: vec![Trial::new(Name::parse("long").unwrap())],
+        };
+        let plan = session.plan(experiment, options).unwrap();
+        let mut live = session.start(plan, Start::unkept("aaaaaaaaaaaa".into(), None)).unwrap();
+        let started =
+            |notice| matches!(notice, Notice::Event(event) if matches!(event.fact, Fact::AttemptStarted { .. }));
+        assert!(live.by_ref().any(started));
+        live
+    }
+
+    fn session() -> Session {
+        let scene = Scene { run_for: Duration::from_secs(3600), ..Scene::default() };
+        Session::new(Engines::with(Arc::new(Fake::default().scene("long", [scene])))).unwrap()
+    }
+
+    #[test]
+    fn a_panic_ends_the_runs_first() {
+        let session = session();
+        let (sender, commands) = std::sync::mpsc::channel::<Commands>();
+        let thread = std::thread::spawn({
+            let session = session.clone();
+            move || {
+                let _ending = SessionGuard(session.clone());
+                let live = long(&session);
+                sender.send(live.commands().clone()).unwrap();
+                // A panic without its message.
+                std::panic::resume_unwind(Box::new(()));
+            }
+        });
+        assert!(thread.join().is_err());
+        assert!(commands.recv().unwrap().is_closed(), "the run has ended");
+    }
+
+    #[test]
+    fn an_error_ends_the_runs_first() {
+        let session = session();
+        let commands = {
+            let _ending = SessionGuard(session.clone());
+            long(&session).commands().clone()
+        };
+        assert!(commands.is_closed(), "the run has ended");
+    }
+}

@@ -1,0 +1,5 @@
+//! Reaching a run of another process: the socket it serves, the lines spoken there, and the signals that end it.
+
+pub(crate) mod process;
+pub(crate) mod server;
+pub(crate) mod wire;

@@ -1,0 +1,148 @@
+//! The target of `combu kill`: a spec's runs, one run, or a whole project, and the engines to look on.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::cli::context::{here, real, spec_path, state, state_or_here};
+use crate::cli::error::{CliError, short_path};
+use crate::cli::exit;
+use crate::cli::kill::args::KillArgs;
+use crate::engine::{Found, Selector};
+use crate::model::experiment::Experiment;
+use crate::model::label;
+use crate::model::name::RunId;
+use crate::model::trial::Settled;
+use crate::run::kill::Reach;
+use crate::run::session::{Session, new_id};
+use crate::store::{LiveRun, PastRun, StateDir};
+
+/// The target of a kill.
+pub(super) enum Target {
+    /// Trials started from that file.
+    Spec {
+        given: PathBuf,
+        path: PathBuf,
+    },
+    Run(RunId),
+    /// Trials started below that folder, or recorded there.
+    Project {
+        root: PathBuf,
+        runs: BTreeSet<RunId>,
+    },
+}
+
+/// The target that the command line means, and the state folder it belongs to.
+pub(super) fn target(file: Option<&Path>, args: &KillArgs, session: &Session) -> Result<(Target, StateDir), CliError> {
+    if args.all {
+        let state = here()?;
+        let root = state.path().parent().unwrap_or(Path::new("/")).to_owned();
+        let runs = state.past_runs()?.runs.into_iter().map(|run| run.record.run).collect();
+        return Ok((Target::Project { root, runs }, state));
+    }
+    let is_file = |text: &str| Path::new(text).exists() || text.contains(['/', '.']);
+    match &args.target {
+        Some(text) if !is_file(text) => {
+            let state = state_or_here(file)?;
+            let past = state.past_runs()?.runs;
+            Ok((Target::Run(run(text, &past, args, session)?), state))
+        }
+        text => {
+            let given = spec_path(file, text.as_deref().map(Path::new))?;
+            let path = real(&given)?;
+            let state = state(&path)?;
+            Ok((Target::Spec { given, path }, state))
+        }
+    }
+}
+
+/// The run that is meant: one of the store's, or one that only the labels on an engine still know.
+fn run(text: &str, past: &[PastRun], args: &KillArgs, session: &Session) -> Result<RunId, CliError> {
+    if text == "last" {
+        let last = past.first().map(|run| run.record.run.clone());
+        return last.ok_or_else(|| CliError::new(exit::NOTHING, "no run is recorded"));
+    }
+    let mut fits: BTreeSet<String> = past.iter().map(|run| run.record.run.to_string()).collect();
+    if !fits.iter().any(|id| id.starts_with(text)) {
+        let reach = Reach { only: args.engine, ..Reach::default() };
+        let found = session.find(&Selector::default(), &reach)?;
+        fits.extend(found.iter().filter_map(|found| found.labels.get(label::RUN).cloned()));
+    }
+    fits.retain(|id| id.starts_with(text));
+    match fits.len() {
+        1 => Ok(RunId::from(fits.pop_first().unwrap_or_default().as_str())),
+        0 => Err(CliError::new(exit::NOTHING, format!("there is no run `{text}`, and no file of that name"))
+            .hint("`combu ls` lists the runs of this project")),
+        count => Err(CliError::new(exit::USAGE, format!("`{text}` is the beginning of {count} runs"))
+            .hint("write more of the run's id")),
+    }
+}
+
+impl Target {
+    pub(super) fn has_run(&self, live: &LiveRun) -> bool {
+        match self {
+            Self::Spec { path, .. } => live.record.spec == *path,
+            Self::Run(run) => live.record.run == *run,
+            Self::Project { .. } => true,
+        }
+    }
+
+    pub(super) fn has(&self, found: &Found) -> bool {
+        let value = |key| found.labels.get(key).map(String::as_str);
+        match self {
+            Self::Spec { path, .. } => value(label::SPEC) == Some(&*path.to_string_lossy()),
+            Self::Run(run) => value(label::RUN) == Some(run.as_str()),
+            Self::Project { root, runs } => {
+                value(label::SPEC).is_some_and(|spec| Path::new(spec).starts_with(root))
+                    || value(label::RUN).is_some_and(|run| runs.contains(&RunId::from(run)))
+            }
+        }
+    }
+
+    /// Selectors that find the target on the engines.
+    pub(super) fn selectors(
+        &self,
+        session: &Session,
+        state: &StateDir,
+        reach: &Reach,
+    ) -> Result<Vec<Selector>, CliError> {
+        let one = |key: &str, value: String| Selector { labels: [(key.to_owned(), value)].into() };
+        match self {
+            Self::Spec { path, .. } => Ok(vec![one(label::SPEC, path.to_string_lossy().into_owned())]),
+            Self::Run(run) => Ok(vec![one(label::RUN, run.to_string())]),
+            Self::Project { .. } => {
+                let found = session.find(&Selector::default(), reach)?;
+                let found = found.iter().filter(|found| self.has(found));
+                let mut runs: BTreeSet<String> =
+                    found.filter_map(|found| found.labels.get(label::RUN).cloned()).collect();
+                // Of these, networks may be left.
+                runs.extend(state.past_runs()?.runs.into_iter().map(|run| run.record.run.to_string()));
+                Ok(runs.into_iter().map(|run| one(label::RUN, run)).collect())
+            }
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Spec { given, .. } => short_path(given),
+            Self::Run(run) => format!("run {run}"),
+            Self::Project { root, .. } => format!("the project {}", root.display()),
+        }
+    }
+}
+
+/// The engines on which the target is looked for: all, of which those that the spec names have to answer; and the spec, where
+/// it can be read.
+pub(super) fn reach(target: &Target, args: &KillArgs) -> (Reach, Option<Experiment>) {
+    let loaded = match target {
+        Target::Spec { path, .. } if path.extension().is_none_or(|ending| ending != "rhai") => {
+            crate::spec::load(path, &args.jsonnet.load_options(new_id())).ok()
+        }
+        _ => None,
+    };
+    let named = |experiment: &Experiment| {
+        let trials = experiment.trials.iter();
+        trials.map(|trial| Settled::engine_of(trial, &experiment.options.defaults)).collect()
+    };
+    let must = loaded.as_ref().map(named).unwrap_or_default();
+    (Reach { only: args.engine, must }, loaded)
+}

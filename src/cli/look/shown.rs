@@ -1,0 +1,130 @@
+//! A run that is shown: its record, its process where that lives, and the words for its state and for its trials' status.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::time;
+use crate::cli::ui::Ui;
+use crate::cli::which::{Runs, runs};
+use crate::model::event::Early;
+use crate::model::outcome::{Exit, Outcome};
+use crate::model::summary::{State, Summary, TrialResult};
+use crate::report::style::{clean, counted, took};
+use crate::store::{LiveRun, PastRun};
+
+/// A run that is shown at.
+#[derive(Debug)]
+pub(crate) struct ShownRun {
+    pub(crate) run: PastRun,
+    /// The run's process, if that lives.
+    pub(crate) live: Option<LiveRun>,
+}
+
+/// The run that is meant: the one that `named` begins, or `last`; else the live one that was started last, else the last.
+/// With `file`, of that spec.
+///
+/// # Errors
+/// When there is none, or several begin so.
+pub(crate) fn look(file: Option<&Path>, named: Option<&str>, ui: &Ui) -> Result<ShownRun, CliError> {
+    let mut runs = runs(file, named, ui)?;
+    let live = runs.live.pop();
+    let is_it = |run: &PastRun| live.as_ref().is_none_or(|live| live.record.run == run.record.run);
+    match runs.past.iter().position(is_it) {
+        Some(place) => Ok(ShownRun { run: runs.past.swap_remove(place), live }),
+        None => Err(none_recorded(&runs)),
+    }
+}
+
+/// The error that no recorded run fits.
+pub(super) fn none_recorded(runs: &Runs) -> CliError {
+    let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", runs.asked));
+    if runs.asked.is_empty() {
+        error.hint("it is shown for in the project of the working folder: `.combu/` there, or above")
+    } else {
+        error.hint("`combu ls` lists the runs of this project")
+    }
+}
+
+impl ShownRun {
+    /// The state of the run, or its end, in a word or two.
+    pub(crate) fn state(&self, summary: &Summary) -> &'static str {
+        match (&summary.early, summary.elapsed) {
+            (Some(Early::Halted(_)), _) => "halted",
+            (Some(Early::Cancelled(_)), _) => "interrupted",
+            (Some(Early::Unreachable(_)), _) => "engine lost",
+            (None, Some(_)) => "ended",
+            (None, None) if self.live.is_some() => "running",
+            (None, None) => "cut off",
+        }
+    }
+
+    /// True while a combu is running it; its process lives a little longer than that.
+    pub(crate) fn is_running(&self, summary: &Summary) -> bool {
+        self.live.is_some() && summary.elapsed.is_none()
+    }
+
+    /// The word for a trial's status: `running`, `succeeded`; `open` where it had not ended when the run did.
+    pub(crate) fn status(&self, result: &TrialResult, summary: &Summary) -> &'static str {
+        match &result.state {
+            State::Ended(outcome) => outcome.status(),
+            _ if !self.is_running(summary) => "open",
+            State::Waiting => "waiting",
+            State::Starting => "starting",
+            State::Running(_) => "running",
+        }
+    }
+
+    /// The time since its start: until now, its end, or its last event.
+    pub(crate) fn elapsed(&self, summary: &Summary, last: u64) -> Duration {
+        let started = self.run.record.started_ms;
+        match summary.elapsed {
+            Some(elapsed) => elapsed,
+            None if self.live.is_some() => Duration::from_millis(time::now().saturating_sub(started)),
+            None => Duration::from_millis(last.saturating_sub(started)),
+        }
+    }
+
+    /// `run k3jd8s0aq2xz of sweep, running for 3m 05s: 20 trials, 5 succeeded, 2 running, 13 waiting`
+    pub(crate) fn headline(&self, summary: &Summary, last: u64) -> String {
+        let record = &self.run.record;
+        let time = took(self.elapsed(summary, last));
+        let state = match self.state(summary) {
+            "running" => format!("running for {time}"),
+            state => format!("{state} after {time}"),
+        };
+        let counts = counts(summary, self.is_running(summary));
+        format!("run {} of {}, {state}: {counts}", record.run, clean(&record.experiment))
+    }
+}
+
+/// `20 trials, 5 succeeded, 2 running, 13 waiting`
+pub(super) fn counts(summary: &Summary, is_running: bool) -> String {
+    let counts = summary.counts();
+    let (running, waiting, open) = match is_running {
+        true => (counts.running, counts.waiting, 0),
+        false => (0, 0, counts.running + counts.waiting),
+    };
+    let parts = [
+        (counts.succeeded, "succeeded"),
+        (counts.failed, "failed"),
+        (counts.skipped, "skipped"),
+        (counts.killed, "killed"),
+        (running, "running"),
+        (waiting, "waiting"),
+        (open, "open"),
+    ];
+    let parts = parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!(", {number} {word}"));
+    counted(counts.total, "trial") + parts.collect::<String>().as_str()
+}
+
+/// The code a shell would show for a trial that ended by itself.
+pub(super) fn exit_code(result: &TrialResult) -> Option<i32> {
+    match result.outcome()? {
+        Outcome::Succeeded => Some(0),
+        Outcome::Failed { exit } => Some(exit.shell_code()),
+        Outcome::Oom => Some(Exit::Oom.shell_code()),
+        _ => None,
+    }
+}

@@ -1,0 +1,7 @@
+//! A run of this process: its folder and terminal, its signals, and its way to the background.
+
+pub(crate) mod detach;
+mod provenance;
+pub(crate) mod signals;
+pub(crate) mod started;
+pub(crate) mod terminal;

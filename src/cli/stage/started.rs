@@ -1,0 +1,93 @@
+//! A run from its start to its end: opened, started, followed, reported.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use crate::cli::args::OutputForm;
+use crate::cli::control::server::Control;
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::cli::stage::detach;
+use crate::cli::stage::terminal::{OpenRun, Terminal};
+use crate::cli::ui::Ui;
+use crate::model::event::Sink;
+use crate::model::name::{Name, RunId};
+use crate::model::summary::Summary;
+use crate::run::session::live::Live;
+use crate::run::session::observer::observe;
+use crate::run::session::start::Start;
+use crate::run::session::{Prepared, Session};
+use crate::store::RunDir;
+
+/// Opens and starts a new run. One that cannot be started leaves nothing.
+pub(crate) fn begin(
+    session: &Session,
+    terminal: &Terminal,
+    prepared: Prepared,
+    run: RunId,
+    reused: BTreeMap<Name, RunId>,
+    repeats: Option<RunId>,
+) -> Result<StartedRun, CliError> {
+    let OpenRun { folder, journal, sinks, control } = terminal.open(&prepared.plan, &run, repeats)?;
+    let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal, reused, past: None };
+    let live = match session.start(prepared, start) {
+        Ok(live) => live,
+        Err(error) => {
+            folder.discard()?;
+            return Err(error.into());
+        }
+    };
+    Ok(StartedRun { run, live, folder, sinks, control, summary: Summary::default(), detached: false })
+}
+
+/// A run that has started.
+pub(crate) struct StartedRun {
+    pub(crate) run: RunId,
+    pub(crate) live: Live,
+    pub(crate) folder: RunDir,
+    pub(crate) sinks: Vec<Box<dyn Sink>>,
+    pub(crate) control: Control,
+    /// The summary of its earlier lives.
+    pub(crate) summary: Summary,
+    pub(crate) detached: bool,
+}
+
+/// Follows a run to its end, reports it, and says with which code combu ends.
+pub(crate) fn follow(
+    session: &Session,
+    terminal: &Terminal,
+    started: StartedRun,
+    output: Option<OutputForm>,
+    ui: &Ui,
+) -> Result<u8, CliError> {
+    let StartedRun { run, mut live, folder, mut sinks, control, summary, detached } = started;
+    terminal.listen(&control, &folder, live.commands());
+    let seen = if detached {
+        // Until here, messages go to the foreground half.
+        terminal.redirect(&folder).and_then(|log| detach::report_ready(&run, &log, ui))
+    } else {
+        Ok(())
+    };
+    if seen.is_err() {
+        session.interrupt().fire("the end of its foreground half");
+    }
+    let Ok(summary) = observe(summary, &mut live, &mut sinks, |_, _, _| Ok::<(), Infallible>(()));
+    session.join();
+    drop(control);
+    terminal.close(&summary);
+    seen?;
+    let code = exit::of_summary(&summary);
+    if output == Some(OutputForm::Json) {
+        let text = serde_json::to_string_pretty(&summary)
+            .map_err(|error| CliError::new(exit::INTERNAL, format!("the results are no JSON: {error}")))?;
+        if let Err(error) = ui.result(&text) {
+            let error = CliError::from(error);
+            if code == exit::OK {
+                return Err(error);
+            }
+            // The end of the run says more than that it could not be written.
+            ui.message(&error.render(ui.err()));
+        }
+    }
+    Ok(code)
+}

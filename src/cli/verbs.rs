@@ -1,0 +1,152 @@
+//! The command line: every verb, and where it is carried out. The comments here are the manual: `--help` and
+//! `docs/cli.md` are made from them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::error::CliError;
+use crate::cli::kill;
+use crate::cli::kill::args::{self as kill_args, KillArgs};
+use crate::cli::look::logs::{self, LogsArgs};
+use crate::cli::look::ls::{self, LsArgs};
+use crate::cli::look::ps::{self, PsArgs};
+use crate::cli::look::results::{self, ResultsArgs};
+use crate::cli::look::show::{self, ShowArgs};
+use crate::cli::past::diff::{self, DiffArgs};
+use crate::cli::past::rerun::{self, RerunArgs};
+use crate::cli::past::resume::{self, ResumeArgs};
+use crate::cli::past::rm::{self, GcArgs, RmArgs};
+use crate::cli::plan::{self, PlanArgs};
+use crate::cli::run::{self, RunArgs};
+use crate::cli::script::{self, ScriptArgs};
+use crate::cli::steer::set::{self, SetArgs};
+use crate::cli::steer::why::{self, WhyArgs};
+use crate::cli::ui::Ui;
+use crate::engine;
+
+/// Turn one container image into a thousand experiments.
+///
+/// Describe trials in a jsonnet spec, or build them in a Rhai script; combu runs them in dependency order, as many at
+/// once as the machine holds, and leaves logs and exit codes behind in `.combu/`.
+#[derive(Debug, Parser)]
+#[command(name = "combu", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// The spec: a jsonnet or JSON file. Stands before or after the verb.
+    #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
+    pub(crate) file: Option<PathBuf>,
+
+    /// The background half of `run --detach`.
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const AFTER_HELP: &str = "Examples:
+  combu -f experiment.jsonnet run          run every trial of the spec
+  combu -f experiment.jsonnet kill         stop and remove everything it started
+  combu plan experiment.jsonnet            show what would run, in which order
+  combu run sweep.jsonnet --where 'params.mode == \"a\" && !done'
+                                           run a part of it: what has not succeeded yet
+  combu set -j 2                           let a live run take less of the machine
+  combu why solver-3                       what a trial waits for, or how it ended
+  combu ps                                 the trials of the live run, or of the last
+  combu logs -f solver-3                   what a trial writes
+  combu results -o csv                     params, ends, times and metrics of all trials
+  combu script sweep.rhai --image solver   run a script";
+
+/// The verb: what combu does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run the trials of a spec.
+    Run(RunArgs),
+    /// Go on with a run whose combu was killed, or which was ended early.
+    ///
+    /// Trials that run are found again, with their whole output; those that ended meanwhile are taken as they ended; the
+    /// others run. Nothing that succeeded runs again, and nothing is launched twice.
+    #[command(after_help = resume::HELP)]
+    Resume(ResumeArgs),
+    /// Stop and remove what was started from a spec or script, or in a run.
+    ///
+    /// Finds containers, processes and networks by combu's labels, so it also works for names that hold the UUID, after
+    /// the spec was edited, and when no combu runs any more. A combu that is running it is asked to end. Nothing
+    /// without combu's labels is touched. Trials that a script ran from a spec are known by that spec.
+    #[command(after_help = kill_args::HELP)]
+    Kill(KillArgs),
+    /// Run a part of a run again, in a run of its own.
+    #[command(after_help = rerun::HELP)]
+    Rerun(RerunArgs),
+    /// Show which trials were added, changed or removed between two runs, or specs.
+    #[command(after_help = diff::HELP)]
+    Diff(DiffArgs),
+    /// Forget runs that have ended: their events, logs and outputs, and containers of theirs that were kept.
+    #[command(after_help = rm::RM_HELP)]
+    Rm(RmArgs),
+    /// Forget old runs.
+    #[command(after_help = rm::GC_HELP)]
+    Gc(GcArgs),
+    /// Show what would run, in which order, and what would be pulled or created. Starts nothing.
+    Plan(PlanArgs),
+    /// Run a Rhai script.
+    Script(ScriptArgs),
+    /// Change the budget of a run that is live, from any shell.
+    ///
+    /// What is not given stays as it is. Trials that run go on, also where they would not fit any more; the change counts
+    /// for what starts from now on.
+    #[command(after_help = set::HELP)]
+    Set(SetArgs),
+    /// Say what a trial waits for, or how it ended.
+    ///
+    /// A run that is live answers itself: a place among those that run at once, CPUs, memory, a GPU, a limit, another trial,
+    /// an image, the start window, the machine's load. Where none is live, the last run's record shows how the trial ended.
+    #[command(after_help = why::HELP)]
+    Why(WhyArgs),
+    // Their manuals stand with their arguments.
+    Ls(LsArgs),
+    Ps(PsArgs),
+    Show(ShowArgs),
+    Logs(LogsArgs),
+    Results(ResultsArgs),
+    /// Ends local trials when the combu that started them dies.
+    #[command(name = "__watch", hide = true)]
+    Watch {
+        /// The token that the trials of that combu carry in their environment.
+        token: String,
+    },
+}
+
+impl Cli {
+    /// Carries out the verb.
+    pub(crate) fn dispatch(self, ui: &Ui) -> ExitCode {
+        let file = self.file.as_deref();
+        let ended: Result<u8, CliError> = match self.verb {
+            Verb::Run(args) => run::main(file, args, self.detached, ui),
+            Verb::Resume(args) => resume::main(file, &args, self.detached, ui),
+            Verb::Rerun(args) => rerun::main(file, &args, ui),
+            Verb::Diff(args) => diff::main(file, &args, ui),
+            Verb::Rm(args) => rm::main(file, &args, ui),
+            Verb::Gc(args) => rm::gc(file, &args, ui),
+            Verb::Kill(args) => kill::main(file, &args, ui),
+            Verb::Plan(args) => plan::main(file, &args, ui),
+            Verb::Set(args) => set::main(file, &args, ui),
+            Verb::Why(args) => why::main(file, &args, ui),
+            Verb::Ls(args) => ls::main(file, &args, ui),
+            Verb::Ps(args) => ps::main(file, &args, ui),
+            Verb::Show(args) => show::main(file, &args, ui),
+            Verb::Logs(args) => logs::main(file, &args, ui),
+            Verb::Results(args) => results::main(file, &args, ui),
+            Verb::Script(args) => script::main(args, ui),
+            Verb::Watch { token } => return engine::local::watch(&token),
+        };
+        match ended {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                ui.message(&error.render(ui.err()));
+                ExitCode::from(error.code)
+            }
+        }
+    }
+}
