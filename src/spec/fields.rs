@@ -30,6 +30,9 @@ pub(super) fn top_names() -> &'static [&'static str] {
     &NAMES
 }
 
+/// The key of the object form that holds the trials.
+pub(super) const TRIALS: &str = "trials";
+
 /// The keys of the object form, run options apart.
 pub const TOP: &[Field] = &[
     field("name", &["'irl'"], "The experiment's name. Default: the file's name without its ending."),
@@ -38,7 +41,7 @@ pub const TOP: &[Field] = &[
         &["{image: 'solver', env: {LANG: 'C'}}"],
         "Fields of every trial that does not say them itself. `env`, `labels` and `params` are merged key by key, the others are replaced as a whole; `null` in a trial takes a default away.",
     ),
-    field("trials", &["[{name: 'first', image: 'solver'}]"], "The trials. Required."),
+    field(TRIALS, &["[{name: 'first', image: 'solver'}]"], "The trials. Required."),
 ];
 
 /// The run options.
