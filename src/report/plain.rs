@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::model::event::{Event, Fact, Sink};
-use crate::report::ByRun;
+use crate::report::by_run::ByRun;
 use crate::report::style::Style;
 use crate::report::teller::Teller;
 

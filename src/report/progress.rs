@@ -12,8 +12,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, 
 
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Sink};
-use crate::report::ByRun;
 use crate::report::board::Board;
+use crate::report::by_run::ByRun;
 use crate::report::style::Style;
 use crate::report::teller::Teller;
 

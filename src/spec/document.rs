@@ -1,9 +1,8 @@
 //! A spec's file: found, read, evaluated, and its top level taken apart.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -13,56 +12,12 @@ use crate::model::trial::Trial;
 use crate::spec::error::SpecError;
 use crate::spec::error::{Problem, Problems};
 use crate::spec::fields;
-use crate::spec::load::{Failure, evaluate};
+use crate::spec::load::{Unevaluated, evaluate};
 use crate::spec::options;
+use crate::spec::plain;
 use crate::spec::reader::{Item, Report};
+use crate::spec::sources::LoadOptions;
 use crate::spec::trial;
-
-/// What the command line or a script can say about loading.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LoadOptions {
-    /// Folders in which imports are looked for, after the importing file's own.
-    pub jpath: Vec<PathBuf>,
-    /// External variables that are strings.
-    pub ext_str: Vec<(String, String)>,
-    /// External variables that are jsonnet code.
-    pub ext_code: Vec<(String, String)>,
-    /// Top-level arguments that are strings.
-    pub tla_str: Vec<(String, String)>,
-    /// Top-level arguments that are jsonnet code.
-    pub tla_code: Vec<(String, String)>,
-    /// What `"UUID"` and `std.extVar("combu.id")` stand for: 12 characters `[a-z0-9]`.
-    pub id: String,
-    /// Takes the text of every file that is read.
-    pub sources: Sources,
-}
-
-/// The text of every file that a spec or script was read from, so that a run can be understood and repeated later. Clones
-/// share one state.
-#[derive(Debug, Clone, Default)]
-pub struct Sources(Arc<Mutex<BTreeMap<PathBuf, String>>>);
-
-impl Sources {
-    /// Notes that a file with that text was read.
-    pub fn note(&self, path: &Path, text: &str) {
-        let mut files = self.0.lock().expect("no code panics while it holds the lock");
-        files.insert(path.to_owned(), text.to_owned());
-    }
-
-    /// All of them, by path.
-    pub fn all(&self) -> BTreeMap<PathBuf, String> {
-        self.0.lock().expect("no code panics while it holds the lock").clone()
-    }
-}
-
-/// What was read is no part of what is asked for.
-impl PartialEq for Sources {
-    fn eq(&self, _other: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Sources {}
 
 /// Loads the experiment that a `.jsonnet`, `.libsonnet` or `.json` file states.
 ///
@@ -90,17 +45,29 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
         let hint = "write a list of trials: [{ name: 'first', image: 'busybox' }]".to_owned();
         return Err(invalid(alone("the file is empty".to_owned(), Some(hint))));
     }
-    let value = evaluate(&spec, text, options).map_err(|Failure { message, hint, at, frames }| SpecError::Jsonnet {
-        path: path.to_owned(),
-        message,
-        hint,
-        at,
-        frames,
-    })?;
     let folder = spec.parent().unwrap_or(Path::new("/"));
-    let report = Report::default();
-    let read = experiment(Item::root(&value, &report), folder);
-    let (name, run_options, trials) = report.finish(read).map_err(invalid)?;
+    let read = |value: Value, values: &mut dyn Iterator<Item = Value>| {
+        let report = Report::default();
+        let read = experiment(Item::root(&value, &report), values, folder);
+        report.finish(read)
+    };
+    let is_json = path.extension().is_some_and(|ending| ending == "json") && options.takes_plain_json();
+    let read = match is_json.then(|| plain::parse(text)).flatten() {
+        Some(mut value) => {
+            let trials = take_trials(&mut value);
+            Ok(read(value, &mut trials.into_iter()))
+        }
+        None => evaluate(&spec, text, options, read),
+    };
+    let (name, run_options, trials) = read
+        .map_err(|Unevaluated { message, hint, at, frames }| SpecError::Jsonnet {
+            path: path.to_owned(),
+            message,
+            hint,
+            at,
+            frames,
+        })?
+        .map_err(invalid)?;
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Experiment { name: name.unwrap_or_else(stem), id: options.id.clone(), spec, options: run_options, trials })
 }
@@ -109,16 +76,25 @@ fn alone(message: String, hint: Option<String>) -> Problems {
     Problems(vec![Problem { at: String::new(), message, hint }])
 }
 
+/// Takes the trials out of a document, which is left with an empty list of them.
+fn take_trials(document: &mut Value) -> Vec<Value> {
+    let list = match document {
+        Value::Object(map) => map.get_mut(fields::TRIALS),
+        list => Some(list),
+    };
+    list.and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default()
+}
+
 type Parts = (Option<String>, Options, Vec<Arc<Trial>>);
 
-/// A list of trials, or an object around one.
-fn experiment(item: Item<'_>, folder: &Path) -> Option<Parts> {
+/// Reads a list of trials, or an object around one. The list is empty there; its `values` are made while they are read.
+fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Value>, folder: &Path) -> Option<Parts> {
     let map = match item.value {
-        Value::Array(_) => return trials(item, folder, None).map(|trials| (None, Options::default(), trials)),
+        Value::Array(_) => return trials(item, values, folder, None).map(|trials| (None, Options::default(), trials)),
         Value::Object(map) => map,
         _ => return item.expected("trials: a list of them, or an object {name, defaults, trials, ..}"),
     };
-    if map.contains_key("image") && !map.contains_key("trials") {
+    if map.contains_key("image") && !map.contains_key(fields::TRIALS) {
         return item.fail_with("this is one trial", "write a list around it: [{ .. }]");
     }
     let object = item.object("an experiment", fields::top_names())?;
@@ -129,12 +105,20 @@ fn experiment(item: Item<'_>, folder: &Path) -> Option<Parts> {
     let good = item.report.count() == before;
     let defaults = map.get("defaults").and_then(Value::as_object).filter(|_| good);
     let run_options = options::from(&object);
-    let trials = object.need("trials", |item| trials(item, folder, defaults));
+    let trials = object.need(fields::TRIALS, |item| trials(item, values, folder, defaults));
     Some((name, run_options, trials?))
 }
 
-fn trials(item: Item<'_>, folder: &Path, defaults: Option<&Map<String, Value>>) -> Option<Vec<Arc<Trial>>> {
-    item.list("trials (a list)", |item| match (defaults, item.value) {
+fn trials(
+    item: Item<'_>,
+    values: &mut dyn Iterator<Item = Value>,
+    folder: &Path,
+    defaults: Option<&Map<String, Value>>,
+) -> Option<Vec<Arc<Trial>>> {
+    if !item.value.is_array() {
+        return item.expected("trials (a list)");
+    }
+    item.elements(values, |item| match (defaults, item.value) {
         (Some(defaults), Value::Object(own)) => {
             let merged = trial::merge(defaults, own);
             trial::read(item.with(&merged), folder, None).map(Arc::new)

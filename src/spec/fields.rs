@@ -42,6 +42,9 @@ pub(super) fn options() -> impl Iterator<Item = &'static Field> {
     BUDGET.iter().chain(OPTIONS)
 }
 
+/// The key of the object form that holds the trials.
+pub(super) const TRIALS: &str = "trials";
+
 /// The keys of the object form, run options apart.
 pub const TOP: &[Field] = &[
     field("name", &["'irl'"], "The experiment's name. Default: the file's name without its ending."),
@@ -50,7 +53,7 @@ pub const TOP: &[Field] = &[
         &["{image: 'solver', env: {LANG: 'C'}}"],
         "Fields of every trial that does not say them itself. `env`, `labels`, `metrics` and `params` are merged key by key, the others are replaced as a whole; `null` in a trial takes a default away.",
     ),
-    field("trials", &["[{name: 'first', image: 'solver'}]"], "The trials. Required."),
+    field(TRIALS, &["[{name: 'first', image: 'solver'}]"], "The trials. Required."),
 ];
 
 /// The run options that can be changed while a run is live.

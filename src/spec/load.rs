@@ -1,4 +1,4 @@
-//! Jsonnet -> JSON: the only file that names jrsonnet. Knows nothing of trials.
+//! Jsonnet -> JSON: the only file that names the evaluator of jrsonnet. Knows no field of a trial.
 //!
 //! Each evaluation has its own thread, so that no values outlive it and a panic of the evaluator is an error here.
 //! There is no limit on time or memory: the evaluator has no hook for one.
@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
+use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
 use jrsonnet_evaluator::analyze::DiagLevel;
@@ -15,14 +16,17 @@ use jrsonnet_evaluator::stack::set_stack_depth_limit;
 use jrsonnet_evaluator::tla::TlaArg;
 use jrsonnet_evaluator::trace::PathResolver;
 use jrsonnet_evaluator::{
-    AsPathLike, Error, FileImportResolver, IStr, ImportResolver, SourcePath, SourceVirtual, Span, State, Val, apply_tla,
+    AsPathLike, Error, FileImportResolver, IStr, ImportResolver, ObjValue, SourcePath, SourceVirtual, Span, State, Val,
+    apply_tla,
 };
 use jrsonnet_gcmodule::Acyclic;
 use serde_json::{Map, Value};
 
-use crate::spec::document::{LoadOptions, Sources};
 use crate::spec::error::Frame;
-use crate::spec::reader::Place;
+use crate::spec::fields::TRIALS;
+use crate::spec::plain::whole;
+use crate::spec::reader::DocumentPath;
+use crate::spec::sources::{LoadOptions, Sources};
 use crate::spec::uuid;
 
 /// The library that every spec can import.
@@ -38,19 +42,28 @@ const MOST_FRAMES: usize = 6;
 /// The evaluator grows its stack on the heap; converting the value and dropping it does not.
 const STACK: usize = 64 << 20;
 const THREAD: &str = "jsonnet";
+/// Trials that are made ahead of their reader: enough that neither thread wakes the other for each one.
+const AHEAD: usize = 1024;
 
-/// Why there is no value; the caller knows of which file.
+/// A spec without a value, and why; the caller knows which file.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct Unevaluated {
     pub(super) message: String,
     pub(super) hint: Option<String>,
     pub(super) at: String,
     pub(super) frames: Vec<Frame>,
 }
 
-/// Evaluates `text`, the content of the file at `path` (absolute), to JSON.
-pub(super) fn evaluate(path: &Path, text: &str, options: &LoadOptions) -> Result<Value, Failure> {
-    isolate(|| {
+/// Evaluates `text`, the content of the file at `path` (absolute), to JSON, and reads that with `read`: the document with an
+/// empty list of trials in it, and its trials. Of many trials, only a few exist as JSON at any time.
+pub(super) fn evaluate<T>(
+    path: &Path,
+    text: &str,
+    options: &LoadOptions,
+    read: impl FnOnce(Value, &mut dyn Iterator<Item = Value>) -> T,
+) -> Result<T, Unevaluated> {
+    let (sender, values) = mpsc::sync_channel(AHEAD);
+    let evaluation = move || {
         set_stack_depth_limit(DEEPEST_CALL);
         let state = state(path, text, options).map_err(|error| told(&error, ""))?;
         let _entered = state.enter();
@@ -62,12 +75,62 @@ pub(super) fn evaluate(path: &Path, text: &str, options: &LoadOptions) -> Result
             return Err(problem(message, Some("write the spec as `function(..) [..]`".to_owned()), ""));
         }
         let value = apply_tla(&arguments(options), value).map_err(|error| told(&error, ""))?;
-        json(&value, &Place::Root)
-    })
+        document(&value, &sender)
+    };
+    // Read on the caller's thread: the allocator gives back what the evaluation took only where nothing else lies between.
+    isolate(evaluation, || values.recv().ok().map(|document| read(document, &mut values.into_iter())))?
+        .ok_or_else(|| problem("the jsonnet evaluator gave no value".to_owned(), None, ""))
 }
 
-/// Runs on a thread of its own and turns a panic there into an error.
-fn isolate<T: Send>(work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
+/// Sends the document with an empty list of trials, then each trial.
+fn document(value: &Val, sender: &SyncSender<Value>) -> Result<(), Unevaluated> {
+    let root = DocumentPath::Root;
+    let under_key = DocumentPath::Key(&root, TRIALS);
+    let (document, trials) = match value {
+        Val::Arr(trials) => (Value::Array(Vec::new()), Some((trials.clone(), root))),
+        Val::Obj(object) => {
+            object.run_assertions().map_err(|error| told(&error, ""))?;
+            let mut map = Map::new();
+            let mut trials = None;
+            for (key, field) in object.iter() {
+                let path = DocumentPath::Key(&root, &key);
+                let value = match field.map_err(|error| told(&error, &path.text()))? {
+                    Val::Arr(list) if &*key == TRIALS => {
+                        trials = Some((list, under_key));
+                        Value::Array(Vec::new())
+                    }
+                    field => json(&field, &path)?,
+                };
+                map.insert(key.to_string(), value);
+            }
+            (Value::Object(map), trials)
+        }
+        value => (json(value, &root)?, None),
+    };
+    // Who reads takes all of it; where that thread is gone, there is nobody to tell.
+    let _gone = sender.send(document);
+    let Some((list, above)) = trials else { return Ok(()) };
+    for (index, trial) in list.iter().enumerate() {
+        let path = DocumentPath::Index(&above, index);
+        let trial = trial.map_err(|error| told(&error, &path.text()))?;
+        let _gone = sender.send(json(&fresh(trial), &path)?);
+    }
+    Ok(())
+}
+
+/// An object whose fields are evaluated anew and forgotten with it: the list keeps the original, without their values.
+fn fresh(value: Val) -> Val {
+    match value {
+        Val::Obj(object) => Val::Obj(object.extend_from(ObjValue::empty())),
+        value => value,
+    }
+}
+
+/// Runs an evaluation on a thread of its own and turns a panic there into an error; `meanwhile` runs on this one.
+fn isolate<T>(
+    evaluation: impl FnOnce() -> Result<(), Unevaluated> + Send,
+    meanwhile: impl FnOnce() -> T,
+) -> Result<T, Unevaluated> {
     // The panic becomes an error message, so the hook need not print it too.
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
@@ -79,8 +142,10 @@ fn isolate<T: Send>(work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<
         }));
     });
     let joined = thread::scope(|scope| {
-        let thread = thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK).spawn_scoped(scope, work);
-        thread.map(thread::ScopedJoinHandle::join)
+        let thread =
+            thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK).spawn_scoped(scope, evaluation)?;
+        let read = meanwhile();
+        Ok(thread.join().map(|done| done.map(|()| read)))
     });
     match joined {
         Ok(Ok(done)) => done,
@@ -89,7 +154,7 @@ fn isolate<T: Send>(work: impl FnOnce() -> Result<T, Failure> + Send) -> Result<
             let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
             Err(problem(format!("the jsonnet evaluator gave up: {said}"), None, ""))
         }
-        Err(error) => Err(problem(format!("the jsonnet evaluator could not start: {error}"), None, "")),
+        Err::<_, io::Error>(error) => Err(problem(format!("the jsonnet evaluator could not start: {error}"), None, "")),
     }
 }
 
@@ -179,7 +244,7 @@ impl ImportResolver for Imports {
 }
 
 /// Makes the value, which is where a lazy language finds its errors.
-fn json(value: &Val, place: &Place<'_>) -> Result<Value, Failure> {
+fn json(value: &Val, place: &DocumentPath<'_>) -> Result<Value, Unevaluated> {
     if place.depth() > DEEPEST_VALUE {
         let at: String = place.text().chars().take(60).collect();
         let message = format!("a value has more than {DEEPEST_VALUE} levels; it seems to contain itself");
@@ -193,7 +258,7 @@ fn json(value: &Val, place: &Place<'_>) -> Result<Value, Failure> {
         Val::Arr(elements) => {
             let mut list = Vec::with_capacity(elements.len() as usize);
             for (index, element) in elements.iter().enumerate() {
-                let place = Place::Index(place, index);
+                let place = DocumentPath::Index(place, index);
                 let element = element.map_err(|error| told(&error, &place.text()))?;
                 list.push(json(&element, &place)?);
             }
@@ -203,7 +268,7 @@ fn json(value: &Val, place: &Place<'_>) -> Result<Value, Failure> {
             object.run_assertions().map_err(|error| told(&error, &place.text()))?;
             let mut map = Map::new();
             for (key, field) in object.iter() {
-                let place = Place::Key(place, &key);
+                let place = DocumentPath::Key(place, &key);
                 let field = field.map_err(|error| told(&error, &place.text()))?;
                 map.insert(key.to_string(), json(&field, &place)?);
             }
@@ -219,18 +284,12 @@ fn json(value: &Val, place: &Place<'_>) -> Result<Value, Failure> {
     })
 }
 
-/// Jsonnet has one kind of number; whole ones that it holds exactly are integers of JSON.
-fn whole(number: f64) -> Value {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.fract() == 0.0 && number.abs() <= EXACT { Value::from(number as i64) } else { Value::from(number) }
-}
-
-fn problem(message: String, hint: Option<String>, at: &str) -> Failure {
-    Failure { message, hint, at: at.to_owned(), frames: Vec::new() }
+fn problem(message: String, hint: Option<String>, at: &str) -> Unevaluated {
+    Unevaluated { message, hint, at: at.to_owned(), frames: Vec::new() }
 }
 
 /// The evaluator's error in combu's words.
-fn told(error: &Error, at: &str) -> Failure {
+fn told(error: &Error, at: &str) -> Unevaluated {
     let mut spans: Vec<(Option<&Span>, &str)> = Vec::new();
     let mut hint = None;
     let message = match error.error() {
@@ -277,7 +336,7 @@ fn told(error: &Error, at: &str) -> Failure {
         other => lines_joined(&other.to_string()),
     };
     spans.extend(error.trace().0.iter().map(|frame| (frame.location.as_ref(), frame.desc.as_str())));
-    Failure { message, hint, at: at.to_owned(), frames: frames(&spans) }
+    Unevaluated { message, hint, at: at.to_owned(), frames: frames(&spans) }
 }
 
 /// What to say of a character that jsonnet allows in strings and comments only.
@@ -348,12 +407,12 @@ fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, isolate};
+    use super::isolate;
 
     #[test]
     fn a_panic_of_the_evaluator_is_an_error() {
-        let failed: Result<(), Failure> = isolate(|| panic!("mmap failed"));
+        let failed = isolate(|| panic!("mmap failed"), || ());
         insta::assert_snapshot!(failed.unwrap_err().message, @"the jsonnet evaluator gave up: mmap failed");
-        assert_eq!(isolate(|| Ok(7)).unwrap(), 7);
+        assert_eq!(isolate(|| Ok(()), || 7).unwrap(), 7);
     }
 }

@@ -1,7 +1,7 @@
 //! Spec text -> model: the jsonnet or JSON file that states an experiment.
 //!
 //! Checks the form of each field and nothing between trials: duplicate names, unknown prerequisites and what an
-//! engine can do are the plan's. Never talks to an engine. Only `load.rs` may name the jsonnet evaluator.
+//! engine can do are the plan's. Never talks to an engine. Only `load.rs` may name the jsonnet evaluator, `uuid.rs` its lexer.
 
 mod document;
 mod error;
@@ -9,17 +9,20 @@ mod fields;
 mod load;
 mod options;
 mod parts;
+mod plain;
 mod reader;
 mod reference;
+mod sources;
 mod trial;
 mod units;
 mod uuid;
 mod words;
 
-pub use document::{LoadOptions, Sources, load};
+pub use document::load;
 pub use error::{Frame, Problem, Problems, SpecError};
 pub use fields::{BUDGET, FIELDS, Field, OPTIONS, TOP};
 pub use options::{NICE, budget, gpu_ids, limit, niceness, options, pressure, reserve};
 pub use reference::reference;
+pub use sources::{LoadOptions, Sources};
 pub use trial::trial;
 pub use units::{cpu_number, duration, size, timeout};

@@ -12,7 +12,6 @@ use serde_json::Value;
 use crate::model::name::Name;
 use crate::model::trial::{Condition, Dependency, Gpus, Healthcheck, Port, Protocol, Ulimit, Volume, output};
 use crate::spec::reader::Item;
-use crate::spec::trial::trial_name;
 use crate::spec::units::{positive_span, span};
 use crate::spec::words::words;
 
@@ -254,6 +253,12 @@ pub(super) fn network(item: Item<'_>) -> Option<String> {
         return Some(text.to_owned());
     }
     item.fail(format!("`{text}` is not a network's name: letters, digits, `_`, `.` or `-`, a letter or digit first"))
+}
+
+/// The name of a trial.
+pub(super) fn trial_name(item: Item<'_>) -> Option<Name> {
+    let text = item.text()?;
+    item.check(Name::parse(text).map_err(|bad| format!("`{text}` cannot be a trial's name: {bad}")))
 }
 
 /// A prerequisite: its name, or `{trial, condition}`.

@@ -1,6 +1,7 @@
 //! Reads a JSON value and knows where in the document it is. Problems are collected, not thrown: reading goes on
 //! behind the first one. Knows no field of a trial.
 
+use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -30,16 +31,16 @@ impl Report {
     }
 }
 
-/// The place of a value: a list from the leaf to the root, written out only when there is a problem.
+/// The path to a value of a document, from the leaf to the root; written out only when there is a problem.
 #[derive(Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(super) enum DocumentPath<'a> {
     Root,
-    Key(&'a Place<'a>, &'a str),
-    Index(&'a Place<'a>, usize),
+    Key(&'a DocumentPath<'a>, &'a str),
+    Index(&'a DocumentPath<'a>, usize),
 }
 
-impl Place<'_> {
-    /// The place as a person would write it in jsonnet; empty for the root.
+impl DocumentPath<'_> {
+    /// The path as a person would write it in jsonnet; empty for the root.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         self.write(&mut text);
@@ -86,12 +87,12 @@ fn push_key(text: &mut String, key: &str) {
 pub(super) struct Item<'a> {
     pub(super) value: &'a Value,
     pub(super) report: &'a Report,
-    place: Place<'a>,
+    path: DocumentPath<'a>,
 }
 
 impl<'a> Item<'a> {
     pub(super) fn root(value: &'a Value, report: &'a Report) -> Self {
-        Self { value, place: Place::Root, report }
+        Self { value, path: DocumentPath::Root, report }
     }
 
     /// The same place with another value: a trial with the defaults merged in.
@@ -122,7 +123,7 @@ impl<'a> Item<'a> {
     }
 
     fn note<T>(&self, message: String, hint: Option<String>) -> Option<T> {
-        self.report.0.borrow_mut().push(Problem { at: self.place.text(), message, hint });
+        self.report.0.borrow_mut().push(Problem { at: self.path.text(), message, hint });
         None
     }
 
@@ -199,9 +200,24 @@ impl<'a> Item<'a> {
         let Value::Array(values) = self.value else {
             return self.expected(what);
         };
-        let read: Vec<Option<T>> =
-            values.iter().enumerate().map(|(index, value)| read(self.element(index, value))).collect();
-        read.into_iter().collect()
+        self.elements(values.iter(), read)
+    }
+
+    /// The elements of a list, each read; `None` when one of them is wrong.
+    pub(super) fn elements<T>(
+        &self,
+        values: impl Iterator<Item: Borrow<Value>>,
+        read: impl Fn(Item<'_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let mut elements = Some(Vec::new());
+        for (index, value) in values.enumerate() {
+            match (read(self.element(index, value.borrow())), &mut elements) {
+                (Some(element), Some(elements)) => elements.push(element),
+                // The others are read all the same: for their problems.
+                _ => elements = None,
+            }
+        }
+        elements
     }
 
     /// Every key with a value that is not null, each read.
@@ -239,11 +255,11 @@ impl<'a> Item<'a> {
     }
 
     fn element<'b>(&'b self, index: usize, value: &'b Value) -> Item<'b> {
-        Item { value, place: Place::Index(&self.place, index), report: self.report }
+        Item { value, path: DocumentPath::Index(&self.path, index), report: self.report }
     }
 
     fn key<'b>(&'b self, key: &'b str, value: &'b Value) -> Item<'b> {
-        Item { value, place: Place::Key(&self.place, key), report: self.report }
+        Item { value, path: DocumentPath::Key(&self.path, key), report: self.report }
     }
 }
 
@@ -325,16 +341,16 @@ fn describe(value: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Item, Place, Report};
+    use super::{DocumentPath, Item, Report};
 
     #[test]
     fn places_read_like_jsonnet() {
-        let element = Place::Index(&Place::Root, 3);
-        let ports = Place::Key(&element, "ports");
-        let odd = Place::Key(&ports, "a key");
+        let element = DocumentPath::Index(&DocumentPath::Root, 3);
+        let ports = DocumentPath::Key(&element, "ports");
+        let odd = DocumentPath::Key(&ports, "a key");
         assert_eq!(odd.text(), r#"[3].ports["a key"]"#);
         assert_eq!(odd.depth(), 3);
-        assert_eq!(Place::Key(&Place::Root, "学習率").text(), "学習率");
+        assert_eq!(DocumentPath::Key(&DocumentPath::Root, "学習率").text(), "学習率");
     }
 
     #[test]

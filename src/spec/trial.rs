@@ -14,7 +14,7 @@ use crate::spec::fields;
 use crate::spec::options::{engine, limits, nice, pull, retries, timeout};
 use crate::spec::parts::{
     addresses, command, dependency, entrypoint, gpus, healthcheck, metrics, network, outputs, pids, port, tmpfs,
-    ulimits, variables, volume,
+    trial_name, ulimits, variables, volume,
 };
 use crate::spec::reader::{Item, Report};
 use crate::spec::units::{bytes, cpus, span};
@@ -111,12 +111,6 @@ fn merges(key: &str) -> bool {
         Trial::new(name).fields().iter().filter(|field| field.merges).map(|field| field.name).collect()
     });
     MERGING.contains(&key)
-}
-
-/// The name of a trial.
-pub(super) fn trial_name(item: Item<'_>) -> Option<Name> {
-    let text = item.text()?;
-    item.check(Name::parse(text).map_err(|bad| format!("`{text}` cannot be a trial's name: {bad}")))
 }
 
 fn image(item: Item<'_>) -> Option<String> {

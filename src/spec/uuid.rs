@@ -1,5 +1,7 @@
 //! The UUID of a spec: `local NAME = "UUID"` gets the experiment's id. Works on text, so that line numbers stay.
 
+use jrsonnet_lexer::{Lexeme, SyntaxKind, lex};
+
 /// The text with the id in place of each `"UUID"` that is the value of a `local`.
 ///
 /// The first combu replaced every such literal in the file; a value elsewhere is left alone here, and so is what
@@ -11,31 +13,38 @@ pub(super) fn replace(text: &str, id: &str) -> String {
     let mut replaced = String::with_capacity(text.len());
     let mut done = 0;
     let mut locals = Locals::default();
-    let tokens = Tokens { text, at: 0 };
-    for token in tokens {
-        if locals.takes(&token) && matches!(token.text, "'UUID'" | "\"UUID\"") {
-            replaced.push_str(&text[done..=token.start]);
+    let mut start = 0;
+    for token in lex(text) {
+        if !is_blank(token.kind) && locals.takes(&token) && matches!(token.text, "'UUID'" | "\"UUID\"") {
+            replaced.push_str(&text[done..=start]);
             replaced.push_str(id);
-            done = token.start + token.text.len() - 1;
+            done = start + token.text.len() - 1;
         }
+        start += token.text.len();
     }
     replaced.push_str(&text[done..]);
     replaced
 }
 
-/// Follows `local` statements through the tokens.
+/// Whether a token says nothing: a blank or a comment.
+fn is_blank(kind: SyntaxKind) -> bool {
+    use SyntaxKind::{MULTI_LINE_COMMENT, SINGLE_LINE_HASH_COMMENT, SINGLE_LINE_SLASH_COMMENT, WHITESPACE};
+    matches!(kind, MULTI_LINE_COMMENT | SINGLE_LINE_HASH_COMMENT | SINGLE_LINE_SLASH_COMMENT | WHITESPACE)
+}
+
+/// `local` statements, followed through the tokens.
 #[derive(Default)]
 struct Locals {
     /// Brackets that are open.
     depth: usize,
     /// The depths at which a `local` is open.
     open: Vec<usize>,
-    seen: Seen,
+    seen: BindPart,
 }
 
-/// How much of `local NAME =` has been seen.
+/// The part of `local NAME =` that has been read.
 #[derive(Default, Clone, Copy, PartialEq)]
-enum Seen {
+enum BindPart {
     #[default]
     Nothing,
     /// `local`, or a comma between two binds.
@@ -46,12 +55,12 @@ enum Seen {
 
 impl Locals {
     /// Whether this token begins the value of a bind.
-    fn takes(&mut self, token: &Token<'_>) -> bool {
+    fn takes(&mut self, token: &Lexeme<'_>) -> bool {
         let seen = std::mem::take(&mut self.seen);
         match token.text {
             "local" => {
                 self.open.push(self.depth);
-                self.seen = Seen::Start;
+                self.seen = BindPart::Start;
             }
             "(" | "[" | "{" => self.depth += 1,
             ")" | "]" | "}" => {
@@ -63,105 +72,13 @@ impl Locals {
             ";" if self.open.last() == Some(&self.depth) => {
                 self.open.pop();
             }
-            "," if self.open.last() == Some(&self.depth) => self.seen = Seen::Start,
-            "=" if seen == Seen::Name => self.seen = Seen::Equals,
-            _ if seen == Seen::Start && token.is_name() => self.seen = Seen::Name,
+            "," if self.open.last() == Some(&self.depth) => self.seen = BindPart::Start,
+            "=" if seen == BindPart::Name => self.seen = BindPart::Equals,
+            _ if seen == BindPart::Start && token.kind == SyntaxKind::IDENT => self.seen = BindPart::Name,
             _ => {}
         }
-        seen == Seen::Equals
+        seen == BindPart::Equals
     }
-}
-
-/// A piece of jsonnet; blanks and comments are none.
-struct Token<'a> {
-    text: &'a str,
-    start: usize,
-}
-
-impl Token<'_> {
-    fn is_name(&self) -> bool {
-        self.text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-    }
-}
-
-struct Tokens<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
-
-    fn next(&mut self) -> Option<Token<'a>> {
-        loop {
-            let rest = &self.text[self.at..];
-            let first = rest.chars().next()?;
-            let length = length(rest, first);
-            let start = self.at;
-            self.at += length;
-            let comment = first == '#' || rest.starts_with("//") || rest.starts_with("/*");
-            if !comment && !first.is_whitespace() {
-                return Some(Token { text: &rest[..length], start });
-            }
-        }
-    }
-}
-
-/// Bytes of the token, comment or blank that `rest` begins with.
-fn length(rest: &str, first: char) -> usize {
-    let until = |end: &str, from: usize| rest[from..].find(end).map_or(rest.len(), |found| from + found + end.len());
-    match first {
-        '#' => until("\n", 0),
-        '/' if rest.starts_with("//") => until("\n", 0),
-        '/' if rest.starts_with("/*") => until("*/", 2),
-        '|' if rest.starts_with("|||") => block(rest),
-        '@' if rest[1..].starts_with(['\'', '"']) => verbatim(rest),
-        '\'' | '"' => quoted(rest, first),
-        _ if first.is_ascii_alphanumeric() || first == '_' => {
-            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())
-        }
-        _ => first.len_utf8(),
-    }
-}
-
-fn quoted(rest: &str, quote: char) -> usize {
-    let mut chars = rest.char_indices().skip(1);
-    while let Some((index, c)) = chars.next() {
-        if c == '\\' {
-            chars.next();
-        } else if c == quote {
-            return index + 1;
-        }
-    }
-    rest.len()
-}
-
-/// `@'..'`, where a doubled quote is a quote.
-fn verbatim(rest: &str) -> usize {
-    let quote = &rest[1..2];
-    let mut at = 2;
-    while let Some(found) = rest[at..].find(quote) {
-        at += found + 1;
-        if !rest[at..].starts_with(quote) {
-            return at;
-        }
-        at += 1;
-    }
-    rest.len()
-}
-
-/// A text block ends at a `|||` that is the first thing on its line.
-fn block(rest: &str) -> usize {
-    let mut at = rest.find('\n').map_or(rest.len(), |end| end + 1);
-    while at < rest.len() {
-        let line = &rest[at..];
-        let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
-        if line[blanks..].starts_with("|||") {
-            return at + blanks + 3;
-        }
-        at += line.find('\n').map_or(line.len(), |end| end + 1);
-    }
-    rest.len()
 }
 
 #[cfg(test)]

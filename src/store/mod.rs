@@ -2,6 +2,7 @@
 
 mod database;
 mod error;
+mod folder;
 mod follow;
 mod history;
 mod provenance;
@@ -10,8 +11,9 @@ mod state;
 
 pub use database::{EventLog, Kinds};
 pub use error::StoreError;
+pub use folder::RunDir;
 pub use follow::Follower;
 pub use history::{End, Ends, PastRun};
 pub use provenance::{Git, Host, Provenance};
-pub use run::{LiveRun, RunDir, RunRecord};
+pub use run::{LiveRun, RunRecord};
 pub use state::{LiveRuns, PastRuns, StateDir};

@@ -1,6 +1,6 @@
-//! The folder of one run: its record, and the lock that says its process lives.
+//! One run as others see it: its record, and whether its process lives.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::name::RunId;
-use crate::store::error::StoreError;
-use crate::store::state::is_locked;
 
-/// What is written of a run when it starts.
+/// Name of the file in a run's folder that says what the run is.
+pub(super) const RECORD: &str = "run.json";
+
+/// A run as it is recorded when it starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The run.
@@ -35,22 +36,6 @@ pub struct RunRecord {
     pub repeats: Option<RunId>,
 }
 
-/// The folder of a run of this process, which is alive for as long as this value is.
-#[derive(Debug)]
-pub struct RunDir {
-    path: PathBuf,
-    /// The system gives the lock back when the process ends, however it ends.
-    lock: File,
-}
-
-impl Drop for RunDir {
-    /// Said and not left to the closing of the file: a process that is being started at this moment has a copy of it.
-    fn drop(&mut self) {
-        // Where it fails, the lock goes with the last copy.
-        let _soon = self.lock.unlock();
-    }
-}
-
 /// A run whose process lived when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveRun {
@@ -63,9 +48,9 @@ pub struct LiveRun {
     pub is_here: bool,
 }
 
-/// What is in `run.json`.
+/// The content of `run.json`.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct RecordFile {
     #[serde(flatten)]
     record: RunRecord,
     /// Where its process number is valid.
@@ -73,43 +58,10 @@ struct Written {
     place: Option<String>,
 }
 
-impl RunDir {
-    pub(super) fn create(path: PathBuf, record: &RunRecord) -> Result<Self, StoreError> {
-        fs::create_dir(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => StoreError::RunExists { run: record.run.clone(), path: path.clone() },
-            _ => StoreError::Write { path: path.clone(), source },
-        })?;
-        let lock = lock(path.join("lock"))?;
-        record.write(&path)?;
-        Ok(Self { path, lock })
-    }
-
-    /// Takes the folder of a run whose process is gone; what is not there of it is made.
-    pub(super) fn reopen(path: PathBuf, record: &RunRecord) -> Result<Self, StoreError> {
-        fs::create_dir_all(&path).map_err(|source| StoreError::Write { path: path.clone(), source })?;
-        let lock = lock(path.join("lock"))?;
-        record.write(&path)?;
-        Ok(Self { path, lock })
-    }
-
-    /// Absolute path of the folder.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Removes the folder of a run that could not be started.
-    ///
-    /// # Errors
-    /// When something in it cannot be removed.
-    pub fn discard(self) -> Result<(), StoreError> {
-        fs::remove_dir_all(&self.path).map_err(|source| StoreError::Write { path: self.path.clone(), source })
-    }
-}
-
 impl LiveRun {
     pub(super) fn read(path: PathBuf) -> io::Result<Self> {
-        let text = fs::read(path.join("run.json"))?;
-        let Written { record, place } = serde_json::from_slice(&text)?;
+        let text = fs::read(path.join(RECORD))?;
+        let RecordFile { record, place } = serde_json::from_slice(&text)?;
         Ok(Self { record, path, is_here: place.is_some() && place == self::place() })
     }
 
@@ -130,15 +82,12 @@ impl LiveRun {
 }
 
 impl RunRecord {
-    /// Written aside and moved into place: a record is whole, or not there.
-    fn write(&self, run: &Path) -> Result<(), StoreError> {
-        let path = run.join("run.json");
+    /// Writes the record into a run's folder: aside, and moved into place, so that a record is whole, or not there.
+    pub(super) fn write(&self, run: &Path) -> io::Result<()> {
         let aside = run.join("run.json.new");
-        let written = serde_json::to_vec_pretty(&Written { record: self.clone(), place: place() })
-            .map_err(io::Error::from)
-            .and_then(|text| fs::write(&aside, text))
-            .and_then(|()| fs::rename(&aside, &path));
-        written.map_err(|source| StoreError::Write { path, source })
+        let text = serde_json::to_vec_pretty(&RecordFile { record: self.clone(), place: place() })?;
+        fs::write(&aside, text)?;
+        fs::rename(&aside, run.join(RECORD))
     }
 }
 
@@ -149,15 +98,20 @@ fn place() -> Option<String> {
     Some(format!("{} {}", start.trim(), namespace.display()))
 }
 
-/// Locks a file, which is made where it is missing. Waits for those who look at the lock at this moment; they do not hold it.
-fn lock(path: PathBuf) -> Result<File, StoreError> {
-    let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+/// Whether the lock of the run in that folder is held; one without a lock file never lived, or was removed.
+pub(super) fn is_locked(run: &Path) -> io::Result<bool> {
+    let file = match File::open(run.join("lock")) {
         Ok(file) => file,
-        Err(source) => return Err(StoreError::Write { path, source }),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
     };
-    match file.lock() {
-        Ok(()) => Ok(file),
-        Err(source) => Err(StoreError::Lock { path, source }),
+    // Shared, so that two that look at once do not take each other for the run.
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

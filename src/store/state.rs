@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,9 @@ use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::store::database::{Database, EventLog};
 use crate::store::error::StoreError;
+use crate::store::folder::RunDir;
 use crate::store::history::PastRun;
-use crate::store::run::{LiveRun, RunDir, RunRecord};
+use crate::store::run::{LiveRun, RunRecord, is_locked};
 
 /// Name of the state folder.
 const FOLDER: &str = ".combu";
@@ -234,23 +235,6 @@ impl StateDir {
     }
 }
 
-/// Whether the lock of the run in that folder is held; one without a lock file never lived, or was removed.
-pub(super) fn is_locked(run: &Path) -> io::Result<bool> {
-    let file = match File::open(run.join("lock")) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(false);
-        }
-        Err(error) => return Err(error),
-    };
-    // Shared, so that two that look at once do not take each other for the run.
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
 fn is_folder(path: &Path) -> Result<bool, StoreError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Ok(true),
@@ -266,7 +250,8 @@ pub(super) mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::{StateDir, is_locked};
+    use super::StateDir;
+    use crate::store::run::is_locked;
     use crate::store::{RunRecord, StoreError};
 
     pub(in crate::store) fn record(run: &str) -> RunRecord {

@@ -22,6 +22,7 @@ const HOMES: &[(&str, &str)] = &[
     ("bollard", "src/engine/docker/"),
     ("jrsonnet_evaluator", "src/spec/load.rs"),
     ("jrsonnet_stdlib", "src/spec/load.rs"),
+    ("jrsonnet_lexer", "src/spec/uuid.rs"),
     ("indicatif", "src/report/progress.rs"),
     ("rhai", "src/script/"),
     ("clap", "src/cli/"),

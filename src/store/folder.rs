@@ -1,0 +1,73 @@
+//! The folder of a run of this process: made, locked for as long as the run lives, and removed where nothing was started.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::store::error::StoreError;
+use crate::store::run::{RECORD, RunRecord};
+
+/// The folder of a run of this process, which is alive for as long as this value is.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    /// The system gives the lock back when the process ends, however it ends.
+    lock: File,
+}
+
+impl Drop for RunDir {
+    /// Said and not left to the closing of the file: a process that is being started at this moment has a copy of it.
+    fn drop(&mut self) {
+        // Where it fails, the lock goes with the last copy.
+        let _soon = self.lock.unlock();
+    }
+}
+
+impl RunDir {
+    pub(super) fn create(path: PathBuf, record: &RunRecord) -> Result<Self, StoreError> {
+        fs::create_dir(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => StoreError::RunExists { run: record.run.clone(), path: path.clone() },
+            _ => StoreError::Write { path: path.clone(), source },
+        })?;
+        let lock = lock(path.join("lock"))?;
+        write(record, &path)?;
+        Ok(Self { path, lock })
+    }
+
+    /// Takes the folder of a run whose process is gone; what is not there of it is made.
+    pub(super) fn reopen(path: PathBuf, record: &RunRecord) -> Result<Self, StoreError> {
+        fs::create_dir_all(&path).map_err(|source| StoreError::Write { path: path.clone(), source })?;
+        let lock = lock(path.join("lock"))?;
+        write(record, &path)?;
+        Ok(Self { path, lock })
+    }
+
+    /// Absolute path of the folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the folder of a run that could not be started.
+    ///
+    /// # Errors
+    /// When something in it cannot be removed.
+    pub fn discard(self) -> Result<(), StoreError> {
+        fs::remove_dir_all(&self.path).map_err(|source| StoreError::Write { path: self.path.clone(), source })
+    }
+}
+
+fn write(record: &RunRecord, run: &Path) -> Result<(), StoreError> {
+    record.write(run).map_err(|source| StoreError::Write { path: run.join(RECORD), source })
+}
+
+/// Locks a file, which is made where it is missing. Waits for those who look at the lock at this moment; they do not hold it.
+fn lock(path: PathBuf) -> Result<File, StoreError> {
+    let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+        Ok(file) => file,
+        Err(source) => return Err(StoreError::Write { path, source }),
+    };
+    match file.lock() {
+        Ok(()) => Ok(file),
+        Err(source) => Err(StoreError::Lock { path, source }),
+    }
+}
