@@ -10,7 +10,7 @@ use crate::cli::stage::Terminal;
 use crate::cli::ui::Ui;
 use crate::cli::{Ending, session, signals};
 use crate::run::session::new_id;
-use crate::script::{Host, STACK, execute};
+use crate::script::{STACK, ScriptHost, execute};
 use crate::spec::Sources;
 
 pub(crate) fn main(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
@@ -33,7 +33,7 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let sources = Sources::default();
     let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false, &session, &sources)?);
     let load = args.jsonnet.load_noting(new_id(), sources.clone());
-    let host = Host { session: session.clone(), args: words.collect(), options, load, stage: stage.clone() };
+    let host = ScriptHost { session: session.clone(), args: words.collect(), options, load, stage: stage.clone() };
     let finish = execute(path, host);
     session.join();
     let code = finish?.code();

@@ -2,29 +2,27 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rhai::Map;
+use rhai::{AST, Dynamic, Engine, Map};
 
 use crate::model::command::Command;
 use crate::model::event::{Early, Event, Fact, Sink};
-use crate::model::name::{EngineName, Name, RunId};
-use crate::model::options::Options;
+use crate::model::name::RunId;
 use crate::model::summary::{Counts, Summary};
-use crate::model::trial::{Condition, Trial};
-use crate::plan::{Plan, engine_of};
+use crate::model::trial::Trial;
 use crate::run::observer::{feed, observe};
-use crate::run::session::{Commands, Live, Notice};
+use crate::run::session::{Live, Notice};
 use crate::run::start::Start;
-use crate::script::Script;
-use crate::script::convert;
-use crate::script::error::{Answer, did_you_mean, fault, fault_with, run_fault, unreachable_fault};
-use crate::script::experiment::Experiment;
-use crate::script::history::History;
+use crate::script::fault::{Answer, fault, run_fault, unreachable_fault};
 use crate::script::hooks::{Caller, Hooks};
-use crate::script::result::{Ran, RunResult, TrialView};
+use crate::script::host::{OpenRun, Script};
+use crate::script::values::experiment::ScriptExperiment;
+use crate::script::values::json::to_object;
+use crate::script::values::result::{Ran, RunResult, TrialView};
+use crate::script::way::{Known, Way};
 use crate::spec;
 
 /// A run as scripts hold it: the way to act on it, and what `start` returned also to follow it.
@@ -35,140 +33,9 @@ pub(super) struct Run {
     pub(super) following: Option<Rc<Following>>,
 }
 
-impl Run {
-    pub(super) fn in_hook(way: &Way, summary: &Summary) -> Self {
-        Self { way: way.clone(), counts: summary.counts(), following: None }
-    }
-}
-
-/// The way up to a run, which remembers what the run has not answered yet.
-#[derive(Clone)]
-pub(super) struct Way {
-    commands: Commands,
-    /// Trials that were asked for and that the run has not spoken of yet.
-    unheard: Rc<RefCell<Vec<Name>>>,
-    known: Rc<RefCell<Known>>,
-    /// What its trials told so far.
-    pub(super) history: History,
-}
-
-/// What tells at once that a run will refuse a trial.
-struct Known {
-    /// The trials that are in the run or were submitted, and whether each is a service.
-    trials: HashMap<Name, bool>,
-    engines: Vec<EngineName>,
-    options: Options,
-    /// Whether the script itself has ended it.
-    closed: bool,
-}
-
-impl Known {
-    fn of(plan: &Plan) -> Self {
-        let names = plan.trials.iter().map(|trial| trial.name.clone());
-        Self {
-            trials: names.zip(plan.services.iter().copied()).collect(),
-            engines: plan.engines(),
-            options: plan.experiment.options.clone(),
-            closed: false,
-        }
-    }
-
-    /// Why the run will refuse that trial, if that is certain, and what to do about it.
-    fn refuses(&self, trial: &Trial) -> Option<(String, Option<String>)> {
-        if self.closed {
-            return Some(("the script has ended the run".to_owned(), None));
-        }
-        if self.trials.contains_key(&trial.name) {
-            let hint = "give it another name, or run the old one again with `t.retry()`".to_owned();
-            return Some(("the run has a trial of that name".to_owned(), Some(hint)));
-        }
-        let engine = engine_of(trial, &Options::default(), &self.options);
-        if !self.engines.contains(&engine) {
-            return Some((format!("no trial of the run's plan uses the engine {engine}"), None));
-        }
-        trial.depends.iter().find_map(|dependency| {
-            let on = &dependency.trial;
-            match self.trials.get(on) {
-                None => {
-                    let hint = did_you_mean(on.as_str(), self.trials.keys().map(Name::as_str));
-                    Some((format!("it depends on `{on}`, which is not in the run"), hint))
-                }
-                Some(true) if dependency.condition == Some(Condition::Completed) => Some((
-                    format!("it waits for the service `{on}` to complete, which ends when nothing needs it"),
-                    None,
-                )),
-                Some(_) => None,
-            }
-        })
-    }
-}
-
-impl Way {
-    fn new(commands: Commands, known: Rc<RefCell<Known>>) -> Self {
-        Self { commands, unheard: Rc::default(), known, history: History::default() }
-    }
-
-    /// Adds a trial to the run.
-    pub(super) fn submit(&self, trial: &Trial) -> Answer<()> {
-        if self.is_closed() {
-            return Err(fault(format!("the run has ended and takes no more trials such as `{}`", trial.name)));
-        }
-        if let Some((because, hint)) = self.known.borrow().refuses(trial) {
-            let message = format!("`{}` was not submitted: {because}", trial.name);
-            return Err(hint.map_or_else(|| fault(&message), |hint| fault_with(&message, hint)));
-        }
-        self.known.borrow_mut().trials.insert(trial.name.clone(), trial.service == Some(true));
-        self.send(Command::Submit { trial: Box::new(trial.clone()) });
-        Ok(())
-    }
-
-    /// What a trial is doing, and each thing that it waits for.
-    pub(super) fn why(&self, trial: &str) -> Answer<Vec<String>> {
-        if self.is_closed() {
-            return Err(fault("the run has ended, and nothing waits any more"));
-        }
-        let known = Name::parse(trial).ok().and_then(|name| self.commands.why(&name));
-        known.ok_or_else(|| {
-            let message = format!("the run has no trial `{trial}`");
-            match did_you_mean(trial, self.known.borrow().trials.keys().map(Name::as_str)) {
-                Some(hint) => fault_with(message, hint),
-                None => fault(message),
-            }
-        })
-    }
-
-    pub(super) fn send(&self, command: Command) {
-        if let Command::Submit { trial } | Command::Retry { trial } = &command {
-            self.unheard.borrow_mut().push(trial.name.clone());
-        }
-        if matches!(command, Command::Cancel { .. } | Command::Drain { .. }) {
-            self.known.borrow_mut().closed = true;
-        }
-        self.commands.send(command);
-    }
-
-    /// Takes note of the run's answer: taken or refused; gives whether there is something to do again.
-    fn hear(&self, event: &Event) -> bool {
-        self.history.hear(event);
-        let mut unheard = self.unheard.borrow_mut();
-        let (command, taken) = match &event.fact {
-            Fact::CommandTaken { command } => (command, true),
-            Fact::CommandRefused { command, .. } => (command, false),
-            _ => return false,
-        };
-        let (Command::Submit { trial } | Command::Retry { trial }) = command else { return false };
-        if let Some(place) = unheard.iter().position(|name| *name == trial.name) {
-            unheard.remove(place);
-        }
-        if !taken && matches!(command, Command::Submit { .. }) {
-            self.known.borrow_mut().trials.remove(&trial.name);
-        }
-        taken
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.commands.is_closed()
-    }
+/// The run as its hooks get it.
+fn in_hook(way: &Way, summary: &Summary) -> Dynamic {
+    Dynamic::from(Run { way: way.clone(), counts: summary.counts(), following: None })
 }
 
 /// A run that has started.
@@ -176,17 +43,17 @@ struct Started {
     live: Live,
     sinks: Vec<Box<dyn Sink>>,
     keep: Box<dyn Any>,
-    experiment: Experiment,
+    experiment: ScriptExperiment,
     planned: Vec<Arc<Trial>>,
     known: Rc<RefCell<Known>>,
     hooks: Hooks,
 }
 
 /// Plans and starts an experiment with the script's options; the command line's win.
-fn begin(script: &Script, experiment: &Experiment, mut options: Map) -> Answer<Started> {
+fn begin(script: &Script, experiment: &ScriptExperiment, mut options: Map) -> Answer<Started> {
     script.check_interrupt()?;
     let hooks = Hooks::take(&mut options)?;
-    let options = spec::options(&convert::to_object(&options)?).map_err(|problems| fault(problems.to_string()))?;
+    let options = spec::options(&to_object(&options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
     let plan = script.session.plan(experiment.to_model(), options).map_err(|error| run_fault(&error))?;
     let run = RunId::from(script.stage.id().as_str());
@@ -200,13 +67,18 @@ fn begin(script: &Script, experiment: &Experiment, mut options: Map) -> Answer<S
 }
 
 /// Runs an experiment to its end.
-pub(super) fn run(script: &Script, caller: &Caller<'_>, experiment: &Experiment, options: Map) -> Answer<RunResult> {
+pub(super) fn run(
+    script: &Script,
+    caller: &Caller<'_>,
+    experiment: &ScriptExperiment,
+    options: Map,
+) -> Answer<RunResult> {
     let mut started = begin(script, experiment, options)?;
     let hooks = &started.hooks;
     let way = Way::new(started.live.commands().clone(), started.known);
     let observed = observe(&mut started.live, &mut started.sinks, |event, summary, _| {
         way.hear(event);
-        hooks.call(caller, script, event, summary, &way)
+        hooks.call(caller, script, (event, summary), &way, in_hook)
     });
     drop(started.keep);
     let summary = observed?;
@@ -222,7 +94,7 @@ pub(super) fn run(script: &Script, caller: &Caller<'_>, experiment: &Experiment,
     )
 }
 
-/// What follows from a run's end.
+/// Takes note of a run's end.
 fn close(script: &Script, ran: Ran) -> Answer<RunResult> {
     script.stage.closed(&ran.summary);
     let early = ran.summary.early.clone();
@@ -236,10 +108,10 @@ fn close(script: &Script, ran: Ran) -> Answer<RunResult> {
 }
 
 /// Starts an experiment and leaves following it to the script.
-pub(super) fn start(script: &Script, experiment: &Experiment, options: Map) -> Answer<Run> {
+pub(super) fn start(script: &Script, experiment: &ScriptExperiment, options: Map) -> Answer<Run> {
     let started = begin(script, experiment, options)?;
     let way = Way::new(started.live.commands().clone(), started.known.clone());
-    let state = State { started, summary: Summary::default(), drained: None, failure: None };
+    let state = FollowingState { started, summary: Summary::default(), drained: None, failure: None };
     let following = Rc::new(Following {
         way: way.clone(),
         experiment: experiment.clone(),
@@ -253,13 +125,13 @@ pub(super) fn start(script: &Script, experiment: &Experiment, options: Map) -> A
 /// A run that a script follows trial by trial.
 pub(super) struct Following {
     way: Way,
-    experiment: Experiment,
+    experiment: ScriptExperiment,
     /// Absent once the run has ended.
-    state: RefCell<Option<State>>,
+    state: RefCell<Option<FollowingState>>,
     result: RefCell<Option<RunResult>>,
 }
 
-struct State {
+struct FollowingState {
     started: Started,
     summary: Summary,
     /// The run has said that nothing is left to do, for that time, and took nothing since.
@@ -267,16 +139,21 @@ struct State {
     failure: Option<Box<rhai::EvalAltResult>>,
 }
 
-impl Following {
-    pub(super) fn experiment(&self) -> &Experiment {
+impl OpenRun for Following {
+    fn experiment(&self) -> &ScriptExperiment {
         &self.experiment
     }
 
-    /// Stops the run's trials.
-    pub(super) fn cancel(&self, by: &str) {
+    fn cancel(&self, by: &str) {
         self.way.send(Command::Cancel { by: by.to_owned() });
     }
 
+    fn close(&self, script: &Script, engine: &Engine, ast: &AST) -> Answer<()> {
+        self.wait(script, &Caller::Outside(engine, ast)).map(drop)
+    }
+}
+
+impl Following {
     pub(super) fn counts(&self) -> Option<Counts> {
         let state = self.state.try_borrow().ok()?;
         match &*state {
@@ -290,7 +167,7 @@ impl Following {
         let mut state = self.state.try_borrow_mut().map_err(|_| fault("a hook cannot follow the run it belongs to"))?;
         let Some(state) = &mut *state else { return Ok(None) };
         loop {
-            if state.drained.is_some() && self.way.unheard.borrow().is_empty() {
+            if state.drained.is_some() && self.way.is_answered() {
                 return Ok(None);
             }
             let Some(notice) = state.started.live.next() else { return Ok(None) };
@@ -336,7 +213,7 @@ impl Following {
             }
         }
         drop(state.started.keep);
-        script.open.borrow_mut().retain(|open| !std::ptr::eq(Rc::as_ptr(open), self));
+        script.open.borrow_mut().retain(|open| !std::ptr::addr_eq(Rc::as_ptr(open), self));
         if let Some(failure) = state.failure {
             return Err(failure);
         }
@@ -350,14 +227,14 @@ impl Following {
     }
 
     /// Stored before shown, shown before hooked; after a hook's error the trials are stopped.
-    fn hear(&self, state: &mut State, script: &Script, caller: &Caller<'_>, event: &Event) {
+    fn hear(&self, state: &mut FollowingState, script: &Script, caller: &Caller<'_>, event: &Event) {
         state.summary.add(event);
         feed(&mut state.started.sinks, event);
         if self.way.hear(event) {
             state.drained = None;
         }
         if state.failure.is_none()
-            && let Err(failure) = state.started.hooks.call(caller, script, event, &state.summary, &self.way)
+            && let Err(failure) = state.started.hooks.call(caller, script, (event, &state.summary), &self.way, in_hook)
         {
             self.cancel("an error in the script");
             state.failure = Some(failure);

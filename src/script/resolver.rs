@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 
-use crate::script::Script;
-use crate::script::error::{Answer, did_you_mean, fault, fault_with};
+use crate::script::fault::{Answer, did_you_mean, fault, fault_with};
+use crate::script::host::Script;
 
-/// What modules of the binary are called.
+/// Beginning of the names of the binary's modules.
 const PREFIX: &str = "combu/";
 
 /// The modules of the binary.

@@ -11,22 +11,22 @@ use crate::engine::Selector;
 use crate::model::label;
 use crate::model::name::EngineName;
 use crate::plan::engine_of;
-use crate::script::Script;
-use crate::script::error::{Answer, engine_fault, fault, fault_with};
-use crate::script::experiment::Experiment;
+use crate::script::fault::{Answer, engine_fault, fault, fault_with};
+use crate::script::host::Script;
+use crate::script::values::experiment::ScriptExperiment;
 
 /// Docker's own time between the stop signal and the kill.
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     let made = script.clone();
-    engine.register_fn("kill", move |experiment: Experiment| kill(&made, &experiment));
+    engine.register_fn("kill", move |experiment: ScriptExperiment| kill(&made, &experiment));
     let made = script.clone();
     engine.register_fn("kill", move |what: &str| kill_named(&made, what));
 }
 
 /// Removes what carries the experiment's labels: its spec's, and for one made by a script also its name.
-fn kill(script: &Script, experiment: &Experiment) -> Answer<i64> {
+fn kill(script: &Script, experiment: &ScriptExperiment) -> Answer<i64> {
     let mut labels = vec![(label::SPEC, experiment.spec().display().to_string())];
     if experiment.spec() == script.path {
         labels.push((label::EXPERIMENT, experiment.name().to_owned()));

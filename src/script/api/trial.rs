@@ -8,10 +8,11 @@ use rhai::{Dynamic, Engine, Map};
 use serde_json::Value;
 
 use crate::model::trial::Trial;
-use crate::script::Script;
-use crate::script::convert::{from_json, from_object, to_json, to_object};
-use crate::script::error::{Answer, did_you_mean, fault, fault_with};
-use crate::script::params::Params;
+use crate::script::fault::{Answer, did_you_mean, fault, fault_with};
+use crate::script::host::Script;
+use crate::script::values::convert::{from_json, from_object};
+use crate::script::values::json::{to_json, to_object};
+use crate::script::values::params::Params;
 use crate::spec;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
@@ -39,7 +40,7 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
 }
 
 /// Whole seconds as a whole number, as a trial's fields read.
-pub(in crate::script) fn seconds(text: &str) -> Answer<Dynamic> {
+pub(crate) fn seconds(text: &str) -> Answer<Dynamic> {
     let span = spec::duration(text).map_err(fault)?;
     Ok(if span.subsec_nanos() == 0 { (span.as_secs() as i64).into() } else { span.as_secs_f64().into() })
 }
@@ -124,8 +125,8 @@ fn whole(field: &str, value: &mut Value) {
     }
 }
 
-/// What reading an empty field gives: the containers can be indexed and asked, the rest is `()`.
-pub(in crate::script) fn absent(field: &str) -> Dynamic {
+/// Value of an empty field: the containers can be indexed and asked, the rest is `()`.
+pub(crate) fn absent(field: &str) -> Dynamic {
     match field {
         "env" | "labels" | "tmpfs" | "limits" => Map::new().into(),
         "ports" | "volumes" | "networks" | "depends" | "outputs" | "ulimits" | "devices" | "cap_add"
