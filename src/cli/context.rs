@@ -93,27 +93,29 @@ mod tests {
     use crate::model::event::Fact;
     use crate::model::experiment::Experiment;
     use crate::model::name::{EngineName, Name};
-    use crate::model::options::Options;
+    use crate::model::options::{Options, TrialDefaults};
     use crate::model::trial::Trial;
     use crate::run::engines::Engines;
+    use crate::run::session::Session;
+    use crate::run::session::live::{Commands, Live};
     use crate::run::session::start::Start;
-    use crate::run::session::{Commands, Live, Notice, Session};
 
     /// A run whose trial goes on for an hour.
     fn long(session: &Session) -> Live {
-        let options = Options { engine: Some(EngineName::Fake), ..Options::default() };
+        let options = Options {
+            defaults: TrialDefaults { engine: Some(EngineName::Fake), ..TrialDefaults::default() },
+            ..Options::default()
+        };
         let experiment = Experiment {
             name: "long".to_owned(),
             id: "aaaaaaaaaaaa".to_owned(),
             spec: "/lab/long.jsonnet".into(),
             options: Options::default(),
-            trials: vec![Trial::new(Name::parse("long").unwrap())],
+            trials: vec![Arc::new(Trial::new(Name::parse("long").unwrap()))],
         };
-        let plan = session.plan(experiment, options).unwrap();
+        let plan = session.prepare(experiment, options).unwrap();
         let mut live = session.start(plan, Start::unkept("aaaaaaaaaaaa".into(), None)).unwrap();
-        let started =
-            |notice| matches!(notice, Notice::Event(event) if matches!(event.fact, Fact::AttemptStarted { .. }));
-        assert!(live.by_ref().any(started));
+        while !matches!(live.next_event().expect("it starts").fact, Fact::AttemptStarted { .. }) {}
         live
     }
 

@@ -8,7 +8,7 @@ use crate::model::name::EngineName;
 use crate::plan::PlanError;
 use crate::report::Style;
 use crate::run::session::RunError;
-use crate::script::{Kind, Place, ScriptError, WhereError};
+use crate::script::{Call, ScriptError, ScriptErrorKind, WhereError};
 use crate::spec::{Problem, SpecError};
 use crate::store::StoreError;
 
@@ -218,9 +218,9 @@ impl From<StoreError> for CliError {
 impl From<ScriptError> for CliError {
     fn from(error: ScriptError) -> Self {
         let code = match &error.kind {
-            Kind::Interrupted(by) => exit::of_signal(by),
-            Kind::Engine => exit::ENGINE,
-            Kind::Read | Kind::Parse | Kind::Run => exit::USAGE,
+            ScriptErrorKind::Interrupted(by) => exit::of_signal(by),
+            ScriptErrorKind::Engine => exit::ENGINE,
+            ScriptErrorKind::Read | ScriptErrorKind::Parse | ScriptErrorKind::Run => exit::USAGE,
         };
         let file = error.file.display().to_string();
         let mut cli = Self::new(code, error.message);
@@ -245,7 +245,7 @@ impl From<WhereError> for CliError {
     }
 }
 
-fn call(place: &Place) -> String {
+fn call(place: &Call) -> String {
     format!("in `{}`, called at {}:{}:{}", place.called, place.file.display(), place.line, place.column)
 }
 

@@ -13,7 +13,7 @@ use crate::cli::stage::signals;
 use crate::cli::stage::terminal::Terminal;
 use crate::cli::ui::Ui;
 use crate::run::session::new_id;
-use crate::script::{Host, STACK, execute};
+use crate::script::{STACK, ScriptHost, execute};
 use crate::spec::Sources;
 
 #[derive(Debug, Args)]
@@ -52,7 +52,7 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let sources = Sources::default();
     let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false, &session, &sources)?);
     let load = args.jsonnet.load_noting(new_id(), sources.clone());
-    let host = Host { session: session.clone(), args: words.collect(), options, load, stage: stage.clone() };
+    let host = ScriptHost { session: session.clone(), args: words.collect(), options, load, stage: stage.clone() };
     let finish = execute(path, host);
     session.join();
     let code = finish?.code();

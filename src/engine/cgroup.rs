@@ -1,4 +1,4 @@
-//! What a control group took of the machine, from the kernel's own files (cgroup v1 and v2). Never changes a group.
+//! Usage of control groups, from the kernel's own files (cgroup v1 and v2). Never changes a group.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -13,13 +13,13 @@ use tokio::io::unix::AsyncFd;
 
 use crate::model::event::Usage;
 
-/// Where the kernel shows control groups.
+/// Folder in which the kernel shows control groups.
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// Where runtimes put a container's group, `{}` being its id: Docker by itself, and Docker through systemd.
+/// Folders in which runtimes put a container's group, `{}` being its id: Docker by itself, and Docker through systemd.
 const LAYOUTS: [&str; 2] = ["docker/{}", "system.slice/docker-{}.scope"];
 
-/// How often somebody is asked for a container's process to learn where groups lie; past it, they are out of reach: the
+/// Most questions for a container's process, from which groups are found; past them, groups are out of reach: the
 /// daemon runs in a machine or a namespace of its own.
 const QUESTIONS: usize = 8;
 
@@ -29,53 +29,53 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 
 /// The control group of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Group {
+pub(super) struct ControlGroup {
     root: PathBuf,
     /// Below the root, or below each controller's folder.
     path: String,
-    /// Whether it is one of cgroup v2.
+    /// True for a group of cgroup v2.
     unified: bool,
 }
 
 /// Knows where the groups of containers lie.
 #[derive(Debug)]
-pub(super) struct Groups {
+pub(super) struct ControlGroups {
     root: PathBuf,
     layouts: Mutex<Vec<String>>,
-    /// How often somebody may still be asked.
+    /// Questions that may still be asked.
     questions: AtomicUsize,
 }
 
-impl Default for Groups {
+impl Default for ControlGroups {
     fn default() -> Self {
         Self::below(ROOT.into())
     }
 }
 
-impl Groups {
+impl ControlGroups {
     fn below(root: PathBuf) -> Self {
         let layouts = Mutex::new(LAYOUTS.map(str::to_owned).to_vec());
         Self { root, layouts, questions: AtomicUsize::new(QUESTIONS) }
     }
 
     /// The group of a container, where the containers before had theirs, or where it usually lies.
-    pub(super) fn find(&self, id: &str) -> Option<Group> {
+    pub(super) fn find(&self, id: &str) -> Option<ControlGroup> {
         let layouts = self.layouts.lock().expect("no code panics while it holds the lock");
         let paths = layouts.iter().map(|layout| layout.replace("{}", id));
-        let found = paths.map(|path| self.group(path)).find(Group::is_there)?;
+        let found = paths.map(|path| self.group(path)).find(ControlGroup::is_there)?;
         // Known from now on: one that is not there has ended.
         self.questions.store(0, Ordering::Relaxed);
         Some(found)
     }
 
-    /// Whether it is worth the trouble to find out a container's process.
+    /// True while it is worth the trouble to find out a container's process.
     pub(super) fn asks(&self) -> bool {
         let less = |left: usize| left.checked_sub(1);
         self.questions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 
     /// Learns from a container's process where groups lie.
-    pub(super) fn learn(&self, id: &str, pid: i64) -> Option<Group> {
+    pub(super) fn learn(&self, id: &str, pid: i64) -> Option<ControlGroup> {
         let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
         let path = path_of(&text, id)?;
         let layout = path.replace(id, "{}");
@@ -83,13 +83,13 @@ impl Groups {
         self.find(id)
     }
 
-    fn group(&self, path: String) -> Group {
+    fn group(&self, path: String) -> ControlGroup {
         let unified = self.root.join("cgroup.controllers").exists();
-        Group { root: self.root.clone(), path, unified }
+        ControlGroup { root: self.root.clone(), path, unified }
     }
 }
 
-impl Group {
+impl ControlGroup {
     fn is_there(&self) -> bool {
         self.file("memory", "cgroup.procs").exists()
     }
@@ -103,7 +103,7 @@ impl Group {
         fs::read_to_string(self.file(controller, name)).ok()
     }
 
-    /// What it took so far; nothing once it is gone.
+    /// Usage so far; nothing once the group is gone.
     fn look(&self) -> Usage {
         if self.unified {
             let peak = self.read("memory", "memory.peak").or_else(|| self.read("memory", "memory.current"));
@@ -205,7 +205,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{Groups, Usage, path_of};
+    use super::{ControlGroups, Usage, path_of};
 
     const ID: &str = "c6618374d4e8185bb665312b7714ad7ee1ca6441635b4c8fbf3ff157bc6b9f06";
 
@@ -231,7 +231,7 @@ mod tests {
                 ("blkio/docker/ID/blkio.throttle.io_service_bytes", blkio),
             ],
         );
-        let groups = Groups::below(root.path().to_owned());
+        let groups = ControlGroups::below(root.path().to_owned());
         let group = groups.find(ID).unwrap();
         let expected = Usage {
             cpu_seconds: Some(0.025_352_73),
@@ -263,7 +263,7 @@ mod tests {
                 (&format!("{group}/io.stat"), io),
             ],
         );
-        let found = Groups::below(root.path().to_owned()).find(ID).unwrap();
+        let found = ControlGroups::below(root.path().to_owned()).find(ID).unwrap();
         let expected = Usage {
             cpu_seconds: Some(1.234_567),
             peak_memory: Some(1000),
@@ -286,7 +286,7 @@ mod tests {
             root.path(),
             &[("memory/docker/ID/cgroup.procs", ""), ("cpuacct/docker/ID/cpuacct.usage", "1500000000\n")],
         );
-        let group = Groups::below(root.path().to_owned()).find(ID).unwrap();
+        let group = ControlGroups::below(root.path().to_owned()).find(ID).unwrap();
         let mut usage = Usage::default();
         let gone = async {
             tokio::time::sleep(std::time::Duration::from_secs(60)).await;
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_for_ever() {
-        let groups = Groups::below("/nonexistent".into());
+        let groups = ControlGroups::below("/nonexistent".into());
         assert_eq!((0..100).filter(|_| groups.asks()).count(), super::QUESTIONS);
         assert_eq!(groups.learn(ID, i64::from(std::process::id())), None);
     }

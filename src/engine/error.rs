@@ -1,8 +1,8 @@
-//! What can go wrong between combu and an engine.
+//! Errors between combu and an engine.
 
 use crate::model::name::EngineName;
 
-/// What can go wrong between combu and an engine.
+/// Errors between combu and an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// Nothing answers where the engine should be.
@@ -10,9 +10,9 @@ pub enum EngineError {
     Unreachable {
         /// The engine.
         engine: EngineName,
-        /// Where it was looked for.
+        /// The address where it was looked for.
         address: String,
-        /// What the connection said.
+        /// The connection's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -21,28 +21,28 @@ pub enum EngineError {
     Image {
         /// The image.
         image: String,
-        /// Why.
+        /// The reason.
         message: String,
     },
     /// The engine refused this launch and would refuse it again.
     #[error("{message}")]
     Refused {
-        /// What it said.
+        /// The engine's words.
         message: String,
     },
     /// A call failed that may succeed another time.
     #[error("failed to {action}")]
     Call {
-        /// What was tried, as a verb and its object: "create container `a`".
+        /// The action that was tried, as a verb and its object: "create container `a`".
         action: String,
-        /// What the engine said.
+        /// The engine's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl EngineError {
-    /// Whether the same call may succeed another time.
+    /// True when the same call may succeed another time.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Call { .. })
     }

@@ -13,33 +13,34 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::process::Command;
 
-use crate::engine::{EngineError, Settings};
+use crate::engine::error::EngineError;
+use crate::engine::settings::Settings;
 use crate::model::capability::Gpu;
 
 /// Longest one call may take. A driver that nothing keeps loaded takes seconds for each GPU; one that hangs, for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What draws the screen. It uses the GPU all day and next to nothing of it: such a GPU is free.
+/// Programs that draw the screen. One uses the GPU all day and next to nothing of it: such a GPU is free.
 const GRAPHICS: [&str; 8] =
     ["Xorg", "X", "Xwayland", "gnome-shell", "kwin_x11", "kwin_wayland", "plasmashell", "gnome-remote-desktop-daemon"];
-/// What every CDI name of an NVIDIA GPU begins with; `nvidia.com/gpu=0`.
+/// Beginning of the CDI name of an NVIDIA GPU: `nvidia.com/gpu=0`.
 const CDI_KIND: &str = "nvidia.com/gpu";
 
-/// What stands in place of a UUID that is not told, in both answers.
+/// Text in place of a UUID that is not known, in both answers.
 const UNTOLD: &str = "[N/A]";
 
-/// Where GPUs are looked for.
+/// The source of what is known about GPUs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct GpuSource {
     program: PathBuf,
-    /// Whether somebody said which program it is: then it has to be there.
+    /// True when somebody named the program: then it has to be there.
     named: bool,
     devices: PathBuf,
     cdi: Vec<PathBuf>,
     patience: Duration,
 }
 
-impl Places {
-    /// Those of this machine.
+impl GpuSource {
+    /// The GPUs of this machine.
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             program: settings.nvidia_smi.clone().unwrap_or_else(|| "nvidia-smi".into()),
@@ -75,7 +76,7 @@ impl Places {
         Ok(gpus)
     }
 
-    /// What the program answers; absent where there is no such program.
+    /// The program's answer; absent where there is no such program.
     async fn ask(&self, query: &str) -> Result<Option<String>, EngineError> {
         let mut command = Command::new(&self.program);
         // Its numbers and words are the same in every language, as far as is known; this makes it sure.
@@ -213,10 +214,10 @@ fn cdi_names(file: &Path) -> Vec<String> {
     #[derive(Deserialize)]
     struct Cdi {
         kind: String,
-        devices: Vec<Device>,
+        devices: Vec<CdiDevice>,
     }
     #[derive(Deserialize)]
-    struct Device {
+    struct CdiDevice {
         name: String,
     }
     // It may be another's: what cannot be read names no GPU.
@@ -261,19 +262,19 @@ mod tests {
 
     use insta::assert_snapshot;
 
-    use super::Places;
+    use super::GpuSource;
 
     /// A machine with a stand-in for `nvidia-smi`, or without one.
     struct Machine {
         folder: tempfile::TempDir,
-        places: Places,
+        places: GpuSource,
     }
 
     impl Machine {
         fn bare() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let within = |name: &str| folder.path().join(name);
-            let places = Places {
+            let places = GpuSource {
                 program: "combu-test-no-such-program".into(),
                 named: false,
                 devices: within("dev"),

@@ -1,4 +1,4 @@
-//! What comes out of an attempt: its output, one file per stream and never the event channel, and what it took.
+//! Output of an attempt: one file per stream and never the event channel, and what it took.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::engine::records::{Recorder, Scanner};
 use crate::model::event::{Logs, Usage};
 
-/// How much further than a log the files may reach for that to be seen, in bytes.
+/// Bytes that the files may reach further than a log for that to be seen.
 const FURTHER: usize = 1 << 16;
 
 /// Takes what an attempt writes and keeps it in `stdout.log` and `stderr.log` of its folder.
@@ -17,8 +17,8 @@ const FURTHER: usize = 1 << 16;
 /// stream dropped.
 #[derive(Debug, Default)]
 pub struct Output {
-    stdout: Option<Stream>,
-    stderr: Option<Stream>,
+    stdout: Option<OutputStream>,
+    stderr: Option<OutputStream>,
     error: Option<io::Error>,
     usage: Usage,
     /// Finds what the standard output tells, if anybody wants to know.
@@ -26,7 +26,7 @@ pub struct Output {
 }
 
 #[derive(Debug)]
-struct Stream {
+struct OutputStream {
     path: PathBuf,
     file: Kept,
     bytes: u64,
@@ -52,11 +52,13 @@ impl Output {
     /// # Errors
     /// When they cannot be removed.
     pub fn into_folder(folder: &Path) -> io::Result<Self> {
-        Ok(Self {
-            stdout: Some(Stream::new(folder.join("stdout.log"))?),
-            stderr: Some(Stream::new(folder.join("stderr.log"))?),
-            ..Self::default()
-        })
+        let stream = |name| OutputStream { path: folder.join(name), file: Kept::NotYet, bytes: 0 };
+        let (stdout, stderr) = (stream("stdout.log"), stream("stderr.log"));
+        if folder.exists() {
+            remove(&stdout.path)?;
+            remove(&stderr.path)?;
+        }
+        Ok(Self { stdout: Some(stdout), stderr: Some(stderr), ..Self::default() })
     }
 
     /// Lets a recorder take what the standard output tells from now on.
@@ -106,13 +108,13 @@ impl Output {
         [&self.stdout, &self.stderr].into_iter().flatten().map(|stream| stream.bytes).sum()
     }
 
-    /// Whether both files reach as far as a log that ends with these bytes; one that nobody keeps, or that could not be
+    /// True when both files reach as far as a log that ends with these bytes; one that nobody keeps, or that could not be
     /// written or read, reaches any end.
     ///
     /// A log keeps a byte that is no text as U+FFFD: what follows the last of them is compared. Where it could not keep
     /// everything, as on a full disk, the files reach further.
     pub fn reaches(&self, stdout: &[u8], stderr: &[u8]) -> bool {
-        let reaches = |stream: &Option<Stream>, with: &[u8]| {
+        let reaches = |stream: &Option<OutputStream>, with: &[u8]| {
             let with = String::from_utf8_lossy(with);
             let with = with.rsplit('\u{fffd}').next().unwrap_or_default().as_bytes();
             let tail = stream.as_ref().and_then(|stream| match stream.file {
@@ -130,7 +132,7 @@ impl Output {
         self.error.get_or_insert(error);
     }
 
-    /// Where the files lie and how large they are: one without a byte may not be there. Absent when nobody keeps them.
+    /// Paths and sizes of the files: one without a byte may not be there. Absent when nobody keeps them.
     pub fn logs(&self) -> Option<Logs> {
         let (stdout, stderr) = (self.stdout.as_ref()?, self.stderr.as_ref()?);
         Some(Logs {
@@ -146,7 +148,7 @@ impl Output {
         self.usage.see(usage);
     }
 
-    /// What it used of the machine; absent when the engine saw nothing.
+    /// Usage of the machine; absent when the engine saw nothing.
     pub fn usage(&self) -> Option<Usage> {
         Some(self.usage).filter(|usage| *usage != Usage::default())
     }
@@ -156,7 +158,7 @@ impl Output {
         self.error.as_ref()
     }
 
-    fn take(stream: Option<&mut Stream>, bytes: &[u8], error: &mut Option<io::Error>) {
+    fn take(stream: Option<&mut OutputStream>, bytes: &[u8], error: &mut Option<io::Error>) {
         let Some(stream) = stream else { return };
         if bytes.is_empty() || matches!(stream.file, Kept::Given) {
             return;
@@ -171,14 +173,7 @@ impl Output {
     }
 }
 
-impl Stream {
-    fn new(path: PathBuf) -> io::Result<Self> {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(Self { path, file: Kept::NotYet, bytes: 0 }),
-        }
-    }
-
+impl OutputStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Kept::NotYet = self.file {
             if let Some(folder) = self.path.parent() {
@@ -190,6 +185,14 @@ impl Stream {
             Kept::Open(file) => file.write_all(bytes),
             Kept::NotYet | Kept::Given => Ok(()),
         }
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -279,7 +282,7 @@ mod tests {
         output.stdout(b"lost");
         assert!(output.logs().is_none() && output.error().is_none());
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        output.stdout = Some(super::Stream { path: "/dev/full".into(), file: super::Kept::Open(full), bytes: 0 });
+        output.stdout = Some(super::OutputStream { path: "/dev/full".into(), file: super::Kept::Open(full), bytes: 0 });
         output.stdout(b"x");
         output.stdout(b"y");
         assert_eq!(output.error().unwrap().kind(), std::io::ErrorKind::StorageFull);

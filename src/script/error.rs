@@ -1,21 +1,16 @@
-//! Script errors: what went wrong, in which file, line and column, and what to do about it.
+//! Script errors: the problem, its file, line and column, and what to do about it.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
 
-use crate::engine::EngineError;
 use crate::model::suggest::nearest;
-use crate::plan::Problem;
-use crate::run::session::RunError;
-use crate::script::Script;
 use crate::script::api::table;
+use crate::script::fault::{ScriptErrorKind, ScriptFault};
+use crate::script::host::Script;
+use crate::script::resolver;
 
-/// What a native function answers.
-pub(super) type Answer<T> = Result<T, Box<EvalAltResult>>;
-
-/// Why a script ended without reaching its end.
+/// Error that ended a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ScriptError {
@@ -27,34 +22,19 @@ pub struct ScriptError {
     pub column: Option<usize>,
     /// The text of that line.
     pub source_line: Option<String>,
-    /// What went wrong: lower case, without a full stop.
+    /// Message: lower case, without a full stop.
     pub message: String,
-    /// What to do next, where that is known.
+    /// Advice on what to do next, where that is known.
     pub hint: Option<String>,
-    /// What sort of error it is.
-    pub kind: Kind,
+    /// Kind of the error.
+    pub kind: ScriptErrorKind,
     /// The calls that led there, the innermost first.
-    pub trace: Vec<Place>,
-}
-
-/// What sort of error ended a script; the command line chooses its exit code by it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// The file could not be read.
-    Read,
-    /// The script, or a module it imports, is no Rhai.
-    Parse,
-    /// A call failed, or the script threw.
-    Run,
-    /// A signal ended it; who sent it, as a noun: `SIGINT`.
-    Interrupted(String),
-    /// An engine is out of reach or refused.
-    Engine,
+    pub trace: Vec<Call>,
 }
 
 /// A call in a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Call {
     /// The file.
     pub file: PathBuf,
     /// Line, from 1.
@@ -63,94 +43,6 @@ pub struct Place {
     pub column: usize,
     /// The function called there, or the module imported.
     pub called: String,
-}
-
-/// An error of combu's own on its way through Rhai; what `catch (e)` gives.
-#[derive(Debug, Clone)]
-pub(super) struct Fault {
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
-    pub(super) kind: Kind,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-/// An error with a message.
-pub(super) fn fault(message: impl Into<String>) -> Box<EvalAltResult> {
-    raise(Fault { message: message.into(), hint: None, kind: Kind::Run })
-}
-
-/// An error with a message and what to do next.
-pub(super) fn fault_with(message: impl Into<String>, hint: impl Into<String>) -> Box<EvalAltResult> {
-    raise(Fault { message: message.into(), hint: Some(hint.into()), kind: Kind::Run })
-}
-
-/// What keeps a run from starting, as a script error.
-pub(super) fn run_fault(error: &RunError) -> Box<EvalAltResult> {
-    match error {
-        RunError::Engine(error) => engine_fault(error),
-        RunError::Plan(error) => {
-            let hint = error.problems.iter().find_map(Problem::hint);
-            let problems: Vec<String> = error.problems.iter().map(ToString::to_string).collect();
-            let list = match &problems[..] {
-                [problem] => format!(" {problem}"),
-                problems => problems.iter().map(|problem| format!("\n  {problem}")).collect(),
-            };
-            let message = format!("the experiment `{}` cannot run:{list}", error.experiment);
-            raise(Fault { message, hint, kind: Kind::Run })
-        }
-        RunError::Uploads(error) => fault(format!("nothing was started: {error}")),
-        RunError::Obstacles(_) => {
-            let hint = "`kill(experiment)` removes what earlier runs left of it";
-            fault_with(format!("nothing was started: {error}"), hint)
-        }
-    }
-}
-
-/// An engine's error, as a script error.
-pub(super) fn engine_fault(error: &EngineError) -> Box<EvalAltResult> {
-    raise(Fault { message: error.chain(), hint: None, kind: Kind::Engine })
-}
-
-/// An engine that went out of reach while a run was on it.
-pub(super) fn unreachable_fault(message: &str) -> Box<EvalAltResult> {
-    raise(Fault { message: format!("the engine is out of reach: {message}"), hint: None, kind: Kind::Engine })
-}
-
-/// Ends the script, whatever it catches.
-pub(super) fn interrupted(by: Option<String>) -> Box<EvalAltResult> {
-    let by = by.unwrap_or_else(|| "an interrupt".to_owned());
-    EvalAltResult::ErrorTerminated(by.into(), Position::NONE).into()
-}
-
-/// An error of combu's own with the place in a value that it is about.
-pub(super) fn within(place: &str, error: EvalAltResult) -> Box<EvalAltResult> {
-    match error {
-        EvalAltResult::ErrorRuntime(value, position) => match value.try_cast_result::<Fault>() {
-            Ok(fault) => raise(Fault { message: format!("{place}: {}", fault.message), ..fault }),
-            Err(value) => EvalAltResult::ErrorRuntime(value, position).into(),
-        },
-        error => error.into(),
-    }
-}
-
-/// The message of an error and of its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
-}
-
-fn raise(fault: Fault) -> Box<EvalAltResult> {
-    EvalAltResult::ErrorRuntime(Dynamic::from(fault), Position::NONE).into()
 }
 
 /// Most calls that are told: what recursion adds beyond says nothing new.
@@ -167,12 +59,12 @@ impl ScriptError {
             source_line: None,
             message,
             hint: None,
-            kind: Kind::Read,
+            kind: ScriptErrorKind::Read,
             trace: Vec::new(),
         }
     }
 
-    /// What Rhai says, with the place to blame.
+    /// Error of Rhai, with the place to blame.
     pub(super) fn of(mut error: EvalAltResult, script: &Script) -> Self {
         let mut file = script.shown.display().to_string();
         let mut trace = Vec::new();
@@ -182,7 +74,7 @@ impl ScriptError {
             if !position.is_none() {
                 blamed = (file.clone(), position);
             }
-            let called = |called: &str| Place {
+            let called = |called: &str| Call {
                 file: file.clone().into(),
                 line: position.line().unwrap_or(0),
                 column: position.position().unwrap_or(0),
@@ -211,7 +103,7 @@ impl ScriptError {
         let (file, position) = blamed;
         let (message, hint, kind) = explain(error);
         Self {
-            source_line: position.line().and_then(|line| script.line_of(&file, line)),
+            source_line: position.line().and_then(|line| line_of(&file, line)),
             file: file.into(),
             line: position.line(),
             column: position.line().map(|_| position.position().unwrap_or(1)),
@@ -223,37 +115,47 @@ impl ScriptError {
     }
 }
 
-pub(super) fn explain(mut error: EvalAltResult) -> (String, Option<String>, Kind) {
+/// The text of a line of the script or of a module.
+fn line_of(file: &str, line: usize) -> Option<String> {
+    let text = match resolver::embedded(file) {
+        Some(text) => text.to_owned(),
+        None => std::fs::read_to_string(file).ok()?,
+    };
+    text.lines().nth(line.checked_sub(1)?).map(str::to_owned)
+}
+
+/// The message of an error of Rhai, what to do about it, and its kind.
+pub(super) fn explain(mut error: EvalAltResult) -> (String, Option<String>, ScriptErrorKind) {
     error.clear_position();
     match error {
         EvalAltResult::ErrorTerminated(by, _) => {
-            (format!("interrupted by {by}"), None, Kind::Interrupted(by.to_string()))
+            (format!("interrupted by {by}"), None, ScriptErrorKind::Interrupted(by.to_string()))
         }
-        EvalAltResult::ErrorRuntime(value, _) => match value.try_cast_result::<Fault>() {
+        EvalAltResult::ErrorRuntime(value, _) => match value.try_cast_result::<ScriptFault>() {
             Ok(fault) => (fault.message, fault.hint, fault.kind),
-            Err(value) => (thrown(&value), None, Kind::Run),
+            Err(value) => (thrown(&value), None, ScriptErrorKind::Run),
         },
         EvalAltResult::ErrorParsing(problem, _) => {
             let hint = parse_hint(&problem);
-            (lowered(&problem.to_string()), hint, Kind::Parse)
+            (lowered(&problem.to_string()), hint, ScriptErrorKind::Parse)
         }
         EvalAltResult::ErrorFunctionNotFound(signature, _) => {
             let signature = signature.replace("&str | ImmutableString | String", "string");
             let name = signature.split([' ', '(']).next().unwrap_or_default().to_owned();
-            (format!("no function `{signature}`"), Some(function_hint(&name)), Kind::Run)
+            (format!("no function `{signature}`"), Some(function_hint(&name)), ScriptErrorKind::Run)
         }
         EvalAltResult::ErrorVariableNotFound(name, _) => {
             let hint = variable_hint(&name);
-            (format!("no variable `{name}`"), hint, Kind::Run)
+            (format!("no variable `{name}`"), hint, ScriptErrorKind::Run)
         }
         EvalAltResult::ErrorPropertyNotFound(name, _) => {
-            (format!("no property `{name}`"), Some(absent_hint(&name)), Kind::Run)
+            (format!("no property `{name}`"), Some(absent_hint(&name)), ScriptErrorKind::Run)
         }
-        EvalAltResult::ErrorDotExpr(message, _) => (lowered(&message), None, Kind::Run),
+        EvalAltResult::ErrorDotExpr(message, _) => (lowered(&message), None, ScriptErrorKind::Run),
         EvalAltResult::ErrorStackOverflow(_) => {
-            ("functions call each other too deeply".to_owned(), Some("use a loop".to_owned()), Kind::Run)
+            ("functions call each other too deeply".to_owned(), Some("use a loop".to_owned()), ScriptErrorKind::Run)
         }
-        other => (lowered(&other.to_string()), None, Kind::Run),
+        other => (lowered(&other.to_string()), None, ScriptErrorKind::Run),
     }
 }
 
@@ -323,7 +225,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use crate::script::harness::Lab;
-    use crate::script::{Kind, on_large_stack};
+    use crate::script::{ScriptErrorKind, on_large_stack};
 
     #[test]
     fn a_syntax_error_shows_its_line() {
@@ -352,7 +254,7 @@ mod tests {
           | let g = grid::grid(#{});
           = import it first: `import "combu/grid" as grid;` or `import "grid" as grid;`
         "#);
-        assert_eq!(lab.execute("let").unwrap_err().kind, Kind::Parse);
+        assert_eq!(lab.execute("let").unwrap_err().kind, ScriptErrorKind::Parse);
     }
 
     #[test]
@@ -492,7 +394,7 @@ mod tests {
     fn a_file_that_is_not_there_is_told() {
         let lab = Lab::new();
         let error = lab.execute_file(std::path::Path::new("/none/x.rhai")).unwrap_err();
-        assert_eq!((error.kind.clone(), error.line), (Kind::Read, None));
+        assert_eq!((error.kind.clone(), error.line), (ScriptErrorKind::Read, None));
         assert_snapshot!(lab.told(&error), @"/none/x.rhai: cannot read the script `/none/x.rhai`: No such file or directory (os error 2)");
     }
 }

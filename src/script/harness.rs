@@ -16,7 +16,9 @@ use crate::plan::Plan;
 use crate::run::engines::Engines;
 use crate::run::session::Session;
 use crate::run::session::start::Start;
-use crate::script::{Finish, Host, Opened, Script, ScriptError, Stage, engine, execute};
+use crate::script::error::ScriptError;
+use crate::script::execute::{engine, execute};
+use crate::script::host::{Finish, Opened, Script, ScriptHost, ScriptStage};
 use crate::spec::LoadOptions;
 
 /// A folder with scripts, a session on the fake engine, and what was printed.
@@ -35,7 +37,7 @@ struct Seen {
     folder: std::path::PathBuf,
 }
 
-impl Stage for Seen {
+impl ScriptStage for Seen {
     fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String> {
         if plan.experiment.name == "refused" {
             return Err("no room for this run".to_owned());
@@ -129,8 +131,8 @@ impl Lab {
         engine(&Rc::new(script)).compile(text).map(|_| ())
     }
 
-    fn host(&self) -> Host {
-        Host {
+    fn host(&self) -> ScriptHost {
+        ScriptHost {
             session: self.session.clone(),
             args: self.args.clone(),
             options: self.options.clone(),

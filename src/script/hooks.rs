@@ -9,17 +9,17 @@ use crate::model::event::{Event, Fact, Record};
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::Summary;
-use crate::script::Script;
-use crate::script::convert;
-use crate::script::error::{Answer, fault, fault_with};
-use crate::script::history::step;
-use crate::script::live::{Run, Way};
-use crate::script::result::TrialView;
+use crate::script::fault::{Answer, fault, fault_with};
+use crate::script::host::Script;
+use crate::script::values::convert;
+use crate::script::values::history::step;
+use crate::script::values::result::TrialView;
+use crate::script::way::Way;
 
-/// What a run's options call its hooks.
+/// Names of hooks in a run's options.
 pub(super) const HOOKS: [&str; 6] = ["on_start", "on_metric", "on_complete", "on_fail", "on_retry", "on_event"];
 
-/// From where closures are called.
+/// Caller of closures.
 pub(super) enum Caller<'a> {
     /// From a native function that the script called.
     Inside(&'a NativeCallContext<'a>),
@@ -45,7 +45,7 @@ pub(super) struct Hooks {
 struct Hook {
     name: &'static str,
     closure: FnPtr,
-    /// How many arguments it takes, once that is known.
+    /// Number of arguments that it takes, once that is known.
     takes: Cell<Option<usize>>,
 }
 
@@ -75,14 +75,14 @@ impl Hooks {
         Ok(Self { hooks })
     }
 
-    /// Calls the hooks an event is for.
+    /// Calls the hooks an event is for; `run` makes the run's value for them.
     pub(super) fn call(
         &self,
         caller: &Caller<'_>,
         script: &Script,
-        event: &Event,
-        summary: &Summary,
+        (event, summary): (&Event, &Summary),
         way: &Way,
+        run: fn(&Way, &Summary) -> Dynamic,
     ) -> Answer<()> {
         for hook in self.hooks.iter().filter(|hook| hook.is_for(&event.fact)) {
             // While trials are being stopped, no closure may ask for more, nor fail and so hurry the stop.
@@ -90,7 +90,7 @@ impl Hooks {
                 return Ok(());
             }
             let first = hook.first(event, summary, script, way)?;
-            match hook.run(caller, first, more(&event.fact), || Run::in_hook(way, summary)) {
+            match hook.run(caller, first, more(&event.fact), || run(way, summary)) {
                 Err(_) if script.session.interrupt().count() > 0 => return Ok(()),
                 called => called?,
             }
@@ -136,7 +136,7 @@ impl Hook {
     }
 
     /// Calls the closure with as many arguments as it takes: none, the first, or more up to the run.
-    fn run(&self, caller: &Caller<'_>, first: Dynamic, more: Vec<Dynamic>, run: impl Fn() -> Run) -> Answer<()> {
+    fn run(&self, caller: &Caller<'_>, first: Dynamic, more: Vec<Dynamic>, run: impl Fn() -> Dynamic) -> Answer<()> {
         let is_metric = self.name == "on_metric";
         let known = self.takes.get();
         let candidates = match (&known, is_metric) {
@@ -148,7 +148,7 @@ impl Hook {
         for &count in candidates {
             let mut arguments: Vec<_> = [&first].into_iter().chain(&more).take(count.min(most)).cloned().collect();
             if count > most {
-                arguments.push(Dynamic::from(run()));
+                arguments.push(run());
             }
             match caller.call(&self.closure, arguments) {
                 // Without a body that ran, the error carries the closure's own name.
@@ -175,7 +175,7 @@ impl Hook {
     }
 }
 
-/// What follows the trial among the arguments of `on_metric`.
+/// Arguments of `on_metric` behind the trial.
 fn more(fact: &Fact) -> Vec<Dynamic> {
     match fact {
         Fact::Recorded { record: Record::Metric { name, value, step: at }, .. } => {

@@ -1,28 +1,26 @@
 //! Live runs: one run followed from the script, either to its end (`run`) or trial by trial (`start`).
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use rhai::Map;
+use rhai::{AST, Dynamic, Engine, Map};
 
 use crate::model::command::Command;
 use crate::model::event::{Early, Event, Fact, Sink};
-use crate::model::name::{Name, RunId};
+use crate::model::name::RunId;
 use crate::model::summary::{Counts, Summary};
-use crate::model::trial::Trial;
-use crate::run::message::Refusal;
-use crate::run::session::live::{Commands, Live};
+use crate::run::session::live::Live;
 use crate::run::session::observer::{feed, observe};
 use crate::run::session::start::Start;
-use crate::script::Script;
-use crate::script::convert;
-use crate::script::error::{Answer, fault, fault_with, run_fault, unreachable_fault};
-use crate::script::experiment::Experiment;
-use crate::script::history::History;
+use crate::script::fault::{Answer, fault, run_fault, unreachable_fault};
 use crate::script::hooks::{Caller, Hooks};
-use crate::script::result::{Ran, RunResult, TrialView};
+use crate::script::host::{OpenRun, Script};
+use crate::script::values::experiment::ScriptExperiment;
+use crate::script::values::json::to_object;
+use crate::script::values::result::{Ran, RunResult, TrialView};
+use crate::script::way::Way;
 use crate::spec;
 
 /// A run as scripts hold it: the way to act on it, and what `start` returned also to follow it.
@@ -33,66 +31,9 @@ pub(super) struct Run {
     pub(super) following: Option<Rc<Following>>,
 }
 
-impl Run {
-    pub(super) fn in_hook(way: &Way, summary: &Summary) -> Self {
-        Self { way: way.clone(), counts: summary.counts(), following: None }
-    }
-}
-
-/// The way up to a run.
-#[derive(Clone)]
-pub(super) struct Way {
-    commands: Commands,
-    /// Whether the script itself has ended the run.
-    ended: Rc<Cell<bool>>,
-    /// What its trials told so far.
-    pub(super) history: History,
-}
-
-impl Way {
-    fn new(commands: Commands) -> Self {
-        Self { commands, ended: Rc::default(), history: History::default() }
-    }
-
-    /// Adds a trial to the run.
-    pub(super) fn submit(&self, trial: &Trial) -> Answer<()> {
-        if self.ended.get() {
-            return Err(fault(format!("`{}` was not submitted: the script has ended the run", trial.name)));
-        }
-        match self.commands.submit(trial.clone()) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(Refusal { message, hint: Some(hint) })) => Err(fault_with(message, hint)),
-            Some(Err(Refusal { message, hint: None })) => Err(fault(message)),
-            None => Err(fault(format!("the run has ended and takes no more trials such as `{}`", trial.name))),
-        }
-    }
-
-    /// What a trial is doing, and each thing that it waits for.
-    pub(super) fn why(&self, trial: &str) -> Answer<Vec<String>> {
-        if self.is_closed() {
-            return Err(fault("the run has ended, and nothing waits any more"));
-        }
-        let unknown = |nearest: Option<Name>| {
-            let message = format!("the run has no trial `{trial}`");
-            nearest.map_or_else(|| fault(&message), |name| fault_with(&message, format!("did you mean `{name}`?")))
-        };
-        let name = Name::parse(trial).map_err(|_| unknown(None))?;
-        match self.commands.why(&name) {
-            Some(why) => why.map_err(unknown),
-            None => Err(fault("the run has ended, and nothing waits any more")),
-        }
-    }
-
-    pub(super) fn send(&self, command: Command) {
-        if matches!(command, Command::Cancel { .. } | Command::Drain { .. }) {
-            self.ended.set(true);
-        }
-        self.commands.send(command);
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.commands.is_closed()
-    }
+/// The run as its hooks get it.
+fn in_hook(way: &Way, summary: &Summary) -> Dynamic {
+    Dynamic::from(Run { way: way.clone(), counts: summary.counts(), following: None })
 }
 
 /// A run that has started.
@@ -100,15 +41,15 @@ struct Started {
     live: Live,
     sinks: Vec<Box<dyn Sink>>,
     keep: Box<dyn Any>,
-    experiment: Experiment,
+    experiment: ScriptExperiment,
     hooks: Hooks,
 }
 
 /// Plans and starts an experiment with the script's options; the command line's win.
-fn begin(script: &Script, experiment: &Experiment, mut options: Map) -> Answer<Started> {
+fn begin(script: &Script, experiment: &ScriptExperiment, mut options: Map) -> Answer<Started> {
     script.check_interrupt()?;
     let hooks = Hooks::take(&mut options)?;
-    let options = spec::options(&convert::to_object(&options)?).map_err(|problems| fault(problems.to_string()))?;
+    let options = spec::options(&to_object(&options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
     let prepared = script.session.prepare(experiment.to_model(), options).map_err(|error| run_fault(&error))?;
     let run = RunId::from(script.stage.id().as_str());
@@ -121,20 +62,25 @@ fn begin(script: &Script, experiment: &Experiment, mut options: Map) -> Answer<S
 }
 
 /// Runs an experiment to its end.
-pub(super) fn run(script: &Script, caller: &Caller<'_>, experiment: &Experiment, options: Map) -> Answer<RunResult> {
+pub(super) fn run(
+    script: &Script,
+    caller: &Caller<'_>,
+    experiment: &ScriptExperiment,
+    options: Map,
+) -> Answer<RunResult> {
     let mut started = begin(script, experiment, options)?;
     let hooks = &started.hooks;
     let way = Way::new(started.live.commands().clone());
     let observed = observe(Summary::default(), &mut started.live, &mut started.sinks, |event, summary, _| {
         way.history.hear(event);
-        hooks.call(caller, script, event, summary, &way)
+        hooks.call(caller, script, (event, summary), &way, in_hook)
     });
     drop(started.keep);
     let summary = observed?;
     close(script, Ran { experiment: started.experiment, summary, folder: script.folder.clone(), history: way.history })
 }
 
-/// What follows from a run's end.
+/// Takes note of a run's end.
 fn close(script: &Script, ran: Ran) -> Answer<RunResult> {
     script.stage.closed(&ran.summary);
     let early = ran.summary.early.clone();
@@ -148,10 +94,10 @@ fn close(script: &Script, ran: Ran) -> Answer<RunResult> {
 }
 
 /// Starts an experiment and leaves following it to the script.
-pub(super) fn start(script: &Script, experiment: &Experiment, options: Map) -> Answer<Run> {
+pub(super) fn start(script: &Script, experiment: &ScriptExperiment, options: Map) -> Answer<Run> {
     let started = begin(script, experiment, options)?;
     let way = Way::new(started.live.commands().clone());
-    let state = State { started, summary: Summary::default(), failure: None };
+    let state = FollowingState { started, summary: Summary::default(), failure: None };
     let following = Rc::new(Following {
         way: way.clone(),
         experiment: experiment.clone(),
@@ -165,28 +111,33 @@ pub(super) fn start(script: &Script, experiment: &Experiment, options: Map) -> A
 /// A run that a script follows trial by trial.
 pub(super) struct Following {
     way: Way,
-    experiment: Experiment,
+    experiment: ScriptExperiment,
     /// Absent once the run has ended.
-    state: RefCell<Option<State>>,
+    state: RefCell<Option<FollowingState>>,
     result: RefCell<Option<RunResult>>,
 }
 
-struct State {
+struct FollowingState {
     started: Started,
     summary: Summary,
     failure: Option<Box<rhai::EvalAltResult>>,
 }
 
-impl Following {
-    pub(super) fn experiment(&self) -> &Experiment {
+impl OpenRun for Following {
+    fn experiment(&self) -> &ScriptExperiment {
         &self.experiment
     }
 
-    /// Stops the run's trials.
-    pub(super) fn cancel(&self, by: &str) {
+    fn cancel(&self, by: &str) {
         self.way.send(Command::Cancel { by: by.to_owned() });
     }
 
+    fn close(&self, script: &Script, engine: &Engine, ast: &AST) -> Answer<()> {
+        self.wait(script, &Caller::Outside(engine, ast)).map(drop)
+    }
+}
+
+impl Following {
     pub(super) fn counts(&self) -> Option<Counts> {
         let state = self.state.try_borrow().ok()?;
         match &*state {
@@ -230,7 +181,7 @@ impl Following {
             self.hear(&mut state, script, caller, &event);
         }
         drop(state.started.keep);
-        script.open.borrow_mut().retain(|open| !std::ptr::eq(Rc::as_ptr(open), self));
+        script.open.borrow_mut().retain(|open| !std::ptr::addr_eq(Rc::as_ptr(open), self));
         if let Some(failure) = state.failure {
             return Err(failure);
         }
@@ -242,12 +193,12 @@ impl Following {
     }
 
     /// Stored before shown, shown before hooked; after a hook's error the trials are stopped.
-    fn hear(&self, state: &mut State, script: &Script, caller: &Caller<'_>, event: &Event) {
+    fn hear(&self, state: &mut FollowingState, script: &Script, caller: &Caller<'_>, event: &Event) {
         state.summary.add(event);
         feed(&mut state.started.sinks, event);
         self.way.history.hear(event);
         if state.failure.is_none()
-            && let Err(failure) = state.started.hooks.call(caller, script, event, &state.summary, &self.way)
+            && let Err(failure) = state.started.hooks.call(caller, script, (event, &state.summary), &self.way, in_hook)
         {
             self.cancel("an error in the script");
             state.failure = Some(failure);

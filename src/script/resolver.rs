@@ -8,10 +8,10 @@ use std::rc::Rc;
 use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 
 use crate::model::suggest::did_you_mean;
-use crate::script::Script;
-use crate::script::error::{Answer, fault, fault_with};
+use crate::script::fault::{Answer, fault, fault_with};
+use crate::script::host::Script;
 
-/// What modules of the binary are called.
+/// Beginning of the names of the binary's modules.
 const PREFIX: &str = "combu/";
 
 /// The modules of the binary.

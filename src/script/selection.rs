@@ -1,6 +1,6 @@
 //! Selections: an expression over one trial, the same for `--where` and for a script's `filter("..")`.
 //!
-//! It sees the trial's fields and how the trial ended last, and nothing else: no file, no engine, no clock.
+//! An expression sees the trial's fields and how the trial ended last, and nothing else: no file, no engine, no clock.
 
 use std::collections::HashMap;
 
@@ -12,12 +12,13 @@ use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::script::api::trial::seconds;
-use crate::script::convert::{from_json, from_object};
-use crate::script::error::{explain, fault, lowered, parse_hint};
-use crate::script::experiment::Experiment;
+use crate::script::error::{explain, lowered, parse_hint};
+use crate::script::fault::fault;
+use crate::script::values::convert::{from_json, from_object};
+use crate::script::values::experiment::ScriptExperiment;
 use crate::spec;
 
-/// What is known of a trial's last end: whether it succeeded, whether it failed, and how it ended in a word.
+/// Names for a trial's last end: whether it succeeded, whether it failed, and how it ended in a word.
 const LAST: [&str; 3] = ["done", "failed", "status"];
 
 /// An expression that is true of some trials.
@@ -27,13 +28,13 @@ pub struct Where {
     expression: AST,
 }
 
-/// Why an expression cannot be asked of trials.
+/// Error that keeps an expression from being asked of trials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct WhereError {
-    /// What is wrong: lower case, without a full stop; it names the trial, if it is one that is in the way.
+    /// Message: lower case, without a full stop; it names the trial, if it is one that is in the way.
     pub message: String,
-    /// What to do next, where that is known.
+    /// Advice on what to do next, where that is known.
     pub hint: Option<String>,
     /// Line of the expression, from 1; absent where no place is to blame.
     pub line: Option<usize>,
@@ -80,12 +81,12 @@ impl Where {
         &self.text
     }
 
-    /// Whether it may ask how trials ended last.
+    /// True when it may ask how trials ended last.
     pub fn asks_for_ends(&self) -> bool {
         LAST.iter().any(|name| self.text.contains(name))
     }
 
-    /// Whether it is true of a trial that ended so last; `None`: it never has.
+    /// Truth of the expression for a trial that ended so last; `None`: it never has.
     ///
     /// # Errors
     /// When it cannot be told, with the trial's name.
@@ -136,7 +137,7 @@ impl Where {
     pub fn select(&self, experiment: Model, last: &HashMap<Name, Outcome>) -> Result<Model, WhereError> {
         let keep = experiment.trials.iter().map(|trial| self.holds(trial, last.get(&trial.name)));
         let keep = keep.collect::<Result<Vec<_>, _>>()?;
-        Ok(Experiment::new(experiment).keep(&keep, false).to_model())
+        Ok(ScriptExperiment::new(experiment).keep(&keep, false).to_model())
     }
 }
 

@@ -25,7 +25,7 @@ use crate::plan::Plan;
 use crate::report::{Json, Next, Plain, Progress, summary};
 use crate::run::session::Session;
 use crate::run::session::live::Commands;
-use crate::script::{Opened, Stage};
+use crate::script::{Opened, ScriptStage};
 use crate::spec::Sources;
 use crate::store::{LiveRun, PastRun, RunDir, RunRecord, StateDir, StoreError};
 
@@ -242,7 +242,7 @@ impl Terminal {
     }
 }
 
-impl Stage for Terminal {
+impl ScriptStage for Terminal {
     fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String> {
         let OpenRun { folder, journal, sinks, control } =
             Self::open(self, plan, run, None).map_err(|error| error.message)?;

@@ -1,4 +1,4 @@
-//! What bollard's errors mean for combu. Makes no call itself.
+//! Calls to the daemon, and the meaning of their errors for combu.
 
 use std::error::Error as _;
 use std::future::Future;
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bollard::errors::Error;
 
-use crate::engine::{EngineError, Retrying};
+use crate::engine::error::EngineError;
+use crate::engine::retrying::Retrying;
 use crate::model::name::EngineName;
 
 /// Tries after the first of a call whose answer did not arrive or says that the daemon failed inside.
@@ -46,13 +47,13 @@ where
     call().await
 }
 
-/// Whether nobody knows what became of the call: its answer did not arrive, or the daemon failed inside. It may or may not
+/// True when nobody knows what became of the call: its answer did not arrive, or the daemon failed inside. It may or may not
 /// have done what was asked.
 pub(super) fn is_uncertain(error: &Error) -> bool {
     is_lost(error) || is_trouble(error)
 }
 
-/// Whether the call did not arrive: nothing listens there, so nothing was done.
+/// True for a call that did not arrive: nothing listens there, so nothing was done.
 pub(super) fn is_unreached(error: &Error) -> bool {
     match error {
         Error::SocketNotFoundError(_) => true,
@@ -76,7 +77,7 @@ pub(super) fn is_refusal(error: &Error) -> bool {
     status(error).is_some_and(|status| (400..500).contains(&status) || refuses())
 }
 
-/// Whether an answer did not arrive, or not whole.
+/// True for an answer that did not arrive, or not whole.
 fn is_lost(error: &Error) -> bool {
     match error {
         Error::RequestTimeoutError | Error::IOError { .. } | Error::HyperResponseError { .. } => true,
@@ -86,7 +87,7 @@ fn is_lost(error: &Error) -> bool {
     }
 }
 
-/// Whether that kind of error is the cause.
+/// True when an error of that kind is the cause.
 fn is_about(error: &(dyn std::error::Error + 'static), kind: std::io::ErrorKind) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -115,7 +116,7 @@ pub(super) fn message(error: &Error) -> String {
     }
 }
 
-/// What the error means: out of reach, refused for good, or a call that may succeed another time.
+/// The meaning of an error: out of reach, refused for good, or a call that may succeed another time.
 pub(super) fn failure(address: &str, action: impl Into<String>, error: Error) -> EngineError {
     match &error {
         _ if is_unreached(&error) => unreachable(address, deepest(&error)),

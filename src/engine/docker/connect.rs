@@ -1,4 +1,4 @@
-//! Where the daemon is and how to reach it: `DOCKER_HOST`, contexts, TLS, the usual sockets. Asks the daemon only who
+//! Connections to the daemon: `DOCKER_HOST`, contexts, TLS, the usual sockets. Asks the daemon only who
 //! it is.
 
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use bollard::{API_DEFAULT_VERSION, Docker as Api};
 use rustix::process::getuid;
 use serde::Deserialize;
 
-use crate::engine::EngineError;
 use crate::engine::docker::call;
+use crate::engine::error::EngineError;
 use crate::model::capability::Capabilities;
 use crate::model::name::EngineName;
 
@@ -19,7 +19,7 @@ const TIMEOUT: u64 = 180;
 /// Reads a variable of the environment; an empty one counts as absent, as in the Docker CLI.
 pub(super) type Env<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
-/// Where a daemon may be.
+/// An address where a daemon may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Address {
     /// `unix:///var/run/docker.sock`, `tcp://host:2375`.
@@ -33,29 +33,29 @@ struct Address {
 pub(super) struct Connection {
     pub(super) api: Api,
     pub(super) address: String,
-    /// Whether it is Podman, which speaks Docker's language.
+    /// True for Podman, which speaks Docker's language.
     pub(super) is_podman: bool,
     /// Longest time it may take to begin an answer.
     pub(super) within: Duration,
 }
 
 impl Connection {
-    /// What an error of a call means; `action` is a verb and its object.
+    /// The meaning of a call's error; `action` is a verb and its object.
     pub(super) fn failure(&self, action: impl Into<String>, error: bollard::errors::Error) -> EngineError {
         call::failure(&self.address, action, error)
     }
 
-    /// Whether the daemon sees this machine's files.
+    /// True when the daemon sees this machine's files.
     pub(super) fn is_here(&self) -> bool {
         self.address.starts_with("unix://")
     }
 
-    /// The same daemon with more patience than usual.
+    /// A client of the daemon that waits longer than usual for answers.
     pub(super) fn patient(&self, extra: Duration) -> Api {
         self.api.clone().with_timeout(self.within.saturating_add(extra))
     }
 
-    /// The same daemon with that much patience.
+    /// A connection to the daemon that waits so long for answers.
     pub(super) fn answering_within(self, within: Duration) -> Self {
         Self { api: self.api.with_timeout(within), within, ..self }
     }
@@ -160,11 +160,11 @@ fn sockets(env: Env<'_>) -> Vec<Address> {
 fn current_context(config: &Path) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Config {
+    struct ContextConfig {
         current_context: Option<String>,
     }
     let text = std::fs::read(config.join("config.json")).ok()?;
-    serde_json::from_slice::<Config>(&text).ok()?.current_context.filter(|name| !name.is_empty())
+    serde_json::from_slice::<ContextConfig>(&text).ok()?.current_context.filter(|name| !name.is_empty())
 }
 
 /// The address of a context of the Docker CLI, looked up in its store by name.

@@ -8,7 +8,7 @@ use bollard::models::{
     MountVolumeOptions, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits,
 };
 
-use crate::engine::Launch;
+use crate::engine::launch::Launch;
 use crate::engine::records::{FILE, INSIDE, VARIABLE, shared};
 use crate::model::label;
 use crate::model::trial::{Healthcheck, Settled, Trial, Volume};
@@ -226,7 +226,7 @@ fn device_mapping(text: &str) -> DeviceMapping {
     }
 }
 
-/// What `docker run` sends for `--gpus '"device=0,1"'` and for `--device nvidia.com/gpu=0`: always explicit ids, since a
+/// The request that `docker run` sends for `--gpus '"device=0,1"'` and for `--device nvidia.com/gpu=0`: always explicit ids, since a
 /// count gives every container the same first GPUs (moby's `countToDevices`).
 fn device_requests(gpus: &[String]) -> Vec<DeviceRequest> {
     let (cdi, plain): (Vec<_>, Vec<_>) = gpus.iter().cloned().partition(|id| is_cdi(id));
@@ -247,7 +247,7 @@ fn device_requests(gpus: &[String]) -> Vec<DeviceRequest> {
     plain.into_iter().chain(cdi).collect()
 }
 
-/// Whether a device is named as the Container Device Interface does: `vendor/class=name`.
+/// True for a device that is named as the Container Device Interface does: `vendor/class=name`.
 fn is_cdi(id: &str) -> bool {
     id.split_once('=').is_some_and(|(kind, name)| !name.is_empty() && kind.contains('/'))
 }
@@ -280,7 +280,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{body, cpu_shares, device_mapping, disk_weight, further_networks, is_cdi, whole_seconds};
-    use crate::engine::Launch;
+    use crate::engine::launch::Launch;
     use crate::model::label;
     use crate::model::name::Name;
     use crate::model::trial::{Healthcheck, Port, Protocol, Trial, Ulimit, Volume};

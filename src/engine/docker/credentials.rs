@@ -14,12 +14,12 @@ use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-/// What Docker Hub is called in the config file.
+/// Docker Hub's name in the config file.
 const HUB: &str = "https://index.docker.io/v1/";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Config {
+struct CredentialConfig {
     auths: HashMap<String, Auth>,
     cred_helpers: HashMap<String, String>,
     creds_store: Option<String>,
@@ -46,7 +46,7 @@ pub(super) async fn find(folder: Option<&Path>, registry: &str) -> Result<Option
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("`{}` cannot be read: {error}", path.display())),
     };
-    let config: Config = serde_json::from_slice(&text)
+    let config: CredentialConfig = serde_json::from_slice(&text)
         .map_err(|error| format!("`{}` is not a Docker config: {error}", path.display()))?;
     let server = if registry == "docker.io" { HUB } else { registry };
     let helper = [server, registry].into_iter().find_map(|name| config.cred_helpers.get(name));
@@ -93,7 +93,7 @@ fn stored(auth: &Auth, server: &str) -> Result<Option<DockerCredentials>, String
 async fn ask(helper: &str, server: &str) -> Result<Option<DockerCredentials>, String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Answer {
+    struct HelperAnswer {
         username: String,
         secret: String,
     }
@@ -112,7 +112,7 @@ async fn ask(helper: &str, server: &str) -> Result<Option<DockerCredentials>, St
         let said = said.trim();
         return if said.contains("credentials not found") { Ok(None) } else { Err(unusable(&said)) };
     }
-    let answer: Answer = serde_json::from_slice(&output.stdout).map_err(|error| unusable(&error))?;
+    let answer: HelperAnswer = serde_json::from_slice(&output.stdout).map_err(|error| unusable(&error))?;
     let serveraddress = Some(server.to_owned());
     Ok(Some(if answer.username == "<token>" {
         DockerCredentials { identitytoken: Some(answer.secret), serveraddress, ..Default::default() }

@@ -12,14 +12,16 @@ use crate::engine::docker::call::{status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::credentials;
 use crate::engine::docker::once::Once;
-use crate::engine::{EngineError, Launch, Progress};
+use crate::engine::error::EngineError;
+use crate::engine::launch::Launch;
+use crate::engine::seam::PrepareProgress;
 use crate::model::name::RunId;
 use crate::model::trial::Pull;
 
 /// Shortest time between two progress lines of one pull.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
-/// How much longer than usual a pull may take to begin: the daemon asks the registry first.
+/// Extra time that a pull may take to begin: the daemon asks the registry first.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// An image's name, taken apart as Docker does.
@@ -61,13 +63,13 @@ impl Reference {
         complete.then(|| Self { registry: registry.to_owned(), repository, name: name.to_owned(), tag })
     }
 
-    /// The same text for every way to write the same name.
+    /// One text for all ways to write the same name.
     fn canonical(&self) -> String {
         format!("{}/{}:{}", self.registry, self.repository, self.tag)
     }
 }
 
-/// What a run needs of an image. `Pull::Always` is a need of its own: it is met once per run.
+/// A run's need of an image. `Pull::Always` is a need of its own: it is met once per run.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Need {
     run: RunId,
@@ -93,7 +95,7 @@ impl Images {
         daemon: &Connection,
         config: Option<&Path>,
         launch: &Launch,
-        progress: &Progress<'_>,
+        progress: &PrepareProgress<'_>,
     ) -> Result<(), EngineError> {
         let (image, reference) = named(launch)?;
         let cell = self.needs.cell(need(launch, &reference));
@@ -130,13 +132,13 @@ impl Images {
     }
 }
 
-/// Whether an image is there, for that platform.
+/// True when an image is there, for that platform.
 async fn is_there(daemon: &Connection, image: &str, platform: Option<&str>) -> Result<bool, EngineError> {
     let found = look(daemon, image).await?;
     Ok(found.is_some_and(|found| fits(&found, platform)))
 }
 
-/// Whether an image is one for that platform.
+/// True for an image of that platform.
 pub(super) fn fits(found: &ImageInspect, platform: Option<&str>) -> bool {
     platform.is_none_or(|platform| serves(found, platform))
 }
@@ -186,7 +188,7 @@ async fn pull(
     config: Option<&Path>,
     reference: &Reference,
     launch: &Launch,
-    progress: &Progress<'_>,
+    progress: &PrepareProgress<'_>,
 ) -> Result<Result<(), String>, EngineError> {
     let image = launch.trial.image.as_deref().unwrap_or_default();
     let object = format!("image {image}");
@@ -237,7 +239,7 @@ fn pull_failure(said: &str, problem: Option<&str>) -> String {
     )
 }
 
-/// How far the layers of a pull are.
+/// Progress of the layers of a pull.
 #[derive(Debug, Default)]
 struct Layers {
     done: HashMap<String, bool>,

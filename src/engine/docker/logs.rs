@@ -10,12 +10,12 @@ use bollard::errors::Error;
 use bollard::query_parameters::{AttachContainerOptionsBuilder, LogsOptionsBuilder};
 use futures_util::{Stream, StreamExt};
 
-use crate::engine::Output;
+use crate::engine::output::Output;
 
 /// Most pieces that are written at once: a program that writes line by line would cost a write call per line.
 const BATCH: usize = 256;
 
-/// What a container writes, piece by piece.
+/// Pieces of a container's output.
 pub(super) struct Pieces {
     stream: Pin<Box<dyn Stream<Item = Batch> + Send>>,
     is_log: bool,
@@ -30,20 +30,20 @@ impl fmt::Debug for Pieces {
 }
 
 impl Pieces {
-    /// What a created container will write, from its first byte on.
+    /// Pieces that a created container will write, from its first byte on.
     pub(super) async fn attach(api: &Api, id: &str) -> Result<Self, Error> {
         let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
         let attached = api.attach_container(id, Some(options)).await?;
         Ok(Self { stream: Box::pin(attached.output.ready_chunks(BATCH)), is_log: false })
     }
 
-    /// What a container has written and will write, as its log driver kept it.
+    /// Pieces that a container has written and will write, as its log driver kept them.
     pub(super) fn logs(api: &Api, id: &str) -> Self {
         let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).build();
         Self { stream: Box::pin(api.logs(id, Some(options)).ready_chunks(BATCH)), is_log: true }
     }
 
-    /// Whether this comes from the log, which does not end before the container.
+    /// True for pieces of the log, which does not end before the container.
     pub(super) fn is_log(&self) -> bool {
         self.is_log
     }

@@ -28,18 +28,22 @@ use async_trait::async_trait;
 use bollard::query_parameters::{InspectContainerOptions, KillContainerOptions, StopContainerOptionsBuilder};
 use tokio::sync::OnceCell;
 
-use crate::engine::cgroup::Groups;
+use crate::engine::cgroup::ControlGroups;
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::image::Images;
 use crate::engine::docker::logs::Pieces;
 use crate::engine::docker::network::Networks;
 use crate::engine::docker::restart::Breaks;
-use crate::engine::docker::start::Failure;
-use crate::engine::gpus::Places;
+use crate::engine::docker::start::StartFailure;
+use crate::engine::error::EngineError;
+use crate::engine::found::{Cleaned, Found, Selector, Survey};
+use crate::engine::gpus::GpuSource;
+use crate::engine::launch::Launch;
+use crate::engine::output::Output;
+use crate::engine::outputs::Outputs;
 use crate::engine::records;
-use crate::engine::{
-    Cleaned, Engine, EngineError, Found, Health, Launch, Output, Outputs, Progress, Selector, Settings, Survey,
-};
+use crate::engine::seam::{Engine, Health, PrepareProgress};
+use crate::engine::settings::Settings;
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::event::Usage;
 use crate::model::handle::Handle;
@@ -56,11 +60,11 @@ pub struct Docker {
     config: Option<PathBuf>,
     images: Images,
     networks: Networks,
-    gpus: Places,
-    groups: Groups,
-    /// Whether the daemon mounts this machine's files, once it was asked.
+    gpus: GpuSource,
+    groups: ControlGroups,
+    /// True when the daemon mounts this machine's files; empty until it was asked.
     mounts: OnceCell<bool>,
-    /// What started containers write, until `wait` takes it.
+    /// Output of started containers, until `wait` takes it.
     attached: Mutex<HashMap<String, Pieces>>,
     breaks: Breaks,
 }
@@ -83,7 +87,7 @@ impl Docker {
         Self::connect_as(&|name| (name == "DOCKER_HOST").then(|| host.to_owned()), &Settings::default()).await
     }
 
-    /// The same engine, whose daemon has to begin an answer within that time, in whole seconds: 180 s otherwise.
+    /// An engine whose daemon has to begin an answer within that time, in whole seconds: 180 s otherwise.
     pub fn answering_within(self, within: Duration) -> Self {
         Self { daemon: self.daemon.answering_within(within), ..self }
     }
@@ -96,8 +100,8 @@ impl Docker {
             config: connect::config_folder(env),
             images: Images::default(),
             networks: Networks::default(),
-            gpus: Places::new(settings),
-            groups: Groups::default(),
+            gpus: GpuSource::new(settings),
+            groups: ControlGroups::default(),
             mounts: OnceCell::new(),
             attached: Mutex::default(),
             breaks: Breaks::default(),
@@ -108,7 +112,7 @@ impl Docker {
         self.attached.lock().expect("no code panics while it holds the lock").remove(&handle.id)
     }
 
-    /// Whether the daemon mounts this machine's files: its socket may lead out of a container, or into a virtual machine.
+    /// True when the daemon mounts this machine's files: its socket may lead out of a container, or into a virtual machine.
     async fn mounts(&self) -> bool {
         let ask = async || {
             let info = self.daemon.api.info().await.ok()?;
@@ -157,7 +161,7 @@ impl Engine for Docker {
         survey::survey(&self.daemon, launches).await
     }
 
-    async fn prepare(&self, launch: &Launch, progress: &Progress<'_>) -> Result<(), EngineError> {
+    async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
         if self.daemon.is_here() {
             make_folders(launch)?;
         }
@@ -172,7 +176,7 @@ impl Engine for Docker {
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
         let launch = &*self.with_metrics(launch).await;
         let started = match start::start(&self.daemon, launch).await {
-            Err(Failure::Gone(_)) => {
+            Err(StartFailure::Gone(_)) => {
                 self.images.forget(launch);
                 self.networks.forget(launch);
                 // Another process may be making or removing the same network at this moment.

@@ -9,7 +9,10 @@ use crate::engine::docker::call::{message, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::convert;
 use crate::engine::docker::once::Once;
-use crate::engine::{Cleaned, EngineError, Launch, Progress, Selector};
+use crate::engine::error::EngineError;
+use crate::engine::found::{Cleaned, Selector};
+use crate::engine::launch::Launch;
+use crate::engine::seam::PrepareProgress;
 use crate::model::label;
 
 /// The networks known to be there.
@@ -24,7 +27,7 @@ impl Networks {
         &self,
         daemon: &Connection,
         launch: &Launch,
-        progress: &Progress<'_>,
+        progress: &PrepareProgress<'_>,
     ) -> Result<(), EngineError> {
         // Another container's network comes and goes with it.
         for name in launch.trial.networks.iter().filter(|name| !name.starts_with("container:")) {

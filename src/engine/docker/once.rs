@@ -1,4 +1,4 @@
-//! What is made once, however many launches ask for it at the same time. Knows nothing of what is made.
+//! Cells for things that are made once, however many launches ask for them at the same time.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
-/// One cell per key; the first who asks fills it, the others wait for it.
+/// A cell for each key; the first who asks fills it, the others wait for it.
 #[derive(Debug)]
 pub(super) struct Once<K, V> {
     cells: Mutex<HashMap<K, Arc<OnceCell<V>>>>,

@@ -29,19 +29,19 @@ use crate::engine::docker::connect::Connection;
 /// moments may not be among what it tells.
 const FEW: usize = 128;
 
-/// How long the daemon is listened to, so that what happens while it is asked is told too.
+/// Time for which the daemon's events are read on, to hear of what happens meanwhile.
 const LISTEN: Duration = Duration::from_secs(1);
 
-/// How often a daemon is asked that says it was not there.
+/// Most questions to a daemon that says it was not there.
 const ASKED: usize = 3;
 
-/// How much earlier than combu lost sight of it a container may have ended and still not be seen to.
+/// Longest time between a container's end and the moment when combu hears of it.
 const SLACK: Duration = Duration::from_secs(3);
 
 /// Codes of containers that were made to end: killed, asked to end, and ended nobody knows how.
 const TAKEN_ALONG: [i64; 3] = [137, 143, 255];
 
-/// When combu lost sight of containers that it follows, by their ids.
+/// Moments at which combu lost sight of containers that it follows, by their ids.
 #[derive(Debug, Default)]
 pub(super) struct Breaks(Mutex<HashMap<String, SystemTime>>);
 
@@ -62,20 +62,20 @@ impl Breaks {
     }
 }
 
-/// What a daemon remembers of a container's start.
+/// A daemon's memory of a container's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Memory {
-    /// It saw it.
+enum DaemonMemory {
+    /// The daemon saw the start.
     Saw,
-    /// It was not there.
+    /// The daemon was not there.
     Absent,
     /// So much happened since that it may have forgotten.
     Forgot,
 }
 
-/// How a container ended while combu did not see it.
+/// An end of a container that combu did not see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum UnseenEnd {
     /// By itself, and its daemon heard everything it wrote.
     Own,
     /// By itself, while there was no daemon.
@@ -84,27 +84,27 @@ pub(super) enum Ending {
     TakenAlong,
 }
 
-/// How a container ended that has ended out of sight.
+/// The end of a container that has ended out of sight.
 pub(super) async fn ending(
     daemon: &Connection,
     id: &str,
     state: &ContainerState,
     breaks: &Breaks,
-) -> Result<Ending, Error> {
+) -> Result<UnseenEnd, Error> {
     let lost = breaks.of(id);
     let suspicious = state.exit_code.is_some_and(|code| TAKEN_ALONG.contains(&code)) && state.oom_killed != Some(true);
     // Podman has no daemon that could take anything along.
     if daemon.is_podman || (lost.is_none() && !suspicious) {
-        return Ok(Ending::Own);
+        return Ok(UnseenEnd::Own);
     }
     let info = steady(|| daemon.api.info()).await?;
     let (Some(started), Some(ended)) = (time(state.started_at.as_deref()), time(state.finished_at.as_deref())) else {
-        return Ok(Ending::Own);
+        return Ok(UnseenEnd::Own);
     };
     let mut memory = steady(|| recall(daemon, id, started, &info)).await?;
     for _ in 1..ASKED {
         // A reply that was cut short is as good as a daemon that does not remember.
-        if memory == Memory::Absent {
+        if memory == DaemonMemory::Absent {
             memory = steady(|| recall(daemon, id, started, &info)).await?;
         }
     }
@@ -112,25 +112,25 @@ pub(super) async fn ending(
     let lost = lost.map(|lost| shifted(lost, &info));
     let outlives = info.live_restore_enabled == Some(true);
     Ok(match decided(memory, lost, ended, suspicious) {
-        false => Ending::Own,
-        true if outlives && lost.is_some() => Ending::Unheard,
+        false => UnseenEnd::Own,
+        true if outlives && lost.is_some() => UnseenEnd::Unheard,
         // Nobody saw whether there was a daemon.
-        true if outlives => Ending::Own,
-        true => Ending::TakenAlong,
+        true if outlives => UnseenEnd::Own,
+        true => UnseenEnd::TakenAlong,
     })
 }
 
-/// Whether it ended under another daemon than the one that answers, or under none.
-fn decided(memory: Memory, lost: Option<SystemTime>, ended: SystemTime, suspicious: bool) -> bool {
+/// True when the container ended under another daemon than the one that answers, or under none.
+fn decided(memory: DaemonMemory, lost: Option<SystemTime>, ended: SystemTime, suspicious: bool) -> bool {
     let unseen = lost.is_none_or(|lost| ended + SLACK >= lost);
     match memory {
-        Memory::Saw => false,
-        Memory::Absent => unseen && (lost.is_some() || suspicious),
-        Memory::Forgot => unseen && suspicious && lost.is_some(),
+        DaemonMemory::Saw => false,
+        DaemonMemory::Absent => unseen && (lost.is_some() || suspicious),
+        DaemonMemory::Forgot => unseen && suspicious && lost.is_some(),
     }
 }
 
-async fn recall(daemon: &Connection, id: &str, started: SystemTime, info: &SystemInfo) -> Result<Memory, Error> {
+async fn recall(daemon: &Connection, id: &str, started: SystemTime, info: &SystemInfo) -> Result<DaemonMemory, Error> {
     let now = time(info.system_time.as_deref()).unwrap_or_else(SystemTime::now);
     let until = (now + LISTEN).duration_since(UNIX_EPOCH).unwrap_or_default();
     let until = format!("{}.{:09}", until.as_secs(), until.subsec_nanos());
@@ -143,11 +143,11 @@ async fn recall(daemon: &Connection, id: &str, started: SystemTime, info: &Syste
         let at = event.time_nano.and_then(|at| u64::try_from(at).ok()).map(|at| UNIX_EPOCH + Duration::from_nanos(at));
         oldest = oldest.or(at);
         if event.action.as_deref() == Some("start") && event.actor.and_then(|actor| actor.id).as_deref() == Some(id) {
-            return Ok(Memory::Saw);
+            return Ok(DaemonMemory::Saw);
         }
     }
     let reaches_back = count < FEW || oldest.is_some_and(|oldest| oldest < started);
-    Ok(if reaches_back { Memory::Absent } else { Memory::Forgot })
+    Ok(if reaches_back { DaemonMemory::Absent } else { DaemonMemory::Forgot })
 }
 
 /// A moment on our clock as the daemon's clock shows it.
@@ -168,7 +168,7 @@ pub(super) fn time(text: Option<&str>) -> Option<SystemTime> {
 mod tests {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    use super::{Memory, decided, time};
+    use super::{DaemonMemory, decided, time};
 
     #[test]
     fn times_are_read_as_docker_writes_them() {
@@ -184,12 +184,18 @@ mod tests {
         let lost = UNIX_EPOCH + Duration::from_secs(100);
         let (before, after) = (UNIX_EPOCH + Duration::from_secs(90), UNIX_EPOCH + Duration::from_secs(101));
         // A program that handles its stop signal ends with 0: that is no success.
-        assert!(decided(Memory::Absent, Some(lost), after, false));
-        assert!(!decided(Memory::Absent, Some(lost), before, true), "it ended in sight, and only its report was late");
-        assert!(!decided(Memory::Saw, Some(lost), after, true), "the daemon was not restarted");
-        assert!(decided(Memory::Forgot, Some(lost), after, true) && !decided(Memory::Forgot, Some(lost), after, false));
+        assert!(decided(DaemonMemory::Absent, Some(lost), after, false));
+        assert!(
+            !decided(DaemonMemory::Absent, Some(lost), before, true),
+            "it ended in sight, and only its report was late"
+        );
+        assert!(!decided(DaemonMemory::Saw, Some(lost), after, true), "the daemon was not restarted");
+        assert!(
+            decided(DaemonMemory::Forgot, Some(lost), after, true)
+                && !decided(DaemonMemory::Forgot, Some(lost), after, false)
+        );
         // Found ended by a combu that was not there.
-        assert!(decided(Memory::Absent, None, after, true) && !decided(Memory::Absent, None, after, false));
-        assert!(!decided(Memory::Forgot, None, after, true));
+        assert!(decided(DaemonMemory::Absent, None, after, true) && !decided(DaemonMemory::Absent, None, after, false));
+        assert!(!decided(DaemonMemory::Forgot, None, after, true));
     }
 }

@@ -18,16 +18,19 @@ use crate::engine::docker::convert;
 use crate::engine::docker::logs::Pieces;
 use crate::engine::docker::survey::Holder;
 use crate::engine::docker::wait::is_running;
-use crate::engine::{EngineError, Launch, Retrying, Standing};
+use crate::engine::error::EngineError;
+use crate::engine::found::Standing;
+use crate::engine::launch::Launch;
+use crate::engine::retrying::Retrying;
 use crate::model::label;
 
-/// How long a removal that somebody else has begun may take: its volumes go with it.
+/// Longest time for a removal that somebody else has begun: its volumes go with it.
 const REMOVAL: Duration = Duration::from_secs(30);
 
-/// How often in a row a name may be taken: the daemon forgets a container a moment before it frees its name.
+/// Most clashes of a name in a row: the daemon forgets a container a moment before it frees its name.
 const CLASHES: usize = 100;
 
-/// How long a call is made again whose answer did not arrive, though somebody listens.
+/// Time for which a call is repeated whose answer did not arrive, though somebody listens.
 const UNCERTAIN: Duration = Duration::from_secs(90);
 
 /// Tries after the first with a daemon that says it failed.
@@ -41,18 +44,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// Pause between two looks at what goes away by itself.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Why an attempt was not started.
-pub(super) enum Failure {
+/// The reason why an attempt was not started.
+pub(super) enum StartFailure {
     /// Something that was there is not there any more: an image, a network.
     Gone(EngineError),
     /// Anything else.
     Final(EngineError),
 }
 
-impl From<Failure> for EngineError {
-    fn from(failure: Failure) -> Self {
+impl From<StartFailure> for EngineError {
+    fn from(failure: StartFailure) -> Self {
         match failure {
-            Failure::Gone(error) | Failure::Final(error) => error,
+            StartFailure::Gone(error) | StartFailure::Final(error) => error,
         }
     }
 }
@@ -61,7 +64,7 @@ impl From<Failure> for EngineError {
 struct Made {
     id: String,
     standing: Standing,
-    /// Whether nobody else can have started it.
+    /// True when nobody else can have started it.
     is_new: bool,
 }
 
@@ -91,7 +94,7 @@ impl Doubt {
 
 /// Starts an attempt: the container's id, and what it will write. Called again after an error that may pass, it takes over
 /// what the calls before it made.
-pub(super) async fn start(daemon: &Connection, launch: &Launch) -> Result<(String, Pieces), Failure> {
+pub(super) async fn start(daemon: &Connection, launch: &Launch) -> Result<(String, Pieces), StartFailure> {
     let made = create(daemon, launch).await?;
     if made.standing != Standing::Created {
         let pieces = Pieces::logs(&daemon.api, &made.id);
@@ -100,7 +103,7 @@ pub(super) async fn start(daemon: &Connection, launch: &Launch) -> Result<(Strin
     match run(daemon, launch, &made).await {
         Ok(pieces) => Ok((made.id, pieces)),
         Err(failure) => {
-            remove(daemon, &made.id, "could not be started").await.map_err(Failure::Final)?;
+            remove(daemon, &made.id, "could not be started").await.map_err(StartFailure::Final)?;
             Err(failure)
         }
     }
@@ -133,7 +136,7 @@ async fn vanished(daemon: &Connection, id: &str, which: &str) -> Result<(), Engi
 
 /// Makes the container, or takes over the one that is this very attempt. After a lost answer the name tells whether it was
 /// made: there is one container of a name at most.
-async fn create(daemon: &Connection, launch: &Launch) -> Result<Made, Failure> {
+async fn create(daemon: &Connection, launch: &Launch) -> Result<Made, StartFailure> {
     let name = launch.trial.name.as_str();
     let mut options = CreateContainerOptionsBuilder::new().name(name);
     if let Some(platform) = &launch.trial.platform {
@@ -152,20 +155,20 @@ async fn create(daemon: &Connection, launch: &Launch) -> Result<Made, Failure> {
                 sleep(LOOK).await;
             }
             clashes += 1;
-            if let Some(made) = make_way(daemon, launch).await.map_err(Failure::Final)? {
+            if let Some(made) = make_way(daemon, launch).await.map_err(StartFailure::Final)? {
                 return Ok(made);
             }
         } else if status(&error) == Some(404) && message(&error).contains("mage") {
             let image = launch.trial.image.clone().unwrap_or_default();
-            return Err(Failure::Gone(EngineError::Image { image, message: message(&error) }));
+            return Err(StartFailure::Gone(EngineError::Image { image, message: message(&error) }));
         } else if !doubt.goes_on(&error).await {
-            return Err(Failure::Final(failed(daemon, launch, "create", error)));
+            return Err(StartFailure::Final(failed(daemon, launch, "create", error)));
         }
     }
 }
 
 /// Joins the further networks, attaches, and starts.
-async fn run(daemon: &Connection, launch: &Launch, made: &Made) -> Result<Pieces, Failure> {
+async fn run(daemon: &Connection, launch: &Launch, made: &Made) -> Result<Pieces, StartFailure> {
     for (network, endpoint) in convert::further_networks(&launch.trial) {
         let request = NetworkConnectRequest { container: made.id.clone(), endpoint_config: Some(endpoint) };
         match steady(|| daemon.api.connect_network(&network, request.clone())).await {
@@ -173,7 +176,7 @@ async fn run(daemon: &Connection, launch: &Launch, made: &Made) -> Result<Pieces
             Err(error) => {
                 let gone = status(&error) == Some(404);
                 let error = failed(daemon, launch, &format!("join network `{network}` with"), error);
-                return Err(if gone { Failure::Gone(error) } else { Failure::Final(error) });
+                return Err(if gone { StartFailure::Gone(error) } else { StartFailure::Final(error) });
             }
             Ok(()) => {}
         }
@@ -183,7 +186,7 @@ async fn run(daemon: &Connection, launch: &Launch, made: &Made) -> Result<Pieces
     let pieces = match attached {
         Some(Ok(pieces)) => pieces,
         Some(Err(error)) if !is_uncertain(&error) => {
-            return Err(Failure::Final(failed(daemon, launch, "attach to", error)));
+            return Err(StartFailure::Final(failed(daemon, launch, "attach to", error)));
         }
         Some(Err(_)) | None => Pieces::logs(&daemon.api, &made.id),
     };
@@ -193,16 +196,16 @@ async fn run(daemon: &Connection, launch: &Launch, made: &Made) -> Result<Pieces
 
 /// Starts the container. It is never asked for a second time unless it is known that the first did nothing: a container
 /// that has ended would run again.
-async fn begin(daemon: &Connection, launch: &Launch, id: &str) -> Result<(), Failure> {
+async fn begin(daemon: &Connection, launch: &Launch, id: &str) -> Result<(), StartFailure> {
     let mut doubt = Doubt::new();
     loop {
         let Err(error) = daemon.api.start_container(id, None::<StartContainerOptions>).await else { return Ok(()) };
         if is_about_a_network(&error) {
-            return Err(Failure::Gone(failed(daemon, launch, "start", error)));
+            return Err(StartFailure::Gone(failed(daemon, launch, "start", error)));
         }
         loop {
             if !doubt.goes_on(&error).await {
-                return Err(Failure::Final(failed(daemon, launch, "start", error)));
+                return Err(StartFailure::Final(failed(daemon, launch, "start", error)));
             }
             match inspect(daemon, id).await {
                 Ok(found) if found.as_ref().map(standing).is_some_and(|standing| standing != Standing::Created) => {
@@ -210,13 +213,13 @@ async fn begin(daemon: &Connection, launch: &Launch, id: &str) -> Result<(), Fai
                 }
                 Ok(_) => break,
                 Err(EngineError::Call { .. }) => {}
-                Err(error) => return Err(Failure::Final(error)),
+                Err(error) => return Err(StartFailure::Final(error)),
             }
         }
     }
 }
 
-/// Whether a network is not there any more, or there twice: two processes made it at once, and one takes its own back.
+/// True for an error about a network that is not there any more, or there twice: two processes made it at once, and one takes its own back.
 fn is_about_a_network(error: &Error) -> bool {
     let text = message(error);
     text.contains("network") && (status(error) == Some(404) || text.contains("is ambiguous"))
@@ -256,7 +259,7 @@ async fn inspect(daemon: &Connection, name: &str) -> Result<Option<ContainerInsp
     }
 }
 
-/// Whether a container is this very attempt.
+/// True for a container that is this very attempt.
 fn is_attempt(found: &ContainerInspectResponse, launch: &Launch) -> bool {
     let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
     [label::RUN, label::TRIAL, label::ATTEMPT].iter().all(|key| {
@@ -264,7 +267,7 @@ fn is_attempt(found: &ContainerInspectResponse, launch: &Launch) -> bool {
     })
 }
 
-/// Whether a container is being removed.
+/// True for a container that is being removed.
 fn is_going(found: &ContainerInspectResponse) -> bool {
     let state = found.state.as_ref();
     state.is_some_and(|state| state.dead == Some(true) || state.status == Some(ContainerStateStatusEnum::REMOVING))
@@ -286,7 +289,7 @@ fn is_clash(error: &Error) -> bool {
     status(error) == Some(409) || (status(error) == Some(500) && message(error).contains("name is already in use"))
 }
 
-/// What a failed call means for the launch.
+/// The meaning of a failed call for the launch.
 fn failed(daemon: &Connection, launch: &Launch, verb: &str, error: Error) -> EngineError {
     let trial = launch.trial.name.as_str();
     if is_refusal(&error) {
@@ -297,7 +300,7 @@ fn failed(daemon: &Connection, launch: &Launch, verb: &str, error: Error) -> Eng
     daemon.failure(format!("{verb} container `{trial}`"), error)
 }
 
-/// What to do about it, where the daemon's words do not say that.
+/// Advice where the daemon's words give none.
 fn advice(text: &str) -> &'static str {
     if text.contains(r#"select device driver "cdi""#) {
         " (the daemon does not know CDI names: Docker does from version 25 on with `\"features\": {\"cdi\": true}` in \

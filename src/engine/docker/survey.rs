@@ -8,7 +8,9 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use crate::engine::docker::call::steady;
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::{image, network};
-use crate::engine::{EngineError, Found, Launch, Obstacle, Selector, Standing, Survey};
+use crate::engine::error::EngineError;
+use crate::engine::found::{Found, Obstacle, Selector, Standing, Survey};
+use crate::engine::launch::Launch;
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::{EngineName, Name};
@@ -17,9 +19,9 @@ use crate::model::trial::Pull;
 /// Whose the name of a trial is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Holder {
-    /// This experiment's trial, still running in that run.
+    /// A trial of this experiment, still running in that run.
     Running(String),
-    /// This experiment's trial, ended or never started.
+    /// A trial of this experiment, ended or never started.
     Finished,
     /// Something else, in words.
     Foreign(String),
@@ -47,7 +49,7 @@ impl Holder {
     }
 }
 
-/// What stands in the way of the launches, and what would be made for them.
+/// Obstacles in the way of the launches, and things that would be made for them.
 pub(super) async fn survey(daemon: &Connection, launches: &[Launch]) -> Result<Survey, EngineError> {
     let mut survey = Survey::default();
     images(daemon, launches, &mut survey).await?;
@@ -159,7 +161,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::Holder;
-    use crate::engine::Launch;
+    use crate::engine::launch::Launch;
     use crate::model::label;
     use crate::model::name::Name;
     use crate::model::trial::Trial;

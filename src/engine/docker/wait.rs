@@ -15,8 +15,11 @@ use futures_util::StreamExt;
 use crate::engine::docker::call::{is_uncertain, is_unreached, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::logs::Pieces;
-use crate::engine::docker::restart::{Breaks, Ending, ending, time};
-use crate::engine::{EngineError, Health, Output, Retrying};
+use crate::engine::docker::restart::{Breaks, UnseenEnd, ending, time};
+use crate::engine::error::EngineError;
+use crate::engine::output::Output;
+use crate::engine::retrying::Retrying;
+use crate::engine::seam::Health;
 use crate::model::outcome::Exit;
 
 /// Longest silence of the output after the exit: it ends with the container, unless the daemon forgot to close it.
@@ -38,8 +41,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(6);
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 const SLOWEST_LOOK: Duration = Duration::from_secs(1);
 
-/// Why following stopped.
-enum Stop {
+/// The reason why following stopped.
+enum FollowError {
     /// The connection broke; the container may live on.
     Lost(EngineError),
     /// Nothing to follow any more.
@@ -73,8 +76,8 @@ pub(super) async fn wait(
                 }
                 return Ok(exit);
             }
-            Err(Stop::Failed(error)) => return Err(error),
-            Err(Stop::Lost(error)) => {
+            Err(FollowError::Failed(error)) => return Err(error),
+            Err(FollowError::Lost(error)) => {
                 breaks.note(id);
                 match pauses.next() {
                     Some(pause) => tokio::time::sleep(pause).await,
@@ -91,7 +94,7 @@ async fn follow(
     mut pieces: Pieces,
     breaks: &Breaks,
     output: &mut Output,
-) -> Result<Exit, Stop> {
+) -> Result<Exit, FollowError> {
     let had_ended = pieces.is_log() && !is_running(&inspect(daemon, id).await?.state.unwrap_or_default());
     if !had_ended {
         // What runs now has outlived whatever broke before.
@@ -133,14 +136,14 @@ async fn follow(
     }
     if had_ended {
         match ending(daemon, id, &state, breaks).await.map_err(|error| stop(daemon, id, "look at", error))? {
-            Ending::Own => {}
-            Ending::Unheard => {
+            UnseenEnd::Own => {}
+            UnseenEnd::Unheard => {
                 let text = "it ended while the daemon was away, and what it wrote then may not have been kept";
                 output.fail(std::io::Error::other(text));
             }
-            Ending::TakenAlong => {
+            UnseenEnd::TakenAlong => {
                 let message = format!("container `{id}` ended with its daemon, which was stopped or restarted");
-                return Err(Stop::Failed(EngineError::Refused { message }));
+                return Err(FollowError::Failed(EngineError::Refused { message }));
             }
         }
     }
@@ -152,8 +155,8 @@ async fn follow(
     Ok(exit)
 }
 
-/// Whether what was copied reaches as far as the container's log does. A log that cannot be read says nothing against it.
-async fn reaches_as_far_as_the_log(daemon: &Connection, id: &str, output: &Output) -> Result<bool, Stop> {
+/// True when what was copied reaches as far as the container's log does. A log that cannot be read says nothing against it.
+async fn reaches_as_far_as_the_log(daemon: &Connection, id: &str, output: &Output) -> Result<bool, FollowError> {
     match steady(|| log_tail(daemon, id)).await {
         Ok((stdout, stderr)) => Ok(output.reaches(&stdout, &stderr)),
         Err(error) if is_uncertain(&error) || is_unreached(&error) => Err(stop(daemon, id, "read the log of", error)),
@@ -179,7 +182,7 @@ async fn log_tail(daemon: &Connection, id: &str) -> Result<(Vec<u8>, Vec<u8>), E
     Ok((stdout, stderr))
 }
 
-/// Whether somebody had the daemon kill the container. Where nobody did, and its memory is limited, the kernel did:
+/// True when somebody had the daemon kill the container. Where nobody did, and its memory is limited, the kernel did:
 /// with many at once, Docker misses that for some of them and leaves `OOMKilled` false (7 % of 24 at once, cgroup v1).
 ///
 /// Only for a container that has just ended: the daemon remembers its last 256 events.
@@ -198,9 +201,9 @@ async fn was_killed(daemon: &Connection, id: &str) -> bool {
 }
 
 /// The stream and the state contradict each other: the connection was closed on us, or is about to be.
-fn apart(id: &str) -> Stop {
+fn apart(id: &str) -> FollowError {
     let source = "its output and its end do not come together".into();
-    Stop::Lost(EngineError::Call { action: format!("follow container `{id}`"), source })
+    FollowError::Lost(EngineError::Call { action: format!("follow container `{id}`"), source })
 }
 
 /// Returns when the container does not run (any more), with the code it ended with.
@@ -215,16 +218,16 @@ async fn until_ended(daemon: &Connection, id: &str) -> Result<i64, Error> {
     }
 }
 
-fn stop(daemon: &Connection, id: &str, what: &str, error: Error) -> Stop {
+fn stop(daemon: &Connection, id: &str, what: &str, error: Error) -> FollowError {
     if status(&error) == Some(404) {
-        return Stop::Failed(gone(id));
+        return FollowError::Failed(gone(id));
     }
     let lost = is_uncertain(&error) || is_unreached(&error);
     let error = daemon.failure(format!("{what} container `{id}`"), error);
-    if lost { Stop::Lost(error) } else { Stop::Failed(error) }
+    if lost { FollowError::Lost(error) } else { FollowError::Failed(error) }
 }
 
-impl From<EngineError> for Stop {
+impl From<EngineError> for FollowError {
     fn from(error: EngineError) -> Self {
         if error.may_pass() { Self::Lost(error) } else { Self::Failed(error) }
     }
@@ -269,12 +272,12 @@ async fn inspect(daemon: &Connection, id: &str) -> Result<ContainerInspectRespon
     }
 }
 
-/// Whether a container runs, by its inspected state.
+/// True for a container that runs, by its inspected state.
 pub(super) fn is_running(state: &ContainerState) -> bool {
     state.running == Some(true) || state.paused == Some(true) || state.restarting == Some(true)
 }
 
-/// How a container ended. Docker reports a signal as 128 + its number, as a shell does, so the two cannot be told
+/// The exit of a container. Docker reports a signal as 128 + its number, as a shell does, so the two cannot be told
 /// apart: a code that is one of the signals that end programs counts as that signal.
 fn exit(state: &ContainerState) -> Exit {
     let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-1);

@@ -6,35 +6,35 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::engine::Health;
 use crate::engine::fake::scene::{FOR_EVER, Scene};
+use crate::engine::seam::Health;
 use crate::model::outcome::Exit;
 use crate::model::trial::Healthcheck;
 
 #[derive(Debug)]
-pub(super) struct Attempt {
+pub(super) struct FakeAttempt {
     pub(super) course: Course,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) meets: watch::Sender<Meets>,
-    /// Whether it counts among those that run.
+    /// True while it counts among those that run.
     pub(super) counted: bool,
 }
 
-/// What it does by itself.
+/// The course of an attempt by itself.
 #[derive(Debug, Clone)]
 pub(super) struct Course {
     pub(super) scene: Scene,
     pub(super) started: Instant,
 }
 
-/// What has come to it from outside.
+/// Requests that came to an attempt from outside.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Meets {
     /// The exit it was asked for, and the moment it takes effect.
     asked: Option<(Exit, Instant)>,
     /// Since when it stands still.
     paused: Option<Instant>,
-    /// For how long it stood still before.
+    /// Time for which it stood still before.
     stood: Duration,
 }
 
@@ -63,13 +63,13 @@ impl Meets {
 }
 
 impl Course {
-    /// When something happens that it does so long after its start; in a century while it stands still.
+    /// The moment of what it does so long after its start; in a century while it stands still.
     fn time(&self, after: Duration, meets: &Meets) -> Instant {
         let time = later(self.started, after.saturating_add(meets.stood));
         if meets.paused.is_some_and(|paused| time > paused) { later(self.started, FOR_EVER) } else { time }
     }
 
-    /// How it ends, and when, as things stand.
+    /// Exit and moment of the end, as things stand.
     fn end(&self, meets: &Meets) -> (Exit, Instant) {
         let own = (self.scene.exit, self.time(self.scene.run_for, meets));
         meets.asked.filter(|(_, at)| *at < own.1).unwrap_or(own)
@@ -116,13 +116,13 @@ impl Course {
     }
 }
 
-impl Attempt {
+impl FakeAttempt {
     pub(super) fn runs(&self) -> bool {
         self.counted && Instant::now() < self.course.end(&self.meets.borrow()).1
     }
 }
 
-/// That much later; or in a century, where the clock does not reach so far.
+/// A moment so much later; or in a century, where the clock does not reach so far.
 pub(super) fn later(from: Instant, by: Duration) -> Instant {
     from.checked_add(by).unwrap_or(from + FOR_EVER)
 }

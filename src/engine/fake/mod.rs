@@ -17,12 +17,14 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::engine::fake::attempt::{Attempt, Course, Meets, later};
+use crate::engine::error::EngineError;
+use crate::engine::fake::attempt::{Course, FakeAttempt, Meets, later};
 use crate::engine::fake::scene::FOR_EVER;
-use crate::engine::{
-    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Outputs, Progress, Selector, Standing,
-    Survey,
-};
+use crate::engine::found::{Cleaned, Found, Obstacle, Selector, Standing, Survey};
+use crate::engine::launch::Launch;
+use crate::engine::output::Output;
+use crate::engine::outputs::Outputs;
+use crate::engine::seam::{Engine, Health, PrepareProgress};
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::label;
@@ -38,7 +40,7 @@ pub struct Fake {
     capabilities: Capabilities,
     scenes: HashMap<String, Vec<Scene>>,
     start_takes: Duration,
-    attempts: Mutex<BTreeMap<String, Attempt>>,
+    attempts: Mutex<BTreeMap<String, FakeAttempt>>,
     running: AtomicUsize,
     peak: AtomicUsize,
     starting: AtomicUsize,
@@ -112,7 +114,7 @@ impl Fake {
         self.starting_peak.load(Ordering::SeqCst)
     }
 
-    /// How often each attempt was started so far, by trial and number.
+    /// Starts of each attempt so far, by trial and number.
     pub fn launched(&self) -> BTreeMap<(String, u32), usize> {
         self.launched.lock().expect("no code panics while it holds the lock").clone()
     }
@@ -139,12 +141,12 @@ impl Fake {
         scene
     }
 
-    /// What following an attempt takes.
+    /// Course of an attempt, and the requests that come to it.
     fn followed(&self, handle: &Handle) -> Option<(Course, watch::Receiver<Meets>)> {
         self.with(handle, |attempt| (attempt.course.clone(), attempt.meets.subscribe()))
     }
 
-    fn with<T>(&self, handle: &Handle, read: impl FnOnce(&mut Attempt) -> T) -> Option<T> {
+    fn with<T>(&self, handle: &Handle, read: impl FnOnce(&mut FakeAttempt) -> T) -> Option<T> {
         self.attempts.lock().expect("no code panics while it holds the lock").get_mut(&handle.id).map(read)
     }
 
@@ -172,7 +174,7 @@ impl Engine for Fake {
         let attempts = self.attempts.lock().expect("no code panics while it holds the lock");
         let mut survey = Survey::default();
         for launch in launches {
-            let running = |attempt: &&Attempt| attempt.runs() && is_of(&attempt.labels, launch);
+            let running = |attempt: &&FakeAttempt| attempt.runs() && is_of(&attempt.labels, launch);
             if let Some(attempt) = attempts.values().find(running) {
                 let run = attempt.labels.get(label::RUN).cloned().unwrap_or_default();
                 survey.obstacles.push(Obstacle::Running { trial: launch.trial.name.clone(), run });
@@ -181,7 +183,7 @@ impl Engine for Fake {
         Ok(survey)
     }
 
-    async fn prepare(&self, _launch: &Launch, _progress: &Progress<'_>) -> Result<(), EngineError> {
+    async fn prepare(&self, _launch: &Launch, _progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
         Ok(())
     }
 
@@ -207,7 +209,7 @@ impl Engine for Fake {
         let id = format!("fake-{}", self.serial.fetch_add(1, Ordering::SeqCst));
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.peak.fetch_max(running, Ordering::SeqCst);
-        let attempt = Attempt {
+        let attempt = FakeAttempt {
             course: Course { scene, started: Instant::now() },
             labels: launch.labels.clone(),
             meets: watch::Sender::new(Meets::default()),
@@ -319,7 +321,7 @@ impl Engine for Fake {
     }
 }
 
-/// Whether these are the labels of an attempt of the launch's own trial.
+/// True for the labels of an attempt of the launch's own trial.
 fn is_of(labels: &BTreeMap<String, String>, launch: &Launch) -> bool {
     let own = launch.labels.get(label::SPEC);
     labels.get(label::TRIAL).map(String::as_str) == Some(launch.trial.name.as_str()) && labels.get(label::SPEC) == own

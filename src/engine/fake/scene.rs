@@ -5,32 +5,32 @@ use std::time::Duration;
 use crate::model::event::Usage;
 use crate::model::outcome::Exit;
 
-/// What one attempt of a trial does.
+/// The scripted course of one attempt of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
-    /// How long it runs.
+    /// Time that it runs.
     pub run_for: Duration,
-    /// How it ends by itself.
+    /// Exit of an attempt that ends by itself.
     pub exit: Exit,
-    /// What it writes to its standard output.
+    /// Text on the standard output.
     pub stdout: String,
-    /// What it writes to its standard error.
+    /// Text on the standard error.
     pub stderr: String,
-    /// Why it cannot be started, if so.
+    /// Reason why it cannot be started, if so.
     pub start_error: Option<String>,
-    /// When it is healthy after its start; absent: never.
+    /// Time from its start until it is healthy; absent: never.
     pub healthy_after: Option<Duration>,
-    /// Whether it ignores the stop signal and has to be killed.
+    /// True when it ignores the stop signal and has to be killed.
     pub stubborn: bool,
-    /// What it takes of the machine, if the engine can say.
+    /// Usage of the machine, if the engine can say.
     pub usage: Option<Usage>,
     /// The files it leaves: path and text.
     pub files: Vec<(String, String)>,
-    /// Whether the engine loses it when it would end by itself.
+    /// True when the engine loses it when it would end by itself.
     pub lost: bool,
 }
 
-/// How long a service runs that is not told otherwise: a century.
+/// Time that a service runs by default: a century.
 pub(super) const FOR_EVER: Duration = Duration::from_secs(3_000_000_000);
 
 impl Default for Scene {

@@ -6,8 +6,9 @@ use std::process::{Child, Command};
 use rustix::process::{getpriority_process, setpriority_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use crate::engine::error::EngineError;
+use crate::engine::launch::Launch;
 use crate::engine::local::refusal;
-use crate::engine::{EngineError, Launch};
 
 /// The least urgent that the kernel knows.
 const LAST: i32 = 19;

@@ -1,4 +1,4 @@
-//! One attempt we started: its process group, from the start to the last byte. Knows no other attempt.
+//! An attempt that this engine started: its process group, from the start to the last byte. Knows no other attempt.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,61 +13,64 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 use wait4::Wait4;
 
+use crate::engine::error::EngineError;
+use crate::engine::launch::Launch;
 use crate::engine::local::affinity::Affinity;
 use crate::engine::local::pipes::Pipes;
 use crate::engine::local::proc::{self, Process};
-use crate::engine::{EngineError, Launch, Output, Retrying};
+use crate::engine::output::Output;
+use crate::engine::retrying::Retrying;
 use crate::model::event::Usage;
 use crate::model::handle::Handle;
 use crate::model::outcome::Exit;
 
-/// How long a pipe may be silent after the attempt's end before we stop listening: only a process that left the group
+/// Longest silence of a pipe after the attempt's end before reading stops: only a process that left the group
 /// can still hold it.
 const QUIET: Duration = Duration::from_secs(2);
-/// How long we listen after the attempt's end at all: what the group itself wrote lies in the pipe and is there at once.
+/// Longest time for which pipes are read after the attempt's end: what the group itself wrote lies in the pipe and is there at once.
 const DRAIN: Duration = Duration::from_secs(3);
-/// How long the kernel may take to end a killed process before that is an error.
+/// Longest time that the kernel may take to end a killed process.
 const KILL_TAKES: Duration = Duration::from_secs(10);
 
-/// One attempt we started.
+/// An attempt that this engine started.
 #[derive(Debug)]
-pub(super) struct Attempt {
+pub(super) struct LocalAttempt {
     pub(super) process: Process,
     /// Kept for its healthcheck.
     pub(super) launch: Option<Launch>,
     group: Pid,
-    ending: Ending,
-    state: Mutex<State>,
+    ending: EndSignal,
+    state: Mutex<GroupState>,
     /// Held by whoever waits.
     pipes: tokio::sync::Mutex<Pipes>,
 }
 
 #[derive(Debug)]
-struct State {
+struct GroupState {
     child: Child,
-    /// How the leader ended and what it took, once it was reaped.
+    /// Exit and usage of the leader, once it was reaped.
     reaped: Option<(ExitStatus, Usage)>,
     /// Until then a stopped group may end by itself.
     grace_until: Option<Instant>,
     /// Set when what the leader left was killed: when it has to be gone.
     dead_by: Option<Instant>,
-    /// One who lived at the last look, after the leader's end.
+    /// A process of the group that lived at the last look, after the leader's end.
     survivor: Option<Process>,
-    /// Whether it stands still.
+    /// True while it stands still.
     paused: bool,
     /// Set when the group is gone: its number may be another's from then on.
     over: Option<Exit>,
 }
 
-/// How we hear of the leader's end without reaping it.
+/// Signal of the leader's end, which does not reap it.
 #[derive(Debug)]
-enum Ending {
+enum EndSignal {
     Pidfd(AsyncFd<OwnedFd>),
     /// Linux before 5.3.
     Polled,
 }
 
-impl Attempt {
+impl LocalAttempt {
     /// Starts a command made by `launch::command`.
     ///
     /// # Errors
@@ -85,7 +88,7 @@ impl Attempt {
                 launch,
                 group: Pid::from_raw(pid).expect("a child's number is not zero"),
                 ending,
-                state: Mutex::new(State {
+                state: Mutex::new(GroupState {
                     child,
                     reaped: None,
                     grace_until: None,
@@ -105,11 +108,11 @@ impl Attempt {
         }
     }
 
-    fn adopt(child: &mut Child) -> io::Result<(Process, Ending, Pipes)> {
+    fn adopt(child: &mut Child) -> io::Result<(Process, EndSignal, Pipes)> {
         let pid = child.id().cast_signed();
         let process = Process::of(pid).ok_or_else(|| io::Error::other("it is not in /proc"))?;
         let (stdout, stderr) = (child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from));
-        Ok((process, Ending::of(pid)?, Pipes::new(stdout, stderr)?))
+        Ok((process, EndSignal::of(pid)?, Pipes::new(stdout, stderr)?))
     }
 
     /// Waits for the end and copies the output. May be dropped and called again: what was copied is not copied twice.
@@ -213,7 +216,7 @@ impl Attempt {
         }
     }
 
-    /// Whether it stands still because it was paused.
+    /// True while it stands still because it was paused.
     pub(super) fn is_paused(&self) -> bool {
         self.state().paused
     }
@@ -241,13 +244,13 @@ impl Attempt {
         Ok(None)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, GroupState> {
         self.state.lock().expect("no code panics while it holds the lock")
     }
 }
 
-impl State {
-    /// How the leader ended; it must have. Reaps it the first time, with what the kernel kept of it.
+impl GroupState {
+    /// Exit of the leader, which must have ended. Reaps it the first time, with what the kernel kept of it.
     fn reap(&mut self) -> io::Result<ExitStatus> {
         if let Some((status, _)) = self.reaped {
             return Ok(status);
@@ -255,14 +258,14 @@ impl State {
         // Its memory is gone by now, its counters go with the reaping.
         let (read_bytes, written_bytes) = proc::io(self.child.id().cast_signed()).unzip();
         let ended = self.child.wait4()?;
-        let most = Some(ended.rusage.maxrss).filter(|most| proc::own_peak().is_some_and(|own| *most > own));
+        let most = Some(ended.rusage.maxrss).filter(|most| proc::is_own_peak(*most));
         let cpu_seconds = Some((ended.rusage.utime + ended.rusage.stime).as_secs_f64());
         self.reaped = Some((ended.status, Usage { cpu_seconds, peak_memory: most, read_bytes, written_bytes }));
         Ok(ended.status)
     }
 }
 
-impl Ending {
+impl EndSignal {
     #[expect(deprecated, reason = "its successor is an unsafe function; an `OwnedFd` upholds what that one asks for")]
     fn of(pid: i32) -> io::Result<Self> {
         let pid = Pid::from_raw(pid).expect("a child's number is not zero");
@@ -330,7 +333,7 @@ fn looks() -> Retrying {
     Retrying::new(Duration::from_millis(1), Duration::from_millis(100))
 }
 
-/// Whether a member of the group has not ended. The kernel counts zombies, so `/proc` has the last word; all of it is
+/// True while a member of the group has not ended. The kernel counts zombies, so `/proc` has the last word; all of it is
 /// read only when the member `known` from the look before has ended.
 fn is_alive(group: Pid, known: &mut Option<Process>) -> bool {
     if rustix::process::test_kill_process_group(group) == Err(rustix::io::Errno::SRCH) {
@@ -368,25 +371,25 @@ mod tests {
 
     use rustix::process::{Pid, WaitId, WaitIdOptions};
 
-    use super::{Attempt, Ending, is_alive};
-    use crate::engine::Output;
+    use super::{EndSignal, LocalAttempt, is_alive};
     use crate::engine::local::affinity::Affinity;
     use crate::engine::local::proc::Process;
+    use crate::engine::output::Output;
     use crate::model::outcome::Exit;
 
-    fn attempt(line: &str) -> Attempt {
+    fn attempt(line: &str) -> LocalAttempt {
         let mut command = Command::new("sh");
         command.args(["-c", line]).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Attempt::start(command, None, &Affinity::default()).expect("there is a shell")
+        LocalAttempt::start(command, None, &Affinity::default()).expect("there is a shell")
     }
 
     #[tokio::test]
     async fn an_old_kernels_attempts_end_too() {
         let mut ends = attempt("exit 5");
-        ends.ending = Ending::Polled;
+        ends.ending = EndSignal::Polled;
         assert!(matches!(ends.wait(&mut Output::nowhere()).await, Ok(Exit::Code(5))));
         let mut stopped = attempt("sleep 600");
-        stopped.ending = Ending::Polled;
+        stopped.ending = EndSignal::Polled;
         assert!(stopped.stop(Duration::ZERO).await.is_ok());
         assert!(matches!(stopped.wait(&mut Output::nowhere()).await, Ok(Exit::Signal(9))));
     }

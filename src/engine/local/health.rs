@@ -6,9 +6,12 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use tokio::time::Instant;
 
-use crate::engine::local::attempt::Attempt;
+use crate::engine::error::EngineError;
+use crate::engine::launch::Launch;
+use crate::engine::local::attempt::LocalAttempt;
 use crate::engine::local::{launch, proc, refusal};
-use crate::engine::{EngineError, Health, Launch, Retrying};
+use crate::engine::retrying::Retrying;
+use crate::engine::seam::Health;
 use crate::model::trial::Healthcheck;
 
 /// Docker's defaults.
@@ -19,7 +22,7 @@ const RETRIES: u32 = 3;
 /// at once do not wait for Docker's long interval.
 const QUICK: Duration = Duration::from_millis(100);
 const CALM: Duration = Duration::from_secs(1);
-/// As good as for ever, and does not overflow the clock.
+/// A century: as good as for ever, and does not overflow the clock.
 const CENTURY: Duration = Duration::from_secs(3_000_000_000);
 
 /// Probes until the verdict: healthy at the first success, unhealthy after the failures in a row that
@@ -30,7 +33,7 @@ const CENTURY: Duration = Duration::from_secs(3_000_000_000);
 /// # Errors
 /// [`EngineError::Refused`] when the test could not even be run until then: a failure that has to be told.
 pub(super) async fn verdict(
-    attempt: &Attempt,
+    attempt: &LocalAttempt,
     check: &Healthcheck,
     token: Option<&str>,
 ) -> Result<Health, EngineError> {
@@ -56,7 +59,7 @@ pub(super) async fn verdict(
 }
 
 async fn probe(
-    attempt: &Attempt,
+    attempt: &LocalAttempt,
     launch: &Launch,
     words: &[&str],
     check: &Healthcheck,
@@ -99,7 +102,7 @@ async fn probe(
 async fn passes(command: Command, timeout: Duration) -> Result<bool, EngineError> {
     let mut command = tokio::process::Command::from(command);
     let mut child = command.spawn().map_err(|error| refusal::of_start(command.as_std(), error))?;
-    let _end = End(child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())));
+    let _end = ProbeEnd(child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())));
     match tokio::time::timeout(timeout, child.wait()).await {
         Ok(Ok(status)) => Ok(status.success()),
         Ok(Err(source)) => {
@@ -110,9 +113,9 @@ async fn passes(command: Command, timeout: Duration) -> Result<bool, EngineError
 }
 
 /// Ends a probe's group, also when nobody wants its answer any more.
-struct End(Option<Pid>);
+struct ProbeEnd(Option<Pid>);
 
-impl Drop for End {
+impl Drop for ProbeEnd {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
             proc::send(group, Signal::KILL);

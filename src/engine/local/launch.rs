@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::Access;
 
+use crate::engine::error::EngineError;
+use crate::engine::launch::Launch;
 use crate::engine::local::proc;
 use crate::engine::local::refusal::{refusal, refused};
-use crate::engine::{EngineError, Launch};
 use crate::model::label;
 
 /// The command of a launch, with its folder, environment, process group and pipes.

@@ -22,16 +22,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rustix::process::Signal;
 
-use crate::engine::gpus::Places;
+use crate::engine::error::EngineError;
+use crate::engine::found::{Cleaned, Found, Obstacle, Selector, Standing, Survey};
+use crate::engine::gpus::GpuSource;
+use crate::engine::launch::Launch;
 use crate::engine::local::affinity::Affinity;
-use crate::engine::local::attempt::Attempt;
-use crate::engine::local::proc::{Group, Process};
-use crate::engine::local::watch::Watch;
+use crate::engine::local::attempt::LocalAttempt;
+use crate::engine::local::proc::{Process, ProcessGroup};
+use crate::engine::local::watch::WatchProcess;
+use crate::engine::output::Output;
+use crate::engine::outputs::{Outputs, take_path};
 use crate::engine::records;
-use crate::engine::{
-    Cleaned, Engine, EngineError, Found, Health, Launch, Obstacle, Output, Outputs, Progress, Selector, Settings,
-    Standing, Survey,
-};
+use crate::engine::seam::{Engine, Health, PrepareProgress};
+use crate::engine::settings::Settings;
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::label;
@@ -46,25 +49,25 @@ pub use watch::watch;
 pub struct Local {
     capabilities: Capabilities,
     /// The attempts this engine started and that were not removed, by handle.
-    attempts: Mutex<HashMap<String, Known>>,
+    attempts: Mutex<HashMap<String, KnownAttempt>>,
     watch: Option<Guard>,
-    gpus: Places,
+    gpus: GpuSource,
 }
 
 /// An attempt of ours, as far as it is still needed.
 #[derive(Debug, Clone)]
-enum Known {
-    Started(Arc<Attempt>),
+enum KnownAttempt {
+    Started(Arc<LocalAttempt>),
     Ended(Exit),
 }
 
-/// What it takes to leave no orphans.
+/// The guard against orphans: a watch process, and the mark of the trials it ends.
 #[derive(Debug)]
 struct Guard {
     program: PathBuf,
     token: String,
     /// Absent before the first start, and after the watch was lost.
-    watch: Mutex<Option<Watch>>,
+    watch: Mutex<Option<WatchProcess>>,
 }
 
 impl Local {
@@ -97,7 +100,7 @@ impl Local {
             },
             attempts: Mutex::default(),
             watch: settings.watch.as_ref().map(guard),
-            gpus: Places::new(settings),
+            gpus: GpuSource::new(settings),
         })
     }
 
@@ -105,11 +108,11 @@ impl Local {
         self.watch.as_ref().map(|guard| guard.token.as_str())
     }
 
-    fn known(&self, handle: &Handle) -> Option<Known> {
+    fn known(&self, handle: &Handle) -> Option<KnownAttempt> {
         self.lock().get(&handle.id).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, KnownAttempt>> {
         self.attempts.lock().expect("no code panics while it holds the lock")
     }
 }
@@ -124,7 +127,7 @@ impl Engine for Local {
         let mut survey = Survey::default();
         let running = running(BTreeMap::new()).await?;
         for launch in launches {
-            let same = |group: &&Group| {
+            let same = |group: &&ProcessGroup| {
                 [label::SPEC, label::TRIAL].iter().all(|key| group.labels.get(*key) == launch.labels.get(*key))
             };
             if let Some(group) = running.iter().find(same) {
@@ -135,7 +138,7 @@ impl Engine for Local {
         Ok(survey)
     }
 
-    async fn prepare(&self, _launch: &Launch, _progress: &Progress<'_>) -> Result<(), EngineError> {
+    async fn prepare(&self, _launch: &Launch, _progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
         Ok(())
     }
 
@@ -151,12 +154,12 @@ impl Engine for Local {
             guard.raise()?;
         }
         let kept = launch.trial.healthcheck.is_some().then(|| launch.clone());
-        let attempt = Attempt::start(command, kept, &Affinity::of(launch))?;
+        let attempt = LocalAttempt::start(command, kept, &Affinity::of(launch))?;
         if let Some(guard) = &self.watch {
             guard.started(attempt.process);
         }
         let id = attempt.process.id();
-        self.lock().insert(id.clone(), Known::Started(Arc::new(attempt)));
+        self.lock().insert(id.clone(), KnownAttempt::Started(Arc::new(attempt)));
         Ok(Handle { engine: EngineName::Local, id })
     }
 
@@ -177,22 +180,22 @@ impl Engine for Local {
         let (source, place, outputs) = (folder.join(place), place.to_owned(), outputs.clone());
         // The runs' own folder may lie in what is copied, and would be copied into itself.
         let runs = launch.folder.as_deref().and_then(Path::parent).map(Path::to_path_buf);
-        let copied = tokio::task::spawn_blocking(move || outputs.take_path(&place, &source, runs.as_deref()));
+        let copied = tokio::task::spawn_blocking(move || take_path(&outputs, &place, &source, runs.as_deref()));
         copied.await.map_err(|error| EngineError::Call { action: format!("copy `{path}`"), source: error.into() })
     }
 
     async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError> {
         match self.known(handle) {
-            Some(Known::Started(attempt)) => health::verdict(&attempt, check, self.token()).await,
-            Some(Known::Ended(_)) => Ok(Health::Ended),
+            Some(KnownAttempt::Started(attempt)) => health::verdict(&attempt, check, self.token()).await,
+            Some(KnownAttempt::Ended(_)) => Ok(Health::Ended),
             None => Err(not_ours(handle)),
         }
     }
 
     async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {
         let attempt = match self.known(handle) {
-            Some(Known::Started(attempt)) => attempt,
-            Some(Known::Ended(exit)) => return Ok(exit),
+            Some(KnownAttempt::Started(attempt)) => attempt,
+            Some(KnownAttempt::Ended(exit)) => return Ok(exit),
             None => return Err(not_ours(handle)),
         };
         let exit = attempt.wait(output).await?;
@@ -201,15 +204,15 @@ impl Engine for Local {
         }
         // Its pipes and its pidfd are closed; the exit stays until it is removed.
         if let Some(known) = self.lock().get_mut(&handle.id) {
-            *known = Known::Ended(exit);
+            *known = KnownAttempt::Ended(exit);
         }
         Ok(exit)
     }
 
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {
         match self.known(handle) {
-            Some(Known::Started(attempt)) => attempt.stop(grace).await,
-            Some(Known::Ended(_)) => Ok(()),
+            Some(KnownAttempt::Started(attempt)) => attempt.stop(grace).await,
+            Some(KnownAttempt::Ended(_)) => Ok(()),
             None => match Process::parse(&handle.id) {
                 Some(process) => attempt::stop_foreign(process, grace).await,
                 None => Ok(()),
@@ -219,8 +222,8 @@ impl Engine for Local {
 
     async fn pause(&self, handle: &Handle) -> Result<(), EngineError> {
         match self.known(handle) {
-            Some(Known::Started(attempt)) => attempt.pause(),
-            Some(Known::Ended(_)) => {}
+            Some(KnownAttempt::Started(attempt)) => attempt.pause(),
+            Some(KnownAttempt::Ended(_)) => {}
             None => attempt::signal_foreign(handle, Signal::STOP),
         }
         Ok(())
@@ -228,8 +231,8 @@ impl Engine for Local {
 
     async fn unpause(&self, handle: &Handle) -> Result<(), EngineError> {
         match self.known(handle) {
-            Some(Known::Started(attempt)) => attempt.unpause(),
-            Some(Known::Ended(_)) => {}
+            Some(KnownAttempt::Started(attempt)) => attempt.unpause(),
+            Some(KnownAttempt::Ended(_)) => {}
             None => attempt::signal_foreign(handle, Signal::CONT),
         }
         Ok(())
@@ -242,7 +245,7 @@ impl Engine for Local {
     async fn remove(&self, handle: &Handle) -> Result<(), EngineError> {
         self.stop(handle, Duration::ZERO).await?;
         let known = self.lock().remove(&handle.id);
-        if let (Some(guard), Some(Known::Started(attempt))) = (&self.watch, known) {
+        if let (Some(guard), Some(KnownAttempt::Started(attempt))) = (&self.watch, known) {
             guard.ended(attempt.process);
         }
         Ok(())
@@ -267,7 +270,7 @@ impl Guard {
     fn raise(&self) -> Result<(), EngineError> {
         let mut watch = self.lock();
         if watch.is_none() {
-            *watch = Some(Watch::start(&self.program, &self.token)?);
+            *watch = Some(WatchProcess::start(&self.program, &self.token)?);
         }
         Ok(())
     }
@@ -286,13 +289,13 @@ impl Guard {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Watch>> {
+    fn lock(&self) -> MutexGuard<'_, Option<WatchProcess>> {
         self.watch.lock().expect("no code panics while it holds the lock")
     }
 }
 
 /// Reads all of `/proc`, away from the threads that serve other trials.
-async fn running(labels: BTreeMap<String, String>) -> Result<Vec<Group>, EngineError> {
+async fn running(labels: BTreeMap<String, String>) -> Result<Vec<ProcessGroup>, EngineError> {
     tokio::task::spawn_blocking(move || proc::groups(&labels))
         .await
         .map_err(|error| EngineError::Call { action: "read /proc".to_owned(), source: error.into() })

@@ -6,12 +6,14 @@ use std::os::fd::OwnedFd;
 
 use tokio::net::unix::pipe::Receiver;
 
-use crate::engine::Output;
+use crate::engine::output::Output;
 
-/// A pipe's capacity on Linux: one read can empty it.
+/// Bytes read at a time: a pipe's capacity on Linux, once an attempt writes much. Most write little, and memory of that
+/// size for each of them costs more than the reading.
 const CHUNK: usize = 64 << 10;
+const FIRST_CHUNK: usize = 4 << 10;
 
-/// What an attempt writes, until both of its streams have ended.
+/// Pipes that an attempt writes to, until both of its streams have ended.
 #[derive(Debug)]
 pub(super) struct Pipes {
     stdout: Option<Receiver>,
@@ -67,8 +69,9 @@ async fn readable(pipe: Option<&Receiver>) -> io::Result<()> {
 
 /// Fills `chunk` with what is there, perhaps nothing; false at the pipe's end.
 fn read(pipe: &mut Option<Receiver>, chunk: &mut Vec<u8>) -> io::Result<bool> {
+    let is_full = chunk.len() >= FIRST_CHUNK && chunk.len() == chunk.capacity();
     chunk.clear();
-    chunk.reserve(CHUNK);
+    chunk.reserve(if is_full { CHUNK } else { FIRST_CHUNK });
     match pipe.as_ref().map_or(Ok(0), |pipe| pipe.try_read_buf(chunk)) {
         Ok(count) => Ok(count > 0),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),

@@ -1,8 +1,10 @@
 //! Processes of this machine: what `/proc` says of them, and signals to their groups. Decides nothing.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::{Pid, Signal};
 
@@ -23,17 +25,17 @@ pub(super) struct Process {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stat {
     pub(super) process: Process,
-    /// Its process group.
+    /// The process group.
     pub(super) group: i32,
     /// False for a zombie: it has ended, and nobody asked how.
     pub(super) alive: bool,
-    /// Whether its program's environment cannot be read yet.
+    /// True while the program's environment cannot be read yet.
     begins: bool,
 }
 
 /// Processes of one attempt that share a process group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Group {
+pub(super) struct ProcessGroup {
     /// The group's leader, or its oldest survivor.
     pub(super) first: Process,
     pub(super) labels: BTreeMap<String, String>,
@@ -56,15 +58,23 @@ impl Process {
         format!("{}:{}", self.pid, self.start)
     }
 
-    /// Its line, unless it has ended; a later process of the same number does not count.
+    /// The process's line, unless it has ended; a later process of the same number does not count.
     pub(super) fn alive(self) -> Option<Stat> {
         stat(self.pid).filter(|stat| stat.process == self && stat.alive)
     }
 }
 
-/// What `/proc/PID/stat` says; absent when there is no such process.
+/// The line of `/proc/PID/stat`; absent when there is no such process.
 pub(super) fn stat(pid: i32) -> Option<Stat> {
-    parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(pid, &short(&format!("/proc/{pid}/stat"))?)
+}
+
+/// A short file of the kernel's, which gives all of it with the first read.
+fn short(path: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; 4096];
+    let length = File::open(path).ok()?.read(&mut bytes).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
 }
 
 /// The numbers of all processes.
@@ -107,7 +117,7 @@ pub(super) fn send(group: Pid, signal: Signal) {
 }
 
 /// The running attempts of ours that carry all those labels.
-pub(super) fn groups(labels: &BTreeMap<String, String>) -> Vec<Group> {
+pub(super) fn groups(labels: &BTreeMap<String, String>) -> Vec<ProcessGroup> {
     let mut found: BTreeMap<(i32, Vec<u8>), Vec<Process>> = BTreeMap::new();
     for pid in pids() {
         let Some(carried) = variable(pid, LABELS) else { continue };
@@ -117,14 +127,14 @@ pub(super) fn groups(labels: &BTreeMap<String, String>) -> Vec<Group> {
     let groups = found.into_iter().filter_map(|((group, carried), members)| {
         let leader = members.iter().find(|member| member.pid == group);
         let first = *leader.or_else(|| members.iter().min_by_key(|member| member.start))?;
-        Some(Group { first, labels: serde_json::from_slice(&carried).ok()? })
+        Some(ProcessGroup { first, labels: serde_json::from_slice(&carried).ok()? })
     });
     groups.filter(|group| labels.iter().all(|(key, value)| group.labels.get(key) == Some(value))).collect()
 }
 
 /// Bytes that a process, and those of its children that it waited for, read from and wrote to disks; of a zombie too.
 pub(super) fn io(pid: i32) -> Option<(u64, u64)> {
-    parse_io(&fs::read_to_string(format!("/proc/{pid}/io")).ok()?)
+    parse_io(std::str::from_utf8(&short(&format!("/proc/{pid}/io"))?).ok()?)
 }
 
 fn parse_io(text: &str) -> Option<(u64, u64)> {
@@ -132,11 +142,22 @@ fn parse_io(text: &str) -> Option<(u64, u64)> {
     Some((bytes("read_bytes:")?, bytes("write_bytes:")?))
 }
 
-/// Most memory this process ever held, in bytes. A child begins with its parent's memory, and the kernel counts that as
-/// the child's (`exec_mmap` in fs/exec.c): of a child's peak, only what is above this is the child's own.
-pub(super) fn own_peak() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    kibibytes(&status, "VmHWM:")
+/// True for a child's peak of memory, in bytes, that is the child's own. A child begins with its parent's memory, and the
+/// kernel counts that as the child's (`exec_mmap` in fs/exec.c): what is not above this process's own peak says nothing.
+pub(super) fn is_own_peak(peak: u64) -> bool {
+    // A peak only grows: what an old one reaches, the one of now does, and short trials cost no look.
+    static OWN: AtomicU64 = AtomicU64::new(0);
+    peak > OWN.load(Ordering::Relaxed)
+        && own_peak().is_some_and(|own| {
+            OWN.store(own, Ordering::Relaxed);
+            peak > own
+        })
+}
+
+/// Most memory this process ever held, in bytes.
+fn own_peak() -> Option<u64> {
+    let status = short("/proc/self/status")?;
+    kibibytes(&String::from_utf8_lossy(&status), "VmHWM:")
 }
 
 /// Memory of this machine in bytes, or of the control group combu is confined to.
@@ -171,7 +192,9 @@ fn parse_stat(pid: i32, line: &[u8]) -> Option<Stat> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, Stat, member, memory, own_peak, parse_io, parse_stat, parse_total, stat, variable};
+    use super::{
+        Process, Stat, is_own_peak, member, memory, own_peak, parse_io, parse_stat, parse_total, stat, variable,
+    };
 
     #[test]
     fn a_programs_name_cannot_disturb_its_stat_line() {
@@ -214,6 +237,7 @@ mod tests {
     fn memory_is_read_in_kibibytes() {
         assert_eq!(parse_total("MemTotal:       16384 kB\nMemFree: 1 kB\n"), Some(16 << 20));
         assert!(memory() > 1 << 20);
-        assert!(own_peak().is_some_and(|peak| peak > 1 << 16));
+        let own = own_peak().unwrap();
+        assert!(own > 1 << 16 && !is_own_peak(1 << 16) && is_own_peak(own * 100) && !is_own_peak(1 << 16));
     }
 }

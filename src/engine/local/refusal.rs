@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use crate::engine::EngineError;
+use crate::engine::error::EngineError;
 
 /// A refusal as a result.
 ///

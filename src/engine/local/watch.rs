@@ -15,8 +15,9 @@ use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::engine::error::EngineError;
 use crate::engine::local::proc::{self, Process};
-use crate::engine::{EngineError, Retrying};
+use crate::engine::retrying::Retrying;
 
 /// Pause of the watch after each read: thousands of short trials wake it ten times a second, and no more.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -25,15 +26,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// combu's side: the watch process and the way to tell it of groups.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct WatchProcess {
     pipe: File,
-    /// What a full pipe did not take yet.
+    /// Lines that a full pipe did not take yet.
     pending: Vec<u8>,
     /// Reaped by tokio once dropped.
     _child: Child,
 }
 
-impl Watch {
+impl WatchProcess {
     /// Starts the watch process: `program __watch token`.
     ///
     /// # Errors
@@ -65,9 +66,9 @@ impl Watch {
         self.tell(&format!("+{}\n", process.id()))
     }
 
-    /// Tells that a group has ended.
+    /// Tells that a group has ended, together with the next that runs: nothing depends on it before.
     pub(super) fn ended(&mut self, process: Process) {
-        self.tell(&format!("-{}\n", process.id()));
+        self.pending.extend_from_slice(format!("-{}\n", process.id()).as_bytes());
     }
 
     /// Never blocks: what does not fit goes with the next line. Meanwhile the token in their environment finds them.

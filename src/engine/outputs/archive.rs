@@ -6,13 +6,17 @@ use std::time::{Duration, SystemTime};
 
 use tar::{Archive, Entry, EntryType};
 
-use crate::engine::outputs::{Item, Outputs, is_plain};
+use crate::engine::outputs::files::{OutputItem, Outputs, is_plain};
 
 /// Bytes of zeros that an archive ends with.
 const END: u64 = 1024;
 
-/// Takes an archive of what lies at one path; see [`Outputs::take_archive`].
-pub(super) fn take(outputs: &Outputs, place: &Path, reader: impl Read) -> io::Result<()> {
+/// Takes a tar archive of what lies at one path, whose first name is left away for `place`. Blocks.
+///
+/// # Errors
+/// When the archive cannot be read, or is not whole.
+pub(crate) fn take_archive(outputs: &Outputs, place: &str, reader: impl Read) -> io::Result<()> {
+    let place = Path::new(place);
     let mut archive = Archive::new(Whole { reader, zeros: 0 });
     for entry in archive.entries()? {
         if outputs.is_over() {
@@ -46,15 +50,15 @@ fn take_entry<R: Read>(outputs: &Outputs, place: &Path, mut entry: Entry<'_, R>)
             let seconds = entry.header().mtime().unwrap_or_default();
             let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
             let modified = modified.unwrap_or(SystemTime::UNIX_EPOCH);
-            outputs.take(&to, Item::File { mode, modified, content: &mut entry, original: None })?;
+            outputs.take(&to, OutputItem::File { mode, modified, content: &mut entry, original: None })?;
         }
         EntryType::Symlink | EntryType::Link => {
             let target = entry.link_name()?.map(|target| target.into_owned()).unwrap_or_default();
             if kind == EntryType::Symlink {
-                outputs.take(&to, Item::Link(&target))?;
+                outputs.take(&to, OutputItem::Link(&target))?;
             } else {
                 match below(place, &target) {
-                    Some(of) => outputs.take(&to, Item::Again(&of))?,
+                    Some(of) => outputs.take(&to, OutputItem::Again(&of))?,
                     None => outputs.leave_out(&to, "is another name of something elsewhere"),
                 }
             }
@@ -64,7 +68,7 @@ fn take_entry<R: Read>(outputs: &Outputs, place: &Path, mut entry: Entry<'_, R>)
     Ok(())
 }
 
-/// Where a name of the archive goes: its first part is the path that was asked for.
+/// The path of an archive's entry below the outputs: its first part is the path that was asked for.
 fn below(place: &Path, name: &Path) -> Option<PathBuf> {
     let mut parts = name.components().filter(|part| *part != Component::CurDir);
     let first = parts.next()?;
@@ -76,7 +80,7 @@ fn below(place: &Path, name: &Path) -> Option<PathBuf> {
 /// Passes an archive on and sees whether it comes to its end.
 struct Whole<R> {
     reader: R,
-    /// How many zeros came last.
+    /// Zeros that came last.
     zeros: u64,
 }
 
@@ -99,7 +103,8 @@ mod tests {
 
     use tar::{Builder, EntryType, Header};
 
-    use crate::engine::outputs::Outputs;
+    use super::take_archive;
+    use crate::engine::outputs::files::Outputs;
 
     /// A tar archive of entries that no honest program writes: kind, name, target of a link, content.
     fn tar(entries: &[(EntryType, &str, &str, &str)]) -> Vec<u8> {
@@ -125,7 +130,7 @@ mod tests {
         let world = tempfile::tempdir().unwrap();
         fs::write(world.path().join("secret"), "untouched").unwrap();
         let outputs = Outputs::into_folder(&world.path().join("run/outputs")).unwrap();
-        outputs.take_archive("out", &tar(entries)[..]).unwrap();
+        take_archive(&outputs, "out", &tar(entries)[..]).unwrap();
         let mut lines = Vec::new();
         list(world.path(), world.path(), &mut lines);
         lines.sort();
@@ -254,10 +259,10 @@ mod tests {
         // Down to the border of each entry: there the archive looks as if it were whole.
         for length in (0..=whole.len() - 1024).step_by(256) {
             let outputs = Outputs::into_folder(&folder.path().join("outputs")).unwrap();
-            assert!(outputs.take_archive("out", &whole[..length]).is_err(), "{length} of {}", whole.len());
+            assert!(take_archive(&outputs, "out", &whole[..length]).is_err(), "{length} of {}", whole.len());
         }
         let outputs = Outputs::into_folder(&folder.path().join("outputs")).unwrap();
-        outputs.take_archive("out", &whole[..]).unwrap();
+        take_archive(&outputs, "out", &whole[..]).unwrap();
         assert_eq!(outputs.files().len(), 2);
     }
 }

@@ -8,10 +8,12 @@ use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
-use crate::engine::outputs::{Item, Outputs};
+use crate::engine::outputs::files::{OutputItem, Outputs};
 
-/// Copies what lies at a path; see [`Outputs::take_path`].
-pub(super) fn take(outputs: &Outputs, place: &Path, source: &Path, except: Option<&Path>) -> bool {
+/// Copies what lies at a path of this machine to `place`, with all that is below it, but for the folder `except`; false
+/// where nothing lies there. Blocks.
+pub(crate) fn take_path(outputs: &Outputs, place: &str, source: &Path, except: Option<&Path>) -> bool {
+    let place = Path::new(place);
     match source.symlink_metadata() {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return false,
         _ => {}
@@ -38,7 +40,7 @@ fn take_one(
 ) -> io::Result<()> {
     let found = source.symlink_metadata()?;
     if found.is_symlink() {
-        return outputs.take(place, Item::Link(&fs::read_link(source)?));
+        return outputs.take(place, OutputItem::Link(&fs::read_link(source)?));
     }
     if found.is_dir() {
         if except.is_some_and(|folder| (folder.dev(), folder.ino()) == (found.dev(), found.ino())) {
@@ -57,7 +59,7 @@ fn take_one(
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(source)?;
     let modified = found.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    outputs.take(place, Item::File { mode: found.mode(), modified, content: &mut &file, original: Some(&file) })
+    outputs.take(place, OutputItem::File { mode: found.mode(), modified, content: &mut &file, original: Some(&file) })
 }
 
 #[cfg(test)]
@@ -66,7 +68,8 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
-    use crate::engine::outputs::Outputs;
+    use super::take_path;
+    use crate::engine::outputs::files::Outputs;
 
     #[test]
     fn a_folder_is_copied_with_its_links_and_without_what_is_no_file() {
@@ -80,10 +83,10 @@ mod tests {
         let _socket = UnixListener::bind(path("out/socket")).unwrap();
         let outputs = Outputs::into_folder(&path("to")).unwrap();
         let except = path("out/sub/.combu/runs");
-        assert!(outputs.take_path("out", &path("out"), Some(&except)));
-        assert!(outputs.take_path("one/a", &path("out/sub/a"), None));
-        assert!(!outputs.take_path("none", &path("out/none"), None));
-        assert!(!outputs.take_path("none", &path("out/sub/a/none"), None));
+        assert!(take_path(&outputs, "out", &path("out"), Some(&except)));
+        assert!(take_path(&outputs, "one/a", &path("out/sub/a"), None));
+        assert!(!take_path(&outputs, "none", &path("out/none"), None));
+        assert!(!take_path(&outputs, "none", &path("out/sub/a/none"), None));
         let files: Vec<_> = outputs
             .files()
             .into_iter()

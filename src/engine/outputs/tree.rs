@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
-/// How a folder on the way is opened.
+/// Flags with which a folder on the way is opened.
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A folder of this machine, made when something comes into it.
@@ -102,7 +102,7 @@ pub(super) fn finish(file: &File, mode: u32, modified: SystemTime) -> io::Result
     Ok(())
 }
 
-/// Who may read, write and run it; never as whom.
+/// Permissions to read, write and run it; never as whom.
 fn kept(mode: u32) -> u32 {
     mode & 0o777
 }

@@ -1,20 +1,20 @@
-//! Where the file lies that an attempt may write its metrics to.
+//! Files that attempts may write their metrics to.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::engine::Launch;
+use crate::engine::launch::Launch;
 
 /// The variable that names the file.
-pub(in crate::engine) const VARIABLE: &str = "COMBU_METRICS";
+pub(crate) const VARIABLE: &str = "COMBU_METRICS";
 
 /// The folder of the file inside a container.
-pub(in crate::engine) const INSIDE: &str = "/run/combu";
+pub(crate) const INSIDE: &str = "/run/combu";
 
-/// Its name in that folder.
-pub(in crate::engine) const FILE: &str = "metrics.jsonl";
+/// Name of the file in that folder.
+pub(crate) const FILE: &str = "metrics.jsonl";
 
 /// The folders it lies in on this machine, below the attempt's.
 const OUTER: &str = "metrics";
@@ -22,14 +22,14 @@ const INNER: &str = "shared";
 
 /// The file of an attempt that is a process of this machine. All attempts share a folder: making one for each takes
 /// longer than a short trial. No trial has that folder's name.
-pub(in crate::engine) fn plain(launch: &Launch) -> Option<PathBuf> {
+pub(crate) fn plain(launch: &Launch) -> Option<PathBuf> {
     let name = format!("{}-{}.jsonl", launch.trial.name, launch.attempt);
     Some(std::path::absolute(launch.folder.as_ref()?).ok()?.join(".metrics").join(name))
 }
 
 /// The file of an attempt that sees a folder of this machine. The container's user may be anybody, so anybody may write to
 /// the folder; its own folder is closed to all others of this machine.
-pub(in crate::engine) fn shared(launch: &Launch) -> Option<PathBuf> {
+pub(crate) fn shared(launch: &Launch) -> Option<PathBuf> {
     let own = launch.folder.as_ref()?.join(launch.trial.name.as_str()).join(launch.attempt.to_string());
     Some(std::path::absolute(own).ok()?.join(OUTER).join(INNER).join(FILE))
 }
@@ -38,13 +38,15 @@ pub(in crate::engine) fn shared(launch: &Launch) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When the folder cannot be made.
-pub(in crate::engine) fn make_plain(file: &Path) -> io::Result<()> {
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+pub(crate) fn make_plain(file: &Path) -> io::Result<()> {
+    let folder = file.parent().ok_or(io::ErrorKind::NotFound)?;
+    match fs::create_dir(folder) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(folder),
+        Err(_) => match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        },
     }
 }
 
@@ -52,7 +54,7 @@ pub(in crate::engine) fn make_plain(file: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When it cannot be made.
-pub(in crate::engine) fn make_shared(file: &Path) -> io::Result<()> {
+pub(crate) fn make_shared(file: &Path) -> io::Result<()> {
     let open = file.parent().ok_or(io::ErrorKind::NotFound)?;
     let closed = open.parent().ok_or(io::ErrorKind::NotFound)?;
     fs::DirBuilder::new().recursive(true).create(closed.parent().ok_or(io::ErrorKind::NotFound)?)?;
@@ -66,9 +68,9 @@ pub(in crate::engine) fn make_shared(file: &Path) -> io::Result<()> {
 }
 
 /// Removes a container's file that nobody wrote to, with its folders, when the container is gone.
-pub(in crate::engine) fn clear(file: &Path) {
-    let is_empty = file.metadata().is_ok_and(|found| found.is_file() && found.len() == 0);
-    if is_empty && file.ends_with(Path::new(OUTER).join(INNER).join(FILE)) && fs::remove_file(file).is_ok() {
+pub(crate) fn clear(file: &Path) {
+    let is_empty = || file.metadata().is_ok_and(|found| found.is_file() && found.len() == 0);
+    if file.ends_with(Path::new(OUTER).join(INNER).join(FILE)) && is_empty() && fs::remove_file(file).is_ok() {
         // Up to the attempt's own folder, unless there is something in it.
         let _kept = file.ancestors().skip(1).take(3).all(|folder| fs::remove_dir(folder).is_ok());
     }

@@ -1,10 +1,10 @@
-//! One line to records. Pure.
+//! Parsing of one line into records. Pure.
 
 use serde_json::{Map, Value};
 
 use crate::model::event::Record;
 
-/// What the lines of a standard output begin with that are for combu.
+/// Beginning of the lines of a standard output that are for combu.
 pub(super) const MARK: &[u8] = b"::combu ";
 
 /// Longest name, in bytes: a name is a column of a table.
@@ -14,7 +14,7 @@ const LONGEST_NAME: usize = 256;
 /// `artifact /out/model.pt`.
 ///
 /// # Errors
-/// What is wrong with it, as a clause.
+/// A clause about what is wrong with the line.
 pub(super) fn marked(line: &[u8]) -> Result<Vec<Record>, String> {
     let line = std::str::from_utf8(line).map_err(|_| format!("`{}` is not UTF-8", shown(line)))?.trim();
     let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -72,7 +72,7 @@ fn tag(text: &str) -> Result<Vec<Record>, String> {
 /// truth values are tags.
 ///
 /// # Errors
-/// What is wrong with it, as a clause.
+/// A clause about what is wrong with the line.
 pub(super) fn json(line: &[u8]) -> Result<Vec<Record>, String> {
     let object: Map<String, Value> =
         serde_json::from_slice(line).map_err(|error| format!("`{}` is no JSON object: {error}", shown(line)))?;
@@ -140,7 +140,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::{json, marked};
-    use crate::engine::records::tests::lines;
+    use crate::engine::records::recorder::tests::lines;
     use crate::model::event::Record;
 
     fn all(lines_in: &[&str], read: impl Fn(&[u8]) -> Result<Vec<Record>, String>) -> String {

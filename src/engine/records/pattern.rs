@@ -20,7 +20,7 @@ pub(super) struct Pattern {
 
 impl Pattern {
     /// # Errors
-    /// What is wrong with it, as a clause.
+    /// A clause about what is wrong with it.
     pub(super) fn new(name: &str, text: &str) -> Result<Self, String> {
         let mut made = MADE.lock().expect("no code panics while it holds the lock");
         let regex = match made.get(text) {
@@ -34,7 +34,7 @@ impl Pattern {
         Ok(Self { name: name.to_owned(), regex })
     }
 
-    /// What it finds in a line, if anything.
+    /// Records that the pattern finds in a line.
     pub(super) fn find(&self, line: &[u8]) -> Option<Result<Vec<Record>, String>> {
         let found = self.regex.captures(line)?.get(1)?.as_bytes();
         let value = std::str::from_utf8(found).ok().and_then(|text| number(text.trim()));

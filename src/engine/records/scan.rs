@@ -6,7 +6,7 @@ use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 use crate::engine::records::parse::{MARK, json, marked};
 use crate::engine::records::pattern::Pattern;
-use crate::engine::records::{Inner, Recorder};
+use crate::engine::records::recorder::{Recorder, Records};
 
 /// Longest line that is looked at, in bytes.
 const LONGEST: usize = 64 << 10;
@@ -15,10 +15,10 @@ const LONGEST: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Scanner {
     recorder: Recorder,
-    form: Form,
+    form: LineForm,
     /// The beginning of a line whose end is still to come.
     line: Vec<u8>,
-    /// Whether the line that goes on is of no interest.
+    /// True while the line that goes on is of no interest.
     passed: bool,
     /// Lines that have ended.
     lines: u64,
@@ -27,7 +27,7 @@ pub(crate) struct Scanner {
 }
 
 #[derive(Debug)]
-enum Form {
+enum LineForm {
     /// A standard output: marked lines, and what patterns find in the others.
     Output(Arc<[Pattern]>),
     /// Lines of JSON.
@@ -35,17 +35,17 @@ enum Form {
 }
 
 impl Scanner {
-    /// For a standard output.
+    /// A scanner for a standard output.
     pub(crate) fn of_output(recorder: &Recorder) -> Self {
-        Self::new(recorder, Form::Output(recorder.patterns()))
+        Self::new(recorder, LineForm::Output(recorder.patterns()))
     }
 
-    /// For a file with lines of JSON.
+    /// A scanner for a file with lines of JSON.
     pub(super) fn of_json(recorder: &Recorder) -> Self {
-        Self::new(recorder, Form::Json)
+        Self::new(recorder, LineForm::Json)
     }
 
-    fn new(recorder: &Recorder, form: Form) -> Self {
+    fn new(recorder: &Recorder, form: LineForm) -> Self {
         Self { recorder: recorder.clone(), form, line: Vec::new(), passed: false, lines: 0, again: 0 }
     }
 
@@ -137,27 +137,27 @@ impl Scanner {
     }
 
     fn takes_marked_only(&self) -> bool {
-        matches!(&self.form, Form::Output(patterns) if patterns.is_empty())
+        matches!(&self.form, LineForm::Output(patterns) if patterns.is_empty())
     }
 
-    /// One line, without its end.
-    fn read(&self, line: &[u8], inner: &mut Inner) {
+    /// Takes one line, without its end.
+    fn read(&self, line: &[u8], inner: &mut Records) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let rest = line.strip_prefix(MARK);
         if line.len() > LONGEST {
             // Longer than anything meant for us; of a program's own lines nobody speaks.
-            if rest.is_some() || matches!(self.form, Form::Json) {
+            if rest.is_some() || matches!(self.form, LineForm::Json) {
                 inner.refuse(format!("it is longer than {} KiB", LONGEST >> 10));
             }
             return;
         }
         match (&self.form, rest) {
-            (Form::Output(_), Some(rest)) => inner.hear(marked(rest)),
-            (Form::Output(patterns), None) => {
+            (LineForm::Output(_), Some(rest)) => inner.hear(marked(rest)),
+            (LineForm::Output(patterns), None) => {
                 patterns.iter().filter_map(|pattern| pattern.find(line)).for_each(|told| inner.hear(told));
             }
-            (Form::Json, _) if line.iter().all(u8::is_ascii_whitespace) => {}
-            (Form::Json, _) => inner.hear(json(line)),
+            (LineForm::Json, _) if line.iter().all(u8::is_ascii_whitespace) => {}
+            (LineForm::Json, _) => inner.hear(json(line)),
         }
     }
 }
@@ -165,7 +165,7 @@ impl Scanner {
 #[cfg(test)]
 mod tests {
     use super::{LONGEST, Scanner};
-    use crate::engine::records::tests::{lines, recorder};
+    use crate::engine::records::recorder::tests::{lines, recorder};
 
     const TEXT: &str = "starts\n::combu metric loss=1 step=1\r\nnoise ::combu metric no=1\n ::combu metric no=2\n\
                         epoch 2: loss 0.5, acc 90 %\n::combu tag phase=a\n\n::combu artifact /out/x\n::combu metric last=3";

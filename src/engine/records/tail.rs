@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
-use crate::engine::Retrying;
-use crate::engine::records::{Recorder, Scanner, clear};
+use crate::engine::records::file::clear;
+use crate::engine::records::recorder::Recorder;
+use crate::engine::records::scan::Scanner;
+use crate::engine::retrying::Retrying;
 
 /// First and longest pause between two looks at the file: one costs a microsecond or two.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -24,7 +26,7 @@ const LONGEST: u64 = 256 << 20;
 
 /// Reads a file that grows; one that is not there has nothing in it yet.
 #[derive(Debug)]
-pub struct Tail {
+pub struct MetricsTail {
     path: PathBuf,
     read: u64,
     scanner: Scanner,
@@ -33,8 +35,8 @@ pub struct Tail {
     given_up: bool,
 }
 
-impl Tail {
-    /// Of that file.
+impl MetricsTail {
+    /// A reader of the file at `path`.
     pub fn new(path: PathBuf, recorder: &Recorder) -> Self {
         Self { path, read: 0, scanner: Scanner::of_json(recorder), recorder: recorder.clone(), given_up: false }
     }
@@ -127,15 +129,15 @@ mod tests {
     use std::io::Write;
     use std::os::unix::fs::symlink;
 
-    use super::Tail;
-    use crate::engine::records::tests::{lines, recorder};
+    use super::MetricsTail;
+    use crate::engine::records::recorder::tests::{lines, recorder};
 
     #[tokio::test(start_paused = true)]
     async fn a_file_is_read_while_it_grows_and_to_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let (recorder, told) = recorder(&[]);
-        let mut tail = Tail::new(path.clone(), &recorder);
+        let mut tail = MetricsTail::new(path.clone(), &recorder);
         assert!(!tail.more(), "it is not there yet");
         let mut file = std::fs::File::create(&path).unwrap();
         write!(file, "{{\"loss\": 1, \"step\": 1}}\n\n{{\"loss\"").unwrap();
@@ -156,7 +158,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let (recorder, told) = recorder(&[]);
-        let mut tail = Tail::new(path.clone(), &recorder);
+        let mut tail = MetricsTail::new(path.clone(), &recorder);
         std::fs::write(&path, "{\"a\": 1}\n{\"a\": 2}\n").unwrap();
         tail.more();
         std::fs::write(&path, "{\"b\": 1}\n").unwrap();
@@ -175,7 +177,7 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         for path in [link, pipe, folder.path().to_owned()] {
             let (recorder, told) = recorder(&[]);
-            let mut tail = Tail::new(path.clone(), &recorder);
+            let mut tail = MetricsTail::new(path.clone(), &recorder);
             tail.finish().await;
             assert!(told.lock().unwrap().is_empty());
             let clause = format!("cannot be read: `{}`: it is no plain file", path.display());

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
-use crate::engine::{Engine, Output, Recorder, Tail};
+use crate::engine::{Engine, MetricsTail, Output, Recorder};
 use crate::model::event::Record;
 use crate::run::attempt::Attempt;
 use crate::run::executor::Executor;
@@ -13,7 +13,7 @@ use crate::run::message::{Message, Stage};
 #[derive(Debug)]
 pub(super) struct Told {
     recorder: Recorder,
-    file: Option<Tail>,
+    file: Option<MetricsTail>,
     /// The files that it named, in order.
     artifacts: Arc<Mutex<Vec<String>>>,
 }
@@ -40,7 +40,7 @@ impl Told {
         {
             attempt.warn(format!("there is no file for COMBU_METRICS: `{}` could not be made", folder.display()));
         }
-        Self { file: path.map(|path| Tail::new(path, &recorder)), recorder, artifacts }
+        Self { file: path.map(|path| MetricsTail::new(path, &recorder)), recorder, artifacts }
     }
 
     /// Takes what the attempt tells while it runs.

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep_until};
 
 use crate::engine::fake::{Fake, Scene};
-use crate::engine::{Cleaned, Engine, EngineError, Found, Health, Launch, Output, Outputs, Progress, Selector, Survey};
+use crate::engine::{
+    Cleaned, Engine, EngineError, Found, Health, Launch, Output, Outputs, PrepareProgress, Selector, Survey,
+};
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::name::EngineName;
@@ -122,7 +124,7 @@ impl Engine for Shaky {
         self.all.meet()?;
         self.fake.survey(launches).await
     }
-    async fn prepare(&self, launch: &Launch, progress: &Progress<'_>) -> Result<(), EngineError> {
+    async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
         self.all.meet()?;
         self.fake.prepare(launch, progress).await
     }

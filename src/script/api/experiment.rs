@@ -8,29 +8,29 @@ use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
-use crate::script::Script;
 use crate::script::api::trial;
-use crate::script::convert::to_json;
-use crate::script::error::{Answer, chain, fault, fault_with, within};
-use crate::script::experiment::Experiment;
+use crate::script::fault::{Answer, chain, fault, fault_with, within};
+use crate::script::host::Script;
 use crate::script::selection::{Where, WhereError};
+use crate::script::values::experiment::ScriptExperiment;
+use crate::script::values::json::to_json;
 use crate::spec::{self, LoadOptions};
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     engine
-        .register_type_with_name::<Experiment>("Experiment")
-        .register_iterator::<Experiment>()
-        .register_get("name", |experiment: &mut Experiment| experiment.name().to_owned())
-        .register_get("id", |experiment: &mut Experiment| experiment.id().to_owned())
-        .register_get("trials", |experiment: &mut Experiment| trials(experiment))
-        .register_fn("len", |experiment: &mut Experiment| experiment.trials().len() as i64)
-        .register_fn("is_empty", |experiment: &mut Experiment| experiment.trials().is_empty())
+        .register_type_with_name::<ScriptExperiment>("Experiment")
+        .register_iterator::<ScriptExperiment>()
+        .register_get("name", |experiment: &mut ScriptExperiment| experiment.name().to_owned())
+        .register_get("id", |experiment: &mut ScriptExperiment| experiment.id().to_owned())
+        .register_get("trials", |experiment: &mut ScriptExperiment| trials(experiment))
+        .register_fn("len", |experiment: &mut ScriptExperiment| experiment.trials().len() as i64)
+        .register_fn("is_empty", |experiment: &mut ScriptExperiment| experiment.trials().is_empty())
         .register_fn("names", names)
-        .register_fn("contains", |experiment: &mut Experiment, name: &str| experiment.get(name).is_some())
-        .register_fn("to_string", |experiment: &mut Experiment| experiment.to_string())
-        .register_fn("to_debug", |experiment: &mut Experiment| experiment.to_string())
-        .register_fn("merge", |experiment: &mut Experiment, other: Experiment| merge(experiment, &other))
-        .register_fn("+", |left: Experiment, right: Experiment| merge(&left, &right))
+        .register_fn("contains", |experiment: &mut ScriptExperiment, name: &str| experiment.get(name).is_some())
+        .register_fn("to_string", |experiment: &mut ScriptExperiment| experiment.to_string())
+        .register_fn("to_debug", |experiment: &mut ScriptExperiment| experiment.to_string())
+        .register_fn("merge", |experiment: &mut ScriptExperiment, other: ScriptExperiment| merge(experiment, &other))
+        .register_fn("+", |left: ScriptExperiment, right: ScriptExperiment| merge(&left, &right))
         .register_indexer_get(at)
         .register_indexer_get(named);
     register_selection(engine, script);
@@ -44,34 +44,36 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
 
 fn register_selection(engine: &mut Engine, script: &Rc<Script>) {
     engine
-        .register_fn("filter", |context: NativeCallContext, experiment: &mut Experiment, closure: FnPtr| {
+        .register_fn("filter", |context: NativeCallContext, experiment: &mut ScriptExperiment, closure: FnPtr| {
             filter(&context, experiment, &closure, &Map::new())
         })
         .register_fn(
             "filter",
-            |context: NativeCallContext, experiment: &mut Experiment, closure: FnPtr, options: Map| {
+            |context: NativeCallContext, experiment: &mut ScriptExperiment, closure: FnPtr, options: Map| {
                 filter(&context, experiment, &closure, &options)
             },
         )
         .register_fn("filter", {
             let made = script.clone();
-            move |experiment: &mut Experiment, text: &str| filter_where(&made, experiment, text, &Map::new())
+            move |experiment: &mut ScriptExperiment, text: &str| filter_where(&made, experiment, text, &Map::new())
         })
         .register_fn("filter", {
             let made = script.clone();
-            move |experiment: &mut Experiment, text: &str, options: Map| filter_where(&made, experiment, text, &options)
+            move |experiment: &mut ScriptExperiment, text: &str, options: Map| {
+                filter_where(&made, experiment, text, &options)
+            }
         })
-        .register_fn("only", |experiment: &mut Experiment, names: Array| only(experiment, &names, &Map::new()))
-        .register_fn("only", |experiment: &mut Experiment, names: Array, options: Map| {
+        .register_fn("only", |experiment: &mut ScriptExperiment, names: Array| only(experiment, &names, &Map::new()))
+        .register_fn("only", |experiment: &mut ScriptExperiment, names: Array, options: Map| {
             only(experiment, &names, &options)
         })
-        .register_fn("without", |experiment: &mut Experiment, names: Array| {
+        .register_fn("without", |experiment: &mut ScriptExperiment, names: Array| {
             let away = selected(experiment, &names)?;
             let keep: Vec<bool> = away.iter().map(|away| !away).collect();
             Ok::<_, Box<rhai::EvalAltResult>>(experiment.keep(&keep, true))
         });
     let folder = script.folder.clone();
-    engine.register_fn("map", move |context: NativeCallContext, experiment: &mut Experiment, closure: FnPtr| {
+    engine.register_fn("map", move |context: NativeCallContext, experiment: &mut ScriptExperiment, closure: FnPtr| {
         let mapped = experiment.trials().iter().map(|trial| {
             let value: Dynamic = closure.call_within_context(&context, (trial.clone(),))?;
             if value.is_unit() {
@@ -87,7 +89,7 @@ fn register_selection(engine: &mut Engine, script: &Rc<Script>) {
 }
 
 /// Puts an experiment together from trials or maps of their fields.
-pub(super) fn make(script: &Script, name: &str, trials: &[Dynamic]) -> Answer<Experiment> {
+pub(super) fn make(script: &Script, name: &str, trials: &[Dynamic]) -> Answer<ScriptExperiment> {
     let mut list = Vec::with_capacity(trials.len());
     for (place, value) in trials.iter().enumerate() {
         match trial::given(value, &script.folder) {
@@ -95,10 +97,10 @@ pub(super) fn make(script: &Script, name: &str, trials: &[Dynamic]) -> Answer<Ex
             Err(error) => return Err(within(&format!("trial [{place}]"), *error)),
         }
     }
-    Ok(Experiment::made(name, script.stage.id(), &script.path, list))
+    Ok(ScriptExperiment::made(name, script.stage.id(), &script.path, list))
 }
 
-fn load(script: &Script, path: &str, options: &Map) -> Answer<Experiment> {
+fn load(script: &Script, path: &str, options: &Map) -> Answer<ScriptExperiment> {
     script.check_interrupt()?;
     let mut load = LoadOptions { id: script.stage.id(), ..script.load.clone() };
     for (key, value) in options {
@@ -114,7 +116,7 @@ fn load(script: &Script, path: &str, options: &Map) -> Answer<Experiment> {
         }
     }
     let experiment = spec::load(&script.place(path), &load).map_err(|error| fault(chain(&error)))?;
-    Ok(Experiment::new(experiment))
+    Ok(ScriptExperiment::new(experiment))
 }
 
 type Pairs = Vec<(String, String)>;
@@ -137,15 +139,15 @@ fn variables(key: &str, given: &Dynamic, texts: &mut Pairs, codes: &mut Pairs) -
     Ok(())
 }
 
-fn trials(experiment: &Experiment) -> Array {
+fn trials(experiment: &ScriptExperiment) -> Array {
     experiment.trials().iter().cloned().map(Dynamic::from).collect()
 }
 
-fn names(experiment: &mut Experiment) -> Array {
+fn names(experiment: &mut ScriptExperiment) -> Array {
     experiment.trials().iter().map(|trial| trial.name.as_str().into()).collect()
 }
 
-fn at(experiment: &mut Experiment, index: i64) -> Answer<Arc<Trial>> {
+fn at(experiment: &mut ScriptExperiment, index: i64) -> Answer<Arc<Trial>> {
     let count = experiment.trials().len();
     let place = if index < 0 { index + count as i64 } else { index };
     let trial = usize::try_from(place).ok().and_then(|place| experiment.trials().get(place));
@@ -154,11 +156,11 @@ fn at(experiment: &mut Experiment, index: i64) -> Answer<Arc<Trial>> {
         .ok_or_else(|| fault(format!("the experiment `{}` has {count} trials, none at {index}", experiment.name())))
 }
 
-fn named(experiment: &mut Experiment, name: &str) -> Answer<Arc<Trial>> {
+fn named(experiment: &mut ScriptExperiment, name: &str) -> Answer<Arc<Trial>> {
     experiment.get(name).cloned().ok_or_else(|| no_trial(experiment, name))
 }
 
-fn no_trial(experiment: &Experiment, name: &str) -> Box<rhai::EvalAltResult> {
+fn no_trial(experiment: &ScriptExperiment, name: &str) -> Box<rhai::EvalAltResult> {
     let message = format!("the experiment `{}` has no trial or property `{name}`", experiment.name());
     let names = experiment.trials().iter().map(|trial| trial.name.as_str()).chain(["name", "id", "trials"]);
     match did_you_mean(name, names) {
@@ -167,13 +169,18 @@ fn no_trial(experiment: &Experiment, name: &str) -> Box<rhai::EvalAltResult> {
     }
 }
 
-fn merge(left: &Experiment, right: &Experiment) -> Answer<Experiment> {
+fn merge(left: &ScriptExperiment, right: &ScriptExperiment) -> Answer<ScriptExperiment> {
     left.merge(right).map_err(|name| {
         fault_with(format!("both experiments have a trial `{name}`, and the two differ"), "rename one: `t.name = ..`")
     })
 }
 
-fn filter(context: &NativeCallContext, experiment: &Experiment, closure: &FnPtr, options: &Map) -> Answer<Experiment> {
+fn filter(
+    context: &NativeCallContext,
+    experiment: &ScriptExperiment,
+    closure: &FnPtr,
+    options: &Map,
+) -> Answer<ScriptExperiment> {
     let mut keep = Vec::with_capacity(experiment.trials().len());
     for trial in experiment.trials() {
         let kept: Dynamic = closure.call_within_context(context, (trial.clone(),))?;
@@ -186,7 +193,7 @@ fn filter(context: &NativeCallContext, experiment: &Experiment, closure: &FnPtr,
 }
 
 /// The trials that an expression is true of.
-fn filter_where(script: &Script, experiment: &Experiment, text: &str, options: &Map) -> Answer<Experiment> {
+fn filter_where(script: &Script, experiment: &ScriptExperiment, text: &str, options: &Map) -> Answer<ScriptExperiment> {
     let wrong = |error: WhereError| {
         let column = error.column.map(|column| format!(", column {column}")).unwrap_or_default();
         let message = format!("in the expression{column}: {}", error.message);
@@ -206,11 +213,11 @@ fn filter_where(script: &Script, experiment: &Experiment, text: &str, options: &
     Ok(experiment.keep(&keep, exact(options)?))
 }
 
-fn only(experiment: &Experiment, names: &[Dynamic], options: &Map) -> Answer<Experiment> {
+fn only(experiment: &ScriptExperiment, names: &[Dynamic], options: &Map) -> Answer<ScriptExperiment> {
     Ok(experiment.keep(&selected(experiment, names)?, exact(options)?))
 }
 
-fn selected(experiment: &Experiment, names: &[Dynamic]) -> Answer<Vec<bool>> {
+fn selected(experiment: &ScriptExperiment, names: &[Dynamic]) -> Answer<Vec<bool>> {
     let mut selected = vec![false; experiment.trials().len()];
     for name in names {
         let name = name.to_string();
@@ -220,7 +227,7 @@ fn selected(experiment: &Experiment, names: &[Dynamic]) -> Answer<Vec<bool>> {
     Ok(selected)
 }
 
-/// Whether prerequisites are left out unless they are named themselves.
+/// True when prerequisites are left out unless they are named themselves.
 fn exact(options: &Map) -> Answer<bool> {
     match options.iter().find(|(key, _)| key.as_str() != "exact") {
         Some((key, _)) => Err(fault_with(format!("a selection has no option `{key}`"), "there is `exact`")),

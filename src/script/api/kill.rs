@@ -13,19 +13,19 @@ use crate::model::name::EngineName;
 use crate::model::trial::{Settled, Trial};
 use crate::plan::in_force;
 use crate::run::kill::Reach;
-use crate::script::Script;
-use crate::script::error::{Answer, engine_fault, fault, fault_with};
-use crate::script::experiment::Experiment;
+use crate::script::fault::{Answer, engine_fault, fault, fault_with};
+use crate::script::host::Script;
+use crate::script::values::experiment::ScriptExperiment;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     let made = script.clone();
-    engine.register_fn("kill", move |experiment: Experiment| kill(&made, &experiment));
+    engine.register_fn("kill", move |experiment: ScriptExperiment| kill(&made, &experiment));
     let made = script.clone();
     engine.register_fn("kill", move |what: &str| kill_named(&made, what));
 }
 
 /// Removes what carries the experiment's labels: its spec's, and for one made by a script also its name.
-fn kill(script: &Script, experiment: &Experiment) -> Answer<i64> {
+fn kill(script: &Script, experiment: &ScriptExperiment) -> Answer<i64> {
     let mut labels = vec![(label::SPEC, experiment.spec().display().to_string())];
     if experiment.spec() == script.path {
         labels.push((label::EXPERIMENT, experiment.name().to_owned()));

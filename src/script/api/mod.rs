@@ -3,6 +3,7 @@
 mod experiment;
 mod files;
 mod kill;
+mod params;
 mod random;
 pub(super) mod reference;
 mod result;
@@ -15,18 +16,17 @@ use std::rc::Rc;
 
 use rhai::Engine;
 
-use crate::script::Script;
-use crate::script::error::Fault;
-use crate::script::params;
+use crate::script::fault::ScriptFault;
+use crate::script::host::Script;
 
 /// Makes combu's functions known to a Rhai engine.
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     engine
-        .register_type_with_name::<Fault>("Error")
-        .register_get("message", |fault: &mut Fault| fault.message.clone())
-        .register_get("hint", |fault: &mut Fault| fault.hint.clone().unwrap_or_default())
-        .register_fn("to_string", |fault: &mut Fault| fault.to_string())
-        .register_fn("to_debug", |fault: &mut Fault| fault.to_string());
+        .register_type_with_name::<ScriptFault>("Error")
+        .register_get("message", |fault: &mut ScriptFault| fault.message.clone())
+        .register_get("hint", |fault: &mut ScriptFault| fault.hint.clone().unwrap_or_default())
+        .register_fn("to_string", |fault: &mut ScriptFault| fault.to_string())
+        .register_fn("to_debug", |fault: &mut ScriptFault| fault.to_string());
     params::register(engine);
     trial::register(engine, script);
     experiment::register(engine, script);

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rhai::{Array, Dynamic, Engine, EvalAltResult};
 
-use crate::script::error::{Answer, fault};
+use crate::script::fault::{Answer, fault};
 
 /// A source of random numbers; its copies draw from one sequence.
 #[derive(Clone)]

@@ -11,12 +11,12 @@ use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::Metric;
 use crate::script::api::trial;
-use crate::script::convert::from_json;
-use crate::script::error::{Answer, fault, fault_with};
-use crate::script::history::step;
-use crate::script::output;
-use crate::script::params::Params;
-use crate::script::result::{RunResult, TrialView};
+use crate::script::fault::{Answer, fault, fault_with};
+use crate::script::values::convert::from_json;
+use crate::script::values::history::step;
+use crate::script::values::params::Params;
+use crate::script::values::printed;
+use crate::script::values::result::{RunResult, TrialView};
 
 pub(super) fn register(engine: &mut Engine) {
     register_trial(engine);
@@ -64,7 +64,7 @@ fn register_output(engine: &mut Engine) {
         .register_fn("log", |view: &mut TrialView, lines: i64| {
             let count = usize::try_from(lines).unwrap_or(0);
             let texts = [text(view, |logs| &logs.stdout)?, text(view, |logs| &logs.stderr)?];
-            let ends = texts.iter().map(|text| output::last_lines(text, count)).filter(|end| !end.is_empty());
+            let ends = texts.iter().map(|text| printed::last_lines(text, count)).filter(|end| !end.is_empty());
             Ok::<_, Box<rhai::EvalAltResult>>(ends.collect::<Vec<_>>().join("\n"))
         })
         .register_fn("value", |view: &mut TrialView, key: &str| {
@@ -76,7 +76,7 @@ fn register_output(engine: &mut Engine) {
             Ok::<_, Box<rhai::EvalAltResult>>(value.map_or(default, Dynamic::from))
         })
         .register_fn("values", |view: &mut TrialView, key: &str| {
-            let numbers = output::numbers(&text(view, |logs| &logs.stdout)?, key);
+            let numbers = printed::numbers(&text(view, |logs| &logs.stdout)?, key);
             Ok::<_, Box<rhai::EvalAltResult>>(numbers.into_iter().map(Dynamic::from).collect::<Array>())
         });
 }
@@ -235,12 +235,12 @@ fn tabular(result: &RunResult, columns: Option<Array>) -> Answer<Rows> {
 }
 
 fn table(result: &RunResult, columns: Option<Array>) -> Answer<String> {
-    tabular(result, columns).map(|(columns, rows)| output::table(&columns, &rows))
+    tabular(result, columns).map(|(columns, rows)| printed::table(&columns, &rows))
 }
 
 fn csv(result: &RunResult, columns: Option<Array>) -> Answer<String> {
     let (columns, rows) = tabular(result, columns)?;
-    output::csv(&columns, &rows).map_err(|error| fault(format!("cannot write CSV: {error}")))
+    printed::csv(&columns, &rows).map_err(|error| fault(format!("cannot write CSV: {error}")))
 }
 
 fn rows(result: &RunResult, columns: Option<Array>) -> Answer<Array> {

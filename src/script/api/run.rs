@@ -8,23 +8,24 @@ use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 use crate::model::command::Command;
 use crate::model::options::{Budget, Parallel};
 use crate::model::trial::Trial;
-use crate::script::Script;
 use crate::script::api::{experiment, trial};
-use crate::script::convert;
-use crate::script::error::{Answer, fault, fault_with, run_fault};
-use crate::script::experiment::Experiment;
+use crate::script::fault::{Answer, fault, fault_with, run_fault};
 use crate::script::hooks::Caller;
+use crate::script::host::Script;
 use crate::script::live::{self, Following, Run};
-use crate::script::result::RunResult;
+use crate::script::values::convert::from_json;
+use crate::script::values::experiment::ScriptExperiment;
+use crate::script::values::json::to_object;
+use crate::script::values::result::RunResult;
 use crate::spec;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     let made = script.clone();
-    engine.register_fn("run", move |context: NativeCallContext, what: Experiment| {
+    engine.register_fn("run", move |context: NativeCallContext, what: ScriptExperiment| {
         run(&made, &context, &what, Map::new())
     });
     let made = script.clone();
-    engine.register_fn("run", move |context: NativeCallContext, what: Experiment, options: Map| {
+    engine.register_fn("run", move |context: NativeCallContext, what: ScriptExperiment, options: Map| {
         run(&made, &context, &what, options)
     });
     let made = script.clone();
@@ -44,13 +45,13 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
         run(&made, &context, &loose(&made, &[Dynamic::from(what)])?, options)
     });
     let made = script.clone();
-    engine.register_fn("start", move |what: Experiment| live::start(&made, &what, Map::new()));
+    engine.register_fn("start", move |what: ScriptExperiment| live::start(&made, &what, Map::new()));
     let made = script.clone();
-    engine.register_fn("start", move |what: Experiment, options: Map| live::start(&made, &what, options));
+    engine.register_fn("start", move |what: ScriptExperiment, options: Map| live::start(&made, &what, options));
     let made = script.clone();
-    engine.register_fn("plan", move |what: Experiment| plan(&made, &what, &Map::new()));
+    engine.register_fn("plan", move |what: ScriptExperiment| plan(&made, &what, &Map::new()));
     let made = script.clone();
-    engine.register_fn("plan", move |what: Experiment, options: Map| plan(&made, &what, &options));
+    engine.register_fn("plan", move |what: ScriptExperiment, options: Map| plan(&made, &what, &options));
     register_live(engine, script);
 }
 
@@ -87,18 +88,18 @@ fn register_live(engine: &mut Engine, script: &Rc<Script>) {
     });
 }
 
-fn run(script: &Script, context: &NativeCallContext, what: &Experiment, options: Map) -> Answer<RunResult> {
+fn run(script: &Script, context: &NativeCallContext, what: &ScriptExperiment, options: Map) -> Answer<RunResult> {
     live::run(script, &Caller::Inside(context), what, options)
 }
 
 /// An experiment of trials that no one has named: it is called like the script.
-fn loose(script: &Script, trials: &[Dynamic]) -> Answer<Experiment> {
+fn loose(script: &Script, trials: &[Dynamic]) -> Answer<ScriptExperiment> {
     let name = script.path.file_stem().unwrap_or_default().to_string_lossy();
     experiment::make(script, &name, trials)
 }
 
-fn plan(script: &Script, what: &Experiment, options: &Map) -> Answer<String> {
-    let options = spec::options(&convert::to_object(options)?).map_err(|problems| fault(problems.to_string()))?;
+fn plan(script: &Script, what: &ScriptExperiment, options: &Map) -> Answer<String> {
+    let options = spec::options(&to_object(options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
     let plan = script.session.prepare(what.to_model(), options).map_err(|error| run_fault(&error))?.plan;
     Ok(plan.to_string())
@@ -106,7 +107,7 @@ fn plan(script: &Script, what: &Experiment, options: &Map) -> Answer<String> {
 
 /// Changes the budget of a run that goes on.
 fn set(run: &Run, change: &Map) -> Answer<()> {
-    let change = spec::budget(&convert::to_object(change)?).map_err(|problems| fault(problems.to_string()))?;
+    let change = spec::budget(&to_object(change)?).map_err(|problems| fault(problems.to_string()))?;
     if change == Budget::default() {
         return Err(fault_with(
             "nothing is set",
@@ -123,7 +124,7 @@ fn followed(run: &Run) -> Answer<Rc<Following>> {
 
 fn counts(run: &mut Run) -> Dynamic {
     let counts = run.following.as_ref().and_then(|following| following.counts()).unwrap_or(run.counts);
-    convert::from_json(&serde_json::to_value(counts).unwrap_or_default())
+    from_json(&serde_json::to_value(counts).unwrap_or_default())
 }
 
 fn text(run: &Run) -> String {

@@ -14,10 +14,10 @@ use crate::engine;
 use crate::engine::EngineError;
 use crate::model::capability::Gpu;
 use crate::model::name::EngineName;
-use crate::script::Script;
-use crate::script::error::{Answer, engine_fault, fault, fault_with};
+use crate::script::fault::{Answer, engine_fault, fault, fault_with};
+use crate::script::host::Script;
 
-/// How often a waiting script looks whether it was interrupted.
+/// Pause between two looks of a waiting script whether it was interrupted.
 const LOOK: Duration = Duration::from_millis(20);
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {

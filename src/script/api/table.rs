@@ -14,7 +14,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     entries().filter(|signature| signature.contains('(')).map(name)
 }
 
-/// How a function is written, in each of its forms.
+/// Signatures of a function, in each of its forms.
 pub(crate) fn signatures(wanted: &str) -> impl Iterator<Item = &'static str> {
     entries().filter(move |signature| signature.contains('(') && name(signature) == wanted)
 }

@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
-use crate::script::Script;
-use crate::script::convert::{from_json, from_object, to_json, to_object};
-use crate::script::error::{Answer, fault, fault_with};
-use crate::script::params::Params;
+use crate::script::fault::{Answer, fault, fault_with};
+use crate::script::host::Script;
+use crate::script::values::convert::{from_json, from_object};
+use crate::script::values::json::{to_json, to_object};
+use crate::script::values::params::Params;
 use crate::spec;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
@@ -40,7 +41,7 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
 }
 
 /// Whole seconds as a whole number, as a trial's fields read.
-pub(in crate::script) fn seconds(text: &str) -> Answer<Dynamic> {
+pub(crate) fn seconds(text: &str) -> Answer<Dynamic> {
     let span = spec::duration(text).map_err(fault)?;
     Ok(if span.subsec_nanos() == 0 { (span.as_secs() as i64).into() } else { span.as_secs_f64().into() })
 }

@@ -13,7 +13,9 @@ use tokio::time::timeout;
 
 use crate::engine::docker::call;
 use crate::engine::docker::connect::Connection;
-use crate::engine::{EngineError, Launch, Outputs};
+use crate::engine::error::EngineError;
+use crate::engine::launch::Launch;
+use crate::engine::outputs::{Outputs, take_archive};
 
 /// Pieces of an archive that wait to be written: enough to keep the disk busy, and no file's worth of memory.
 const WAITING: usize = 8;
@@ -43,7 +45,7 @@ pub(super) async fn collect(
     let (sender, receiver) = mpsc::channel(WAITING);
     let (copy, place) = (outputs.clone(), place.to_owned());
     let taking = tokio::task::spawn_blocking(move || {
-        copy.take_archive(&place, Archive { pieces: receiver, piece: Bytes::new() })
+        take_archive(&copy, &place, Archive { pieces: receiver, piece: Bytes::new() })
     });
     let mut broken = None;
     while let Some(bytes) = piece.take() {
@@ -95,7 +97,7 @@ async fn absolute(
     Ok(Path::new("/").join(folder).join(place).to_string_lossy().into_owned())
 }
 
-/// Whether the daemon says that nothing lies at the path, and not that there is no such container.
+/// True when the daemon says that nothing lies at the path, and not that there is no such container.
 fn is_missing(error: &bollard::errors::Error) -> bool {
     call::status(error) == Some(404) && !call::message(error).to_lowercase().contains("no such container:")
 }

@@ -12,12 +12,12 @@ use crate::model::trial::Trial;
 
 /// An experiment in a script.
 #[derive(Clone)]
-pub(super) struct Experiment {
+pub(crate) struct ScriptExperiment {
     origin: Rc<Origin>,
     trials: Rc<Vec<Arc<Trial>>>,
 }
 
-/// What an experiment's filtered and mapped copies share.
+/// Properties that an experiment's filtered and mapped copies share.
 #[derive(Debug)]
 struct Origin {
     name: String,
@@ -26,49 +26,49 @@ struct Origin {
     options: Options,
 }
 
-impl Experiment {
-    pub(super) fn new(model: Model) -> Self {
+impl ScriptExperiment {
+    pub(crate) fn new(model: Model) -> Self {
         let origin = Origin { name: model.name, id: model.id, spec: model.spec, options: model.options };
         Self { origin: Rc::new(origin), trials: Rc::new(model.trials) }
     }
 
     /// An experiment a script puts together.
-    pub(super) fn made(name: &str, id: String, script: &Path, trials: Vec<Arc<Trial>>) -> Self {
+    pub(crate) fn made(name: &str, id: String, script: &Path, trials: Vec<Arc<Trial>>) -> Self {
         let origin = Origin { name: name.to_owned(), id, spec: script.to_owned(), options: Options::default() };
         Self { origin: Rc::new(origin), trials: Rc::new(trials) }
     }
 
-    /// The same experiment with other trials.
-    pub(super) fn with_trials(&self, trials: Vec<Arc<Trial>>) -> Self {
+    /// This experiment with other trials.
+    pub(crate) fn with_trials(&self, trials: Vec<Arc<Trial>>) -> Self {
         Self { origin: self.origin.clone(), trials: Rc::new(trials) }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.origin.name
     }
 
-    pub(super) fn spec(&self) -> &Path {
+    pub(crate) fn spec(&self) -> &Path {
         &self.origin.spec
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.origin.id
     }
 
-    pub(super) fn options(&self) -> &Options {
+    pub(crate) fn options(&self) -> &Options {
         &self.origin.options
     }
 
-    pub(super) fn trials(&self) -> &[Arc<Trial>] {
+    pub(crate) fn trials(&self) -> &[Arc<Trial>] {
         &self.trials
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Arc<Trial>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Trial>> {
         self.trials.iter().find(|trial| trial.name.as_str() == name)
     }
 
     /// The experiment as `plan` takes it.
-    pub(super) fn to_model(&self) -> Model {
+    pub(crate) fn to_model(&self) -> Model {
         Model {
             name: self.origin.name.clone(),
             id: self.origin.id.clone(),
@@ -79,7 +79,7 @@ impl Experiment {
     }
 
     /// The trials that are kept and, unless `exact`, all that those depend on.
-    pub(super) fn keep(&self, keep: &[bool], exact: bool) -> Self {
+    pub(crate) fn keep(&self, keep: &[bool], exact: bool) -> Self {
         let mut keep = keep.to_vec();
         if !exact {
             let places: HashMap<&str, usize> =
@@ -104,7 +104,7 @@ impl Experiment {
     ///
     /// # Errors
     /// The name of two trials that differ.
-    pub(super) fn merge(&self, other: &Self) -> Result<Self, String> {
+    pub(crate) fn merge(&self, other: &Self) -> Result<Self, String> {
         let mut trials = self.trials.to_vec();
         let own: HashMap<&str, &Arc<Trial>> = self.trials.iter().map(|trial| (trial.name.as_str(), trial)).collect();
         for trial in other.trials.iter() {
@@ -118,14 +118,14 @@ impl Experiment {
     }
 }
 
-impl fmt::Display for Experiment {
+impl fmt::Display for ScriptExperiment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.trials.len();
         write!(f, "experiment {} ({count} trial{})", self.name(), if count == 1 { "" } else { "s" })
     }
 }
 
-impl IntoIterator for Experiment {
+impl IntoIterator for ScriptExperiment {
     type Item = Arc<Trial>;
     type IntoIter = std::vec::IntoIter<Arc<Trial>>;
 

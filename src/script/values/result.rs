@@ -12,41 +12,41 @@ use crate::model::event::{Early, Logs};
 use crate::model::name::Name;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::summary::{State, Summary, TrialResult};
-use crate::script::convert;
-use crate::script::experiment::Experiment;
-use crate::script::history::History;
-use crate::script::live::Way;
-use crate::script::output;
+use crate::script::values::convert;
+use crate::script::values::experiment::ScriptExperiment;
+use crate::script::values::history::History;
+use crate::script::values::printed;
+use crate::script::way::Way;
 
-/// What is known of one trial; while its run goes on, also the way to act on it.
+/// A trial's result so far; while its run goes on, also the way to act on it.
 #[derive(Clone)]
-pub(super) struct TrialView {
-    pub(super) result: Rc<TrialResult>,
-    pub(super) way: Option<Way>,
-    /// Where relative paths in a changed trial start.
-    pub(super) folder: Rc<Path>,
-    pub(super) history: History,
+pub(crate) struct TrialView {
+    pub(crate) result: Rc<TrialResult>,
+    pub(crate) way: Option<Way>,
+    /// Folder at which relative paths in a changed trial start.
+    pub(crate) folder: Rc<Path>,
+    pub(crate) history: History,
 }
 
-/// What came out of a run.
+/// Result of a run.
 #[derive(Clone)]
-pub(super) struct RunResult(pub(super) Rc<Ran>);
+pub(crate) struct RunResult(pub(crate) Rc<Ran>);
 
 /// A run that has ended.
-pub(super) struct Ran {
-    pub(super) experiment: Experiment,
-    pub(super) summary: Summary,
-    pub(super) folder: Rc<Path>,
-    pub(super) history: History,
+pub(crate) struct Ran {
+    pub(crate) experiment: ScriptExperiment,
+    pub(crate) summary: Summary,
+    pub(crate) folder: Rc<Path>,
+    pub(crate) history: History,
 }
 
 impl TrialView {
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.result.trial.name.as_str()
     }
 
     /// `waiting`, `starting`, `running`, or the outcome's word.
-    pub(super) fn status(&self) -> &'static str {
+    pub(crate) fn status(&self) -> &'static str {
         match &self.result.state {
             State::Waiting => "waiting",
             State::Starting => "starting",
@@ -55,12 +55,12 @@ impl TrialView {
         }
     }
 
-    pub(super) fn ok(&self) -> bool {
+    pub(crate) fn ok(&self) -> bool {
         self.result.outcome().is_some_and(Outcome::is_success)
     }
 
     /// The code a shell would show, where a process ended by itself.
-    pub(super) fn exit(&self) -> Option<i32> {
+    pub(crate) fn exit(&self) -> Option<i32> {
         match self.result.outcome()? {
             Outcome::Succeeded => Some(0),
             Outcome::Failed { exit } => Some(exit.shell_code()),
@@ -70,37 +70,37 @@ impl TrialView {
     }
 
     /// A sentence on how it ended: `failed (exit code 3)`.
-    pub(super) fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         self.result.outcome().map_or_else(|| self.status().to_owned(), ToString::to_string)
     }
 
     /// Seconds of CPU time that its last attempt took, where that is known.
-    pub(super) fn cpu_seconds(&self) -> Option<f64> {
+    pub(crate) fn cpu_seconds(&self) -> Option<f64> {
         self.result.usage?.cpu_seconds
     }
 
     /// Most bytes of memory that its last attempt held at one time, where that is known.
-    pub(super) fn peak_memory(&self) -> Option<u64> {
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
         self.result.usage?.peak_memory
     }
 
     /// The text of one of its streams, or the end of it.
-    pub(super) fn text(&self, path: impl Fn(&Logs) -> &Path) -> std::io::Result<String> {
+    pub(crate) fn text(&self, path: impl Fn(&Logs) -> &Path) -> std::io::Result<String> {
         let Some(logs) = &self.result.logs else { return Ok(String::new()) };
         let path = path(logs);
         let bytes = if path == logs.stdout { logs.stdout_bytes } else { logs.stderr_bytes };
         // A file without a byte may not be there.
-        if bytes == 0 { Ok(String::new()) } else { output::text(path) }
+        if bytes == 0 { Ok(String::new()) } else { printed::text(path) }
     }
 
     /// The last number behind `key` in what it wrote to its standard output.
-    pub(super) fn value(&self, key: &str) -> std::io::Result<Option<f64>> {
-        Ok(output::numbers(&self.text(|logs| &logs.stdout)?, key).last().copied())
+    pub(crate) fn value(&self, key: &str) -> std::io::Result<Option<f64>> {
+        Ok(printed::numbers(&self.text(|logs| &logs.stdout)?, key).last().copied())
     }
 
-    /// What a table shows under that heading: what is known of the trial, a param, a field, a metric, a tag, else a
+    /// Value that a table shows under that heading: a fact about the trial, a param, a field, a metric, a tag, else a
     /// number it printed.
-    pub(super) fn column(&self, key: &str) -> std::io::Result<Value> {
+    pub(crate) fn column(&self, key: &str) -> std::io::Result<Value> {
         if let Some(value) = self.facts().remove(key) {
             return Ok(value);
         }
@@ -141,7 +141,7 @@ impl TrialView {
         }
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut facts = self.facts();
         facts.insert("params".to_owned(), Value::Object(self.result.trial.params.clone()));
         let result = &self.result;
@@ -165,23 +165,23 @@ impl fmt::Display for TrialView {
 }
 
 impl RunResult {
-    pub(super) fn ok(&self) -> bool {
+    pub(crate) fn ok(&self) -> bool {
         self.0.summary.ok()
     }
 
-    pub(super) fn halted(&self) -> bool {
+    pub(crate) fn halted(&self) -> bool {
         matches!(self.0.summary.early, Some(Early::Halted(_)))
     }
 
     /// The result of the trial of that name.
-    pub(super) fn view(&self, name: &str) -> Option<TrialView> {
+    pub(crate) fn view(&self, name: &str) -> Option<TrialView> {
         let result = self.0.summary.get(&Name::parse(name).ok()?)?;
         let (folder, history) = (self.0.folder.clone(), self.0.history.clone());
         Some(TrialView { result: Rc::new(result.clone()), way: None, folder, history })
     }
 
     /// Every trial's result, in the order of the experiment; services too.
-    pub(super) fn views(&self) -> impl DoubleEndedIterator<Item = TrialView> {
+    pub(crate) fn views(&self) -> impl DoubleEndedIterator<Item = TrialView> {
         let ran = self.0.clone();
         (0..ran.summary.results.len()).map(move |place| TrialView {
             result: Rc::new(ran.summary.results[place].clone()),
@@ -192,12 +192,12 @@ impl RunResult {
     }
 
     /// The results that tables and files show: those of trials that are no services.
-    pub(super) fn shown(&self) -> impl DoubleEndedIterator<Item = TrialView> {
+    pub(crate) fn shown(&self) -> impl DoubleEndedIterator<Item = TrialView> {
         self.views().filter(|view| !view.result.service)
     }
 
-    /// What failed, what was skipped for it and, after an early end, what that stopped; with all they depend on.
-    pub(super) fn failed(&self) -> Experiment {
+    /// Trials that failed, those skipped for it and, after an early end, those that it stopped; with all they depend on.
+    pub(crate) fn failed(&self) -> ScriptExperiment {
         let summary = &self.0.summary;
         let again = |result: &TrialResult| match result.outcome() {
             Some(Outcome::Skipped { .. }) => true,
@@ -213,7 +213,7 @@ impl RunResult {
     }
 
     /// The columns of a table where none are named.
-    pub(super) fn columns(&self) -> Vec<String> {
+    pub(crate) fn columns(&self) -> Vec<String> {
         let mut columns: Vec<String> = ["name", "status", "exit", "elapsed", "attempts"].map(str::to_owned).into();
         for view in self.shown() {
             for key in view.result.trial.params.keys().chain(view.result.metrics.keys()) {
@@ -225,17 +225,17 @@ impl RunResult {
         columns
     }
 
-    /// One row for each shown result.
-    pub(super) fn rows(&self, columns: &[String]) -> std::io::Result<Vec<Vec<Value>>> {
+    /// Rows of a table, one for each shown result.
+    pub(crate) fn rows(&self, columns: &[String]) -> std::io::Result<Vec<Vec<Value>>> {
         self.shown().map(|view| columns.iter().map(|column| view.column(column)).collect()).collect()
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         Value::Array(self.shown().map(|view| view.to_json()).collect())
     }
 
     /// The number of trials in each state, as a script's map.
-    pub(super) fn counts(&self) -> Dynamic {
+    pub(crate) fn counts(&self) -> Dynamic {
         let counts = serde_json::to_value(self.0.summary.counts()).unwrap_or_default();
         convert::from_json(&counts)
     }

@@ -1,4 +1,4 @@
-//! Between Rhai's values and JSON, which is the form every trial, option and event has in a script.
+//! Values of Rhai as JSON, also trials, params and results.
 
 use std::sync::Arc;
 
@@ -6,35 +6,15 @@ use rhai::{Array, Dynamic, FnPtr, Map};
 use serde_json::{Number, Value};
 
 use crate::model::trial::Trial;
-use crate::script::error::{Answer, fault};
-use crate::script::params::Params;
-use crate::script::result::{RunResult, TrialView};
-
-/// A JSON value as a script sees it: null is `()`, whole numbers are integers.
-pub(super) fn from_json(value: &Value) -> Dynamic {
-    match value {
-        Value::Null => Dynamic::UNIT,
-        Value::Bool(truth) => (*truth).into(),
-        Value::Number(number) => match number.as_i64() {
-            Some(whole) => whole.into(),
-            None => number.as_f64().unwrap_or(f64::NAN).into(),
-        },
-        Value::String(text) => text.as_str().into(),
-        Value::Array(values) => Dynamic::from_array(values.iter().map(from_json).collect()),
-        Value::Object(fields) => from_object(fields).into(),
-    }
-}
-
-/// A JSON object as a script sees it.
-pub(super) fn from_object(fields: &serde_json::Map<String, Value>) -> Map {
-    fields.iter().map(|(key, value)| (key.as_str().into(), from_json(value))).collect()
-}
+use crate::script::fault::{Answer, fault};
+use crate::script::values::params::Params;
+use crate::script::values::result::{RunResult, TrialView};
 
 /// A script's value as JSON; NaN and the infinities become null, which is all JSON has for them.
 ///
 /// # Errors
 /// When it holds something without a JSON form; the message says where.
-pub(super) fn to_json(value: &Dynamic) -> Answer<Value> {
+pub(crate) fn to_json(value: &Dynamic) -> Answer<Value> {
     json_at(value, &mut Vec::new())
 }
 
@@ -42,7 +22,7 @@ pub(super) fn to_json(value: &Dynamic) -> Answer<Value> {
 ///
 /// # Errors
 /// As for [`to_json`].
-pub(super) fn to_object(map: &Map) -> Answer<serde_json::Map<String, Value>> {
+pub(crate) fn to_object(map: &Map) -> Answer<serde_json::Map<String, Value>> {
     object_at(map, &mut Vec::new())
 }
 

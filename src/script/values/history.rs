@@ -11,7 +11,7 @@ use crate::model::name::Name;
 
 /// The values that the last attempt of each trial told, in order.
 #[derive(Clone, Default)]
-pub(super) struct History(Rc<RefCell<HashMap<Name, Metrics>>>);
+pub(crate) struct History(Rc<RefCell<HashMap<Name, Metrics>>>);
 
 type Metrics = BTreeMap<String, Vec<Point>>;
 
@@ -26,7 +26,7 @@ struct Point {
 
 impl History {
     /// Takes one more event into account.
-    pub(super) fn hear(&self, event: &Event) {
+    pub(crate) fn hear(&self, event: &Event) {
         match &event.fact {
             Fact::Recorded { trial, record: Record::Metric { name, value, step }, .. } => {
                 let point = Point { step: *step, value: *value, at: event.at };
@@ -41,7 +41,7 @@ impl History {
     }
 
     /// The values of a trial's metric as a script's array of maps.
-    pub(super) fn of(&self, trial: &Name, metric: &str) -> Array {
+    pub(crate) fn of(&self, trial: &Name, metric: &str) -> Array {
         let all = self.0.borrow();
         let points = all.get(trial).and_then(|metrics| metrics.get(metric));
         points.into_iter().flatten().map(|point| Dynamic::from_map(point.map())).collect()
@@ -56,7 +56,7 @@ impl Point {
 }
 
 /// A step as scripts have it: a whole number, or `()`.
-pub(super) fn step(step: Option<u64>) -> Dynamic {
+pub(crate) fn step(step: Option<u64>) -> Dynamic {
     step.map_or(Dynamic::UNIT, |step| i64::try_from(step).unwrap_or(i64::MAX).into())
 }
 

@@ -1,4 +1,4 @@
-//! What trials printed, read back: texts, the numbers in them, and tables made of results.
+//! Output of trials, read back: texts, the numbers in them, and tables made of results.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,10 +8,10 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::Value;
 
 /// Most bytes of a log that a script gets: what lies before is in the file.
-pub(super) const MOST: u64 = 1 << 20;
+pub(crate) const MOST: u64 = 1 << 20;
 
 /// The text of a log; of one larger than [`MOST`], whole lines from its end.
-pub(super) fn text(path: &Path) -> io::Result<String> {
+pub(crate) fn text(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
@@ -28,13 +28,13 @@ pub(super) fn text(path: &Path) -> io::Result<String> {
 }
 
 /// The last lines of a text.
-pub(super) fn last_lines(text: &str, count: usize) -> String {
+pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 /// Every number written as `key=1`, `key: 1`, `key = 1` or `"key": 1`, in order.
-pub(super) fn numbers(text: &str, key: &str) -> Vec<f64> {
+pub(crate) fn numbers(text: &str, key: &str) -> Vec<f64> {
     if key.is_empty() {
         return Vec::new();
     }
@@ -57,7 +57,7 @@ fn number(text: &str) -> Option<f64> {
 }
 
 /// A table of values under headings: text to the left, numbers to the right.
-pub(super) fn table(columns: &[String], rows: &[Vec<Value>]) -> String {
+pub(crate) fn table(columns: &[String], rows: &[Vec<Value>]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(columns);
     for row in rows {
@@ -96,7 +96,7 @@ fn short(float: f64) -> String {
 }
 
 /// A value as files hold it: every digit.
-pub(super) fn field(value: &Value) -> String {
+pub(crate) fn field(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -105,7 +105,7 @@ pub(super) fn field(value: &Value) -> String {
 }
 
 /// Headings and rows as CSV.
-pub(super) fn csv(columns: &[String], rows: &[Vec<Value>]) -> io::Result<String> {
+pub(crate) fn csv(columns: &[String], rows: &[Vec<Value>]) -> io::Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns)?;
     for row in rows {

@@ -1,0 +1,213 @@
+//! Execution of a script on the calling thread, with combu's functions.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use rhai::{AST, Engine, EvalAltResult};
+
+use crate::script::api;
+use crate::script::error::ScriptError;
+use crate::script::fault::{Answer, interrupted};
+use crate::script::host::{Finish, Script, ScriptHost};
+use crate::script::resolver;
+
+/// Stack of the thread that calls [`execute`]: [`DEPTH`] nested calls of a debug build fit with room to spare.
+pub const STACK: usize = 64 << 20;
+
+/// Most script functions that may call each other before the script is stopped.
+const DEPTH: usize = 100;
+
+/// Calls `what` on a thread whose stack is large enough for [`execute`], and waits for it.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn on_large_stack<T: Send>(what: impl FnOnce() -> T + Send) -> std::io::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("script".to_owned()).stack_size(STACK);
+        let ended = thread.spawn_scoped(scope, what)?.join();
+        Ok(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+/// Executes a script.
+///
+/// The script runs on the calling thread, because the stage (a terminal) belongs to that thread and Rhai's values stay on one;
+/// that thread has a stack of [`STACK`] bytes, as [`on_large_stack`] gives it.
+///
+/// # Errors
+/// Why the script did not reach its end; the trials of its runs have ended then.
+#[expect(clippy::result_large_err, reason = "it is made once, when all is over")]
+pub fn execute(path: &Path, host: ScriptHost) -> Result<Finish, ScriptError> {
+    let unreadable = |error| ScriptError::unreadable(path.to_owned(), &error);
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    host.load.sources.note(&std::path::absolute(path).map_err(unreadable)?, &text);
+    let script = Rc::new(Script::new(path, host).map_err(unreadable)?);
+    let engine = engine(&script);
+    // `#!/usr/bin/env -S combu script` is for the shell; its empty line stays, so that the others keep their numbers.
+    let text = if text.starts_with("#!") { text.trim_start_matches(|c| c != '\n').to_owned() } else { text };
+    let mut ast = engine
+        .compile(text)
+        .map_err(|error| ScriptError::of(EvalAltResult::ErrorParsing(*error.0, error.1), &script))?;
+    ast.set_source(path.display().to_string());
+    let ended = run(&script, &engine, &ast);
+    ended.map_err(|error| ScriptError::of(*error, &script))?;
+    let ends = script.ends.borrow();
+    Ok(Finish {
+        failed: ends.values().any(|(ok, _)| !ok),
+        halted: ends.values().any(|(_, halted)| *halted),
+        exit: script.exit.get(),
+    })
+}
+
+/// A Rhai engine that knows combu's functions.
+pub(super) fn engine(script: &Rc<Script>) -> Engine {
+    let mut engine = Engine::new();
+    engine.disable_symbol("eval");
+    engine.set_strict_variables(true).set_fail_on_invalid_map_property(true);
+    // Deep enough for people, and flat enough for the stack.
+    engine.set_max_call_levels(DEPTH).set_max_expr_depths(128, 64);
+    engine.set_module_resolver(resolver::Modules::new(script.clone()));
+    let interrupt = script.session.interrupt().clone();
+    engine.on_progress(move |operations| {
+        // Reading the flag each time would be felt in loops.
+        let interrupted = operations & 0x3f == 0 && interrupt.count() > 0;
+        interrupted.then(|| interrupt.by().unwrap_or_default().into())
+    });
+    let stage = script.stage.clone();
+    engine.on_print(move |text| stage.print(text));
+    let (stage, shown) = (script.stage.clone(), script.shown.display().to_string());
+    engine.on_debug(move |text, source, position| {
+        let file = source.unwrap_or(&shown);
+        let place = format!("{file}:{}:{}", position.line().unwrap_or(0), position.position().unwrap_or(0));
+        stage.debug(&place, text);
+    });
+    api::register(&mut engine, script);
+    engine
+}
+
+/// Runs the script, then its open runs to their end: stopped after an error, else as they are.
+fn run(script: &Script, engine: &Engine, ast: &AST) -> Answer<()> {
+    let mut ended = engine.run_ast(ast);
+    loop {
+        let Some(open) = script.open.borrow_mut().pop() else { break };
+        if ended.is_err() {
+            open.cancel("an error in the script");
+        }
+        let closed = open.close(script, engine, ast);
+        ended = ended.and(closed);
+    }
+    match ended {
+        // A run that was interrupted returns like any other; the script may have had nothing left to do.
+        Ok(()) if script.session.interrupt().count() > 0 => Err(interrupted(script.session.interrupt().by())),
+        ended => ended,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use insta::assert_snapshot;
+
+    use crate::engine::fake::{Fake, Scene};
+    use crate::script::harness::Lab;
+    use crate::script::{Finish, ScriptErrorKind};
+
+    /// Interrupts the script once it has written the file `ready`.
+    #[expect(clippy::result_large_err, reason = "it is the caller's to look at")]
+    fn interrupted(lab: &Lab, text: &str) -> Result<Finish, crate::script::ScriptError> {
+        let ready = lab.folder.path().join("ready");
+        let interrupt = lab.session.interrupt().clone();
+        let watch = std::thread::spawn(move || {
+            while !ready.exists() {
+                std::thread::yield_now();
+            }
+            interrupt.fire("SIGINT");
+        });
+        let ended = lab.execute(text);
+        watch.join().unwrap();
+        ended
+    }
+
+    #[test]
+    fn an_interrupt_ends_a_loop_a_sleep_a_shell_and_a_catch() {
+        for body in [
+            "loop { }",
+            "sleep(600);",
+            "sh(\"sleep 600\");",
+            "try { sleep(600) } catch { print(\"no\") } print(\"no\");",
+            "loop { try { let x = 1; x.nothing() } catch { } }",
+        ] {
+            let lab = Lab::new();
+            let error = interrupted(&lab, &format!("write_file(\"ready\", \"\");\n{body}")).unwrap_err();
+            assert_eq!(error.kind, ScriptErrorKind::Interrupted("SIGINT".to_owned()), "{body}");
+            assert_eq!(error.line, Some(2), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_interrupt_stops_a_run_calls_no_hook_and_ends_the_script() {
+        let slow = Scene { run_for: Duration::from_secs(600), ..Scene::default() };
+        let lab = Lab::on(Fake::default().scene("slow", [slow]));
+        let script = "run([#{ name: \"slow\" }], #{
+              on_start: |t| write_file(\"ready\", \"\"),
+              on_complete: |t| write_file(\"hooked\", \"\"),
+            });
+            write_file(\"after\", \"\");";
+        let error = interrupted(&lab, script).unwrap_err();
+        assert_eq!(error.kind, ScriptErrorKind::Interrupted("SIGINT".to_owned()));
+        assert!(!lab.folder.path().join("hooked").exists() && !lab.folder.path().join("after").exists());
+        let again = lab.execute("run([#{ name: \"slow\" }]);").unwrap_err();
+        assert_eq!(again.kind, ScriptErrorKind::Interrupted("SIGINT".to_owned()));
+    }
+
+    #[test]
+    fn the_exit_code_follows_the_last_run_of_each_experiment() {
+        let code = |text: &str| Lab::new().execute(text).unwrap().code();
+        let bad = "run([#{ name: \"bad\", cmd: \"exit 1\" }]);";
+        assert_eq!(code("1 + 1"), 0);
+        assert_eq!(code(bad), 100);
+        assert_eq!(code(&format!("{bad} run([#{{ name: \"good\" }}]);")), 0);
+        assert_eq!(code(&format!("{bad} run(experiment(\"other\", [#{{ name: \"good\" }}]));")), 100);
+        assert_eq!(code(&format!("{bad} exit();")), 0);
+        assert_eq!(code(&format!("fn f() {{ exit(9) }} {bad} f(); exit(1);")), 9);
+    }
+
+    #[test]
+    fn a_first_line_for_the_shell_is_passed_over() {
+        assert_eq!(Lab::new().output("#!/usr/bin/env -S combu script\nprint(1);"), "1");
+    }
+
+    #[test]
+    fn every_lab_script_compiles() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+        let lab = Lab::new();
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            lab.compile(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert!(text.starts_with("// "), "{}: the first comment says what it shows", path.display());
+            count += 1;
+        }
+        assert!(count >= 3);
+    }
+
+    #[test]
+    fn eval_is_not_there_and_variables_are_strict() {
+        let lab = Lab::new();
+        assert_snapshot!(lab.output("eval(\"1\");"), @r#"
+        script.rhai:1:1: reserved keyword 'eval' is disabled
+          | eval("1");
+        "#);
+        assert_snapshot!(lab.output("fn f() { x } f();"), @"
+        script.rhai:1:10: undefined variable: x
+          | fn f() { x } f();
+          = declare it first: `let x = ..;`
+        ");
+        assert_snapshot!(lab.output("exit(300);"), @"
+        script.rhai:1:1: an exit code is a number from 0 to 255
+          | exit(300);
+        ");
+    }
+}

@@ -1,0 +1,119 @@
+//! Faults: errors of combu's own on their way through Rhai, with what to do about them.
+
+use std::fmt;
+
+use rhai::{Dynamic, EvalAltResult, Position};
+
+use crate::engine::EngineError;
+use crate::plan::Problem;
+use crate::run::session::RunError;
+
+/// Answer of a native function.
+pub(super) type Answer<T> = Result<T, Box<EvalAltResult>>;
+
+/// Kind of error that ended a script; the command line chooses its exit code by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScriptErrorKind {
+    /// The file could not be read.
+    Read,
+    /// The script, or a module it imports, is no Rhai.
+    Parse,
+    /// A call failed, or the script threw.
+    Run,
+    /// A signal ended it; who sent it, as a noun: `SIGINT`.
+    Interrupted(String),
+    /// An engine is out of reach or refused.
+    Engine,
+}
+
+/// An error of combu's own on its way through Rhai; what `catch (e)` gives.
+#[derive(Debug, Clone)]
+pub(super) struct ScriptFault {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+    pub(super) kind: ScriptErrorKind,
+}
+
+impl fmt::Display for ScriptFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// An error with a message.
+pub(super) fn fault(message: impl Into<String>) -> Box<EvalAltResult> {
+    raise(ScriptFault { message: message.into(), hint: None, kind: ScriptErrorKind::Run })
+}
+
+/// An error with a message and what to do next.
+pub(super) fn fault_with(message: impl Into<String>, hint: impl Into<String>) -> Box<EvalAltResult> {
+    raise(ScriptFault { message: message.into(), hint: Some(hint.into()), kind: ScriptErrorKind::Run })
+}
+
+/// An obstacle that keeps a run from starting, as a script error.
+pub(super) fn run_fault(error: &RunError) -> Box<EvalAltResult> {
+    match error {
+        RunError::Engine(error) => engine_fault(error),
+        RunError::Plan(error) => {
+            let hint = error.problems.iter().find_map(Problem::hint);
+            let problems: Vec<String> = error.problems.iter().map(ToString::to_string).collect();
+            let list = match &problems[..] {
+                [problem] => format!(" {problem}"),
+                problems => problems.iter().map(|problem| format!("\n  {problem}")).collect(),
+            };
+            let message = format!("the experiment `{}` cannot run:{list}", error.experiment);
+            raise(ScriptFault { message, hint, kind: ScriptErrorKind::Run })
+        }
+        RunError::Uploads(error) => fault(format!("nothing was started: {error}")),
+        RunError::Obstacles(_) => {
+            let hint = "`kill(experiment)` removes what earlier runs left of it";
+            fault_with(format!("nothing was started: {error}"), hint)
+        }
+    }
+}
+
+/// An engine's error, as a script error.
+pub(super) fn engine_fault(error: &EngineError) -> Box<EvalAltResult> {
+    raise(ScriptFault { message: error.chain(), hint: None, kind: ScriptErrorKind::Engine })
+}
+
+/// An engine that went out of reach while a run was on it.
+pub(super) fn unreachable_fault(message: &str) -> Box<EvalAltResult> {
+    raise(ScriptFault {
+        message: format!("the engine is out of reach: {message}"),
+        hint: None,
+        kind: ScriptErrorKind::Engine,
+    })
+}
+
+/// Ends the script, whatever it catches.
+pub(super) fn interrupted(by: Option<String>) -> Box<EvalAltResult> {
+    let by = by.unwrap_or_else(|| "an interrupt".to_owned());
+    EvalAltResult::ErrorTerminated(by.into(), Position::NONE).into()
+}
+
+/// An error of combu's own with the place in a value that it is about.
+pub(super) fn within(place: &str, error: EvalAltResult) -> Box<EvalAltResult> {
+    match error {
+        EvalAltResult::ErrorRuntime(value, position) => match value.try_cast_result::<ScriptFault>() {
+            Ok(fault) => raise(ScriptFault { message: format!("{place}: {}", fault.message), ..fault }),
+            Err(value) => EvalAltResult::ErrorRuntime(value, position).into(),
+        },
+        error => error.into(),
+    }
+}
+
+/// The message of an error and of its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+fn raise(fault: ScriptFault) -> Box<EvalAltResult> {
+    EvalAltResult::ErrorRuntime(Dynamic::from(fault), Position::NONE).into()
+}

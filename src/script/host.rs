@@ -1,0 +1,174 @@
+//! The host of a script: what it may reach, and where its runs are stored and its texts shown.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rhai::{AST, Engine};
+
+use crate::model::event::{Journal, Sink};
+use crate::model::name::{Name, RunId};
+use crate::model::options::Options;
+use crate::model::outcome::Outcome;
+use crate::model::summary::Summary;
+use crate::model::trial::Trial;
+use crate::plan::Plan;
+use crate::run::session::live::Commands;
+use crate::run::session::{Session, new_id};
+use crate::script::fault::{Answer, interrupted};
+use crate::script::values::experiment::ScriptExperiment;
+use crate::spec::LoadOptions;
+
+/// Everything a script may reach.
+pub struct ScriptHost {
+    /// The engines and the interrupts.
+    pub session: Session,
+    /// Words behind the script's name on the command line.
+    pub args: Vec<String>,
+    /// Run options from the command line: they win over the script's.
+    pub options: Options,
+    /// Variables and import paths for specs from the command line; `id` is replaced by a fresh one for each load,
+    /// unless the script gives one.
+    pub load: LoadOptions,
+    /// The stage: it stores runs and shows texts.
+    pub stage: Rc<dyn ScriptStage>,
+}
+
+/// The part of the command line that scripts need.
+pub trait ScriptStage {
+    /// Prepares what a run needs before it starts: its folder, its store, its report.
+    ///
+    /// # Errors
+    /// A sentence on what cannot be had.
+    fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String>;
+
+    /// Shows a text that the script prints, on the standard output.
+    fn print(&self, text: &str);
+
+    /// Shows a text that the script prints for debugging, on the standard error; `place` is `file:line:column`.
+    fn debug(&self, place: &str, text: &str);
+
+    /// Takes notice that a run has ended.
+    fn closed(&self, summary: &Summary);
+
+    /// Takes notice that a run has started, and of the way to it.
+    fn started(&self, _run: &RunId, _commands: &Commands) {}
+
+    /// Last outcomes of those trials, in any run of that experiment.
+    ///
+    /// # Errors
+    /// A sentence on what cannot be read.
+    fn last_ends(&self, spec: &Path, experiment: &str, trials: &[Arc<Trial>])
+    -> Result<HashMap<Name, Outcome>, String>;
+
+    /// Asks other processes of combu that run this spec to end; returns a line for each that was asked.
+    ///
+    /// # Errors
+    /// A sentence on what cannot be asked.
+    fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String>;
+
+    /// Twelve characters `[a-z0-9]` that were not given before.
+    fn id(&self) -> String {
+        new_id()
+    }
+}
+
+/// Things that a run was given before it started.
+pub struct Opened {
+    /// Folder of its logs; absent: there are none.
+    pub folder: Option<PathBuf>,
+    /// Journal that keeps its events.
+    pub journal: Box<dyn Journal>,
+    /// Consumers of its events.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Held until the run has ended: a lock, a socket.
+    pub keep: Box<dyn Any>,
+}
+
+/// End of a script.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Finish {
+    /// True when, for some experiment, the last run did not succeed in every trial.
+    pub failed: bool,
+    /// True when, for some experiment, the last run was ended by its halt policy.
+    pub halted: bool,
+    /// Code that the script gave to `exit(code)`.
+    pub exit: Option<i32>,
+}
+
+impl Finish {
+    /// The exit code of `combu script`: what the script said, else 101 after a halt, 100 after a failure, 0.
+    pub fn code(&self) -> i32 {
+        match self.exit {
+            Some(code) => code,
+            None if self.halted => 101,
+            None if self.failed => 100,
+            None => 0,
+        }
+    }
+}
+
+/// A script that is being executed, as the functions it calls see it.
+pub(crate) struct Script {
+    pub(super) session: Session,
+    pub(super) args: Vec<String>,
+    pub(super) options: Options,
+    pub(super) load: LoadOptions,
+    pub(super) stage: Rc<dyn ScriptStage>,
+    /// The script's file, absolute.
+    pub(super) path: PathBuf,
+    /// The script's file as the user wrote it.
+    pub(super) shown: PathBuf,
+    /// The folder of the script: every relative path starts there.
+    pub(super) folder: Rc<Path>,
+    /// The last end of each experiment's runs: whether it was good, and whether it was halted.
+    pub(super) ends: RefCell<BTreeMap<String, (bool, bool)>>,
+    pub(super) exit: Cell<Option<i32>>,
+    /// Runs that `start` began.
+    pub(super) open: RefCell<Vec<Rc<dyn OpenRun>>>,
+}
+
+/// A run that `start` began and that the script has not waited for.
+pub(super) trait OpenRun {
+    /// The experiment of the run.
+    fn experiment(&self) -> &ScriptExperiment;
+
+    /// Stops the run's trials.
+    fn cancel(&self, by: &str);
+
+    /// Follows the run to its end once the script has ended.
+    fn close(&self, script: &Script, engine: &Engine, ast: &AST) -> Answer<()>;
+}
+
+impl Script {
+    pub(super) fn new(path: &Path, host: ScriptHost) -> std::io::Result<Self> {
+        let absolute = path.canonicalize()?;
+        Ok(Self {
+            session: host.session,
+            args: host.args,
+            options: host.options,
+            load: host.load,
+            stage: host.stage,
+            folder: absolute.parent().unwrap_or(Path::new("/")).into(),
+            path: absolute,
+            shown: path.to_owned(),
+            ends: RefCell::default(),
+            exit: Cell::new(None),
+            open: RefCell::default(),
+        })
+    }
+
+    /// Fails once the script was interrupted.
+    pub(super) fn check_interrupt(&self) -> Answer<()> {
+        let interrupt = self.session.interrupt();
+        if interrupt.count() > 0 { Err(interrupted(interrupt.by())) } else { Ok(()) }
+    }
+
+    /// A path as the script means it: relative ones start at the script's folder.
+    pub(super) fn place(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+}
