@@ -9,17 +9,18 @@ use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, ProgressArgs, SpecArg
 use crate::cli::chosen::select;
 use crate::cli::context::{SessionGuard, real, session, spec_path, state};
 use crate::cli::error::{CliError, kill_command};
-use crate::cli::past::before::{Before, unchanged};
+use crate::cli::past::before::unchanged;
 use crate::cli::plan::{self, PlanArgs};
 use crate::cli::stage::started::{StartedRun, begin, follow};
 use crate::cli::stage::terminal::Terminal;
 use crate::cli::stage::{detach, signals};
 use crate::cli::ui::Ui;
-use crate::model::name::{EngineName, RunId};
+use crate::model::history::History;
+use crate::model::name::RunId;
 use crate::plan::identity::Triggers;
 use crate::run::session::new_id;
 use crate::spec::Sources;
-use crate::store::RunRecord;
+use crate::store::{Kinds, RunRecord};
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -102,14 +103,14 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
 }
 
 /// The earlier runs of a spec, but rehearsals, the last first: what each was, and what it says of its trials.
-fn before(path: &Path) -> Result<Vec<(RunRecord, Before)>, CliError> {
+fn before(path: &Path) -> Result<Vec<(RunRecord, History)>, CliError> {
     let spec = real(path)?;
     let mut before = Vec::new();
     for run in state(path)?.past_runs()?.runs.iter().filter(|run| run.record.spec == spec) {
-        if !run.engines()?.contains(&EngineName::Fake) {
-            before.push((run.record.clone(), Before::of(run)?));
+        if !run.is_rehearsal()? {
+            before.push((run.record.clone(), run.history(Kinds::WITHOUT_RECORDS)?));
         }
     }
-    before.retain(|(_, run)| !run.trials.is_empty());
+    before.retain(|(_, run)| !run.summary.results.is_empty());
     Ok(before)
 }

@@ -7,6 +7,7 @@ pub mod command;
 pub mod event;
 pub mod experiment;
 pub mod handle;
+pub mod history;
 pub mod label;
 pub mod name;
 pub mod options;

@@ -36,7 +36,7 @@ pub struct Summary {
     places: HashMap<Name, usize>,
     /// The options in force.
     #[serde(skip)]
-    options: Box<Options>,
+    pub options: Box<Options>,
 }
 
 /// What is known of one trial.
@@ -270,7 +270,12 @@ impl Summary {
 
     /// The result of the trial of that name.
     pub fn get(&self, name: &Name) -> Option<&TrialResult> {
-        self.places.get(name).map(|&place| &self.results[place])
+        self.place(name).map(|place| &self.results[place])
+    }
+
+    /// The place of the trial of that name among the results.
+    pub(super) fn place(&self, name: &Name) -> Option<usize> {
+        self.places.get(name).copied()
     }
 
     /// How many trials are in which state.
@@ -320,7 +325,7 @@ impl Summary {
     }
 
     fn change(&mut self, name: &Name, change: impl FnOnce(&mut TrialResult)) {
-        if let Some(&place) = self.places.get(name) {
+        if let Some(place) = self.place(name) {
             change(&mut self.results[place]);
         }
     }

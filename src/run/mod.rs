@@ -8,7 +8,6 @@ mod executor;
 pub mod kill;
 mod load;
 pub mod message;
-pub mod past;
 mod permits;
 mod schedule;
 pub mod session;

@@ -44,6 +44,11 @@ pub enum Kinds<'a> {
     But(&'a [&'a str]),
 }
 
+impl Kinds<'static> {
+    /// All but what trials told of themselves, which may be a hundred times as much as everything else.
+    pub const WITHOUT_RECORDS: Self = Self::But(&["recorded"]);
+}
+
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Database {
@@ -128,17 +133,8 @@ impl Database {
         change.commit()
     }
 
-    /// Passes the events of a run to `take`, in order: all of them, or those of some kinds.
-    pub(super) fn events(
-        &self,
-        run: &RunId,
-        kinds: Option<&[&str]>,
-        take: impl FnMut(Event),
-    ) -> Result<(), StoreError> {
-        self.events_after(run, 0, kinds.map_or(Kinds::All, Kinds::Only), take).map(|_last| ())
-    }
-
-    /// The same for those that came after one that was read before; returns the number of the last one read.
+    /// Passes the events of a run that came after one that was read before (0: none was) to `take`, in order; returns the
+    /// number of the last one read.
     pub(super) fn events_after(
         &self,
         run: &RunId,
@@ -228,7 +224,7 @@ mod tests {
 
     use rusqlite::Connection;
 
-    use super::{Database, EventLog, FILE, kind};
+    use super::{Database, EventLog, FILE, Kinds, kind};
     use crate::model::event::{Event, Fact, Journal};
     use crate::store::StoreError;
 
@@ -244,9 +240,10 @@ mod tests {
         EventLog::new(Database::open(folder).unwrap())
     }
 
-    fn kept(folder: &Path, run: &str, kinds: Option<&[&str]>) -> Vec<Event> {
+    fn kept(folder: &Path, run: &str, kinds: Kinds<'_>) -> Vec<Event> {
         let mut events = Vec::new();
-        Database::look(folder).unwrap().unwrap().events(&run.into(), kinds, |event| events.push(event)).unwrap();
+        let database = Database::look(folder).unwrap().unwrap();
+        database.events_after(&run.into(), 0, kinds, |event| events.push(event)).unwrap();
         events
     }
 
@@ -258,12 +255,15 @@ mod tests {
         first.keep(&[warned("aa", 1, "一"), warned("aa", 2, "二")]).unwrap();
         second.keep(&[warned("bb", 1, "other")]).unwrap();
         first.keep(&[ended("aa", 3)]).unwrap();
-        assert_eq!(kept(folder.path(), "aa", None), [warned("aa", 1, "一"), warned("aa", 2, "二"), ended("aa", 3)]);
-        assert_eq!(kept(folder.path(), "aa", Some(&["run-ended"])), [ended("aa", 3)]);
-        assert_eq!(kept(folder.path(), "bb", None).len(), 1);
+        assert_eq!(
+            kept(folder.path(), "aa", Kinds::All),
+            [warned("aa", 1, "一"), warned("aa", 2, "二"), ended("aa", 3)]
+        );
+        assert_eq!(kept(folder.path(), "aa", Kinds::Only(&["run-ended"])), [ended("aa", 3)]);
+        assert_eq!(kept(folder.path(), "bb", Kinds::All).len(), 1);
         Database::open(folder.path()).unwrap().forget(&"aa".into()).unwrap();
-        assert!(kept(folder.path(), "aa", None).is_empty());
-        assert_eq!(kept(folder.path(), "bb", None).len(), 1);
+        assert!(kept(folder.path(), "aa", Kinds::All).is_empty());
+        assert_eq!(kept(folder.path(), "bb", Kinds::All).len(), 1);
     }
 
     #[test]
@@ -286,9 +286,9 @@ mod tests {
         fs::write(copy.path().join("combu.db-wal"), &fs::read(&wal).unwrap()[..usize::try_from(torn).unwrap()])
             .unwrap();
         let mut after = self::log(copy.path());
-        assert_eq!(kept(copy.path(), "aa", None), [warned("aa", 1, "whole")]);
+        assert_eq!(kept(copy.path(), "aa", Kinds::All), [warned("aa", 1, "whole")]);
         after.keep(&[warned("aa", 3, "later")]).unwrap();
-        assert_eq!(kept(copy.path(), "aa", None).len(), 2);
+        assert_eq!(kept(copy.path(), "aa", Kinds::All).len(), 2);
     }
 
     #[test]
@@ -302,7 +302,7 @@ mod tests {
         assert!(error.to_string().ends_with("combu.db`: database is locked"), "{error}");
         other.execute_batch("COMMIT").unwrap();
         log.keep(&[warned("aa", 1, "first"), warned("aa", 2, "second")]).unwrap();
-        assert_eq!(kept(folder.path(), "aa", None).len(), 2);
+        assert_eq!(kept(folder.path(), "aa", Kinds::All).len(), 2);
     }
 
     #[test]
@@ -313,7 +313,7 @@ mod tests {
         let error = log.keep(&[warned("aa", 1, &"x".repeat(100_000))]).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
         log.keep(&[warned("aa", 2, "small")]).unwrap();
-        assert_eq!(kept(folder.path(), "aa", None), [warned("aa", 2, "small")]);
+        assert_eq!(kept(folder.path(), "aa", Kinds::All), [warned("aa", 2, "small")]);
     }
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
             .execute("INSERT INTO events (run, at, event, fact) VALUES ('aa', 1, 'x', '{\"event\":\"x\"}')", [])
             .unwrap();
         let database = Database::look(folder.path()).unwrap().unwrap();
-        let error = database.events(&"aa".into(), None, |_| {}).unwrap_err();
+        let error = database.events_after(&"aa".into(), 0, Kinds::All, |_| {}).unwrap_err();
         assert!(matches!(error, StoreError::Event { .. }), "{error}");
     }
 }

@@ -1,14 +1,14 @@
-//! What a run's events tell afterwards: everything, or only how each of its trials ended.
+//! What a run's events tell afterwards: everything, or a part that is read faster.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::model::event::{Event, Fact};
+use crate::model::history::History;
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
-use crate::store::database::Database;
+use crate::store::database::Kinds;
 use crate::store::error::StoreError;
 use crate::store::run::RunRecord;
 
@@ -23,26 +23,6 @@ pub struct PastRun {
     pub(super) state: PathBuf,
 }
 
-/// How the trials of a run ended so far.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Ends {
-    /// By trial; one that runs, waits, or was left behind by a combu that died has no end.
-    pub of: HashMap<Name, End>,
-    /// Whether something ran on the fake engine: what ended there says nothing of the real thing.
-    pub is_rehearsal: bool,
-}
-
-/// How a trial ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
-    /// How.
-    pub outcome: Outcome,
-    /// Attempts it took.
-    pub attempts: u32,
-    /// Time of its last attempt.
-    pub elapsed: Duration,
-}
-
 impl PastRun {
     /// Its events so far, in order; none where nothing was kept.
     ///
@@ -50,7 +30,7 @@ impl PastRun {
     /// When the database cannot be read, or an event in it.
     pub fn events(&self) -> Result<Vec<Event>, StoreError> {
         let mut events = Vec::new();
-        self.each(None, |event| events.push(event))?;
+        self.each(Kinds::All, |event| events.push(event))?;
         Ok(events)
     }
 
@@ -60,8 +40,18 @@ impl PastRun {
     /// As for [`PastRun::events`].
     pub fn summary(&self) -> Result<Summary, StoreError> {
         let mut summary = Summary::default();
-        self.each(None, |event| summary.add(&event))?;
+        self.each(Kinds::All, |event| summary.add(&event))?;
         Ok(summary)
+    }
+
+    /// All that its events of these kinds tell so far.
+    ///
+    /// # Errors
+    /// As for [`PastRun::events`].
+    pub fn history(&self, kinds: Kinds<'_>) -> Result<History, StoreError> {
+        let mut history = History::default();
+        self.each(kinds, |event| history.add(&event))?;
+        Ok(history)
     }
 
     /// The engines on which attempts of it were started.
@@ -70,7 +60,7 @@ impl PastRun {
     /// As for [`PastRun::events`].
     pub fn engines(&self) -> Result<BTreeSet<EngineName>, StoreError> {
         let mut engines = BTreeSet::new();
-        self.each(Some(&["attempt-started"]), |event| {
+        self.each(Kinds::Only(&["attempt-started"]), |event| {
             if let Fact::AttemptStarted { handle, .. } = event.fact {
                 engines.insert(handle.engine);
             }
@@ -78,29 +68,31 @@ impl PastRun {
         Ok(engines)
     }
 
-    /// Reads only how its trials ended, without the trials themselves, which takes a fraction of the time.
+    /// Whether something ran on the fake engine: what ended there says nothing of the real thing.
     ///
     /// # Errors
     /// As for [`PastRun::events`].
-    pub fn ends(&self) -> Result<Ends, StoreError> {
-        const KINDS: [&str; 3] = ["trial-ended", "trial-reopened", "attempt-started"];
-        let mut ends = Ends::default();
-        self.each(Some(&KINDS), |event| match event.fact {
-            Fact::AttemptStarted { handle, .. } => ends.is_rehearsal |= handle.engine == EngineName::Fake,
-            Fact::TrialReopened { trial } => drop(ends.of.remove(&trial)),
-            Fact::TrialEnded { trial, attempts, outcome, elapsed } => {
-                ends.of.insert(trial, End { outcome, attempts, elapsed });
-            }
+    pub fn is_rehearsal(&self) -> Result<bool, StoreError> {
+        Ok(self.engines()?.contains(&EngineName::Fake))
+    }
+
+    /// How its trials ended so far, read without the trials themselves, which takes a fraction of the time. One that runs,
+    /// waits, or was left behind by a combu that died has no end.
+    ///
+    /// # Errors
+    /// As for [`PastRun::events`].
+    pub fn ends(&self) -> Result<HashMap<Name, Outcome>, StoreError> {
+        let mut ends = HashMap::new();
+        self.each(Kinds::Only(&["trial-ended", "trial-reopened"]), |event| match event.fact {
+            Fact::TrialReopened { trial } => drop(ends.remove(&trial)),
+            Fact::TrialEnded { trial, outcome, .. } => drop(ends.insert(trial, outcome)),
             _ => {}
         })?;
         Ok(ends)
     }
 
-    fn each(&self, kinds: Option<&[&str]>, take: impl FnMut(Event)) -> Result<(), StoreError> {
-        match Database::look(&self.state)? {
-            Some(database) => database.events(&self.record.run, kinds, take),
-            None => Ok(()),
-        }
+    fn each(&self, kinds: Kinds<'_>, take: impl FnMut(Event)) -> Result<(), StoreError> {
+        self.follow().read(kinds, take)
     }
 }
 
@@ -180,11 +172,10 @@ mod tests {
         assert_eq!(names, ["a1", "b1", "c1"]);
         assert_eq!((summary.results[1].trial.memory, summary.early), (Some(7), early));
         let read = run.ends().unwrap();
-        assert!(!read.is_rehearsal);
-        let mut ends: Vec<_> = read.of.iter().map(|(name, end)| format!("{name} {}", end.outcome)).collect();
+        let mut ends: Vec<_> = read.iter().map(|(name, outcome)| format!("{name} {outcome}")).collect();
         ends.sort();
         assert_eq!(ends, ["a1 succeeded", "c1 skipped because `b1` failed"]);
-        assert_eq!((read.of[&name("a1")].attempts, read.of[&name("a1")].elapsed.as_millis()), (2, 1500));
+        assert_eq!((summary.results[0].attempts, summary.results[0].elapsed.as_millis()), (2, 1500));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub use database::{EventLog, Kinds};
 pub use error::StoreError;
 pub use folder::RunDir;
 pub use follow::Follower;
-pub use history::{End, Ends, PastRun};
+pub use history::PastRun;
 pub use provenance::{Git, Host, Provenance};
 pub use run::{LiveRun, RunRecord};
 pub use state::{LiveRuns, PastRuns, StateDir};

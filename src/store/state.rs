@@ -193,13 +193,12 @@ impl StateDir {
             if open.is_empty() {
                 break;
             }
-            if run.record.spec != spec || run.record.experiment != experiment {
+            if run.record.spec != spec || run.record.experiment != experiment || run.is_rehearsal()? {
                 continue;
             }
-            let ends = run.ends()?;
-            for (name, end) in ends.of.into_iter().filter(|_| !ends.is_rehearsal) {
+            for (name, outcome) in run.ends()? {
                 if open.remove(&name) {
-                    last.insert(name, end.outcome);
+                    last.insert(name, outcome);
                 }
             }
         }

@@ -111,6 +111,6 @@ fn several_processes_write_one_store_at_once() {
     }
     let state = StateDir::locate(&lab.path(""), None, None).unwrap();
     for run in state.past_runs().unwrap().runs {
-        assert_eq!(run.ends().unwrap().of.len(), 60);
+        assert_eq!(run.ends().unwrap().len(), 60);
     }
 }

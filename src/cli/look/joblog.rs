@@ -1,7 +1,7 @@
 //! The log of GNU parallel: a line for each trial that was launched and has ended, with its columns and their meaning.
 
 use crate::cli::error::quoted;
-use crate::cli::look::account::Account;
+use crate::model::history::History;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::summary::TrialResult;
 
@@ -12,13 +12,13 @@ const HEAD: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSi
 const ENDED_BY_US: (i32, i32) = (-1, 15);
 
 /// The log of those trials. `Seq` is the place of the trial in the plan, `Receive` the bytes of its standard output.
-pub(crate) fn text(account: &Account, results: &[&TrialResult]) -> String {
+pub(crate) fn text(history: &History, results: &[&TrialResult]) -> String {
     let mut text = HEAD.to_owned();
-    for (index, result) in account.summary.results.iter().enumerate() {
+    for (index, result) in history.summary.results.iter().enumerate() {
         if !results.iter().any(|one| one.trial.name == result.trial.name) {
             continue;
         }
-        let last = account.lives(&result.trial.name).and_then(|lives| lives.attempts.last());
+        let last = history.trial(&result.trial.name).and_then(|told| told.attempts.last());
         let (Some(attempt), Some(outcome)) = (last, result.outcome()) else { continue };
         let (exit, signal) = ended(outcome);
         let started = attempt.started.unwrap_or(attempt.starting);

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::cli::look::account::Account;
 use crate::cli::look::shown::ShownRun;
 use crate::cli::time::utc;
+use crate::model::history::History;
 use crate::model::outcome::Outcome;
 use crate::model::summary::TrialResult;
 use crate::report::tail::tail;
@@ -24,7 +24,7 @@ enum Verdict {
 }
 
 /// The report on those trials.
-pub(crate) fn text(shown: &ShownRun, account: &Account, results: &[&TrialResult]) -> String {
+pub(crate) fn text(shown: &ShownRun, history: &History, results: &[&TrialResult]) -> String {
     let count = |verdict| results.iter().filter(|result| self::verdict(result) == verdict).count();
     let numbers = format!(
         r#"tests="{}" failures="{}" errors="{}" skipped="{}" time="{:.3}""#,
@@ -32,7 +32,7 @@ pub(crate) fn text(shown: &ShownRun, account: &Account, results: &[&TrialResult]
         count(Verdict::Failure),
         count(Verdict::Error),
         count(Verdict::Skipped),
-        shown.elapsed(&account.summary, account.last).as_secs_f64(),
+        shown.elapsed(&history.summary, history.last()).as_secs_f64(),
     );
     let record = &shown.run.record;
     let name = escaped(&record.experiment);
@@ -43,7 +43,7 @@ pub(crate) fn text(shown: &ShownRun, account: &Account, results: &[&TrialResult]
         utc(record.started_ms).trim_end_matches('Z'),
     );
     for result in results {
-        case(&mut text, &name, shown.status(result, &account.summary), result);
+        case(&mut text, &name, shown.status(result, &history.summary), result);
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
     text

@@ -1,7 +1,6 @@
 //! Verbs that show runs, live ones and those that are over. They read the store and the logs, speak with no run and change
 //! nothing.
 
-mod account;
 mod joblog;
 mod junit;
 pub(crate) mod logs;

@@ -9,16 +9,17 @@ use serde_json::{Value, json};
 use crate::cli::chosen::TrialFilter;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::look::account::{Account, Lives};
 use crate::cli::look::shown::{ShownRun, exit_code, look};
 use crate::cli::time::{now, utc};
 use crate::cli::ui::Ui;
+use crate::model::history::{History, TrialHistory};
 use crate::model::outcome::{Exit, Outcome, signal_name};
 use crate::model::summary::{State, TrialResult};
 use crate::model::trial::Condition;
 use crate::report::style::{elapsed, took};
 use crate::report::table::{Cut, lines};
 use crate::report::{Style, how};
+use crate::store::Kinds;
 
 /// List the trials of a run, also while it runs in another shell.
 ///
@@ -99,17 +100,17 @@ fn status(word: &str) -> Result<String, String> {
 /// The trials of a run, and the moment they are listed.
 struct TrialList<'a> {
     shown: &'a ShownRun,
-    account: &'a Account,
+    history: &'a History,
     now: u64,
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, CliError> {
     let filter = TrialFilter::new(false, args.filter.as_deref())?;
     let shown = look(file, args.run.as_deref(), ui)?;
-    let account = Account::without_records(&shown.run)?;
-    let list = TrialList { shown: &shown, account: &account, now: now() };
+    let history = shown.run.history(Kinds::WITHOUT_RECORDS)?;
+    let list = TrialList { shown: &shown, history: &history, now: now() };
     let mut results = Vec::new();
-    for result in &account.summary.results {
+    for result in &history.summary.results {
         if list.is_asked_for(args, result) && filter.has(result)? {
             results.push(result);
         }
@@ -123,8 +124,8 @@ pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, Cl
             if !results.is_empty() {
                 ui.result(&list.table(&results, ui.out()))?;
             }
-            ui.message(&shown.headline(&account.summary, account.last));
-            let hidden = account.summary.results.len() - results.len();
+            ui.message(&shown.headline(&history.summary, history.last()));
+            let hidden = history.summary.results.len() - results.len();
             if hidden > 0 && args.asks_for_nothing() {
                 ui.message(&format!("{hidden} of them are not listed; `-a` lists all"));
             }
@@ -141,7 +142,7 @@ impl PsArgs {
 
 impl TrialList<'_> {
     fn status(&self, result: &TrialResult) -> &'static str {
-        self.shown.status(result, &self.account.summary)
+        self.shown.status(result, &self.history.summary)
     }
 
     fn is_asked_for(&self, args: &PsArgs, result: &TrialResult) -> bool {
@@ -151,7 +152,7 @@ impl TrialList<'_> {
             || args.running && runs()
             || args.status.iter().any(|status| status == self.status(result));
         let none_asked = !args.failed && !args.running && args.status.is_empty();
-        let by_itself = !args.asks_for_nothing() || !self.shown.is_running(&self.account.summary) || runs() || failed();
+        let by_itself = !args.asks_for_nothing() || !self.shown.is_running(&self.history.summary) || runs() || failed();
         args.all || is_any || none_asked && by_itself
     }
 
@@ -204,7 +205,7 @@ impl TrialList<'_> {
     fn time(&self, result: &TrialResult) -> Option<Duration> {
         match result.state {
             State::Ended(_) => Some(result.elapsed).filter(|time| !time.is_zero()),
-            State::Running(since) if self.shown.is_running(&self.account.summary) => {
+            State::Running(since) if self.shown.is_running(&self.history.summary) => {
                 Some(Duration::from_millis(self.now.saturating_sub(since)))
             }
             _ => None,
@@ -213,7 +214,7 @@ impl TrialList<'_> {
 
     /// The reason for its status, where status and exit do not show it.
     fn detail(&self, result: &TrialResult) -> Option<String> {
-        let lives = self.account.lives(&result.trial.name);
+        let told = self.history.trial(&result.trial.name);
         match &result.state {
             State::Ended(Outcome::Succeeded) => match &result.reused {
                 Some(run) => Some(format!("succeeded in run {run}")),
@@ -221,24 +222,24 @@ impl TrialList<'_> {
             },
             State::Ended(Outcome::Failed { .. } | Outcome::Killed) => None,
             State::Ended(outcome) => Some(how(outcome)),
-            _ if !self.shown.is_running(&self.account.summary) => {
+            _ if !self.shown.is_running(&self.history.summary) => {
                 let what = if result.attempts == 0 { "it was not started" } else { "it had not ended" };
                 Some(format!("{what}; `combu resume` goes on"))
             }
-            State::Waiting => self.waits(result, lives),
+            State::Waiting => self.waits(result, told),
             State::Starting => None,
-            State::Running(_) => lives?.attempts.last()?.note.clone(),
+            State::Running(_) => told?.attempts.last()?.note.clone(),
         }
     }
 
     /// The thing it waits for, as far as the events show it.
-    fn waits(&self, result: &TrialResult, lives: Option<&Lives>) -> Option<String> {
-        if let Some(due) = lives.and_then(|lives| lives.due) {
+    fn waits(&self, result: &TrialResult, told: Option<&TrialHistory>) -> Option<String> {
+        if let Some(due) = told.and_then(|told| told.due) {
             let left = Duration::from_millis(due.saturating_sub(self.now));
             return Some(format!("attempt {} in {}", result.attempts + 1, elapsed(left)));
         }
         let is_missing = |name, condition| {
-            let Some(other) = self.account.summary.get(name) else { return false };
+            let Some(other) = self.history.summary.get(name) else { return false };
             match other.state {
                 State::Waiting | State::Starting => true,
                 State::Running(_) => condition == Some(Condition::Completed),
@@ -251,7 +252,7 @@ impl TrialList<'_> {
     }
 
     fn json(&self, result: &TrialResult) -> Value {
-        let attempt = self.account.lives(&result.trial.name).and_then(|lives| lives.attempts.last());
+        let attempt = self.history.trial(&result.trial.name).and_then(|told| told.attempts.last());
         let started = attempt.and_then(|attempt| attempt.started).map(utc);
         json!({
             "name": result.trial.name,

@@ -10,16 +10,17 @@ use serde_json::{Map, Value, json};
 use crate::cli::chosen::TrialFilter;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::look::account::Account;
 use crate::cli::look::shown::{ShownRun, exit_code, look};
 use crate::cli::look::{joblog, junit};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
+use crate::model::history::History;
 use crate::model::name::RunId;
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::TrialResult;
 use crate::report::results_table;
+use crate::store::Kinds;
 
 /// Print one row for each trial of a run: its params, end, time, usage and metrics.
 ///
@@ -88,15 +89,15 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
     }
     let filter = TrialFilter::new(args.failed, args.filter.as_deref())?;
     let shown = look(file, args.run.as_deref(), ui)?;
-    let mut account = Account::of(&shown.run)?;
-    lend(&mut account, file, ui)?;
+    let mut history = shown.run.history(Kinds::All)?;
+    lend(&mut history, file, ui)?;
     let mut results = Vec::new();
-    for result in account.summary.results.iter().filter(|result| !result.service) {
+    for result in history.summary.results.iter().filter(|result| !result.service) {
         if filter.has(result)? {
             results.push(result);
         }
     }
-    let rows = ResultRows { shown: &shown, account: &account, results };
+    let rows = ResultRows { shown: &shown, history: &history, results };
     match args.output {
         ResultsForm::Table if rows.results.is_empty() => {}
         ResultsForm::Table => {
@@ -111,25 +112,25 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
             let all = rows.results.iter().map(|result| rows.json(result)).collect();
             ui.result(&format!("{:#}", Value::Array(all)))?;
         }
-        ResultsForm::Joblog => ui.result(&joblog::text(&account, &rows.results))?,
-        ResultsForm::Junit => ui.result(&junit::text(&shown, &account, &rows.results))?,
+        ResultsForm::Joblog => ui.result(&joblog::text(&history, &rows.results))?,
+        ResultsForm::Junit => ui.result(&junit::text(&shown, &history, &rows.results))?,
     }
     if args.output == ResultsForm::Table {
-        ui.message(&shown.headline(&account.summary, account.last));
+        ui.message(&shown.headline(&history.summary, history.last()));
     }
     Ok(exit::OK)
 }
 
 /// Gives trials that were not run again the figures of the run in which they succeeded, where that is still there.
-fn lend(account: &mut Account, file: Option<&Path>, ui: &Ui) -> Result<(), CliError> {
-    let mut lenders: HashMap<RunId, Option<Account>> = HashMap::new();
-    for result in &mut account.summary.results {
+fn lend(history: &mut History, file: Option<&Path>, ui: &Ui) -> Result<(), CliError> {
+    let mut lenders: HashMap<RunId, Option<History>> = HashMap::new();
+    for result in &mut history.summary.results {
         let Some(from) = result.reused.clone() else { continue };
         let lender = match lenders.entry(from) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
                 let run = runs(file, Some(new.key().as_str()), ui)?.past.pop();
-                new.insert(run.map(|run| Account::of(&run)).transpose()?)
+                new.insert(run.map(|run| run.history(Kinds::All)).transpose()?)
             }
         };
         if let Some(lent) = lender.as_ref().and_then(|lender| lender.summary.get(&result.trial.name)) {
@@ -144,7 +145,7 @@ fn lend(account: &mut Account, file: Option<&Path>, ui: &Ui) -> Result<(), CliEr
 /// The results that are printed.
 struct ResultRows<'a> {
     shown: &'a ShownRun,
-    account: &'a Account,
+    history: &'a History,
     results: Vec<&'a TrialResult>,
 }
 
@@ -215,7 +216,7 @@ impl ResultRows<'_> {
         let usage = result.usage.as_ref();
         Some(match column {
             "name" => json!(result.trial.name),
-            "status" => json!(self.shown.status(result, &self.account.summary)),
+            "status" => json!(self.shown.status(result, &self.history.summary)),
             "ok" => json!(result.outcome().is_some_and(Outcome::is_success)),
             "exit" => json!(exit_code(result)),
             "attempts" => json!(result.attempts),

@@ -10,17 +10,17 @@ use crate::cli::args::OutputForm;
 use crate::cli::chosen::{fitting, pattern};
 use crate::cli::error::{CliError, quoted, short_path};
 use crate::cli::exit;
-use crate::cli::look::account::{Account, Attempt};
 use crate::cli::look::shown::{ShownRun, counts, exit_code, look};
 use crate::cli::time::{now, second, utc};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
 use crate::model::event::Logs;
+use crate::model::history::{Attempt, History};
 use crate::model::summary::TrialResult;
 use crate::report::style::{bytes, clean, elapsed, took};
 use crate::report::table::{Cut, lines};
 use crate::report::{Style, how, why_early};
-use crate::store::Provenance;
+use crate::store::{Kinds, Provenance};
 
 /// Show everything that is kept of a run, or of a trial and its attempts.
 ///
@@ -49,23 +49,23 @@ pub(crate) fn main(file: Option<&Path>, args: &ShowArgs, ui: &Ui) -> Result<u8, 
         [one] => one_word(file, one, ui)?,
         [] => (look(file, None, ui)?, None),
     };
-    let account = Account::of(&shown.run)?;
+    let history = shown.run.history(Kinds::All)?;
     let Some(trial) = trial else {
         let from = Provenance::read(&shown.run.path)?;
         match args.output {
-            Some(OutputForm::Json) => ui.result(&format!("{:#}", run_json(&shown, &account, from.as_ref())))?,
-            None => ui.result(&run_text(&shown, &account, from.as_ref(), ui.out()))?,
+            Some(OutputForm::Json) => ui.result(&format!("{:#}", run_json(&shown, &history, from.as_ref())))?,
+            None => ui.result(&run_text(&shown, &history, from.as_ref(), ui.out()))?,
         }
         return Ok(exit::OK);
     };
-    let results = fitting(&pattern(trial)?, &shown.run, &account.summary)?;
+    let results = fitting(&pattern(trial)?, &shown.run, &history.summary)?;
     match args.output {
         Some(OutputForm::Json) => {
-            let trials = results.iter().map(|result| trial_json(&shown, &account, result));
+            let trials = results.iter().map(|result| trial_json(&shown, &history, result));
             ui.result(&format!("{:#}", Value::Array(trials.collect())))?;
         }
         None => {
-            let texts = results.iter().map(|result| trial_text(&shown, &account, result, ui.out()));
+            let texts = results.iter().map(|result| trial_text(&shown, &history, result, ui.out()));
             ui.result(&texts.collect::<Vec<_>>().join("\n"))?;
         }
     }
@@ -78,8 +78,8 @@ fn one_word<'a>(file: Option<&Path>, word: &'a String, ui: &Ui) -> Result<(Shown
     if word == "last" {
         return Ok((look(file, Some(word), ui)?, None));
     }
-    let account = Account::without_records(&shown.run)?;
-    match fitting(&pattern(word)?, &shown.run, &account.summary) {
+    let history = shown.run.history(Kinds::WITHOUT_RECORDS)?;
+    match fitting(&pattern(word)?, &shown.run, &history.summary) {
         Ok(_) => Ok((shown, Some(word))),
         Err(no_trial) => match runs(file, Some(word), ui) {
             Ok(runs) if runs.past.is_empty() => Err(no_trial),
@@ -120,8 +120,8 @@ fn typed(words: &[String]) -> String {
     program.as_deref().into_iter().chain(words).map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-fn run_text(shown: &ShownRun, account: &Account, from: Option<&Provenance>, style: &Style) -> String {
-    let (record, summary) = (&shown.run.record, &account.summary);
+fn run_text(shown: &ShownRun, history: &History, from: Option<&Provenance>, style: &Style) -> String {
+    let (record, summary) = (&shown.run.record, &history.summary);
     let mut sheet = Sheet { style, text: String::new() };
     sheet.title(&format!("run {}: {}", record.run, shown.state(summary)));
     sheet.line("experiment", &clean(&record.experiment));
@@ -131,26 +131,26 @@ fn run_text(shown: &ShownRun, account: &Account, from: Option<&Provenance>, styl
         sheet.line("repeats", &format!("run {run}"));
     }
     sheet.line("started", &second(record.started_ms));
-    for at in &account.resumed {
+    for at in &history.resumed {
         sheet.line("resumed", &second(*at));
     }
-    let time = took(shown.elapsed(summary, account.last));
+    let time = took(shown.elapsed(summary, history.last()));
     match &shown.live {
         Some(live) => sheet.line("time", &format!("{time} so far, process {}", live.record.pid)),
-        None => sheet.line("time", &format!("{time}, until {}", second(account.last))),
+        None => sheet.line("time", &format!("{time}, until {}", second(history.last()))),
     }
     if let Some(early) = &summary.early {
         sheet.line("early", &why_early(early));
     }
     sheet.line("trials", &counts(summary, shown.is_running(summary)));
-    sheet.line("at once", &account.parallel.to_string());
-    sheet.line("seed", &account.seed.to_string());
+    sheet.line("at once", &history.parallel.to_string());
+    sheet.line("seed", &history.seed.to_string());
     sheet.line("UUID", &record.id);
-    let options = serde_json::to_value(&account.options).unwrap_or_default();
+    let options = serde_json::to_value(&history.summary.options).unwrap_or_default();
     if options.as_object().is_some_and(|options| !options.is_empty()) {
         sheet.line("options", &clean(&options.to_string()));
     }
-    for (engine, image, digest) in &account.images {
+    for (engine, image, digest) in &history.images {
         sheet.line("image", &clean(&format!("{image} = {digest} ({engine})")));
     }
     if let Some(from) = from {
@@ -180,15 +180,15 @@ fn origin(sheet: &mut Sheet<'_>, from: &Provenance) {
     }
 }
 
-fn trial_text(shown: &ShownRun, account: &Account, result: &TrialResult, style: &Style) -> String {
+fn trial_text(shown: &ShownRun, history: &History, result: &TrialResult, style: &Style) -> String {
     let mut sheet = Sheet { style, text: String::new() };
-    let status = shown.status(result, &account.summary);
+    let status = shown.status(result, &history.summary);
     sheet.title(&format!("{} in run {}: {status}", result.trial.name, shown.run.record.run));
     if let Some(outcome) = result.outcome() {
         sheet.line("end", &how(outcome));
     }
-    let lives = account.lives(&result.trial.name);
-    let attempts = lives.map_or(&[][..], |lives| &lives.attempts);
+    let told = history.trial(&result.trial.name);
+    let attempts = told.map_or(&[][..], |told| &told.attempts);
     if let Some(run) = &result.reused {
         sheet.line("reused", &format!("it succeeded in run {run}, and was not run again"));
     }
@@ -202,7 +202,7 @@ fn trial_text(shown: &ShownRun, account: &Account, result: &TrialResult, style: 
             ("OUTCOME", Cut::End),
             ("ON", Cut::End),
         ];
-        let now = shown.is_running(&account.summary).then(now);
+        let now = shown.is_running(&history.summary).then(now);
         let rows: Vec<Vec<String>> = attempts.iter().map(|attempt| row(attempt, now)).collect();
         let narrower = Style { width: style.width.saturating_sub(2), ..*style };
         sheet.below(&lines(&COLUMNS, &rows, &narrower, |_, _, cell| cell.to_owned()));
@@ -218,7 +218,7 @@ fn trial_text(shown: &ShownRun, account: &Account, result: &TrialResult, style: 
     for artifact in &result.artifacts {
         sheet.line("artifact", &clean(artifact));
     }
-    for place in lives.iter().flat_map(|lives| &lives.outputs) {
+    for place in told.iter().flat_map(|told| &told.outputs) {
         sheet.line("outputs", &clean(place));
     }
     for (path, size) in result.logs.iter().flat_map(written) {
@@ -261,14 +261,14 @@ fn row(attempt: &Attempt, now: Option<u64>) -> Vec<String> {
     ]
 }
 
-fn run_json(shown: &ShownRun, account: &Account, from: Option<&Provenance>) -> Value {
-    let (record, summary) = (&shown.run.record, &account.summary);
-    let images: Vec<Value> = account
+fn run_json(shown: &ShownRun, history: &History, from: Option<&Provenance>) -> Value {
+    let (record, summary) = (&shown.run.record, &history.summary);
+    let images: Vec<Value> = history
         .images
         .iter()
         .map(|(engine, image, digest)| json!({"engine": engine, "image": image, "digest": digest}))
         .collect();
-    let resumed: Vec<String> = account.resumed.iter().map(|at| utc(*at)).collect();
+    let resumed: Vec<String> = history.resumed.iter().map(|at| utc(*at)).collect();
     json!({
         "run": record.run,
         "experiment": record.experiment,
@@ -278,28 +278,28 @@ fn run_json(shown: &ShownRun, account: &Account, from: Option<&Provenance>) -> V
         "state": shown.state(summary),
         "started": utc(record.started_ms),
         "resumed": resumed,
-        "elapsed": shown.elapsed(summary, account.last).as_secs_f64(),
+        "elapsed": shown.elapsed(summary, history.last()).as_secs_f64(),
         "early": summary.early,
         "counts": summary.counts(),
-        "parallel": account.parallel,
-        "seed": account.seed,
+        "parallel": history.parallel,
+        "seed": history.seed,
         "uuid": record.id,
-        "options": account.options,
+        "options": history.summary.options,
         "images": images,
         "repeats": record.repeats,
         "provenance": from,
         "warnings": summary.warnings,
-        "trials": summary.results.iter().map(|result| trial_json(shown, account, result)).collect::<Vec<_>>(),
+        "trials": summary.results.iter().map(|result| trial_json(shown, history, result)).collect::<Vec<_>>(),
     })
 }
 
-fn trial_json(shown: &ShownRun, account: &Account, result: &TrialResult) -> Value {
-    let lives = account.lives(&result.trial.name);
-    let attempts: Vec<Value> = lives.iter().flat_map(|lives| &lives.attempts).map(attempt_json).collect();
+fn trial_json(shown: &ShownRun, history: &History, result: &TrialResult) -> Value {
+    let told = history.trial(&result.trial.name);
+    let attempts: Vec<Value> = told.iter().flat_map(|told| &told.attempts).map(attempt_json).collect();
     json!({
         "run": shown.run.record.run,
         "name": result.trial.name,
-        "status": shown.status(result, &account.summary),
+        "status": shown.status(result, &history.summary),
         "exit": exit_code(result),
         "message": result.outcome().map(ToString::to_string),
         "flaky": result.flaky,
@@ -309,7 +309,7 @@ fn trial_json(shown: &ShownRun, account: &Account, result: &TrialResult) -> Valu
         "metrics": result.metrics,
         "tags": result.tags,
         "artifacts": result.artifacts,
-        "outputs": lives.map(|lives| &lives.outputs),
+        "outputs": told.map(|told| &told.outputs),
         "trial": result.trial.resolved().to_json(),
     })
 }

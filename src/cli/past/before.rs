@@ -1,78 +1,13 @@
-//! What earlier runs say of trials: what each was, and how it ended. For `run --resume`, `rerun` and `diff`.
+//! What earlier runs say of trials: which succeeded unchanged before.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use crate::cli::error::CliError;
-use crate::model::event::Fact;
+use crate::model::history::History;
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
-use crate::model::trial::{Settled, Trial};
+use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::plan::identity::{Triggers, identity};
-use crate::store::PastRun;
-
-/// What a run says of its trials.
-pub(crate) struct Before {
-    pub(crate) run: RunId,
-    pub(crate) seed: u64,
-    /// In the order of the plan, as each was asked for.
-    pub(crate) trials: Vec<Arc<Settled>>,
-    /// How each trial ended.
-    ends: HashMap<Name, Outcome>,
-    /// Trials that were not run in it, and the run in which each succeeded.
-    reused: HashMap<Name, RunId>,
-    /// What the names of images stood for.
-    pub(crate) digests: BTreeMap<String, String>,
-}
-
-impl Before {
-    /// # Errors
-    /// When its events cannot be read. A run that never began has no trials.
-    pub(crate) fn of(run: &PastRun) -> Result<Self, CliError> {
-        let mut before = Self {
-            run: run.record.run.clone(),
-            seed: 0,
-            trials: Vec::new(),
-            ends: HashMap::new(),
-            reused: HashMap::new(),
-            digests: BTreeMap::new(),
-        };
-        for event in run.events()? {
-            match event.fact {
-                Fact::RunStarted { trials, seed, .. } => {
-                    (before.trials, before.seed) = (trials, seed);
-                }
-                Fact::TrialSubmitted { trial } => before.trials.push(trial),
-                Fact::ImageResolved { image, digest, .. } => drop(before.digests.insert(image, digest)),
-                Fact::TrialReopened { trial } => drop(before.ends.remove(&trial)),
-                Fact::TrialReused { trial, from } => drop(before.reused.insert(trial, from)),
-                Fact::TrialEnded { trial, outcome, .. } => drop(before.ends.insert(trial, outcome)),
-                _ => {}
-            }
-        }
-        Ok(before)
-    }
-
-    /// How that trial ended, and the run in which it did.
-    pub(crate) fn end(&self, name: &Name) -> Option<(&Outcome, &RunId)> {
-        let from = self.reused.get(name).unwrap_or(&self.run);
-        self.ends.get(name).map(|outcome| (outcome, from))
-    }
-
-    /// How that trial ended, if it ran in this run.
-    fn own_end(&self, name: &Name) -> Option<&Outcome> {
-        self.ends.get(name).filter(|_| !self.reused.contains_key(name))
-    }
-
-    pub(crate) fn is_service(&self, name: &Name) -> bool {
-        self.trials.iter().any(|trial| trial.name == *name && trial.service)
-    }
-
-    pub(crate) fn identity(&self, trial: &Settled, triggers: &Triggers) -> String {
-        identity(trial, digest(trial, &self.digests), self.seed, triggers)
-    }
-}
 
 fn digest<'a>(trial: &Trial, digests: &'a BTreeMap<String, String>) -> Option<&'a str> {
     digests.get(trial.image.as_deref()?).map(String::as_str)
@@ -84,21 +19,20 @@ pub(crate) fn unchanged(
     plan: &Plan,
     digests: &BTreeMap<String, String>,
     seed: u64,
-    runs: &[Before],
+    runs: &[History],
     triggers: &Triggers,
 ) -> BTreeMap<Name, RunId> {
     let mut reused = BTreeMap::new();
-    let names = runs.iter().map(|run| {
-        let trials = run.trials.iter().map(|trial| (&trial.name, trial));
-        (run, trials.collect::<HashMap<_, _>>())
-    });
-    let runs: Vec<_> = names.collect();
+    let runs: Vec<_> = runs.iter().map(|run| (run, run.digests())).collect();
     for trial in plan.trials.iter().filter(|trial| !trial.service) {
-        let last =
-            runs.iter().find_map(|(run, trials)| Some((run, run.own_end(&trial.name)?, trials.get(&trial.name)?)));
-        let Some((run, Outcome::Succeeded, then)) = last else { continue };
-        if run.identity(then, triggers) == identity(trial, digest(trial, digests), seed, triggers) {
-            reused.insert(trial.name.clone(), run.run.clone());
+        let last = runs.iter().find_map(|(run, digests)| {
+            let (result, history) = run.get(&trial.name)?;
+            let outcome = result.outcome().filter(|_| result.reused.is_none())?;
+            Some((outcome, identity(&history.planned, digest(&history.planned, digests), run.seed, triggers), run))
+        });
+        let Some((Outcome::Succeeded, then, run)) = last else { continue };
+        if then == identity(trial, digest(trial, digests), seed, triggers) {
+            reused.extend(run.summary.run.clone().map(|run| (trial.name.clone(), run)));
         }
     }
     // In the order of depth, so that each prerequisite is decided before those that wait for it.

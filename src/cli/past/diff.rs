@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 use crate::cli::args::{JsonnetArgs, OutputForm};
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::past::before::Before;
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
 use crate::model::options::Options;
 use crate::plan::{self, Engines};
 use crate::run::session::new_id;
+use crate::store::Kinds;
 
 /// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
@@ -113,9 +113,9 @@ fn side(file: Option<&Path>, text: &str, args: &DiffArgs, id: &str, ui: &Ui) -> 
             CliError::new(exit::NOTHING, format!("no run{} is recorded, and there is no such file", meant.asked));
         return Err(error.hint("`combu ls` lists the runs of this project"));
     };
-    let before = Before::of(run)?;
-    let trials = before.trials.iter().map(|trial| (trial.name.to_string(), trial.to_json()));
-    Ok(Side { trials: trials.collect(), digests: before.digests })
+    let history = run.history(Kinds::WITHOUT_RECORDS)?;
+    let trials = history.planned().map(|trial| (trial.name.to_string(), trial.to_json()));
+    Ok(Side { trials: trials.collect(), digests: history.digests() })
 }
 
 /// The fields in which two values differ; what a whole object lacks is one difference.

@@ -11,20 +11,20 @@ use crate::cli::chosen::none_fits;
 use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
-use crate::cli::past::before::Before;
 use crate::cli::stage::signals;
 use crate::cli::stage::started::{begin, follow};
 use crate::cli::stage::terminal::Terminal;
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
+use crate::model::history::History;
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
+use crate::model::summary::Summary;
 use crate::model::trial::Trial;
-use crate::run::past::Past;
 use crate::run::session::new_id;
 use crate::script::Where;
 use crate::spec::Sources;
-use crate::store::PastRun;
+use crate::store::{Kinds, PastRun};
 
 /// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
@@ -69,13 +69,13 @@ pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8,
     let (family, past) = family(file, args, ui)?;
     let first = &family[0];
     let last = ends(&family)?;
-    let chosen = choose(args, &past, &last)?;
-    let (mut experiment, before) =
-        (past.experiment(first.record.spec.clone(), first.record.id.clone()), Before::of(first)?);
+    let chosen = choose(args, &first.record.run, &past.summary, &last)?;
+    let mut experiment = past.experiment(first.record.spec.clone(), first.record.id.clone());
     let needed = with_prerequisites(&experiment.trials, &chosen);
     experiment.trials.retain(|trial| needed.contains(&trial.name));
+    let is_service = |name: &Name| past.summary.get(name).is_some_and(|result| result.service);
     // What succeeded stays so; services are there for whoever needs them now.
-    let kept = needed.iter().filter(|name| !chosen.contains(*name) && !before.is_service(name));
+    let kept = needed.iter().filter(|name| !chosen.contains(*name) && !is_service(name));
     let succeeded = |name: &&Name| matches!(last.get(*name), Some((Outcome::Succeeded, _)));
     let reused: BTreeMap<Name, RunId> =
         kept.filter(succeeded).map(|name| (name.clone(), last[name].1.clone())).collect();
@@ -93,9 +93,9 @@ pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8,
         return Ok(code);
     }
     let left = last.iter().filter(|(name, (outcome, _))| !chosen.contains(*name) && !outcome.is_success()).count();
-    let unended =
-        past.trials_that(|name| !last.contains_key(name) && !chosen.contains(name) && !before.is_service(name));
-    match left + unended {
+    let is_unended = |name: &Name| !last.contains_key(name) && !chosen.contains(name) && !is_service(name);
+    let unended = past.summary.results.iter().filter(|result| is_unended(&result.trial.name));
+    match left + unended.count() {
         0 => Ok(exit::OK),
         outstanding => {
             ui.message(&format!(
@@ -114,7 +114,7 @@ fn counted(trials: usize) -> String {
 }
 
 /// The run that is repeated and its reruns so far, in the order they began, and the first one's past.
-fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun>, Past), CliError> {
+fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun>, History), CliError> {
     let all = runs(file, None, ui)?.past;
     let meant = runs(file, Some(args.run.as_deref().unwrap_or("last")), ui)?;
     let Some(mut first) = meant.past.first() else {
@@ -131,9 +131,10 @@ fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun
         let message = format!("run {} is alive", live.record.run);
         return Err(CliError::new(exit::USAGE, message).hint("wait for its end, or end it with `combu kill`"));
     }
-    let Some(past) = Past::of(&first.events()?) else {
+    let past = first.history(Kinds::WITHOUT_RECORDS)?;
+    if !past.has_begun() {
         return Err(CliError::new(exit::NOTHING, format!("run {id} was never started")));
-    };
+    }
     let mut family: Vec<PastRun> = all.iter().filter(|run| run.record.repeats.as_ref() == Some(id)).cloned().collect();
     family.push(first.clone());
     family.sort_by_key(|run| run.record.started_ms);
@@ -144,10 +145,10 @@ fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun
 fn ends(family: &[PastRun]) -> Result<HashMap<Name, (Outcome, RunId)>, CliError> {
     let mut last = HashMap::new();
     for run in family {
-        let before = Before::of(run)?;
-        for trial in &before.trials {
-            if let Some((outcome, run)) = before.end(&trial.name) {
-                last.insert(trial.name.clone(), (outcome.clone(), run.clone()));
+        for result in run.history(Kinds::WITHOUT_RECORDS)?.summary.results {
+            if let Some(outcome) = result.outcome() {
+                let run = result.reused.as_ref().unwrap_or(&run.record.run).clone();
+                last.insert(result.trial.name.clone(), (outcome.clone(), run));
             }
         }
     }
@@ -155,10 +156,15 @@ fn ends(family: &[PastRun]) -> Result<HashMap<Name, (Outcome, RunId)>, CliError>
 }
 
 /// The trials that are run again.
-fn choose(args: &RerunArgs, past: &Past, last: &HashMap<Name, (Outcome, RunId)>) -> Result<BTreeSet<Name>, CliError> {
+fn choose(
+    args: &RerunArgs,
+    run: &RunId,
+    past: &Summary,
+    last: &HashMap<Name, (Outcome, RunId)>,
+) -> Result<BTreeSet<Name>, CliError> {
     let expression = args.filter.as_deref().map(Where::parse).transpose()?;
     let mut chosen = BTreeSet::new();
-    for trial in past.trials() {
+    for trial in past.results.iter().map(|result| &result.trial) {
         let end = last.get(&trial.name).map(|(outcome, _)| outcome);
         let is_meant = if let Some(expression) = &expression {
             expression.holds(&trial.resolved(), end)?
@@ -174,12 +180,12 @@ fn choose(args: &RerunArgs, past: &Past, last: &HashMap<Name, (Outcome, RunId)>)
         }
     }
     if let Some(pattern) = args.trials.iter().find(|pattern| !chosen.iter().any(|name| pattern.fits(name))) {
-        return Err(CliError::new(exit::NOTHING, format!("run {} has no trial `{}`", past.run, pattern.text())));
+        return Err(CliError::new(exit::NOTHING, format!("run {run} has no trial `{}`", pattern.text())));
     }
     if chosen.is_empty() {
         return Err(match &args.filter {
-            Some(text) => none_fits(text, &format!("no trial of run {}", past.run)),
-            None => CliError::new(exit::NOTHING, format!("nothing to repeat: no trial of run {} failed", past.run)),
+            Some(text) => none_fits(text, &format!("no trial of run {run}")),
+            None => CliError::new(exit::NOTHING, format!("nothing to repeat: no trial of run {run} failed")),
         });
     }
     Ok(chosen)

@@ -14,11 +14,10 @@ use crate::cli::stage::terminal::{OpenRun, Terminal};
 use crate::cli::stage::{detach, signals};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
-use crate::model::summary::Summary;
-use crate::run::past::Past;
+use crate::model::history::History;
 use crate::run::session::start::Start;
 use crate::spec::Sources;
-use crate::store::PastRun;
+use crate::store::{Kinds, PastRun};
 
 /// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
@@ -70,13 +69,12 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     signals::listen(&session, kill_command(&record.spec), ui)?;
     let OpenRun { folder, journal, mut sinks, control } = terminal.reopen(&run)?;
     // Read again now that no other process can go on with it.
-    let events = run.events()?;
-    let past = Past::of(&events).unwrap_or(past);
-    let mut summary = Summary::default();
-    for event in &events {
-        summary.add(event);
-        sinks.iter_mut().for_each(|sink| sink.recall(event));
-    }
+    let mut past = History::default();
+    run.follow().read(Kinds::All, |event| {
+        past.add(&event);
+        sinks.iter_mut().for_each(|sink| sink.recall(&event));
+    })?;
+    let summary = past.summary.clone();
     let id = record.run.clone();
     let start = Start {
         run: id.clone(),
@@ -91,7 +89,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
 }
 
 /// The run that is meant, with its past.
-fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, Past), CliError> {
+fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, History), CliError> {
     let named = args.run.as_deref();
     let runs = runs(file, named, ui)?;
     let is_live = |run: &PastRun| runs.live.iter().any(|live| live.record.run == run.record.run);
@@ -106,10 +104,12 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, P
         return Err(CliError::new(exit::USAGE, message).hint("`combu kill` ends it, and then it can be resumed"));
     }
     for run in runs.past.iter().filter(|run| !is_live(run)) {
+        let past = run.history(Kinds::WITHOUT_RECORDS)?;
+        let summary = &past.summary;
+        let sends = summary.options.outputs_to.is_some() || args.limits.outputs_to.is_some();
+        let is_unsent = sends && summary.results.iter().any(|result| result.unsent().is_some());
         // A run that could not be started has no events.
-        let Some(past) = Past::of(&run.events()?) else { continue };
-        let sends = past.options.outputs_to.is_some() || args.limits.outputs_to.is_some();
-        if past.open() > 0 || !past.has_ended() || (sends && past.unsent() > 0) {
+        if past.has_begun() && (past.open() > 0 || summary.elapsed.is_none() || is_unsent) {
             return Ok((run.clone(), past));
         }
     }

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use crate::engine::{Found, Standing};
 use crate::model::event::{Cause, Fact};
+use crate::model::history::{Attempt, History, TrialHistory};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
+use crate::model::summary::State;
 use crate::plan::Plan;
 use crate::run::attempt::{Adopted, Begin, Ending, Stop};
 use crate::run::dispatcher::Dispatcher;
 use crate::run::load::knows_pressure;
-use crate::run::past::{Active, Past, PastTrial, Was};
 
 /// How a run begins.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(crate) enum Beginning {
 /// What another life of a run begins with.
 #[derive(Debug)]
 pub(crate) struct Again {
-    pub(crate) past: Past,
+    pub(crate) past: History,
     /// What carries the run's label on its engines.
     pub(crate) found: Vec<Found>,
 }
@@ -82,38 +83,44 @@ impl Dispatcher {
         let mut standing: HashMap<_, _> =
             found.into_iter().filter_map(|found| Some(((found.trial.clone(), found.attempt()?), found))).collect();
         for (place, trial) in plan.trials.iter().enumerate() {
-            let Some(was) = past.get(&trial.name) else { continue };
-            if let Some(files) = past.unsent_of(&trial.name) {
+            let Some((result, was)) = past.get(&trial.name) else { continue };
+            if let Some(files) = result.unsent() {
                 self.sending.keep(place, files.to_vec());
                 if self.schedule.has_ended(place) {
                     self.send_outputs(place);
                 }
             }
-            match &was.was {
-                Was::Ended(outcome) => self.count(place, outcome),
-                Was::Delayed { due } => {
+            match (&result.state, was.due, was.attempts.last()) {
+                (State::Ended(outcome), ..) => self.count(place, outcome),
+                (State::Waiting, Some(due), _) => {
                     let delay = Duration::from_millis(due.saturating_sub(self.clock.on_the_wall()));
-                    self.delay(place, was.attempts, delay);
+                    self.delay(place, result.attempts, delay);
                 }
-                Was::Active(active) => {
-                    let found = standing.remove(&(trial.name.clone(), was.attempts));
+                (State::Starting | State::Running(_), _, Some(active)) => {
+                    let found = standing.remove(&(trial.name.clone(), active.number));
                     let begin = self.find_again(place, &past, was, active, found);
                     self.launch(place, begin);
                 }
-                Was::Open => {}
+                _ => {}
             }
         }
         // Ended attempts that were not removed any more.
-        let kept = past.kept();
         let left = standing.into_values().filter(|found| found.standing != Standing::Running);
         let left = left.filter_map(|found| Some((found.trial.clone(), found.attempt()?)));
-        self.unswept.extend(left.filter(|attempt| !kept.contains(attempt)));
+        self.unswept.extend(left.filter(|(trial, attempt)| !past.keeps(trial, *attempt)));
     }
 
     /// How an attempt that was active goes on.
-    fn find_again(&self, place: usize, past: &Past, was: &PastTrial, active: &Active, found: Option<Found>) -> Begin {
+    fn find_again(
+        &self,
+        place: usize,
+        past: &History,
+        was: &TrialHistory,
+        active: &Attempt,
+        found: Option<Found>,
+    ) -> Begin {
         let awaited = self.schedule.is_awaited(place, crate::model::trial::Condition::Healthy);
-        let killed = was.killed || past.was_stopped();
+        let killed = was.killed || past.stopped;
         let cause = match active.cause {
             Some(Cause::TimedOut) => Some(Ending::TimedOut),
             None if was.unhealthy && awaited => Some(Ending::Unhealthy),
@@ -123,8 +130,8 @@ impl Dispatcher {
         };
         match found {
             Some(found) if found.standing != Standing::Created => {
-                let since = active.started.as_ref().map(|(_, since)| *since);
-                let ran = since.map(|since| Duration::from_millis(self.clock.on_the_wall().saturating_sub(since)));
+                let ran =
+                    active.started.map(|since| Duration::from_millis(self.clock.on_the_wall().saturating_sub(since)));
                 Begin::Adopt(Adopted {
                     handle: found.handle,
                     ahead: ran.unwrap_or_default(),

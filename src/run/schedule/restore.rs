@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::model::event::Cause;
+use crate::model::history::{Attempt, History};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
+use crate::model::summary::State;
 use crate::plan::Plan;
-use crate::run::past::{Active, Past, Was};
 use crate::run::permits::Permits;
 use crate::run::schedule::Schedule;
 use crate::run::schedule::entry::Phase;
@@ -14,21 +15,20 @@ use crate::run::schedule::entry::Phase;
 impl Schedule {
     /// The schedule of a plan that was made again from a run's past. What ended only because the run was ended early waits
     /// again, and what is being stopped for that will.
-    pub(crate) fn restored(plan: &Plan, permits: Permits, past: &Past) -> Self {
+    pub(crate) fn restored(plan: &Plan, permits: Permits, past: &History) -> Self {
         let mut schedule = Self::unsettled(plan, permits);
         for place in 0..schedule.len() {
             schedule.recall(place, past);
         }
         let is_waiting = |schedule: &Self, place: usize| matches!(schedule.entries[place].phase, Phase::Waiting);
         let waiting: Vec<_> = (0..schedule.len()).filter(|place| is_waiting(&schedule, *place)).collect();
-        let known = |place: usize| past.get(&plan.trials[place].name);
-        let again = (0..schedule.len()).filter(|place| known(*place).is_some_and(|trial| past.reopens(trial)));
+        let again = (0..schedule.len()).filter(|place| past.reopens(&plan.trials[*place].name));
         schedule.reopen(again.collect());
         for place in waiting {
             if is_waiting(&schedule, place) {
                 schedule.wait_again(place);
             }
-            let delayed = known(place).is_some_and(|trial| matches!(trial.was, Was::Delayed { .. }));
+            let delayed = past.trial(&plan.trials[place].name).is_some_and(|trial| trial.due.is_some());
             if delayed && matches!(schedule.entries[place].phase, Phase::Waiting | Phase::Ready) {
                 schedule.delay(place);
             }
@@ -59,28 +59,28 @@ impl Schedule {
     }
 
     /// Puts a trial where it was.
-    fn recall(&mut self, place: usize, past: &Past) {
-        let Some(trial) = past.get(&self.entries[place].trial.name) else { return };
+    fn recall(&mut self, place: usize, past: &History) {
+        let Some((result, trial)) = past.get(&self.entries[place].trial.name) else { return };
         let entry = &mut self.entries[place];
-        (entry.attempts, entry.elapsed) = (trial.attempts, trial.elapsed);
+        (entry.attempts, entry.elapsed) = (result.attempts, result.elapsed);
         (entry.repeats, entry.last) = (trial.repeats, trial.last.clone());
-        match &trial.was {
-            Was::Open | Was::Delayed { .. } => {}
-            Was::Active(active) => {
+        match (&result.state, trial.attempts.last()) {
+            (State::Starting | State::Running(_), Some(active)) => {
                 (entry.healthy, entry.unhealthy) = (trial.healthy, trial.unhealthy);
                 // One that timed out had its end coming, whoever asked for it as well.
                 let timed_out = active.cause == Some(Cause::TimedOut);
-                let stopped = past.was_stopped() && !timed_out;
+                let stopped = past.stopped && !timed_out;
                 let stopping = trial.killed || stopped || active.cause == Some(Cause::Unneeded);
                 entry.phase = Phase::Active { started: active.started.is_some(), stopping };
                 entry.again = stopped && !trial.killed;
                 entry.demanded = entry.trial.service;
                 self.claim(place, active);
             }
-            Was::Ended(outcome) => {
+            (State::Ended(outcome), _) => {
                 (entry.healthy, entry.unhealthy) = (trial.healthy, trial.unhealthy);
                 self.recall_end(place, outcome.clone());
             }
+            _ => {}
         }
     }
 
@@ -96,7 +96,7 @@ impl Schedule {
         }
     }
 
-    fn claim(&mut self, place: usize, active: &Active) {
+    fn claim(&mut self, place: usize, active: &Attempt) {
         let ask = self.ask(place);
         let permit = self.permits.claim(ask, active.cores.clone(), active.gpus.clone());
         self.entries[place].permit = Some(permit);

@@ -20,6 +20,7 @@ use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, S
 use crate::model::capability::Gpu;
 use crate::model::event::Journal;
 use crate::model::experiment::Experiment;
+use crate::model::history::History;
 use crate::model::label;
 use crate::model::name::{EngineName, RunId};
 use crate::model::options::Options;
@@ -29,7 +30,6 @@ use crate::run::dispatcher::{Again, Beginning, Dispatcher};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
 use crate::run::kill::Reach;
-use crate::run::past::Past;
 use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Live;
 use crate::run::session::start::Start;
@@ -174,7 +174,7 @@ impl Session {
         let mut obstacles = self.survey(&prepared)?.obstacles.clone();
         // What is not run needs neither a name nor an image.
         obstacles.retain(|obstacle| obstacle.trial().is_none_or(|trial| !reused.contains_key(trial)));
-        obstacles.retain(|obstacle| !past.as_ref().is_some_and(|past| is_its_own(past, obstacle)));
+        obstacles.retain(|obstacle| !past.as_ref().is_some_and(|past| is_its_own(&run, past, obstacle)));
         if !obstacles.is_empty() {
             return Err(RunError::Obstacles(obstacles));
         }
@@ -185,7 +185,7 @@ impl Session {
             executor.uploads = Some(Arc::new(self.tokio().block_on(opening)?));
         }
         let beginning = match past {
-            Some(past) => Beginning::Again(Box::new(self.find_again(&plan, past)?)),
+            Some(past) => Beginning::Again(Box::new(self.find_again(&plan, &run, past)?)),
             None => Beginning::Anew { reused },
         };
         let (live, dispatched) = start_on(self.tokio(), plan, engines, executor, journal, beginning);
@@ -197,8 +197,8 @@ impl Session {
     }
 
     /// Looks for what an earlier life of a run left on its engines.
-    fn find_again(&self, plan: &Plan, past: Past) -> Result<Again, EngineError> {
-        let selector = Selector { labels: [(label::RUN.to_owned(), past.run.to_string())].into() };
+    fn find_again(&self, plan: &Plan, run: &RunId, past: History) -> Result<Again, EngineError> {
+        let selector = Selector { labels: [(label::RUN.to_owned(), run.to_string())].into() };
         let reach = Reach { only: None, must: plan.engines().into_iter().collect() };
         let found = self.find(&selector, &reach)?;
         Ok(Again { past, found })
@@ -266,9 +266,9 @@ pub(crate) fn start_on(
 }
 
 /// Whether what stands in the way is the run's own: an attempt of an earlier life, or in the way of a trial that has ended.
-fn is_its_own(past: &Past, obstacle: &Obstacle) -> bool {
+fn is_its_own(id: &RunId, past: &History, obstacle: &Obstacle) -> bool {
     match obstacle {
-        Obstacle::Running { run, .. } => *run == past.run.to_string(),
+        Obstacle::Running { run, .. } => *run == id.as_str(),
         Obstacle::Foreign { trial, .. } => !past.is_open(trial),
         Obstacle::MissingImage { .. } => false,
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::model::event::{Event, Journal};
+use crate::model::history::History;
 use crate::model::name::{Name, RunId};
-use crate::run::past::Past;
 
 /// What a run is started with, beside its plan.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Start {
     /// Trials that are not run because they succeeded unchanged before, and the run in which each did.
     pub reused: BTreeMap<Name, RunId>,
     /// What its earlier lives tell, if it had some; its plan is made of that.
-    pub past: Option<Past>,
+    pub past: Option<History>,
 }
 
 impl Start {

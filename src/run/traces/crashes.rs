@@ -16,6 +16,7 @@ use crate::engine::fake::{Fake, Scene};
 use crate::engine::{Engine, Selector};
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Journal};
+use crate::model::history::History;
 use crate::model::name::{EngineName, RunId};
 use crate::model::options::{Budget, Options, Parallel};
 use crate::model::outcome::{Exit, Outcome};
@@ -26,7 +27,6 @@ use crate::plan::{self, Plan};
 use crate::run::dispatcher::{Again, Beginning};
 use crate::run::engines::Engines;
 use crate::run::executor::Executor;
-use crate::run::past::Past;
 use crate::run::session::live::Live;
 use crate::run::session::start_on;
 use crate::run::traces::{after, anew, follow, planned, seconds, trial};
@@ -69,7 +69,9 @@ impl World {
     /// Begins the run, or goes on with it.
     async fn live(&self) -> (Live, JoinHandle<()>) {
         let capabilities = [(EngineName::Fake, self.engine.capabilities().clone())].into();
-        let past = Past::of(&self.journal.events());
+        let mut past = History::default();
+        self.journal.events().iter().for_each(|event| past.add(event));
+        let past = past.has_begun().then_some(past);
         let plan = match &past {
             None => self.first.clone(),
             Some(past) => {
