@@ -131,8 +131,8 @@ pub(super) fn check_needs(trial: &Settled, scope: &Scope, problems: &mut Vec<Pro
         problems.push(Problem::Reserved { name: trial.name.clone() });
     }
     let Scope { options, engines } = scope;
-    let Some(host) = engines.get(&trial.engine) else { return };
-    if host.images && trial.image.is_none() {
+    let host = engines.get(&trial.engine);
+    if trial.image.is_none() && host.map_or(trial.engine.has_images(), |host| host.images) {
         problems.push(Problem::NoImage { trial: trial.name.clone(), engine: trial.engine });
     }
     // A service gets its retries from the run's options more often than not, and is seldom limited.
@@ -143,8 +143,10 @@ pub(super) fn check_needs(trial: &Settled, scope: &Scope, problems: &mut Vec<Pro
     if trial.pin && trial.cpus.is_none_or(|cpus| cpus.fract() != 0.0) {
         problems.push(Problem::PinnedToParts { trial: trial.name.clone(), cpus: trial.cpus });
     }
-    check_host(trial, options, host, problems);
-    check_gpus(trial, options, host, problems);
+    if let Some(host) = host {
+        check_host(trial, options, host, problems);
+        check_gpus(trial, options, host, problems);
+    }
 }
 
 fn check_host(trial: &Settled, options: &Options, host: &Capabilities, problems: &mut Vec<Problem>) {

@@ -28,7 +28,8 @@ pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engine
         let probes = engines.get(&trial.engine).is_none_or(|engine| engine.images);
         Some(Prerequisite { place, trial, probes })
     };
-    let names = trials.iter().map(|trial| &trial.name);
+    // Of equally near names, the last is suggested.
+    let names = trials.iter().rev().map(|trial| &trial.name);
     let waits: Vec<_> =
         trials.iter().map(|trial| check_depends(trial, "the experiment", find, names.clone(), &mut problems)).collect();
     check_hosts(&scope, &mut problems);

@@ -2,9 +2,9 @@
 
 mod attempt;
 mod clock;
+mod context;
 mod dispatcher;
 pub mod engines;
-mod executor;
 pub mod kill;
 mod load;
 pub mod message;

@@ -17,6 +17,7 @@ use crate::model::trial::{Healthcheck, Settled, Trial, Volume};
 const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "default"];
 
 /// The create body of a launch; `caller` is the `uid:gid` that the user `host` stands for.
+#[expect(clippy::too_many_lines, reason = "a line for each field of a trial")]
 pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
     // Without `..`: a new field does not compile before it was thought of here.
     let Settled { written, engine: _, service: _, retries: _, timeout: _, stop_grace, pull: _, nice, memory } =

@@ -6,7 +6,7 @@ use crate::engine::{Engine, EngineError};
 use crate::model::handle::Handle;
 use crate::model::outcome::Outcome;
 use crate::run::attempt::{Attempt, Ending};
-use crate::run::executor::Executor;
+use crate::run::context::RunContext;
 use crate::run::message::Stage;
 
 /// How an attempt begins.
@@ -37,9 +37,9 @@ pub(crate) struct Adopted {
 
 impl Attempt {
     /// Takes over an attempt that was started before, and follows it to its end.
-    pub(super) async fn adopt(mut self, executor: &Executor, adopted: Adopted) -> Result<(), EngineError> {
-        let engine = executor.engine(adopted.handle.engine).await?;
-        let output = self.output(executor);
+    pub(super) async fn adopt(mut self, context: &RunContext, adopted: Adopted) -> Result<(), EngineError> {
+        let engine = context.engine(adopted.handle.engine).await?;
+        let output = self.output(context);
         self.awake.begin().await;
         self.say(Stage::Adopted(adopted.handle.clone()));
         if adopted.healthy {
@@ -52,7 +52,7 @@ impl Attempt {
             self.warn(format!("`{}` could not be unpaused: {}", self.launch.trial.name, error.chain()));
         }
         let Adopted { handle, ahead, cause, .. } = adopted;
-        self.follow(executor, engine.as_ref(), handle, output, (ahead, cause)).await;
+        self.follow(context, engine.as_ref(), handle, output, (ahead, cause)).await;
         Ok(())
     }
 

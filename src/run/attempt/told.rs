@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::engine::{Engine, MetricsTail, Output, Recorder};
 use crate::model::event::Record;
 use crate::run::attempt::Attempt;
-use crate::run::executor::Executor;
+use crate::run::context::RunContext;
 use crate::run::message::{Message, Stage};
 
 /// What records an attempt.
@@ -20,7 +20,7 @@ pub(super) struct Told {
 
 impl Told {
     /// Of a started attempt.
-    pub(super) async fn of(attempt: &Attempt, executor: &Executor, engine: &dyn Engine, output: &mut Output) -> Self {
+    pub(super) async fn of(attempt: &Attempt, context: &RunContext, engine: &dyn Engine, output: &mut Output) -> Self {
         let (place, messages) = (attempt.place, attempt.messages.clone());
         let artifacts: Arc<Mutex<Vec<String>>> = Arc::default();
         let named = artifacts.clone();
@@ -36,7 +36,7 @@ impl Told {
         output.record(&recorder);
         let path = engine.metrics_file(&attempt.launch).await;
         if let Some(folder) = path.as_deref().and_then(|path| path.parent()).filter(|folder| !folder.exists())
-            && executor.tells_of_metrics()
+            && context.tells_of_metrics()
         {
             attempt.warn(format!("there is no file for COMBU_METRICS: `{}` could not be made", folder.display()));
         }

@@ -23,9 +23,9 @@ use crate::model::retry::Retries;
 use crate::model::summary::Summary;
 use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
 use crate::plan::{self, Plan};
+use crate::run::context::RunContext;
 use crate::run::dispatcher::{Again, Beginning};
 use crate::run::engines::Engines;
-use crate::run::executor::Executor;
 use crate::run::past::Past;
 use crate::run::session::live::Live;
 use crate::run::session::start_on;
@@ -84,8 +84,8 @@ impl World {
             }
         };
         let engines = Engines::with(self.engine.clone());
-        let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, self.folder.clone(), engines);
-        start_on(&Tokio::current(), plan, capabilities, executor, Box::new(self.journal.clone()), beginning)
+        let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, self.folder.clone(), engines);
+        start_on(&Tokio::current(), plan, capabilities, context, Box::new(self.journal.clone()), beginning)
     }
 
     /// Lives until that many events came, and then for so long; true when the run came to its end before.
