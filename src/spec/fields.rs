@@ -225,6 +225,11 @@ pub static FIELDS: [Field; Trial::FIELDS] = [
         &["'30m'", "90", "'300%'"],
         "Longest an attempt may run; `'300%'` is three times the median of the run's successes so far, once there are three.",
     ),
+    field(
+        "stop_signal",
+        &["'SIGINT'", "10"],
+        "The signal that asks it to end, by name or number. Default: the image's own, or SIGTERM.",
+    ),
     field("stop_grace", &["'10s'"], "Time between the stop signal and the kill."),
     field(
         "retries",

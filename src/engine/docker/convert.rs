@@ -31,6 +31,7 @@ pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
         hostname,
         networks,
         healthcheck,
+        stop_signal,
         // What has a function of its own below.
         env: _,
         labels: _,
@@ -78,6 +79,7 @@ pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
         labels: Some(labels(launch)),
         exposed_ports: some(ports(written).into_keys().collect()),
         healthcheck: healthcheck.as_ref().map(health_config),
+        stop_signal: stop_signal.clone(),
         stop_timeout: Some(i64::from(whole_seconds(*stop_grace))),
         networking_config: endpoint
             .map(|(name, endpoint)| NetworkingConfig { endpoints_config: Some(HashMap::from([(name, endpoint)])) }),
@@ -361,6 +363,7 @@ mod tests {
         trial.memory = Some(64 << 20);
         trial.shm_size = Some(1 << 20);
         trial.pids_limit = Some(50);
+        trial.stop_signal = Some("SIGINT".to_owned());
         trial.stop_grace = Some(Duration::from_millis(2500));
         trial.init = Some(true);
         trial.platform = Some("linux/amd64".to_owned());
@@ -414,6 +417,7 @@ mod tests {
         Image: "lab/solver:2"
         Labels: {"combu.run":"r1","combu.spec":"/x/a.jsonnet","combu.trial":"solver","lab":"one"}
         NetworkingConfig: {"EndpointsConfig":{"irl":{"Aliases":["solver"]}}}
+        StopSignal: "SIGINT"
         StopTimeout: 3
         User: "1000:100"
         WorkingDir: "/work"

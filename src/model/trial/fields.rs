@@ -95,7 +95,7 @@ impl Field<'_> {
 
 impl Trial {
     /// The number of fields.
-    pub const FIELDS: usize = 39;
+    pub const FIELDS: usize = 40;
 
     /// Every field, in the order of the manual.
     #[expect(clippy::too_many_lines, reason = "a row for each field")]
@@ -127,6 +127,7 @@ impl Trial {
             shm_size,
             pids_limit,
             timeout,
+            stop_signal,
             stop_grace,
             retries,
             params,
@@ -167,6 +168,7 @@ impl Trial {
             row("shm_size", Containers, Some(Trigger::Limits), shm_size),
             row("pids_limit", Containers, Some(Trigger::Limits), pids_limit),
             row("timeout", Run, None, timeout),
+            row("stop_signal", Containers, None, stop_signal),
             row("stop_grace", Run, None, stop_grace),
             row("retries", Run, None, retries),
             row("params", Run, Some(Trigger::Params), params).merged(),

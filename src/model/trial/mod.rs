@@ -101,6 +101,9 @@ pub struct Trial {
     /// Longest an attempt may run: seconds, or a share of the median of the successes so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Timeout>,
+    /// The signal that asks it to end, as Docker names it: `SIGINT`; absent: the image's own, or SIGTERM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
     /// Seconds between the stop signal and the kill.
     #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]
     pub stop_grace: Option<Duration>,
@@ -174,6 +177,7 @@ impl Trial {
             shm_size: None,
             pids_limit: None,
             timeout: None,
+            stop_signal: None,
             stop_grace: None,
             retries: None,
             params: Map::new(),
