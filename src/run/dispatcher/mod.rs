@@ -40,6 +40,9 @@ use crate::run::schedule::Schedule;
 
 pub(crate) use beginning::{Again, Beginning};
 
+/// Most messages that are taken before their events are kept: what follows from the first must not wait long.
+const TOGETHER: usize = 64;
+
 /// One run in progress.
 pub(crate) struct Dispatcher {
     schedule: Schedule,
@@ -143,6 +146,7 @@ impl Dispatcher {
     /// Runs the plan to its end; the last notice is `Fact::RunEnded`.
     pub(crate) async fn run(mut self, plan: Plan, beginning: Beginning) {
         self.begin(plan, beginning);
+        let mut together = 0;
         loop {
             self.settle();
             while self.may_start()
@@ -153,6 +157,15 @@ impl Dispatcher {
             if self.schedule.has_effects() {
                 continue;
             }
+            // What else has come already is kept with it: a transaction costs more than the events in it.
+            if together < TOGETHER
+                && let Ok(message) = self.messages.1.try_recv()
+            {
+                together += 1;
+                self.take_message(message);
+                continue;
+            }
+            together = 0;
             self.carry_out();
             if self.schedule.is_done() && self.sending.is_idle() {
                 if self.abandoned {
