@@ -159,7 +159,7 @@ impl From<EngineError> for CliError {
         let cli = Self::new(exit::ENGINE, error.chain());
         match error {
             EngineError::Unreachable { engine: EngineName::Docker, .. } => {
-                cli.hint("`docker info` shows whether you may use it; trials with `engine: \"local\"` need no Docker")
+                cli.hint("`docker info` tells whether you may use it; trials with `engine: \"local\"` need no Docker")
             }
             _ => cli,
         }

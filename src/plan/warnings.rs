@@ -47,7 +47,7 @@ fn ignored(trials: &[Arc<Settled>], engines: &Engines) -> Vec<String> {
     for trial in trials {
         let Some(engine) = engines.get(&trial.engine) else { continue };
         for field in trial.written.fields() {
-            if field.value.is_said() && !engine.acts_on(field.actor) {
+            if !engine.acts_on(field.actor) && field.value.is_said() {
                 ignored.entry((engine.engine, field.name)).or_insert((0, &trial.name, field.actor)).0 += 1;
             }
         }

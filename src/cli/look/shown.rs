@@ -41,7 +41,7 @@ pub(crate) fn look(file: Option<&Path>, named: Option<&str>, ui: &Ui) -> Result<
 pub(super) fn none_recorded(runs: &Runs) -> CliError {
     let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", runs.asked));
     if runs.asked.is_empty() {
-        error.hint("it is shown for in the project of the working folder: `.combu/` there, or above")
+        error.hint("it is looked for in the project of the working folder: `.combu/` there, or above")
     } else {
         error.hint("`combu ls` lists the runs of this project")
     }
