@@ -46,6 +46,9 @@ use crate::run::schedule::{Again as Repetition, Effect, Schedule};
 
 pub(crate) use beginning::{Again, Beginning};
 
+/// Most messages that are taken before their events are kept: what follows from the first must not wait long.
+const TOGETHER: usize = 64;
+
 /// One run in progress.
 pub(crate) struct Dispatcher {
     schedule: Schedule,
@@ -113,6 +116,7 @@ impl Dispatcher {
     /// Runs the plan to its end; the last notice is `Fact::RunEnded`.
     pub(crate) async fn run(mut self, plan: Plan, beginning: Beginning, mut inbox: Inbox) {
         self.begin(plan, beginning);
+        let mut together = 0;
         loop {
             self.settle();
             while self.may_start()
@@ -123,6 +127,15 @@ impl Dispatcher {
             if self.schedule.has_effects() {
                 continue;
             }
+            // What else has come already is kept with it: a transaction costs more than the events in it.
+            if together < TOGETHER
+                && let Ok(message) = self.messages.1.try_recv()
+            {
+                together += 1;
+                self.take_message(message);
+                continue;
+            }
+            together = 0;
             self.carry_out();
             if self.schedule.is_done() && self.outbox.is_idle() {
                 if self.end.is_abandoned() {

@@ -16,7 +16,7 @@ use tokio::runtime::{Handle as Tokio, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, Survey};
+use crate::engine::{Engine, EngineError, Obstacle, Selector, Settings, Survey};
 use crate::model::capability::Gpu;
 use crate::model::event::Journal;
 use crate::model::experiment::Experiment;
@@ -148,15 +148,15 @@ impl Session {
             return Ok(survey);
         }
         let plan = &prepared.plan;
-        let context = self.context(plan, &RunId::from("survey"), None);
-        let mut launches: BTreeMap<EngineName, Vec<Launch>> = BTreeMap::new();
+        let spec = plan.experiment.spec.to_string_lossy();
+        let mut trials: BTreeMap<EngineName, Vec<Arc<Settled>>> = BTreeMap::new();
         for trial in &plan.trials {
-            launches.entry(trial.engine).or_default().push(context.launch(trial, 1, Vec::new(), Vec::new()));
+            trials.entry(trial.engine).or_default().push(trial.clone());
         }
         let mut survey = Survey::default();
-        for (name, launches) in launches {
+        for (name, trials) in trials {
             let engine = self.engine(name)?;
-            let part = self.tokio().block_on(engine.survey(&launches))?;
+            let part = self.tokio().block_on(engine.survey(&spec, &trials))?;
             survey.makes.extend(part.makes);
             survey.uses.extend(part.uses);
             survey.digests.extend(part.digests);
