@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::model::name::RunId;
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 
 /// Everything an engine is told of one attempt.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 mod attempt;
 mod clock;
+pub mod connections;
 mod dispatcher;
-pub mod engines;
 mod executor;
 pub mod kill;
 mod load;

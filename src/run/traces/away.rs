@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::engine::fake::Scene;
 use crate::model::name::{EngineName, RunId};
 use crate::model::options::{Budget, Options, Parallel};
-use crate::run::engines::Engines;
+use crate::run::connections::Connections;
 use crate::run::executor::Executor;
 use crate::run::session::live::Live;
 use crate::run::session::start_on;
@@ -23,7 +23,7 @@ fn start(engine: Arc<Shaky>) -> Live {
     let trials = ["a1", "b1", "c1", "d1", "e1", "f1"].map(|name| trial(name, "sleep 20")).to_vec();
     let plan = planned(&engine.fake, trials, options);
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
-    let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine));
+    let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(engine));
     start_on(&Tokio::current(), plan, engines, executor, unkept(), anew()).0
 }
 
