@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::model::label;
 use crate::model::name::{Name, RunId};
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 
 /// Everything an engine is told of one attempt.
 #[derive(Debug, Clone)]

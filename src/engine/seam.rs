@@ -15,7 +15,8 @@ use crate::engine::outputs::Outputs;
 use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::outcome::Exit;
-use crate::model::trial::{Healthcheck, Settled};
+use crate::model::trial::Healthcheck;
+use crate::model::trial::settled::Settled;
 
 /// Runs one trial at a time; never decides which, when, or how often.
 #[async_trait]

@@ -1,13 +1,18 @@
 //! Admission: whether a trial can run at all, asked of the trials of a plan and of those that are submitted later.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::model::capability::Capabilities;
-use crate::model::name::Name;
+use crate::model::name::{EngineName, Name};
 use crate::model::options::{HostBudget, Options};
 use crate::model::suggest::nearest;
-use crate::model::trial::{Condition, Dependency, Gpus, Settled, Trial};
-use crate::plan::{Engines, Problem, Wait};
+use crate::model::trial::settled::Settled;
+use crate::model::trial::{Condition, Dependency, Gpus, Trial};
+use crate::plan::error::Problem;
+use crate::plan::graph::Wait;
+
+/// What is known of the engines; one that is missing here is not checked against.
+pub type Engines = BTreeMap<EngineName, Capabilities>;
 
 /// What trials are admitted to.
 #[derive(Debug, Clone)]

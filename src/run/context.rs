@@ -15,9 +15,10 @@ use crate::model::label::{self, param_variable};
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Remove;
 use crate::model::outcome::Outcome;
-use crate::model::trial::{Settled, Trial};
+use crate::model::trial::Trial;
+use crate::model::trial::settled::Settled;
 use crate::run::clock::Clock;
-use crate::run::engines::Engines;
+use crate::run::connections::Connections;
 use crate::run::load::{Machine, Reading};
 use crate::run::uploads::Uploads;
 use crate::run::window::{Place, Places};
@@ -41,7 +42,7 @@ pub(crate) struct RunContext {
     /// Where outputs are sent, if anywhere.
     pub(crate) uploads: Option<Arc<Uploads>>,
     remove: Remove,
-    engines: Engines,
+    engines: Connections,
     windows: Mutex<HashMap<EngineName, Arc<Places>>>,
     removals: watch::Sender<usize>,
     /// Whether it was told that no file for metrics can be made.
@@ -56,7 +57,7 @@ impl RunContext {
         run: RunId,
         seed: u64,
         folder: Option<PathBuf>,
-        engines: Engines,
+        engines: Connections,
     ) -> Self {
         Self {
             run,
@@ -219,7 +220,7 @@ mod tests {
     use crate::engine::fake::Fake;
     use crate::model::experiment::Experiment;
     use crate::model::options::Options;
-    use crate::run::engines::Engines;
+    use crate::run::connections::Connections;
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_started_while_ended_containers_pile_up() {
@@ -231,7 +232,7 @@ mod tests {
             options: Options::default(),
             trials: Vec::new(),
         };
-        let context = RunContext::new(&experiment, "r1".into(), 1, None, Engines::with(engine.clone()));
+        let context = RunContext::new(&experiment, "r1".into(), 1, None, Connections::with(engine.clone()));
         let start = async || {
             let place = timeout(Duration::from_secs(60), context.start_window(engine.capabilities())).await;
             place.is_ok()

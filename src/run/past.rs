@@ -16,7 +16,8 @@ use crate::model::name::{Name, RunId};
 use crate::model::options::{Budget, Options};
 use crate::model::outcome::Outcome;
 use crate::model::retry::{Next, Repeats};
-use crate::model::trial::{Settled, Trial};
+use crate::model::trial::Trial;
+use crate::model::trial::settled::Settled;
 
 /// What the earlier lives of a run tell.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use crate::model::experiment::Experiment;
 use crate::model::options::Options;
 use crate::model::trial::Trial;
 use crate::spec::error::SpecError;
-use crate::spec::error::{Problem, Problems};
+use crate::spec::error::{Mistake, Problems};
 use crate::spec::fields;
 use crate::spec::load::{Lent, Unevaluated, evaluate};
 use crate::spec::options;
@@ -73,7 +73,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
 }
 
 fn alone(message: String, hint: Option<String>) -> Problems {
-    Problems(vec![Problem { at: String::new(), message, hint }])
+    Problems(vec![Mistake { at: String::new(), message, hint }])
 }
 
 /// Takes the trials out of a document, which is left with an empty list of them.

@@ -27,14 +27,14 @@ pub struct PastRun {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ends {
     /// By trial; one that runs, waits, or was left behind by a combu that died has no end.
-    pub of: HashMap<Name, End>,
+    pub of: HashMap<Name, PastEnd>,
     /// Whether something ran on the fake engine: what ended there says nothing of the real thing.
     pub is_rehearsal: bool,
 }
 
 /// How a trial ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
+pub struct PastEnd {
     /// How.
     pub outcome: Outcome,
     /// Attempts it took.
@@ -89,7 +89,7 @@ impl PastRun {
             Fact::AttemptStarted { handle, .. } => ends.is_rehearsal |= handle.engine == EngineName::Fake,
             Fact::TrialReopened { trial } => drop(ends.of.remove(&trial)),
             Fact::TrialEnded { trial, attempts, outcome, elapsed } => {
-                ends.of.insert(trial, End { outcome, attempts, elapsed });
+                ends.of.insert(trial, PastEnd { outcome, attempts, elapsed });
             }
             _ => {}
         })?;

@@ -35,7 +35,7 @@ pub(crate) struct Account {
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
     /// In order.
-    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<PastAttempt>,
     /// When its next attempt is due, in milliseconds since 1970-01-01 UTC.
     pub(crate) due: Option<u64>,
     /// Where its outputs lie: on this machine, or where they were sent to.
@@ -44,7 +44,7 @@ pub(crate) struct Lives {
 
 /// One attempt.
 #[derive(Debug)]
-pub(crate) struct Attempt {
+pub(crate) struct PastAttempt {
     /// From 1.
     pub(crate) number: u32,
     /// When it was handed to the engine, and when the engine had started it.
@@ -118,7 +118,7 @@ impl Lives {
             Fact::AttemptStarting { attempt, gpus, .. } => {
                 self.due = None;
                 let gpus = gpus.clone();
-                self.attempts.push(Attempt { gpus, ..Attempt::new(*attempt, at) });
+                self.attempts.push(PastAttempt { gpus, ..PastAttempt::new(*attempt, at) });
             }
             Fact::AttemptStarted { handle, .. } | Fact::AttemptAdopted { handle, .. } => {
                 self.change(|attempt| {
@@ -152,14 +152,14 @@ impl Lives {
         self.change(|attempt| attempt.note = Some(note.to_owned()));
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut Attempt)) {
+    fn change(&mut self, change: impl FnOnce(&mut PastAttempt)) {
         if let Some(attempt) = self.attempts.last_mut() {
             change(attempt);
         }
     }
 }
 
-impl Attempt {
+impl PastAttempt {
     fn new(number: u32, starting: u64) -> Self {
         Self {
             number,

@@ -10,7 +10,7 @@ use crate::cli::args::OutputForm;
 use crate::cli::chosen::{fitting, pattern};
 use crate::cli::error::{CliError, quoted, short_path};
 use crate::cli::exit;
-use crate::cli::look::account::{Account, Attempt};
+use crate::cli::look::account::{Account, PastAttempt};
 use crate::cli::look::shown::{ShownRun, counts, exit_code, look};
 use crate::cli::time::{now, second, utc};
 use crate::cli::ui::Ui;
@@ -236,7 +236,7 @@ fn written(logs: &Logs) -> impl Iterator<Item = (&Path, u64)> {
 }
 
 /// An attempt of a run that is over, or that runs `now`.
-fn row(attempt: &Attempt, now: Option<u64>) -> Vec<String> {
+fn row(attempt: &PastAttempt, now: Option<u64>) -> Vec<String> {
     let usage = attempt.usage.unwrap_or_default();
     let dash = || "-".to_owned();
     let time = match (&attempt.outcome, attempt.started, now) {
@@ -314,7 +314,7 @@ fn trial_json(shown: &ShownRun, account: &Account, result: &TrialResult) -> Valu
     })
 }
 
-fn attempt_json(attempt: &Attempt) -> Value {
+fn attempt_json(attempt: &PastAttempt) -> Value {
     json!({
         "attempt": attempt.number,
         "started": attempt.started.map(utc),

@@ -11,7 +11,8 @@ use bollard::models::{
 use crate::engine::launch::Launch;
 use crate::engine::records::{FILE, INSIDE, VARIABLE, shared};
 use crate::model::label;
-use crate::model::trial::{Healthcheck, Settled, Trial, Volume};
+use crate::model::trial::settled::Settled;
+use crate::model::trial::{Healthcheck, Trial, Volume};
 
 /// Networks that every daemon has; a container cannot have further names there.
 const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "default"];

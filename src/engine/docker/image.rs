@@ -16,7 +16,8 @@ use crate::engine::error::EngineError;
 use crate::engine::launch::Launch;
 use crate::engine::seam::PrepareProgress;
 use crate::model::name::RunId;
-use crate::model::trial::{Pull, Settled};
+use crate::model::trial::Pull;
+use crate::model::trial::settled::Settled;
 
 /// Shortest time between two progress lines of one pull.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);

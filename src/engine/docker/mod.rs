@@ -49,7 +49,8 @@ use crate::model::event::Usage;
 use crate::model::handle::Handle;
 use crate::model::name::EngineName;
 use crate::model::outcome::Exit;
-use crate::model::trial::{Healthcheck, Settled};
+use crate::model::trial::Healthcheck;
+use crate::model::trial::settled::Settled;
 
 /// A Docker daemon, or one that speaks its language.
 #[derive(Debug)]

@@ -15,7 +15,8 @@ use crate::engine::launch::Claim;
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::{EngineName, Name};
-use crate::model::trial::{Pull, Settled};
+use crate::model::trial::Pull;
+use crate::model::trial::settled::Settled;
 
 /// Whose the name of a trial is.
 #[derive(Debug, PartialEq, Eq)]

@@ -30,7 +30,8 @@ use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::EngineName;
 use crate::model::outcome::Exit;
-use crate::model::trial::{Healthcheck, Settled, output};
+use crate::model::trial::settled::Settled;
+use crate::model::trial::{Healthcheck, output};
 
 pub use crate::engine::fake::scene::Scene;
 

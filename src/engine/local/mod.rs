@@ -40,7 +40,8 @@ use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Exit;
-use crate::model::trial::{Healthcheck, Settled};
+use crate::model::trial::Healthcheck;
+use crate::model::trial::settled::Settled;
 
 pub use watch::watch;
 

@@ -3,10 +3,10 @@
 //! The JSON form written here is the *resolved* form of `docs/spec.md`: durations are seconds, sizes are bytes,
 //! and reading it back as a spec gives the same trial.
 
-mod fields;
+pub mod fields;
 pub mod output;
 mod parts;
-mod settled;
+pub mod settled;
 mod timeout;
 
 use std::collections::BTreeMap;
@@ -19,9 +19,7 @@ use crate::model::name::{EngineName, Name};
 use crate::model::retry::Retries;
 use crate::model::span;
 
-pub use fields::{Actor, Field, FieldValue, Trigger};
 pub use parts::{Condition, Dependency, Gpus, Healthcheck, Port, Protocol, Pull, Ulimit, Volume};
-pub use settled::Settled;
 pub use timeout::Timeout;
 
 /// One container (or process) to run.

@@ -4,36 +4,9 @@ use std::time::Duration;
 
 use crate::engine::{Engine, EngineError};
 use crate::model::handle::Handle;
-use crate::model::outcome::Outcome;
-use crate::run::attempt::{Attempt, Ending};
+use crate::run::attempt::flight::{Adopted, Attempt};
 use crate::run::context::RunContext;
 use crate::run::message::Stage;
-
-/// How an attempt begins.
-#[derive(Debug, Default)]
-pub(crate) enum Begin {
-    /// It is launched.
-    #[default]
-    Launch,
-    /// It was started before.
-    Adopt(Adopted),
-    /// It was started before and is not there any more; what that means for it.
-    Gone(Outcome),
-}
-
-/// An attempt that was started before.
-#[derive(Debug)]
-pub(crate) struct Adopted {
-    pub(crate) handle: Handle,
-    /// How long it has run, as far as anyone knows.
-    pub(crate) ahead: Duration,
-    /// Why it was being stopped.
-    pub(crate) cause: Option<Ending>,
-    /// Whether it may stand still.
-    pub(crate) paused: bool,
-    /// Whether its healthcheck passed.
-    pub(crate) healthy: bool,
-}
 
 impl Attempt {
     /// Takes over an attempt that was started before, and follows it to its end.

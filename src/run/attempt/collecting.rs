@@ -6,8 +6,8 @@ use std::future::pending;
 use crate::engine::{Engine, EngineError, Outputs};
 use crate::model::handle::Handle;
 use crate::model::trial::output;
+use crate::run::attempt::flight::{Attempt, Stop};
 use crate::run::attempt::patience::Patience;
-use crate::run::attempt::{Attempt, Stop};
 use crate::run::context::RunContext;
 use crate::run::message::Stage;
 

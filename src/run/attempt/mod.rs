@@ -2,16 +2,17 @@
 
 mod adopted;
 mod collecting;
+mod flight;
 mod patience;
+mod pausing;
 mod progress;
+mod recording;
 mod running;
-mod still;
-mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::engine::{Engine, EngineError, Health, Launch, Output};
@@ -19,18 +20,16 @@ use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::EngineName;
 use crate::model::outcome::{Exit, Outcome};
-use crate::model::trial::{Healthcheck, Timeout};
 use crate::plan::identity::{Triggers, identity};
+use crate::run::attempt::flight::LAST_TRY;
 use crate::run::attempt::patience::{Patience, no_answer};
+use crate::run::attempt::recording::Recording;
 use crate::run::attempt::running::Running;
-use crate::run::attempt::told::Told;
-use crate::run::clock::{Awake, Clock};
 use crate::run::context::RunContext;
 use crate::run::message::{End, Message, Stage};
 
-pub(crate) use adopted::{Adopted, Begin};
+pub(crate) use flight::{Adopted, Attempt, Begin, Ending, Stop};
 pub(crate) use progress::{Phase, Progress};
-pub(crate) use running::Ending;
 
 /// After a wait that went well for so long there is the whole patience again.
 const WENT_WELL: Duration = Duration::from_secs(60);
@@ -38,40 +37,8 @@ const WENT_WELL: Duration = Duration::from_secs(60);
 /// What is told of an attempt whose engine is there and does not know how it goes.
 const OUT_OF_SIGHT: &str = "is out of sight; combu looks for it for 10 min";
 
-/// How long the stop of an attempt that is given up may take.
-const LAST_TRY: Duration = Duration::from_secs(10);
-
-/// Why an attempt is stopped, from the weakest reason to the strongest; a weaker one changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stop {
-    /// Nothing needs the service any more.
-    Unneeded,
-    /// Someone asked; with the trial's grace period, or at once.
-    Killed { at_once: bool },
-}
-
 /// What a started attempt is followed with.
 type Launched = (Arc<dyn Engine>, Handle, Output);
-
-/// One attempt in flight.
-pub(crate) struct Attempt {
-    pub(crate) place: usize,
-    pub(crate) launch: Launch,
-    pub(crate) begin: Begin,
-    /// What probes its health, if anything does.
-    pub(crate) health: Option<Healthcheck>,
-    /// Whether some trial waits for it to be healthy.
-    pub(crate) awaited: bool,
-    /// When people are told that it takes long.
-    pub(crate) slow: Option<Timeout>,
-    pub(crate) progress: Arc<Progress>,
-    pub(crate) clock: Clock,
-    pub(crate) awake: Awake,
-    /// The median time of the run's successes so far, as it changes.
-    pub(crate) median: watch::Receiver<Option<Duration>>,
-    pub(crate) stop: watch::Receiver<Option<Stop>>,
-    pub(crate) messages: mpsc::UnboundedSender<Message>,
-}
 
 impl Attempt {
     /// Runs the attempt to its end; the last message is `Stage::Ended`.
@@ -181,7 +148,7 @@ impl Attempt {
         Ok(Some((engine.clone(), handle, output)))
     }
 
-    /// The launch with its trial's identity, now that the content of its image is known, which is told.
+    /// The launch with its trial's identity, now that the content of its image is known, which is recording.
     fn identified(&self, context: &RunContext, engine: EngineName, digest: Option<String>) -> Launch {
         let mut launch = self.launch.clone();
         let hash = identity(&launch.trial, digest.as_deref(), context.seed, &Triggers::default());
@@ -205,9 +172,9 @@ impl Attempt {
     ) {
         let started = self.clock.elapsed();
         let running = Running::new(self, engine, &handle, started, ahead);
-        let mut told = Told::of(self, context, engine, &mut output).await;
-        let (waited, cause) = told.during(running.wait(&mut output, cause)).await;
-        told.finish(self, &mut output).await;
+        let mut recording = Recording::of(self, context, engine, &mut output).await;
+        let (waited, cause) = recording.during(running.wait(&mut output, cause)).await;
+        recording.finish(self, &mut output).await;
         self.awake.set(false);
         // What may still run must not be launched a second time.
         let mut may_retry = true;
@@ -230,7 +197,7 @@ impl Attempt {
         let elapsed = self.ran(engine, &handle, seen, ahead).await;
         // Nobody knows whether one that was lost has ended, nor what it has written so far.
         let is_lost = matches!(outcome, Outcome::Lost { .. });
-        let collected = is_lost || self.collect(context, engine, &handle, &told.artifacts()).await;
+        let collected = is_lost || self.collect(context, engine, &handle, &recording.artifacts()).await;
         // What could not be written is still in the container: `docker logs` and `docker cp` have it.
         let remove = context.removes(&outcome) && output.error().is_none() && collected;
         // Counted before others hear of the end and start.
@@ -244,7 +211,7 @@ impl Attempt {
         match acked.await {
             Ok(true) => {
                 if self.remove(engine, &handle).await {
-                    told.clear();
+                    recording.clear();
                 }
             }
             Ok(false) => {
@@ -342,8 +309,8 @@ mod tests {
     use crate::model::outcome::Outcome;
     use crate::model::trial::{Healthcheck, Timeout, Trial};
     use crate::run::clock::{Awake, Clock};
+    use crate::run::connections::Connections;
     use crate::run::context::RunContext;
-    use crate::run::engines::Engines;
     use crate::run::message::{Message, Stage};
     use crate::run::traces::shaky::{Shaky, Trouble};
 
@@ -368,7 +335,7 @@ mod tests {
         };
         let engine = Arc::new(engine);
         let context =
-            Arc::new(RunContext::new(&experiment, RunId::from("run"), 1, None, Engines::with(engine.clone())));
+            Arc::new(RunContext::new(&experiment, RunId::from("run"), 1, None, Connections::with(engine.clone())));
         let (messages, mut said) = mpsc::unbounded_channel();
         let (sender, stop) = watch::channel(None);
         let launch = context.launch(&Arc::new(trial.clone().into()), 1, Vec::new(), Vec::new());

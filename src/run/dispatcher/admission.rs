@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::model::event::Fact;
 use crate::model::name::EngineName;
 use crate::model::options::Budget;
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 use crate::run::context::RunContext;
 use crate::run::load::{Gate, Turned};
 use crate::run::message::Message;

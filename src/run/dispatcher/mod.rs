@@ -129,7 +129,7 @@ impl Dispatcher {
             }
             // What else has come already is kept with it: a transaction costs more than the events in it.
             if together < TOGETHER
-                && let Ok(message) = self.messages.1.try_recv()
+                && let Ok(message) = inbox.messages.try_recv()
             {
                 together += 1;
                 self.take_message(message);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::retry::Repeats;
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 use crate::plan::admission::{Prerequisite, admit, admit_again};
 use crate::run::message::Refusal;
 use crate::run::schedule::edges::Standing;

@@ -23,12 +23,12 @@ use crate::model::experiment::Experiment;
 use crate::model::label;
 use crate::model::name::{EngineName, RunId};
 use crate::model::options::Options;
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 use crate::plan::{self, Plan, PlanError};
+use crate::run::connections::Connections;
+use crate::run::connections::Reach;
 use crate::run::context::RunContext;
 use crate::run::dispatcher::{Again, Beginning, Dispatcher};
-use crate::run::engines::Engines;
-use crate::run::kill::Reach;
 use crate::run::past::Past;
 use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Live;
@@ -47,7 +47,7 @@ pub struct Session {
 #[derive(Debug)]
 struct Shared {
     runtime: Runtime,
-    engines: Engines,
+    engines: Connections,
     interrupt: Interrupt,
     runs: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -90,7 +90,7 @@ impl Session {
     ///
     /// # Errors
     /// When the runtime's threads cannot be started.
-    pub fn new(engines: Engines) -> std::io::Result<Self> {
+    pub fn new(engines: Connections) -> std::io::Result<Self> {
         let workers = std::thread::available_parallelism().map_or(1, |cpus| workers(cpus.get()));
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(workers).enable_all().thread_name("combu").build()?;
@@ -103,7 +103,7 @@ impl Session {
     /// # Errors
     /// When the runtime's threads cannot be started.
     pub fn connecting(settings: Settings) -> std::io::Result<Self> {
-        Self::new(Engines::new(settings))
+        Self::new(Connections::new(settings))
     }
 
     /// Interrupts of every run of this session.

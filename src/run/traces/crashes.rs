@@ -23,9 +23,9 @@ use crate::model::retry::Retries;
 use crate::model::summary::Summary;
 use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
 use crate::plan::{self, Plan};
+use crate::run::connections::Connections;
 use crate::run::context::RunContext;
 use crate::run::dispatcher::{Again, Beginning};
-use crate::run::engines::Engines;
 use crate::run::past::Past;
 use crate::run::session::live::Live;
 use crate::run::session::start_on;
@@ -83,7 +83,7 @@ impl World {
                 Beginning::Again(Box::new(Again { past, found: self.engine.find(&Selector::default()).await.unwrap() }))
             }
         };
-        let engines = Engines::with(self.engine.clone());
+        let engines = Connections::with(self.engine.clone());
         let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, self.folder.clone(), engines);
         start_on(&Tokio::current(), plan, capabilities, context, Box::new(self.journal.clone()), beginning)
     }

@@ -16,8 +16,8 @@ use crate::model::options::{Budget, Load, Options, Parallel, Reserve, TrialDefau
 use crate::model::trial::{Gpus, Trial};
 use crate::plan;
 use crate::plan::admission::Scope;
+use crate::run::connections::Connections;
 use crate::run::context::RunContext;
-use crate::run::engines::Engines;
 use crate::run::load::Reading;
 use crate::run::permits::Permits;
 use crate::run::schedule::Schedule;
@@ -62,7 +62,7 @@ async fn trace(
 ) -> String {
     let plan = planned(&host, trials, options);
     let engines = [(EngineName::Fake, host)].into();
-    let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(fake));
+    let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(fake));
     let live = start_on(&tokio::runtime::Handle::current(), plan, engines, context, unkept(), anew()).0;
     let mut given = String::new();
     let (lines, _) = follow(live, |event, commands| match &event.fact {
@@ -268,7 +268,7 @@ async fn nothing_new_is_started_while_the_machine_has_too_much_to_do() {
         Options { budget: Budget { load: Some(Load::Percent(50.0)), ..Budget::default() }, ..Options::default() },
     );
     let engines = [(EngineName::Fake, host)].into();
-    let mut context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(fake));
+    let mut context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(fake));
     context.machine = busy_for_ten_seconds;
     let live = start_on(&tokio::runtime::Handle::current(), plan, engines, context, unkept(), anew()).0;
     assert_snapshot!(follow(live, |_, _| {}).await.0, @"

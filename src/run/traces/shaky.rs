@@ -15,7 +15,8 @@ use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::name::EngineName;
 use crate::model::outcome::Exit;
-use crate::model::trial::{Healthcheck, Settled};
+use crate::model::trial::Healthcheck;
+use crate::model::trial::settled::Settled;
 
 /// What the calls of a [`Shaky`] engine meet.
 #[derive(Debug, Default)]
