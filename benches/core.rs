@@ -12,7 +12,7 @@ use combu::model::experiment::Experiment;
 use combu::model::name::{EngineName, RunId};
 use combu::model::options::{Options, TrialDefaults};
 use combu::plan;
-use combu::run::engines::Engines;
+use combu::run::connections::Connections;
 use combu::run::session::start::Start;
 use combu::run::session::{Prepared, Session};
 use combu::spec::{LoadOptions, load};
@@ -43,7 +43,7 @@ fn benches(criterion: &mut Criterion) {
         defaults: TrialDefaults { engine: Some(EngineName::Fake), ..TrialDefaults::default() },
         ..Options::default()
     };
-    let session = Session::new(Engines::with(fake)).expect("a session");
+    let session = Session::new(Connections::with(fake)).expect("a session");
     let mut group = criterion.benchmark_group("combu");
     group.sample_size(10).warm_up_time(Duration::from_millis(500));
     for size in SIZES {

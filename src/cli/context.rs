@@ -95,7 +95,7 @@ mod tests {
     use crate::model::name::{EngineName, Name};
     use crate::model::options::{Options, TrialDefaults};
     use crate::model::trial::Trial;
-    use crate::run::engines::Engines;
+    use crate::run::connections::Connections;
     use crate::run::session::Session;
     use crate::run::session::live::{Commands, Live};
     use crate::run::session::start::Start;
@@ -121,7 +121,7 @@ mod tests {
 
     fn session() -> Session {
         let scene = Scene { run_for: Duration::from_secs(3600), ..Scene::default() };
-        Session::new(Engines::with(Arc::new(Fake::default().scene("long", [scene])))).unwrap()
+        Session::new(Connections::with(Arc::new(Fake::default().scene("long", [scene])))).unwrap()
     }
 
     #[test]

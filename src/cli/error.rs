@@ -9,7 +9,7 @@ use crate::plan::PlanError;
 use crate::report::Style;
 use crate::run::session::RunError;
 use crate::script::{Call, ScriptError, ScriptErrorKind, WhereError};
-use crate::spec::{Problem, SpecError};
+use crate::spec::{Mistake, SpecError};
 use crate::store::StoreError;
 
 /// Limit of the problems of one spec that are printed.
@@ -130,7 +130,7 @@ impl From<SpecError> for CliError {
     }
 }
 
-fn problem(problem: &Problem) -> String {
+fn problem(problem: &Mistake) -> String {
     let place = if problem.at.is_empty() { String::new() } else { format!("{}: ", problem.at) };
     let hint = problem.hint.as_ref().map(|hint| format!("\n  {hint}")).unwrap_or_default();
     format!("{place}{}{hint}", problem.message)

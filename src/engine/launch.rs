@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::model::name::RunId;
-use crate::model::trial::Settled;
+use crate::model::label;
+use crate::model::name::{Name, RunId};
+use crate::model::trial::settled::Settled;
 
 /// Everything an engine is told of one attempt.
 #[derive(Debug, Clone)]
@@ -26,4 +27,31 @@ pub struct Launch {
     pub env: Vec<(String, String)>,
     /// combu's own labels; see [`crate::model::label`].
     pub labels: BTreeMap<String, String>,
+}
+
+/// The claim of an experiment to the name of one of its trials, whichever run makes it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claim<'a> {
+    spec: &'a str,
+    trial: &'a str,
+}
+
+impl<'a> Claim<'a> {
+    /// The claim of the experiment of that spec.
+    pub(super) fn new(spec: &'a str, trial: &'a Name) -> Self {
+        Self { spec, trial: trial.as_str() }
+    }
+
+    /// Whether an attempt with those labels was made under this claim.
+    pub(super) fn covers<'l>(&self, labels: impl Fn(&str) -> Option<&'l String>) -> bool {
+        let says = |key, value| labels(key).map_or("", String::as_str) == value;
+        says(label::SPEC, self.spec) && says(label::TRIAL, self.trial)
+    }
+}
+
+impl Launch {
+    /// The claim that it makes to its trial's name.
+    pub(super) fn claim(&self) -> Claim<'_> {
+        Claim::new(self.labels.get(label::SPEC).map_or("", String::as_str), &self.trial.name)
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use crate::model::capability::{Capabilities, Gpu};
 use crate::model::handle::Handle;
 use crate::model::outcome::Exit;
 use crate::model::trial::Healthcheck;
+use crate::model::trial::settled::Settled;
 
 /// Runs one trial at a time; never decides which, when, or how often.
 #[async_trait]
@@ -22,8 +24,8 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Capabilities of the engine; known since it was connected.
     fn capabilities(&self) -> &Capabilities;
 
-    /// Looks, without changing anything, at what stands in the way of these launches and what would be made for them.
-    async fn survey(&self, launches: &[Launch]) -> Result<Survey, EngineError>;
+    /// Looks, without changing anything, at what stands in the way of trials of that spec and what would be made for them.
+    async fn survey(&self, spec: &str, trials: &[Arc<Settled>]) -> Result<Survey, EngineError>;
 
     /// Makes what the launch needs: images, networks. Idempotent; the same need of many launches is met once.
     async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<(), EngineError>;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::model::name::EngineName;
-use crate::model::trial::Actor;
+use crate::model::trial::fields::Actor;
 
 /// What an engine can do, and how large its host is.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -17,7 +17,8 @@ use crate::model::options::{Budget, Options};
 use crate::model::outcome::Outcome;
 use crate::model::retry::{Next, Repeats};
 use crate::model::summary::{Summary, TrialResult};
-use crate::model::trial::{Settled, Trial};
+use crate::model::trial::Trial;
+use crate::model::trial::settled::Settled;
 
 /// What the events of a run tell, in all its lives so far.
 #[derive(Debug, Clone, Default)]

@@ -132,6 +132,14 @@ impl EngineName {
         }
     }
 
+    /// Whether trials are images, as far as that is known without the engine.
+    pub fn has_images(self) -> bool {
+        match self {
+            Self::Docker => true,
+            Self::Local | Self::Fake => false,
+        }
+    }
+
     /// The engine a word names, if any.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|engine| engine.as_str() == word)

@@ -65,13 +65,13 @@ impl<'de> Deserialize<'de> for On {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Written {
+        enum Spelled {
             Code(u8),
             Word(String),
         }
-        match Written::deserialize(deserializer)? {
-            Written::Code(code) => Ok(Self::Code(code)),
-            Written::Word(word) => {
+        match Spelled::deserialize(deserializer)? {
+            Spelled::Code(code) => Ok(Self::Code(code)),
+            Spelled::Word(word) => {
                 let known = Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, on)| *on);
                 known.ok_or_else(|| serde::de::Error::custom(format!("`{word}` is no end")))
             }

@@ -14,7 +14,7 @@ use crate::model::name::{Name, RunId};
 use crate::model::options::Options;
 use crate::model::outcome::Outcome;
 use crate::model::span;
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 
 /// What is known of a run after some of its events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

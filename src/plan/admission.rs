@@ -1,13 +1,18 @@
 //! Admission: whether a trial can run at all, asked of the trials of a plan and of those that are submitted later.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::model::capability::Capabilities;
-use crate::model::name::Name;
+use crate::model::name::{EngineName, Name};
 use crate::model::options::{HostBudget, Options};
 use crate::model::suggest::nearest;
-use crate::model::trial::{Condition, Dependency, Gpus, Settled, Trial};
-use crate::plan::{Engines, Problem, Wait};
+use crate::model::trial::settled::Settled;
+use crate::model::trial::{Condition, Dependency, Gpus, Trial};
+use crate::plan::error::Problem;
+use crate::plan::graph::Wait;
+
+/// What is known of the engines; one that is missing here is not checked against.
+pub type Engines = BTreeMap<EngineName, Capabilities>;
 
 /// What trials are admitted to.
 #[derive(Debug, Clone)]
@@ -131,8 +136,8 @@ pub(super) fn check_needs(trial: &Settled, scope: &Scope, problems: &mut Vec<Pro
         problems.push(Problem::Reserved { name: trial.name.clone() });
     }
     let Scope { options, engines } = scope;
-    let Some(host) = engines.get(&trial.engine) else { return };
-    if host.images && trial.image.is_none() {
+    let host = engines.get(&trial.engine);
+    if trial.image.is_none() && host.map_or(trial.engine.has_images(), |host| host.images) {
         problems.push(Problem::NoImage { trial: trial.name.clone(), engine: trial.engine });
     }
     // A service gets its retries from the run's options more often than not, and is seldom limited.
@@ -143,8 +148,10 @@ pub(super) fn check_needs(trial: &Settled, scope: &Scope, problems: &mut Vec<Pro
     if trial.pin && trial.cpus.is_none_or(|cpus| cpus.fract() != 0.0) {
         problems.push(Problem::PinnedToParts { trial: trial.name.clone(), cpus: trial.cpus });
     }
-    check_host(trial, options, host, problems);
-    check_gpus(trial, options, host, problems);
+    if let Some(host) = host {
+        check_host(trial, options, host, problems);
+        check_gpus(trial, options, host, problems);
+    }
 }
 
 fn check_host(trial: &Settled, options: &Options, host: &Capabilities, problems: &mut Vec<Problem>) {

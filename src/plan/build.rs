@@ -3,19 +3,43 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::model::experiment::Experiment;
-use crate::model::name::Name;
-use crate::model::options::Options;
-use crate::model::trial::{Condition, Settled, Trial};
-use crate::plan::admission::{Prerequisite, Scope, check_depends, check_hosts, check_needs, condition};
-use crate::plan::{Engines, Plan, PlanError, Problem, graph, networks, warnings};
+use serde::Serialize;
 
-pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engines) -> Result<Plan, PlanError> {
+use crate::model::experiment::Experiment;
+use crate::model::name::{EngineName, Name};
+use crate::model::options::Options;
+use crate::model::trial::settled::Settled;
+use crate::model::trial::{Condition, Trial};
+use crate::plan::admission::{Engines, Prerequisite, Scope, check_depends, check_hosts, check_needs, condition};
+use crate::plan::error::{PlanError, Problem};
+use crate::plan::graph::{self, Wait};
+use crate::plan::{networks, warnings};
+
+/// An experiment checked and ordered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// The experiment, with the options in force.
+    pub experiment: Experiment,
+    /// Its trials as they were decided, in the order they were written.
+    pub trials: Vec<Arc<Settled>>,
+    /// For each trial, what it waits for.
+    pub waits: Vec<Vec<Wait>>,
+    /// Trials by dependency depth. A group only names a depth: trials wait for their prerequisites, not for a group.
+    pub groups: Vec<Vec<usize>>,
+    /// Sentences about what will not be acted on.
+    pub warnings: Vec<String>,
+}
+
+/// Checks and orders an experiment. `options` win over the experiment's own; an engine named there wins over the trials'.
+///
+/// # Errors
+/// Every problem found, together.
+pub fn build(mut experiment: Experiment, options: Options, engines: &Engines) -> Result<Plan, PlanError> {
     let mut problems = Vec::new();
     if experiment.trials.is_empty() {
         problems.push(Problem::NoTrials);
     }
-    experiment.options = in_force(above, experiment.options);
+    experiment.options = in_force(options, experiment.options);
     let places = places(&experiment.trials, &mut problems);
     let services = services(&experiment.trials, &places);
     let defaults = &experiment.options.defaults;
@@ -28,7 +52,8 @@ pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engine
         let probes = engines.get(&trial.engine).is_none_or(|engine| engine.images);
         Some(Prerequisite { place, trial, probes })
     };
-    let names = trials.iter().map(|trial| &trial.name);
+    // Of equally near names, the last is suggested.
+    let names = trials.iter().rev().map(|trial| &trial.name);
     let waits: Vec<_> =
         trials.iter().map(|trial| check_depends(trial, "the experiment", find, names.clone(), &mut problems)).collect();
     check_hosts(&scope, &mut problems);
@@ -48,12 +73,22 @@ pub(super) fn build(mut experiment: Experiment, above: Options, engines: &Engine
     Ok(Plan { experiment, trials, waits, groups, warnings })
 }
 
-/// The options in force: `above` win over `below`, and an engine that they name runs every trial.
-pub(super) fn in_force(above: Options, below: Options) -> Options {
+/// The options in force where `above` win over `below`; an engine that `above` name runs every trial.
+pub fn in_force(above: Options, below: Options) -> Options {
     let engine_of_all = above.defaults.engine;
     let mut options = above.over(below);
     options.defaults.engine_of_all = engine_of_all.or(options.defaults.engine_of_all);
     options
+}
+
+impl Plan {
+    /// The engines its trials run on.
+    pub fn engines(&self) -> Vec<EngineName> {
+        let mut engines: Vec<_> = self.trials.iter().map(|trial| trial.engine).collect();
+        engines.sort_unstable();
+        engines.dedup();
+        engines
+    }
 }
 
 fn places<'a>(trials: &'a [Arc<Trial>], problems: &mut Vec<Problem>) -> HashMap<&'a Name, usize> {

@@ -1,6 +1,17 @@
-//! The dependency graph: depths, and the circle that keeps trials from having one.
+//! The dependency graph: its edges, depths, and the circle that keeps trials from having one.
 
-use crate::plan::Wait;
+use serde::Serialize;
+
+use crate::model::trial::Condition;
+
+/// A resolved edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Wait {
+    /// Index of the prerequisite.
+    pub on: usize,
+    /// What is awaited.
+    pub condition: Condition,
+}
 
 /// Trials by dependency depth, or one circle of trials that depend on each other (first = last).
 pub(super) fn groups(waits: &[Vec<Wait>]) -> Result<Vec<Vec<usize>>, Vec<usize>> {

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::model::trial::{Settled, Trigger};
+use crate::model::trial::fields::Trigger;
+use crate::model::trial::settled::Settled;
 
 /// What counts as a difference.
 #[derive(Debug, Clone, PartialEq, Eq)]

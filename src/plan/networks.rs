@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::model::name::EngineName;
 use crate::model::options::{HostBudget, Options};
-use crate::model::trial::Settled;
-use crate::plan::{Engines, Problem};
+use crate::model::trial::settled::Settled;
+use crate::plan::admission::Engines;
+use crate::plan::error::Problem;
 
 /// Containers that one network holds: a Linux bridge has 1,024 ports, and joining fails a little before (moby/moby#44973).
 const ENDPOINTS: usize = 1000;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::trial::{Condition, Trial};
-use crate::plan::Plan;
+use crate::plan::build::Plan;
 
 /// Most trials printed per group; the JSON form has them all.
 const SHOWN: usize = 40;

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use crate::model::label::param_variable;
 use crate::model::name::{EngineName, Name};
-use crate::model::trial::{Actor, Condition, Settled};
-use crate::plan::{Engines, Wait};
+use crate::model::trial::Condition;
+use crate::model::trial::fields::Actor;
+use crate::model::trial::settled::Settled;
+use crate::plan::admission::Engines;
+use crate::plan::graph::Wait;
 
 /// Every warning, as sentences.
 pub(super) fn all(trials: &[Arc<Settled>], waits: &[Vec<Wait>], engines: &Engines) -> Vec<String> {

@@ -30,8 +30,8 @@ pub(crate) struct Board {
     started: u64,
     /// Since when the run is paused, if it is; all times stand still then.
     paused: Option<u64>,
-    running: HashMap<Name, Running>,
-    /// Running trials are shown in the order they were started.
+    running: HashMap<Name, RunningTrial>,
+    /// RunningTrial trials are shown in the order they were started.
     serial: u64,
     /// Object -> state, oldest first.
     preparing: Vec<(String, String)>,
@@ -42,7 +42,7 @@ pub(crate) struct Board {
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningTrial {
     serial: u64,
     attempt: u32,
     /// Absent while it is being started. Milliseconds since 1970-01-01 UTC.
@@ -71,8 +71,13 @@ impl Board {
             }
             Fact::AttemptStarting { trial, attempt, .. } => {
                 self.serial += 1;
-                let running =
-                    Running { serial: self.serial, attempt: *attempt, since: None, is_stopping: false, is_slow: false };
+                let running = RunningTrial {
+                    serial: self.serial,
+                    attempt: *attempt,
+                    since: None,
+                    is_stopping: false,
+                    is_slow: false,
+                };
                 self.running.insert(trial.clone(), running);
             }
             Fact::RunResumed { parallel, .. } => {
@@ -200,7 +205,7 @@ impl Board {
     }
 }
 
-impl Running {
+impl RunningTrial {
     fn state(&self, now: u64) -> String {
         let mut text = match self.since {
             None => "starting".to_owned(),

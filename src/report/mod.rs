@@ -1,5 +1,5 @@
 //! Event -> text. Reports name the model only, decide nothing, and never open a standard stream: the command line gives
-//! each one its writer (bars draw where [`progress::Progress::stderr`] says).
+//! each one its writer (bars draw where [`progress::Bars::stderr`] says).
 
 mod board;
 mod by_run;
@@ -17,8 +17,8 @@ mod tests;
 
 pub use json::Json;
 pub use plain::Plain;
-pub use progress::Progress;
+pub use progress::Bars;
 pub use style::Style;
-pub use summary::{Next, summary};
+pub use summary::{NextCommands, summary};
 pub use table::results_table;
 pub(crate) use teller::{how, why_early};

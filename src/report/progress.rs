@@ -24,7 +24,7 @@ const DRAWS: u8 = 10;
 
 /// Bars on a terminal. Clones share one state.
 #[derive(Debug, Clone)]
-pub struct Progress {
+pub struct Bars {
     bar: ProgressBar,
     boards: Arc<Mutex<ByRun<Board>>>,
     tellers: Arc<Mutex<ByRun<Teller>>>,
@@ -41,8 +41,8 @@ struct Surroundings {
     style: fn(Style) -> Style,
 }
 
-impl Progress {
-    /// Bars on the standard error, which has to be a terminal; see [`Progress::is_hidden`].
+impl Bars {
+    /// Bars on the standard error, which has to be a terminal; see [`Bars::is_hidden`].
     pub fn stderr(style: Style) -> Self {
         Self::new(ProgressDrawTarget::stderr_with_hz(DRAWS), style, Surroundings { now, style: resized }, true)
     }
@@ -94,7 +94,7 @@ impl Progress {
     }
 }
 
-impl Sink for Progress {
+impl Sink for Bars {
     fn name(&self) -> &'static str {
         "the progress bars"
     }
@@ -177,7 +177,7 @@ fn resized(style: Style) -> Style {
 mod tests {
     use indicatif::{InMemoryTerm, ProgressDrawTarget};
 
-    use super::{Progress, Surroundings};
+    use super::{Bars, Surroundings};
     use crate::model::command::Command;
     use crate::model::event::{Cause, Fact, Sink};
     use crate::model::outcome::{Exit, Outcome};
@@ -185,13 +185,13 @@ mod tests {
     use crate::report::tests::{Script, name};
 
     /// Bars on a terminal of 80 x 10, drawn when asked, 65 seconds after the script began.
-    fn on(terminal: &InMemoryTerm) -> Progress {
+    fn on(terminal: &InMemoryTerm) -> Bars {
         let style = Style { height: 10, ..Style::PLAIN };
         let around = Surroundings { now: || 65_000, style: |style| style };
-        Progress::new(ProgressDrawTarget::term_like(Box::new(terminal.clone())), style, around, false)
+        Bars::new(ProgressDrawTarget::term_like(Box::new(terminal.clone())), style, around, false)
     }
 
-    fn feed(progress: &mut Progress, script: &mut Script) {
+    fn feed(progress: &mut Bars, script: &mut Script) {
         for event in script.events.drain(..) {
             progress.consume(&event).unwrap();
         }

@@ -15,7 +15,7 @@ const MOST: usize = 20;
 
 /// What a user can do after the run, as far as the caller knows it.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Next<'a> {
+pub struct NextCommands<'a> {
     /// Folder of the run, where its logs lie.
     pub folder: Option<&'a Path>,
     /// The command that removes the containers which were kept; absent when none were.
@@ -23,7 +23,7 @@ pub struct Next<'a> {
 }
 
 /// The final report. Ends with a newline.
-pub fn summary(summary: &Summary, next: &Next<'_>, style: &Style) -> String {
+pub fn summary(summary: &Summary, next: &NextCommands<'_>, style: &Style) -> String {
     let mut text = String::new();
     let mut say = |line: &str| {
         text.push_str(line);

@@ -304,7 +304,7 @@ mod tests {
     use crate::model::event::Fact;
     use crate::model::outcome::{Exit, Outcome};
     use crate::report::style::Style;
-    use crate::report::summary::{Next, summary};
+    use crate::report::summary::{NextCommands, summary};
     use crate::report::tests::{Script, name};
 
     #[test]
@@ -338,7 +338,7 @@ mod tests {
         [4/4] FAIL    a4  exit code 1, 1.0s
               it wrote nothing
         ");
-        insta::assert_snapshot!(summary(&script.summary(), &Next::default(), &Style::PLAIN), @"
+        insta::assert_snapshot!(summary(&script.summary(), &NextCommands::default(), &Style::PLAIN), @"
         flaky: `a1` (attempt 2), `a2` (attempt 2)
         FAILED  HOW          ATTEMPTS  TIME  LOG
         a4      exit code 1         1  1.0s    -

@@ -1,6 +1,6 @@
 //! Killing without a run: what carries our labels on an engine is stopped and removed, whoever started it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use futures_util::StreamExt;
 
 use crate::engine::{Engine, EngineError, Found, Selector, Standing};
 use crate::model::name::EngineName;
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
+use crate::run::connections::Reach;
 use crate::run::session::Session;
 
 /// How many containers `kill` stops at once: the daemon is no faster with more.
@@ -35,15 +36,6 @@ impl Killed {
         self.kept.extend(other.kept);
         self.problems.extend(other.problems);
     }
-}
-
-/// The engines on which attempts are looked for: all of them, so that none is forgotten.
-#[derive(Debug, Clone, Default)]
-pub struct Reach {
-    /// Only this one, if somebody said so.
-    pub only: Option<EngineName>,
-    /// Those that have to answer; the others are passed over when they are out of reach.
-    pub must: BTreeSet<EngineName>,
 }
 
 impl Session {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::model::options::Budget;
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 
 /// How long a reading is good for.
 pub(crate) const FRESH: Duration = Duration::from_secs(1);
@@ -180,7 +180,8 @@ mod tests {
     use super::{Gate, Reading, Turned, free, pressure, processes};
     use crate::model::name::Name;
     use crate::model::options::{Budget, Load};
-    use crate::model::trial::{Settled, Trial};
+    use crate::model::trial::Trial;
+    use crate::model::trial::settled::Settled;
 
     fn quiet() -> Reading {
         Reading { processes: 1.0, cpus: 4.0, free: 4 << 30, pressure: Some(3.5) }

@@ -2,9 +2,9 @@
 
 mod attempt;
 mod clock;
+pub mod connections;
+mod context;
 mod dispatcher;
-pub mod engines;
-mod executor;
 pub mod kill;
 mod load;
 pub mod message;

@@ -42,7 +42,7 @@ pub(crate) struct Window {
     home: usize,
     smallest: usize,
     largest: usize,
-    phase: Phase,
+    phase: TryPhase,
     epoch: Epoch,
     upwards: bool,
     /// Epochs of the last rest.
@@ -51,7 +51,7 @@ pub(crate) struct Window {
 
 /// Where a try stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Phase {
+enum TryPhase {
     /// So many epochs until the next try.
     Resting(u32),
     /// At home, before the other size.
@@ -78,7 +78,7 @@ impl Window {
             home: first,
             smallest: first.div_ceil(2),
             largest: first * 8,
-            phase: Phase::Resting(FIRST_REST),
+            phase: TryPhase::Resting(FIRST_REST),
             epoch: Epoch { skips: first, ..Epoch::default() },
             upwards: true,
             rested: 1,
@@ -88,8 +88,8 @@ impl Window {
     /// How many starts may be in flight now.
     pub(crate) fn size(&self) -> usize {
         match self.phase {
-            Phase::Trying { size, .. } => size,
-            Phase::Resting(_) | Phase::Before | Phase::After { .. } => self.home,
+            TryPhase::Trying { size, .. } => size,
+            TryPhase::Resting(_) | TryPhase::Before | TryPhase::After { .. } => self.home,
         }
     }
 
@@ -121,7 +121,7 @@ impl Window {
 
     /// Takes note of a moment that says nothing about the window: nobody waits for it, or a start failed.
     pub(crate) fn disturbed(&mut self) {
-        if matches!(self.phase, Phase::Trying { .. } | Phase::After { .. }) {
+        if matches!(self.phase, TryPhase::Trying { .. } | TryPhase::After { .. }) {
             self.rest();
         } else {
             self.begin_epoch(0);
@@ -130,33 +130,33 @@ impl Window {
 
     fn measured(&mut self, rate: f64) {
         match self.phase {
-            Phase::Resting(left) if left > 1 => {
-                self.phase = Phase::Resting(left - 1);
+            TryPhase::Resting(left) if left > 1 => {
+                self.phase = TryPhase::Resting(left - 1);
                 self.begin_epoch(0);
             }
-            Phase::Resting(_) => {
-                self.phase = Phase::Before;
+            TryPhase::Resting(_) => {
+                self.phase = TryPhase::Before;
                 self.begin_epoch(0);
             }
-            Phase::Before => match self.neighbour() {
+            TryPhase::Before => match self.neighbour() {
                 Some(size) => {
-                    self.phase = Phase::Trying { size, before: rate };
+                    self.phase = TryPhase::Trying { size, before: rate };
                     self.begin_epoch(self.home);
                 }
                 None => self.rest(),
             },
-            Phase::Trying { size, before } => {
-                self.phase = Phase::After { size, before, tried: rate };
+            TryPhase::Trying { size, before } => {
+                self.phase = TryPhase::After { size, before, tried: rate };
                 self.begin_epoch(size);
             }
-            Phase::After { size, before, tried } => {
+            TryPhase::After { size, before, tried } => {
                 let wanted = before.max(rate) * if size > self.home { GAIN } else { 1.0 };
                 if tried < wanted {
                     return self.rest();
                 }
                 let skips = self.home;
                 self.home = size;
-                self.phase = Phase::Before;
+                self.phase = TryPhase::Before;
                 self.begin_epoch(skips);
             }
         }
@@ -167,7 +167,7 @@ impl Window {
         let skips = self.size();
         self.upwards = !self.upwards;
         self.rested = (self.rested * 2).min(LONGEST_REST);
-        self.phase = Phase::Resting(self.rested);
+        self.phase = TryPhase::Resting(self.rested);
         self.begin_epoch(skips);
     }
 
@@ -191,13 +191,13 @@ impl Window {
 pub(crate) struct Places {
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
-    state: Mutex<State>,
+    state: Mutex<WindowState>,
     /// When time began for the window.
     epoch: Instant,
 }
 
 #[derive(Debug)]
-struct State {
+struct WindowState {
     window: Window,
     /// Places there are, given or free, less those that are not to come back.
     places: usize,
@@ -210,7 +210,7 @@ impl Places {
         let window = Window::new(first);
         let places = window.size();
         let permits = Arc::new(Semaphore::new(places));
-        let state = Mutex::new(State { window, places, surplus: 0 });
+        let state = Mutex::new(WindowState { window, places, surplus: 0 });
         Arc::new(Self { permits, waiting: AtomicUsize::new(0), state, epoch: Instant::now() })
     }
 
@@ -299,7 +299,7 @@ mod tests {
 
     use tokio::time::{Instant, sleep};
 
-    use super::{EPOCH, Phase, Places, Window};
+    use super::{EPOCH, Places, TryPhase, Window};
 
     /// An engine: how long a start takes when so many are in flight, in seconds.
     type Engine = fn(usize) -> f64;
@@ -367,14 +367,14 @@ mod tests {
             // Somebody waits most of the time, but never for a whole epoch.
             window.started(Duration::from_millis(start), start % (EPOCH as u64) != 0);
         }
-        assert_eq!((window.size(), window.phase), (4, Phase::Resting(2)));
+        assert_eq!((window.size(), window.phase), (4, TryPhase::Resting(2)));
         // A try that is disturbed is over.
         for start in 0..55 {
             window.started(Duration::from_secs(start), true);
         }
         assert_eq!(window.size(), 6);
         window.disturbed();
-        assert_eq!((window.size(), window.phase), (4, Phase::Resting(2)));
+        assert_eq!((window.size(), window.phase), (4, TryPhase::Resting(2)));
     }
 
     #[test]

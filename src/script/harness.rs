@@ -13,7 +13,7 @@ use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
-use crate::run::engines::Engines;
+use crate::run::connections::Connections;
 use crate::run::session::Session;
 use crate::run::session::start::Start;
 use crate::script::error::ScriptError;
@@ -90,7 +90,7 @@ impl Lab {
 
     pub(super) fn on(engine: Fake) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let session = Session::new(Engines::with(Arc::new(engine))).unwrap();
+        let session = Session::new(Connections::with(Arc::new(engine))).unwrap();
         let seen = Rc::new(Seen { folder: folder.path().join("runs"), ..Seen::default() });
         let options = Options {
             defaults: TrialDefaults { engine: Some(EngineName::Fake), ..TrialDefaults::default() },

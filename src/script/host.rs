@@ -128,11 +128,11 @@ pub(crate) struct Script {
     pub(super) ends: RefCell<BTreeMap<String, (bool, bool)>>,
     pub(super) exit: Cell<Option<i32>>,
     /// Runs that `start` began.
-    pub(super) open: RefCell<Vec<Rc<dyn OpenRun>>>,
+    pub(super) open: RefCell<Vec<Rc<dyn PendingRun>>>,
 }
 
 /// A run that `start` began and that the script has not waited for.
-pub(super) trait OpenRun {
+pub(super) trait PendingRun {
     /// The experiment of the run.
     fn experiment(&self) -> &ScriptExperiment;
 

@@ -16,7 +16,7 @@ use crate::run::session::observer::{feed, observe};
 use crate::run::session::start::Start;
 use crate::script::fault::{Answer, fault, run_fault, unreachable_fault};
 use crate::script::hooks::{Caller, Hooks};
-use crate::script::host::{OpenRun, Script};
+use crate::script::host::{PendingRun, Script};
 use crate::script::values::experiment::ScriptExperiment;
 use crate::script::values::json::to_object;
 use crate::script::values::result::{Ran, RunResult, TrialView};
@@ -123,7 +123,7 @@ struct FollowingState {
     failure: Option<Box<rhai::EvalAltResult>>,
 }
 
-impl OpenRun for Following {
+impl PendingRun for Following {
     fn experiment(&self) -> &ScriptExperiment {
         &self.experiment
     }

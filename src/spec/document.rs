@@ -10,9 +10,9 @@ use crate::model::experiment::Experiment;
 use crate::model::options::Options;
 use crate::model::trial::Trial;
 use crate::spec::error::SpecError;
-use crate::spec::error::{Problem, Problems};
+use crate::spec::error::{Mistake, Problems};
 use crate::spec::fields;
-use crate::spec::load::{Unevaluated, evaluate};
+use crate::spec::load::{Lent, Unevaluated, evaluate};
 use crate::spec::options;
 use crate::spec::plain;
 use crate::spec::reader::{Item, Report};
@@ -46,7 +46,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
         return Err(invalid(alone("the file is empty".to_owned(), Some(hint))));
     }
     let folder = spec.parent().unwrap_or(Path::new("/"));
-    let read = |value: Value, values: &mut dyn Iterator<Item = Value>| {
+    let read = |value: Value, values: &mut dyn Iterator<Item = Lent>| {
         let report = Report::default();
         let read = experiment(Item::root(&value, &report), values, folder);
         report.finish(read)
@@ -55,7 +55,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
     let read = match is_json.then(|| plain::parse(text)).flatten() {
         Some(mut value) => {
             let trials = take_trials(&mut value);
-            Ok(read(value, &mut trials.into_iter()))
+            Ok(read(value, &mut trials.into_iter().map(Lent::from)))
         }
         None => evaluate(&spec, text, options, read),
     };
@@ -73,7 +73,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
 }
 
 fn alone(message: String, hint: Option<String>) -> Problems {
-    Problems(vec![Problem { at: String::new(), message, hint }])
+    Problems(vec![Mistake { at: String::new(), message, hint }])
 }
 
 /// Takes the trials out of a document, which is left with an empty list of them.
@@ -88,7 +88,7 @@ fn take_trials(document: &mut Value) -> Vec<Value> {
 type Parts = (Option<String>, Options, Vec<Arc<Trial>>);
 
 /// Reads a list of trials, or an object around one. The list is empty there; its `values` are made while they are read.
-fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Value>, folder: &Path) -> Option<Parts> {
+fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Lent>, folder: &Path) -> Option<Parts> {
     let map = match item.value {
         Value::Array(_) => return trials(item, values, folder, None).map(|trials| (None, Options::default(), trials)),
         Value::Object(map) => map,
@@ -111,7 +111,7 @@ fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Value>, folder: &
 
 fn trials(
     item: Item<'_>,
-    values: &mut dyn Iterator<Item = Value>,
+    values: &mut dyn Iterator<Item = Lent>,
     folder: &Path,
     defaults: Option<&Map<String, Value>>,
 ) -> Option<Vec<Arc<Trial>>> {

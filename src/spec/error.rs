@@ -100,7 +100,7 @@ const SHOWN: usize = 20;
 
 /// One thing that is wrong in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct Mistake {
     /// The place, from the document's root: `[3].ports[0].host`; empty for the root itself.
     pub at: String,
     /// What is wrong there.
@@ -109,7 +109,7 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.at.is_empty() {
             write!(f, "{}: ", self.at)?;
@@ -124,7 +124,7 @@ impl fmt::Display for Problem {
 
 /// Everything that is wrong in a document; never empty inside an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Problems(pub Vec<Problem>);
+pub struct Problems(pub Vec<Mistake>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,11 +145,11 @@ impl std::error::Error for Problems {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Problem, Problems};
+    use super::{Mistake, Problems};
 
     #[test]
     fn the_twenty_first_problem_is_only_counted() {
-        let one = |at: usize| Problem { at: format!("[{at}]"), message: "wrong".into(), hint: None };
+        let one = |at: usize| Mistake { at: format!("[{at}]"), message: "wrong".into(), hint: None };
         let text = Problems((0..23).map(one).collect()).to_string();
         assert_eq!(text.lines().count(), 21);
         assert!(text.ends_with("[19]: wrong\nand 3 more"), "{text}");

@@ -6,7 +6,7 @@ use crate::model::trial::Trial;
 
 /// A key of a spec and what the manual says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field {
+pub struct Key {
     /// The key.
     pub name: &'static str,
     /// How its value is written, as jsonnet; every one of them loads.
@@ -15,8 +15,8 @@ pub struct Field {
     pub meaning: &'static str,
 }
 
-const fn field(name: &'static str, forms: &'static [&'static str], meaning: &'static str) -> Field {
-    Field { name, forms, meaning }
+const fn field(name: &'static str, forms: &'static [&'static str], meaning: &'static str) -> Key {
+    Key { name, forms, meaning }
 }
 
 /// The names of a trial's fields.
@@ -38,7 +38,7 @@ pub(super) fn option_names() -> &'static [&'static str] {
 }
 
 /// All run options.
-pub(super) fn options() -> impl Iterator<Item = &'static Field> {
+pub(super) fn options() -> impl Iterator<Item = &'static Key> {
     BUDGET.iter().chain(OPTIONS)
 }
 
@@ -46,7 +46,7 @@ pub(super) fn options() -> impl Iterator<Item = &'static Field> {
 pub(super) const TRIALS: &str = "trials";
 
 /// The keys of the object form, run options apart.
-pub const TOP: &[Field] = &[
+pub const TOP: &[Key] = &[
     field("name", &["'irl'"], "The experiment's name. Default: the file's name without its ending."),
     field(
         "defaults",
@@ -57,7 +57,7 @@ pub const TOP: &[Field] = &[
 ];
 
 /// The run options that can be changed while a run is live.
-pub const BUDGET: &[Field] = &[
+pub const BUDGET: &[Key] = &[
     field(
         "parallel",
         &["4", "'50%'", "-1"],
@@ -89,7 +89,7 @@ pub const BUDGET: &[Field] = &[
 ];
 
 /// The other run options.
-pub const OPTIONS: &[Field] = &[
+pub const OPTIONS: &[Key] = &[
     field("retries", &["2", "{count: 2, delay: '10s'}"], "`retries` of trials that do not say it themselves."),
     field("timeout", &["'2h'", "'300%'"], "`timeout` of trials that do not say it themselves."),
     field(
@@ -126,7 +126,7 @@ pub const OPTIONS: &[Field] = &[
 ];
 
 /// The fields of a trial.
-pub static FIELDS: [Field; Trial::FIELDS] = [
+pub static FIELDS: [Key; Trial::FIELDS] = [
     field(
         "name",
         &["'solver-1'"],
@@ -224,6 +224,11 @@ pub static FIELDS: [Field; Trial::FIELDS] = [
         "timeout",
         &["'30m'", "90", "'300%'"],
         "Longest an attempt may run; `'300%'` is three times the median of the run's successes so far, once there are three.",
+    ),
+    field(
+        "stop_signal",
+        &["'SIGINT'", "10"],
+        "The signal that asks it to end, by name or number. Default: the image's own, or SIGTERM.",
     ),
     field("stop_grace", &["'10s'"], "Time between the stop signal and the kill."),
     field(

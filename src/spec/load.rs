@@ -3,11 +3,12 @@
 //! Each evaluation has its own thread, so that no values outlive it and a panic of the evaluator is an error here.
 //! There is no limit on time or memory: the evaluator has no hook for one.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 
 use jrsonnet_evaluator::analyze::DiagLevel;
@@ -60,9 +61,10 @@ pub(super) fn evaluate<T>(
     path: &Path,
     text: &str,
     options: &LoadOptions,
-    read: impl FnOnce(Value, &mut dyn Iterator<Item = Value>) -> T,
+    read: impl FnOnce(Value, &mut dyn Iterator<Item = Lent>) -> T,
 ) -> Result<T, Unevaluated> {
     let (sender, values) = mpsc::sync_channel(AHEAD);
+    let (home, used) = mpsc::channel();
     let evaluation = move || {
         set_stack_depth_limit(DEEPEST_CALL);
         let state = state(path, text, options).map_err(|error| told(&error, ""))?;
@@ -75,15 +77,49 @@ pub(super) fn evaluate<T>(
             return Err(problem(message, Some("write the spec as `function(..) [..]`".to_owned()), ""));
         }
         let value = apply_tla(&arguments(options), value).map_err(|error| told(&error, ""))?;
-        document(&value, &sender)
+        document(&value, &sender, &used)?;
+        drop(sender);
+        used.iter().for_each(drop);
+        Ok(())
     };
-    // Read on the caller's thread: the allocator gives back what the evaluation took only where nothing else lies between.
-    isolate(evaluation, || values.recv().ok().map(|document| read(document, &mut values.into_iter())))?
-        .ok_or_else(|| problem("the jsonnet evaluator gave no value".to_owned(), None, ""))
+    // Read on the caller's thread, so that what is made of the values does not lie between what the evaluation took.
+    let reading = move || {
+        let document = values.recv().ok()?;
+        Some(read(document, &mut values.into_iter().map(|value| Lent { value, home: Some(home.clone()) })))
+    };
+    isolate(evaluation, reading)?.ok_or_else(|| problem("the jsonnet evaluator gave no value".to_owned(), None, ""))
 }
 
-/// Sends the document with an empty list of trials, then each trial.
-fn document(value: &Val, sender: &SyncSender<Value>) -> Result<(), Unevaluated> {
+/// A trial's value. Where an evaluation made it, its thread frees it too: the allocator would use what another thread frees
+/// for that thread, and could then give nothing around it back to the system.
+pub(super) struct Lent {
+    value: Value,
+    home: Option<Sender<Value>>,
+}
+
+impl From<Value> for Lent {
+    fn from(value: Value) -> Self {
+        Self { value, home: None }
+    }
+}
+
+impl Borrow<Value> for Lent {
+    fn borrow(&self) -> &Value {
+        &self.value
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(home) = &self.home {
+            // An evaluation that failed has gone.
+            let _gone = home.send(std::mem::take(&mut self.value));
+        }
+    }
+}
+
+/// Sends the document with an empty list of trials, then each trial; frees those that come back.
+fn document(value: &Val, sender: &SyncSender<Value>, used: &Receiver<Value>) -> Result<(), Unevaluated> {
     let root = DocumentPath::Root;
     let under_key = DocumentPath::Key(&root, TRIALS);
     let (document, trials) = match value {
@@ -114,6 +150,7 @@ fn document(value: &Val, sender: &SyncSender<Value>) -> Result<(), Unevaluated> 
         let path = DocumentPath::Index(&above, index);
         let trial = trial.map_err(|error| told(&error, &path.text()))?;
         let _gone = sender.send(json(&fresh(trial), &path)?);
+        used.try_iter().for_each(drop);
     }
     Ok(())
 }

@@ -19,8 +19,8 @@ mod uuid;
 mod words;
 
 pub use document::load;
-pub use error::{Frame, Problem, Problems, SpecError};
-pub use fields::{BUDGET, FIELDS, Field, OPTIONS, TOP};
+pub use error::{Frame, Mistake, Problems, SpecError};
+pub use fields::{BUDGET, FIELDS, Key, OPTIONS, TOP};
 pub use options::{NICE, budget, gpu_ids, limit, niceness, options, pressure, reserve};
 pub use reference::reference;
 pub use sources::{LoadOptions, Sources};

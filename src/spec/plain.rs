@@ -1,4 +1,4 @@
-//! Plain JSON, read without the evaluator, to the value that jsonnet would make of it.
+//! Ordered JSON, read without the evaluator, to the value that jsonnet would make of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The value of a text that is plain JSON. `None` for any other text, and where jsonnet would find fault with it: jsonnet
 /// has the better messages.
 pub(super) fn parse(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok().map(|Plain(value)| value)
+    serde_json::from_str(text).ok().map(|Ordered(value)| value)
 }
 
 /// Jsonnet has one kind of number; whole ones that it holds exactly are integers of JSON.
@@ -19,11 +19,11 @@ pub(super) fn whole(number: f64) -> Value {
 }
 
 /// A value with the keys of its objects in order, as jsonnet has them.
-struct Plain(Value);
+struct Ordered(Value);
 
-impl<'de> Deserialize<'de> for Plain {
+impl<'de> Deserialize<'de> for Ordered {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PlainVisitor).map(Plain)
+        deserializer.deserialize_any(PlainVisitor).map(Ordered)
     }
 }
 
@@ -62,7 +62,7 @@ impl<'de> Visitor<'de> for PlainVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(Plain(element)) = elements.next_element()? {
+        while let Some(Ordered(element)) = elements.next_element()? {
             list.push(element);
         }
         Ok(Value::Array(list))
@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for PlainVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let mut map = BTreeMap::new();
-        while let Some((key, Plain(value))) = fields.next_entry::<String, Plain>()? {
+        while let Some((key, Ordered(value))) = fields.next_entry::<String, Ordered>()? {
             if map.insert(key, value).is_some() {
                 return Err(A::Error::custom("a key that stands twice"));
             }

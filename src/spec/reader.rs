@@ -9,11 +9,11 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 
 use crate::model::suggest::nearest;
-use crate::spec::error::{Problem, Problems};
+use crate::spec::error::{Mistake, Problems};
 
 /// Collects the problems of one document.
 #[derive(Debug, Default)]
-pub(super) struct Report(RefCell<Vec<Problem>>);
+pub(super) struct Report(RefCell<Vec<Mistake>>);
 
 impl Report {
     /// How many problems there are so far.
@@ -123,7 +123,7 @@ impl<'a> Item<'a> {
     }
 
     fn note<T>(&self, message: String, hint: Option<String>) -> Option<T> {
-        self.report.0.borrow_mut().push(Problem { at: self.path.text(), message, hint });
+        self.report.0.borrow_mut().push(Mistake { at: self.path.text(), message, hint });
         None
     }
 

@@ -1,6 +1,6 @@
 //! The manual of the spec: `docs/spec.md`, made from the list of the keys.
 
-use crate::spec::fields::{FIELDS, Field, TOP, options};
+use crate::spec::fields::{FIELDS, Key, TOP, options};
 
 /// The manual of the spec as Markdown: the content of `docs/spec.md`.
 pub fn reference() -> String {
@@ -8,20 +8,32 @@ pub fn reference() -> String {
     for part in [BEGINNING, EXAMPLE, FORMS] {
         text.push_str(part);
     }
-    table(&mut text, "key", TOP.iter());
-    text.push_str("\n### Run options\n\nEach is also an option of `combu run` and a key of a script's `run()`; those win over the spec.\n\n");
-    table(&mut text, "option", options());
+    list(&mut text, TOP.iter());
+    text.push_str(OPTIONS);
+    list(&mut text, options());
     text.push_str("\n## A trial\n\nOnly `name` is always required. `null` is as good as absent.\n\n");
-    table(&mut text, "field", FIELDS.iter());
+    list(&mut text, FIELDS.iter());
     text.push_str(END);
     text
 }
 
-fn table(text: &mut String, heading: &str, fields: impl Iterator<Item = &'static Field>) {
-    text.push_str(&format!("| {heading} | written as | meaning |\n|---|---|---|\n"));
-    for Field { name, forms, meaning } in fields {
+/// The keys as a list, with how each is written; a line is at most 120 columns wide.
+fn list(text: &mut String, keys: impl Iterator<Item = &'static Key>) {
+    for Key { name, forms, meaning } in keys {
         let forms: Vec<_> = forms.iter().map(|form| format!("`{form}`")).collect();
-        text.push_str(&format!("| `{name}` | {} | {meaning} |\n", forms.join("<br>")));
+        let mut column = 0;
+        for word in format!("- **`{name}`** ({}): {meaning}", forms.join(" · ")).split(' ') {
+            let width = word.chars().count();
+            let gap = match column {
+                0 => "",
+                column if column + 1 + width <= 120 => " ",
+                _ => "\n  ",
+            };
+            column = if gap == "\n  " { 2 } else { column + gap.len() } + width;
+            text.push_str(gap);
+            text.push_str(word);
+        }
+        text.push('\n');
     }
 }
 
@@ -77,6 +89,13 @@ An unknown key is an error, at any level.
 
 ";
 
+const OPTIONS: &str = "
+### Run options
+
+Each is also an option of `combu run` and a key of a script's `run()`; those win over the spec.
+
+";
+
 const END: &str = r#"
 Durations are `'30m'`, `'1h 30m'`, `'90s'`, `'500ms'`, or a number of seconds. Sizes are a number of bytes, or have one
 of the suffixes `b k m g t p`; as in Docker, every one of them is a power of 1024, and `m`, `mb`, `MiB` are the same.
@@ -89,23 +108,23 @@ resolved: durations in seconds, sizes in bytes, absolute paths, commands as list
 
 A trial starts when each of its prerequisites meets its condition: `started` (its process runs, or it ended well),
 `healthy` (its healthcheck passed) or `completed` (it ended well, with exit code 0). A trial whose prerequisite ended
-badly before that is skipped, with the reason. Nothing else makes a trial wait but room: as many run at once as fit the
-CPUs, the memory, the GPUs and the named limits of the run, a trial without `cpus` counting one; `-j` caps their number
-besides. Room is kept for the first that does not fit, and those behind it take what is left; `priority` changes the order.
-`docs/guest.md` has more of that.
+badly before that is skipped, with the reason. Nothing else makes a trial wait but room: as many run at once as fit
+the CPUs, the memory, the GPUs and the named limits of the run, a trial without `cpus` counting one; `-j` caps their
+number besides. Room is kept for the first that does not fit, and those behind it take what is left; `priority`
+changes the order. `docs/guest.md` has more of that.
 
-A service is started when trials next in line need it, and stopped when all its dependants have ended. It takes no place
-among the trials that run at once. The run's `timeout` is not applied to it. When its healthcheck fails for good and
-others wait for it, it is stopped and ends as `unhealthy`. A service without dependants runs until all trials but services
-have ended; an experiment of services only runs until they end by themselves, or are interrupted or killed.
+A service is started when trials next in line need it, and stopped when all its dependants have ended. It takes no
+place among the trials that run at once. The run's `timeout` is not applied to it. When its healthcheck fails for good
+and others wait for it, it is stopped and ends as `unhealthy`. A service without dependants runs until all trials but
+services have ended; an experiment of services only runs until they end by themselves, or are interrupted or killed.
 
 ## When an attempt does not succeed
 
-`retries: 2` repeats an attempt that failed, was unhealthy, took too long or could not be started, at most twice. What the
-engine refuses to start is refused again and not repeated. A trial that ran out of memory would run out of the same again:
-it is repeated only where `on` names `oom`, or with more memory by `memory_factor`, until it has `memory_max` (or what the
-run, or else the engine's host, has). Each attempt reserves and gets the memory it then has. Of a signal, `on` takes the
-code that a shell shows: 137 is SIGKILL.
+`retries: 2` repeats an attempt that failed, was unhealthy, took too long or could not be started, at most twice. What
+the engine refuses to start is refused again and not repeated. A trial that ran out of memory would run out of the
+same again: it is repeated only where `on` names `oom`, or with more memory by `memory_factor`, until it has
+`memory_max` (or what the run, or else the engine's host, has). Each attempt reserves and gets the memory it then has.
+Of a signal, `on` takes the code that a shell shows: 137 is SIGKILL.
 
 A trial that its engine lost (its machine went down, somebody removed its container) is started again up to five times,
 also without `retries`; `crash_limit` is another number, and an `on` without `lost` means never. One that may still run,
@@ -113,9 +132,9 @@ because the engine is out of reach for ten minutes and longer, is not started ag
 
 A trial that succeeded after an attempt that failed is called flaky.
 
-`timeout: '300%'` is three times the median of the run's successes so far, services left out, once there are three. The
-limit moves with the median, for running trials too. `slow` only announces, once for each attempt: without it, that is at
-three quarters of the timeout.
+`timeout: '300%'` is three times the median of the run's successes so far, services left out, once there are three.
+The limit moves with the median, for running trials too. `slow` only announces, once for each attempt: without it,
+that is at three quarters of the timeout.
 
 When the run is paused (Ctrl-Z, or SIGTSTP by hand), its trials are paused by their engine before combu stops, and go on
 with it. Timeouts, delays, the time budget and all times that are reported stand still meanwhile. A trial that is being
@@ -127,28 +146,28 @@ Networks stay while others use them; volumes are never removed.
 
 ## What a trial finds
 
-| variable | holds |
-|---|---|
-| `COMBU` | `1` |
-| `COMBU_RUN_ID`, `COMBU_EXPERIMENT`, `COMBU_TRIAL`, `COMBU_ATTEMPT` | the run's id, the experiment's and the trial's name, the attempt's number from 1 |
-| `COMBU_PARAMS` | the parameters as JSON |
-| `COMBU_PARAM_<NAME>` | each of them as text; the name in upper case, `_` for every character but letters and digits |
-| `COMBU_SEED` | a number below 2^32, made from the run's seed (`--seed`) and the trial's name |
-| `COMBU_METRICS` | the path of a file to which it may write its metrics, a line of JSON each: [metrics.md](metrics.md) |
-| `COMBU_CPUS`, `OMP_NUM_THREADS` | where `cpus` is set: that number, and its whole part, at least 1 |
+- `COMBU`: `1`
+- `COMBU_RUN_ID`, `COMBU_EXPERIMENT`, `COMBU_TRIAL`, `COMBU_ATTEMPT`: the run's id, the experiment's and the trial's
+  name, the attempt's number from 1
+- `COMBU_PARAMS`: the parameters as JSON
+- `COMBU_PARAM_<NAME>`: each of them as text; the name in upper case, `_` for every character but letters and digits
+- `COMBU_SEED`: a number below 2^32, made from the run's seed (`--seed`) and the trial's name
+- `COMBU_METRICS`: the path of a file to which it may write its metrics, a line of JSON each: [metrics.md](metrics.md)
+- `COMBU_CPUS`, `OMP_NUM_THREADS`: where `cpus` is set: that number, and its whole part, at least 1
 
 The trial's own `env` wins over these. Containers and networks carry the labels `combu.run`, `combu.experiment`,
 `combu.trial`, `combu.attempt`, `combu.spec` (the absolute path of the spec) and `combu.version`.
 
-What is left of a run lies in `.combu/runs/<run>/`: `<trial>/<attempt>/stdout.log` and `stderr.log` (each once something
-was written to it), `<trial>/<attempt>/metrics/` or `.metrics/` (what `COMBU_METRICS` names) and `run.json`; while it is live also `control.sock`, through which `combu set` and
-`combu why` reach it. The nearest `.combu` above the spec is used; without one it is made in the working folder where
-that is above the spec, else beside the spec. `COMBU_DIR` names another one.
+What is left of a run lies in `.combu/runs/<run>/`: `<trial>/<attempt>/stdout.log` and `stderr.log` (each once
+something was written to it), `<trial>/<attempt>/metrics/` or `.metrics/` (what `COMBU_METRICS` names) and `run.json`;
+while it is live also `control.sock`, through which `combu set` and `combu why` reach it. The nearest `.combu` above
+the spec is used; without one it is made in the working folder where that is above the spec, else beside the spec.
+`COMBU_DIR` names another one.
 
 ## The UUID
 
-`local NAME = "UUID"`, with any name and either quote, in the spec or in a file it imports, gets twelve random characters
-`[a-z0-9]` instead. They are new for each run, the same everywhere in it, and recorded with it.
+`local NAME = "UUID"`, with any name and either quote, in the spec or in a file it imports, gets twelve random
+characters `[a-z0-9]` instead. They are new for each run, the same everywhere in it, and recorded with it.
 `std.extVar('combu.id')` and `(import 'combu.libsonnet').id` are the same value.
 
 ## Imports and external variables
@@ -158,24 +177,23 @@ that is above the spec, else beside the spec. `COMBU_DIR` names another one.
 
 `combu.libsonnet` has
 
-| function | gives |
-|---|---|
-| `grid({lr: [0.1, 0.01], seed: [1, 2]})` | every combination, as objects; keys in alphabetical order, the first one slowest |
-| `zip({lr: [0.1, 0.01], seed: [1, 2]})` | the first values together, then the second, .. |
-| `name('solver', {mode: 'a', seed: 1})` | `'solver-a-1'`, a legal name for a trial |
-| `range(0, 1, 0.25)` | numbers from, to, with a step, both ends included |
-| `linspace(0, 1, 5)` | five numbers, evenly spaced |
-| `logspace(-3, -1, 3)` | `[0.001, 0.01, 0.1]` |
-| `sample(20, {lr: [0.001, 0.1]}, seed=1)` | random points of ranges, the same for the same seed |
-| `random(seed)` | one number in 0..1, the same for the same seed |
-| `id` | the UUID |
+- `grid({lr: [0.1, 0.01], seed: [1, 2]})`: every combination, as objects; keys in alphabetical order, the first one
+  slowest
+- `zip({lr: [0.1, 0.01], seed: [1, 2]})`: the first values together, then the second, ..
+- `name('solver', {mode: 'a', seed: 1})`: `'solver-a-1'`, a legal name for a trial
+- `range(0, 1, 0.25)`: numbers from, to, with a step, both ends included
+- `linspace(0, 1, 5)`: five numbers, evenly spaced
+- `logspace(-3, -1, 3)`: `[0.001, 0.01, 0.1]`
+- `sample(20, {lr: [0.001, 0.1]}, seed=1)`: random points of ranges, the same for the same seed
+- `random(seed)`: one number in 0..1, the same for the same seed
+- `id`: the UUID
 
 ## Specs of the first combu
 
 They load as they are: a list of trials with `name image ports volumes networks depends cmd`. What is different:
 
-- `cmd` is split as a shell splits it, so quotes hold words together; it was split at every single blank. A `#` that would
-  begin a comment has to be quoted.
+- `cmd` is split as a shell splits it, so quotes hold words together; it was split at every single blank. A `#` that
+  would begin a comment has to be quoted.
 - `"UUID"` is replaced where it is the value of a `local`, and no longer anywhere in the file. It has twelve characters.
 - A host side of a volume that begins with `/`, `.` or `~` is a path; every one was a named volume.
 - `networks` may be absent, and all of them are joined, not only the first.

@@ -65,6 +65,7 @@ pub(super) fn read(item: Item<'_>, folder: &Path, name: Option<Name>) -> Option<
         shm_size: object.read("shm_size", bytes),
         pids_limit: object.read("pids_limit", pids),
         timeout: object.read("timeout", timeout),
+        stop_signal: object.read("stop_signal", signal),
         stop_grace: object.read("stop_grace", span),
         retries: object.read("retries", retries),
         params: object.read("params", params).unwrap_or_default(),
@@ -145,6 +146,19 @@ fn params(item: Item<'_>) -> Option<Map<String, Value>> {
     }
 }
 
+/// A signal as Docker takes it: a name, with or without `SIG`, or a number.
+fn signal(item: Item<'_>) -> Option<String> {
+    let text = item.scalar()?;
+    let is_name = text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '+' | '-'));
+    let is_number = text.parse().is_ok_and(|number: u8| (1..=64).contains(&number));
+    if is_name || is_number {
+        Some(text)
+    } else {
+        item.fail_with(format!("`{text}` is no signal"), "write its name, such as \"SIGINT\", or its number, 1 to 64")
+    }
+}
+
 fn priority(item: Item<'_>) -> Option<i32> {
     item.integer(i32::MIN.into(), i32::MAX.into()).and_then(|priority| i32::try_from(priority).ok())
 }
@@ -193,6 +207,7 @@ pub(super) mod tests {
             "shm_size": "64MiB",
             "pids_limit": -1,
             "timeout": "1h 30m",
+            "stop_signal": "SIGINT",
             "stop_grace": "1500ms",
             "retries": {"count": 3, "delay": "5s", "backoff": "exponential", "max_delay": "1m", "jitter": true},
             "params": {"lr": 0.1, "layers": [64, {"a": null}], "学習率": 1e-5},
@@ -241,6 +256,7 @@ pub(super) mod tests {
         shm_size: 67108864
         pids_limit: -1
         timeout: 5400
+        stop_signal: "SIGINT"
         stop_grace: 1.5
         retries: {"count":3,"delay":5,"backoff":"exponential","max_delay":60,"jitter":true}
         params: {"lr":0.1,"layers":[64,{"a":null}],"学習率":0.00001}

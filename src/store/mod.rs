@@ -14,6 +14,6 @@ pub use error::StoreError;
 pub use folder::RunDir;
 pub use follow::Follower;
 pub use history::PastRun;
-pub use provenance::{Git, Host, Provenance};
+pub use provenance::{Git, Provenance, RecordedHost};
 pub use run::{LiveRun, RunRecord};
 pub use state::{LiveRuns, PastRuns, StateDir};

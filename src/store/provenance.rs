@@ -18,7 +18,7 @@ pub struct Provenance {
     /// The version of combu.
     pub combu: String,
     /// The machine that combu ran on.
-    pub host: Host,
+    pub host: RecordedHost,
     /// The engines its trials ran on, in words: `Docker 28.2.2 at unix:///var/run/docker.sock`.
     pub engines: Vec<String>,
     /// The git repository that the spec or script lies in, if it does.
@@ -29,7 +29,7 @@ pub struct Provenance {
 
 /// A machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Host {
+pub struct RecordedHost {
     /// Its name.
     pub name: String,
     /// Its kernel: `Linux 6.1.0`.

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use combu::engine::docker::Docker;
 use combu::engine::fake::Fake;
 use combu::engine::local::Local;
-use combu::engine::{Engine, EngineError, Found, Health, Launch, Obstacle, Output, Selector, Settings, Standing};
+use combu::engine::{
+    Engine, EngineError, Found, Health, Launch, Obstacle, Output, Selector, Settings, Standing, Survey,
+};
 use combu::model::handle::Handle;
 use combu::model::label;
 use combu::model::name::{Name, RunId};
@@ -26,6 +28,12 @@ use crate::harness::written;
 const GUARD: Duration = Duration::from_secs(60);
 /// Shorter than [`GUARD`], longer than any stop that works.
 const LONG: Duration = Duration::from_secs(45);
+
+/// What an engine says of the trials of some launches, which are of one spec.
+pub(crate) async fn surveyed(engine: &dyn Engine, launches: &[Launch]) -> Result<Survey, EngineError> {
+    let trials: Vec<_> = launches.iter().map(|launch| launch.trial.clone()).collect();
+    engine.survey(&launches[0].labels[label::SPEC], &trials).await
+}
 
 /// An engine under test.
 pub(crate) trait Setup {
@@ -370,14 +378,14 @@ async fn removing_a_running_attempt_ends_its_wait(stage: &Stage) {
 
 async fn a_running_attempt_stands_in_the_way_of_its_trial(stage: &Stage) {
     let launches = [stage.launch("sleeper", Does::Sleep), stage.launch("other", Does::Sleep)];
-    assert_eq!(stage.engine.survey(&launches).await.unwrap().obstacles, []);
+    assert_eq!(surveyed(&*stage.engine, &launches).await.unwrap().obstacles, []);
     let handle = stage.start_on(&*stage.engine, &launches[0]).await;
-    let survey = stage.engine.survey(&launches).await.unwrap();
+    let survey = surveyed(&*stage.engine, &launches).await.unwrap();
     let running = Obstacle::Running { trial: launches[0].trial.name.clone(), run: "contract0run".to_owned() };
     assert_eq!(survey.obstacles, [running]);
     stage.engine.stop(&handle, Duration::ZERO).await.unwrap();
     stage.wait(&handle).await;
-    assert_eq!(stage.engine.survey(&launches).await.unwrap().obstacles, []);
+    assert_eq!(surveyed(&*stage.engine, &launches).await.unwrap().obstacles, []);
 }
 
 async fn a_new_attempt_replaces_the_ended_one(stage: &Stage) {

@@ -19,6 +19,7 @@ use futures_util::StreamExt;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::contract::surveyed;
 use crate::daemon::{Daemon, IMAGE, address, daemon};
 use crate::harness::written;
 
@@ -296,7 +297,7 @@ async fn a_missing_image_is_told_once_and_to_all() {
     });
     let error = daemon.engine.prepare(&never, &|_, _| {}).await.unwrap_err().chain();
     assert!(error.ends_with("it is not there, and `pull` is `never`"), "{error}");
-    let survey = daemon.engine.survey(&[launch, never]).await.unwrap();
+    let survey = surveyed(&daemon.engine, &[launch, never]).await.unwrap();
     assert_eq!(survey.makes, [format!("pull image {image}")]);
     assert_eq!(survey.obstacles, [Obstacle::MissingImage { image }]);
 }
@@ -378,7 +379,7 @@ async fn a_network_of_somebody_else_is_joined_and_never_removed() {
     daemon.api.create_network(NetworkCreateRequest { name: name.clone(), ..Default::default() }).await.unwrap();
     let missing = daemon.name("missing");
     let launch = daemon.launch("a", "true", |trial| trial.networks = vec![name.clone(), missing.clone()]);
-    let survey = daemon.engine.survey(std::slice::from_ref(&launch)).await.unwrap();
+    let survey = surveyed(&daemon.engine, std::slice::from_ref(&launch)).await.unwrap();
     assert_eq!(survey.makes, [format!("create network {missing}")]);
     let joined = format!("network {name} (not combu's: joined, never removed)");
     assert_eq!(survey.uses, [format!("image {IMAGE}"), joined]);
@@ -577,7 +578,7 @@ async fn a_foreign_container_of_the_same_name_is_never_touched() {
         ContainerCreateBody { image: Some(IMAGE.to_owned()), cmd: Some(vec!["true".to_owned()]), ..Default::default() };
     let options = CreateContainerOptionsBuilder::new().name(&name).build();
     let id = daemon.api.create_container(Some(options), body).await.unwrap().id;
-    let survey = daemon.engine.survey(std::slice::from_ref(&launch)).await.unwrap();
+    let survey = surveyed(&daemon.engine, std::slice::from_ref(&launch)).await.unwrap();
     let holder = format!("a container of image {IMAGE}");
     assert_eq!(survey.obstacles, [Obstacle::Foreign { trial: launch.trial.name.clone(), holder: holder.clone() }]);
     let message = refusal(start(&daemon, &launch).await);
@@ -592,14 +593,14 @@ async fn a_finished_attempt_is_replaced_and_a_running_one_is_not() {
     let launch = daemon.launch("a", "true", |_| {});
     let first = start(&daemon, &launch).await.unwrap();
     assert_eq!(wait(&daemon, &first).await.exit, Exit::Code(0));
-    let survey = daemon.engine.survey(std::slice::from_ref(&launch)).await.unwrap();
+    let survey = surveyed(&daemon.engine, std::slice::from_ref(&launch)).await.unwrap();
     assert_eq!(survey.makes, [format!("replace finished container {}", launch.trial.name)]);
     assert!(survey.obstacles.is_empty());
 
     let long = again(daemon.launch("a", "sleep 1000", |_| {}), 2);
     let second = start(&daemon, &long).await.unwrap();
     assert_ne!(first.id, second.id);
-    let survey = daemon.engine.survey(std::slice::from_ref(&launch)).await.unwrap();
+    let survey = surveyed(&daemon.engine, std::slice::from_ref(&launch)).await.unwrap();
     assert_eq!(survey.obstacles, [Obstacle::Running { trial: launch.trial.name.clone(), run: daemon.run() }]);
     let message = refusal(start(&daemon, &again(launch.clone(), 3)).await);
     assert_eq!(message, format!("trial `{}` still runs, from run {}", launch.trial.name, daemon.run()));

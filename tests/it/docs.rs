@@ -87,6 +87,57 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
+fn no_line_of_a_page_is_wider_than_120_columns() {
+    let mut faults = Vec::new();
+    for (path, text) in pages() {
+        // A heading cannot be wrapped.
+        let wide = |line: &&&str| line.chars().count() > 120 && !line.starts_with('#');
+        faults.extend(blocks(&text).1.iter().filter(wide).map(|line| format!("{}: {line}", path.display())));
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+/// The text of every source and test.
+fn code(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.extension() {
+            _ if path.is_dir() => text.push_str(&code(&path)),
+            Some(ending) if ending == "rs" => text.push_str(&fs::read_to_string(path).unwrap()),
+            _ => {}
+        }
+    }
+    text
+}
+
+#[test]
+fn paths_and_tests_that_pages_name_exist() {
+    let code = ["src", "tests"].map(|folder| code(&root().join(folder))).concat();
+    let is_test = |span: &str| {
+        span.matches('_').count() > 2 && span.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let mut faults = Vec::new();
+    for page in ["docs/architecture.md", "docs/extending.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let prose = blocks(&text).1.join("\n");
+        // What stands between backticks is every second part.
+        for span in prose.split('`').skip(1).step_by(2) {
+            let is_path = ["src/", "tests/", "docs/", "scripts/", "stdlib/"].iter().any(|top| span.starts_with(top));
+            let is_there = match span {
+                path if is_path => root().join(path).exists(),
+                name if is_test(name) => code.contains(&format!("fn {name}(")),
+                _ => true,
+            };
+            if !is_there {
+                faults.push(format!("{page}: {span}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
 fn every_command_in_a_block_can_be_typed() {
     let mut lab = Lab::new();
     lab.set("MODE", "hard");

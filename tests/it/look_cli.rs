@@ -311,6 +311,7 @@ fn times_are_local_for_people_and_utc_for_programs() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one look, as it is printed")]
 fn everything_that_is_kept_is_shown() {
     let lab = swept();
     let said = lab.combu(&["show"]).code(0);
@@ -360,11 +361,19 @@ fn everything_that_is_kept_is_shown() {
                 "trial": "db"
               }
             ],
+            "service": false,
+            "nice": 0,
+            "stop_grace": 10,
+            "retries": {
+              "count": 0,
+              "backoff": "fixed"
+            },
             "params": {
               "lr": 0.1,
               "mode": "a",
               "層": 3
-            }
+            },
+            "pull": "missing"
           }
         "#);
     }

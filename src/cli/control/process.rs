@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 use crate::store::{LiveRun, StateDir};
 
 /// Time for a combu to clean up after its trials have ended.

@@ -258,13 +258,13 @@ mod tests {
     use crate::model::name::{EngineName, Name};
     use crate::model::options::{Options, TrialDefaults};
     use crate::model::trial::Trial;
-    use crate::run::engines::Engines;
+    use crate::run::connections::Connections;
     use crate::run::session::Session;
     use crate::run::session::start::Start;
 
     #[test]
     fn a_stale_socket_is_replaced_and_a_folder_that_can_hold_none_is_an_error() {
-        let session = Session::new(Engines::with(Arc::new(Fake::default()))).unwrap();
+        let session = Session::new(Connections::with(Arc::new(Fake::default()))).unwrap();
         let experiment = Experiment {
             name: "some".to_owned(),
             id: "aaaaaaaaaaaa".to_owned(),

@@ -11,8 +11,8 @@ use crate::engine::{Found, Selector};
 use crate::model::experiment::Experiment;
 use crate::model::label;
 use crate::model::name::RunId;
-use crate::model::trial::Settled;
-use crate::run::kill::Reach;
+use crate::model::trial::settled::Settled;
+use crate::run::connections::Reach;
 use crate::run::session::{Session, new_id};
 use crate::store::{LiveRun, PastRun, StateDir};
 

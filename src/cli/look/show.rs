@@ -236,7 +236,7 @@ fn written(logs: &Logs) -> impl Iterator<Item = (&Path, u64)> {
 }
 
 /// An attempt of a run that is over, or that runs `now`.
-fn row(attempt: &Attempt, now: Option<u64>) -> Vec<String> {
+fn row(attempt: &PastAttempt, now: Option<u64>) -> Vec<String> {
     let usage = attempt.usage.unwrap_or_default();
     let dash = || "-".to_owned();
     let time = match (&attempt.outcome, attempt.started, now) {
@@ -314,7 +314,7 @@ fn trial_json(shown: &ShownRun, history: &History, result: &TrialResult) -> Valu
     })
 }
 
-fn attempt_json(attempt: &Attempt) -> Value {
+fn attempt_json(attempt: &PastAttempt) -> Value {
     json!({
         "attempt": attempt.number,
         "started": attempt.started.map(utc),

@@ -14,7 +14,7 @@ use crate::model::summary::{State, Summary, TrialResult};
 use crate::report::style::{clean, counted, took};
 use crate::store::{LiveRun, PastRun};
 
-/// A run that is shown at.
+/// A run that is shown.
 #[derive(Debug)]
 pub(crate) struct ShownRun {
     pub(crate) run: PastRun,

@@ -13,7 +13,7 @@ use crate::cli::ui::Ui;
 use crate::cli::which::runs;
 use crate::engine::{Selector, Standing};
 use crate::model::label;
-use crate::run::kill::Reach;
+use crate::run::connections::Reach;
 use crate::run::session::Session;
 use crate::store::{PastRun, StateDir};
 

@@ -8,7 +8,7 @@ use rustix::process::getuid;
 use rustix::system::uname;
 
 use crate::spec::Sources;
-use crate::store::{Git, Host, Provenance};
+use crate::store::{Git, Provenance, RecordedHost};
 
 /// Finds out where and from what a run is started whose spec or script lies in that folder.
 pub(crate) fn look(folder: &Path, engines: Vec<String>, sources: &Sources) -> Provenance {
@@ -18,7 +18,7 @@ pub(crate) fn look(folder: &Path, engines: Vec<String>, sources: &Sources) -> Pr
     let sources = sources.all();
     Provenance {
         combu: env!("CARGO_PKG_VERSION").to_owned(),
-        host: Host {
+        host: RecordedHost {
             name: system.nodename().to_string_lossy().into_owned(),
             kernel,
             cpus: std::thread::available_parallelism().map_or(1, usize::from),

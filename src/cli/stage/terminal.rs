@@ -22,7 +22,7 @@ use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
-use crate::report::{Json, Next, Plain, Progress, summary};
+use crate::report::{Bars, Json, NextCommands, Plain, summary};
 use crate::run::session::Session;
 use crate::run::session::live::Commands;
 use crate::script::{Opened, ScriptStage};
@@ -36,7 +36,7 @@ pub(crate) struct Terminal {
     /// The spec or script.
     file: PathBuf,
     state: StateDir,
-    bars: RefCell<Option<Progress>>,
+    bars: RefCell<Option<Bars>>,
     /// The error that lost something a script printed.
     lost: RefCell<Option<std::io::Error>>,
     /// The folders of the runs so far, and how to remove what they leave.
@@ -143,7 +143,7 @@ impl Terminal {
         let mut sinks: Vec<Box<dyn Sink>> = vec![control.sink()];
         match self.mode {
             ProgressMode::Bar => {
-                let bars = self.bars.borrow_mut().get_or_insert_with(|| Progress::stderr(*self.ui.err())).clone();
+                let bars = self.bars.borrow_mut().get_or_insert_with(|| Bars::stderr(*self.ui.err())).clone();
                 // A terminal that bars cannot be drawn on, such as TERM=dumb, gets lines.
                 sinks.push(if bars.is_hidden() { self.lines() } else { Box::new(bars) });
             }
@@ -221,7 +221,7 @@ impl Terminal {
                 && result.logs.is_some()
                 && result.outcome().is_some_and(|end| !end.is_success())
         });
-        let next = Next {
+        let next = NextCommands {
             folder: opened.map(|(folder, _)| folder.as_path()),
             kill: opened.filter(|_| kept).map(|(_, kill)| kill.as_str()),
         };

@@ -11,12 +11,14 @@ use bollard::models::{
 use crate::engine::launch::Launch;
 use crate::engine::records::{FILE, INSIDE, VARIABLE, shared};
 use crate::model::label;
-use crate::model::trial::{Healthcheck, Settled, Trial, Volume};
+use crate::model::trial::settled::Settled;
+use crate::model::trial::{Healthcheck, Trial, Volume};
 
 /// Networks that every daemon has; a container cannot have further names there.
 const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "default"];
 
 /// The create body of a launch; `caller` is the `uid:gid` that the user `host` stands for.
+#[expect(clippy::too_many_lines, reason = "a line for each field of a trial")]
 pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
     // Without `..`: a new field does not compile before it was thought of here.
     let Settled { written, engine: _, service: _, retries: _, timeout: _, stop_grace, pull: _, nice, memory } =
@@ -30,6 +32,7 @@ pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
         hostname,
         networks,
         healthcheck,
+        stop_signal,
         // What has a function of its own below.
         env: _,
         labels: _,
@@ -77,6 +80,7 @@ pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
         labels: Some(labels(launch)),
         exposed_ports: some(ports(written).into_keys().collect()),
         healthcheck: healthcheck.as_ref().map(health_config),
+        stop_signal: stop_signal.clone(),
         stop_timeout: Some(i64::from(whole_seconds(*stop_grace))),
         networking_config: endpoint
             .map(|(name, endpoint)| NetworkingConfig { endpoints_config: Some(HashMap::from([(name, endpoint)])) }),
@@ -360,6 +364,7 @@ mod tests {
         trial.memory = Some(64 << 20);
         trial.shm_size = Some(1 << 20);
         trial.pids_limit = Some(50);
+        trial.stop_signal = Some("SIGINT".to_owned());
         trial.stop_grace = Some(Duration::from_millis(2500));
         trial.init = Some(true);
         trial.platform = Some("linux/amd64".to_owned());
@@ -413,6 +418,7 @@ mod tests {
         Image: "lab/solver:2"
         Labels: {"combu.run":"r1","combu.spec":"/x/a.jsonnet","combu.trial":"solver","lab":"one"}
         NetworkingConfig: {"EndpointsConfig":{"irl":{"Aliases":["solver"]}}}
+        StopSignal: "SIGINT"
         StopTimeout: 3
         User: "1000:100"
         WorkingDir: "/work"

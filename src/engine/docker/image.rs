@@ -17,6 +17,7 @@ use crate::engine::launch::Launch;
 use crate::engine::seam::PrepareProgress;
 use crate::model::name::RunId;
 use crate::model::trial::Pull;
+use crate::model::trial::settled::Settled;
 
 /// Shortest time between two progress lines of one pull.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -97,7 +98,7 @@ impl Images {
         launch: &Launch,
         progress: &PrepareProgress<'_>,
     ) -> Result<(), EngineError> {
-        let (image, reference) = named(launch)?;
+        let (image, reference) = named(&launch.trial)?;
         let cell = self.needs.cell(need(launch, &reference));
         let met = cell
             .get_or_try_init(async || {
@@ -125,7 +126,7 @@ impl Images {
 
     /// Forgets that the launch's image was there.
     pub(super) fn forget(&self, launch: &Launch) {
-        if let Ok((_, reference)) = named(launch) {
+        if let Ok((_, reference)) = named(&launch.trial) {
             let gone = need(launch, &reference);
             self.needs.forget(|need| *need == gone);
         }
@@ -152,10 +153,10 @@ pub(super) async fn look(daemon: &Connection, image: &str) -> Result<Option<Imag
     }
 }
 
-/// The launch's image as written and taken apart.
-pub(super) fn named(launch: &Launch) -> Result<(&str, Reference), EngineError> {
-    let Some(image) = launch.trial.image.as_deref() else {
-        return Err(EngineError::Refused { message: format!("trial `{}` has no image", launch.trial.name) });
+/// A trial's image as written and taken apart.
+pub(super) fn named(trial: &Settled) -> Result<(&str, Reference), EngineError> {
+    let Some(image) = trial.image.as_deref() else {
+        return Err(EngineError::Refused { message: format!("trial `{}` has no image", trial.name) });
     };
     let reference = Reference::parse(image).ok_or_else(|| EngineError::Image {
         image: image.to_owned(),

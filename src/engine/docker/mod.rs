@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -50,6 +50,7 @@ use crate::model::handle::Handle;
 use crate::model::name::EngineName;
 use crate::model::outcome::Exit;
 use crate::model::trial::Healthcheck;
+use crate::model::trial::settled::Settled;
 
 /// A Docker daemon, or one that speaks its language.
 #[derive(Debug)]
@@ -157,8 +158,8 @@ impl Engine for Docker {
         &self.capabilities
     }
 
-    async fn survey(&self, launches: &[Launch]) -> Result<Survey, EngineError> {
-        survey::survey(&self.daemon, launches).await
+    async fn survey(&self, spec: &str, trials: &[Arc<Settled>]) -> Result<Survey, EngineError> {
+        survey::survey(&self.daemon, spec, trials).await
     }
 
     async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<(), EngineError> {

@@ -238,7 +238,7 @@ async fn make_way(daemon: &Connection, launch: &Launch) -> Result<Option<Made>, 
     let config = found.config.unwrap_or_default();
     let labels: HashMap<String, String> = config.labels.unwrap_or_default();
     let refused = |message| Err(EngineError::Refused { message });
-    match Holder::of(&labels, config.image.as_deref(), running, launch) {
+    match Holder::of(&labels, config.image.as_deref(), running, launch.claim()) {
         Holder::Finished => {
             remove(daemon, &found.id.unwrap_or_default(), "has finished").await?;
             Ok(None)

@@ -1,6 +1,7 @@
 //! Looking at what is on the daemon: whose a name is, what a run would make, which attempts are ours. Changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
 use bollard::query_parameters::ListContainersOptionsBuilder;
@@ -10,11 +11,12 @@ use crate::engine::docker::connect::Connection;
 use crate::engine::docker::{image, network};
 use crate::engine::error::EngineError;
 use crate::engine::found::{Found, Obstacle, Selector, Standing, Survey};
-use crate::engine::launch::Launch;
+use crate::engine::launch::Claim;
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::{EngineName, Name};
 use crate::model::trial::Pull;
+use crate::model::trial::settled::Settled;
 
 /// Whose the name of a trial is.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,12 +30,11 @@ pub(super) enum Holder {
 }
 
 impl Holder {
-    /// Judges a container that has the name of the launch's trial.
-    pub(super) fn of(labels: &HashMap<String, String>, image: Option<&str>, running: bool, launch: &Launch) -> Self {
-        let same = |key| labels.get(key).is_some_and(|value| launch.labels.get(key) == Some(value));
+    /// Judges a container that has the name of the claimed trial.
+    pub(super) fn of(labels: &HashMap<String, String>, image: Option<&str>, running: bool, claim: Claim<'_>) -> Self {
         let run = labels.get(label::RUN);
         match run {
-            Some(run) if same(label::SPEC) && same(label::TRIAL) => {
+            Some(run) if claim.covers(|key| labels.get(key)) => {
                 if running {
                     Self::Running(run.clone())
                 } else {
@@ -49,20 +50,20 @@ impl Holder {
     }
 }
 
-/// Obstacles in the way of the launches, and things that would be made for them.
-pub(super) async fn survey(daemon: &Connection, launches: &[Launch]) -> Result<Survey, EngineError> {
+/// Obstacles in the way of the trials of an experiment, and things that would be made for them.
+pub(super) async fn survey(daemon: &Connection, spec: &str, trials: &[Arc<Settled>]) -> Result<Survey, EngineError> {
     let mut survey = Survey::default();
-    images(daemon, launches, &mut survey).await?;
-    networks(daemon, launches, &mut survey).await?;
+    images(daemon, trials, &mut survey).await?;
+    networks(daemon, trials, &mut survey).await?;
     let everything = list(daemon, Vec::new()).await?;
     let by_name: HashMap<&str, &ContainerSummary> =
         everything.iter().flat_map(|container| names(container).map(move |name| (name, container))).collect();
-    for launch in launches {
-        let trial = launch.trial.name.clone();
+    for trial in trials {
+        let trial = trial.name.clone();
         let Some(container) = by_name.get(trial.as_str()) else { continue };
         let no_labels = HashMap::new();
         let labels = container.labels.as_ref().unwrap_or(&no_labels);
-        match Holder::of(labels, container.image.as_deref(), is_running(container), launch) {
+        match Holder::of(labels, container.image.as_deref(), is_running(container), Claim::new(spec, &trial)) {
             Holder::Running(run) => survey.obstacles.push(Obstacle::Running { trial, run }),
             Holder::Finished => survey.makes.push(format!("replace finished container {trial}")),
             Holder::Foreign(holder) => survey.obstacles.push(Obstacle::Foreign { trial, holder }),
@@ -86,12 +87,12 @@ pub(super) async fn find(daemon: &Connection, selector: &Selector) -> Result<Vec
     Ok(found.collect())
 }
 
-async fn images(daemon: &Connection, launches: &[Launch], survey: &mut Survey) -> Result<(), EngineError> {
+async fn images(daemon: &Connection, trials: &[Arc<Settled>], survey: &mut Survey) -> Result<(), EngineError> {
     let mut wanted: BTreeMap<(&str, Option<&str>), BTreeSet<&str>> = BTreeMap::new();
-    for launch in launches {
-        let (image, _) = image::named(launch)?;
-        let policies = wanted.entry((image, launch.trial.platform.as_deref())).or_default();
-        policies.insert(launch.trial.pull.as_str());
+    for trial in trials {
+        let (image, _) = image::named(trial)?;
+        let policies = wanted.entry((image, trial.platform.as_deref())).or_default();
+        policies.insert(trial.pull.as_str());
     }
     for ((image, platform), policies) in wanted {
         let found = image::look(daemon, image).await?.filter(|found| image::fits(found, platform));
@@ -112,9 +113,8 @@ async fn images(daemon: &Connection, launches: &[Launch], survey: &mut Survey) -
     Ok(())
 }
 
-async fn networks(daemon: &Connection, launches: &[Launch], survey: &mut Survey) -> Result<(), EngineError> {
-    let wanted: BTreeSet<&str> =
-        launches.iter().flat_map(|launch| &launch.trial.networks).map(String::as_str).collect();
+async fn networks(daemon: &Connection, trials: &[Arc<Settled>], survey: &mut Survey) -> Result<(), EngineError> {
+    let wanted: BTreeSet<&str> = trials.iter().flat_map(|trial| &trial.networks).map(String::as_str).collect();
     if wanted.is_empty() {
         return Ok(());
     }
@@ -158,13 +158,11 @@ fn standing(container: &ContainerSummary) -> Standing {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::sync::Arc;
 
     use super::Holder;
-    use crate::engine::launch::Launch;
+    use crate::engine::launch::Claim;
     use crate::model::label;
     use crate::model::name::Name;
-    use crate::model::trial::Trial;
 
     #[test]
     fn a_name_is_ours_only_with_the_same_spec_and_trial() {
@@ -172,17 +170,9 @@ mod tests {
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
         };
         let ours = labels(&[(label::RUN, "r1"), (label::SPEC, "/x/a.jsonnet"), (label::TRIAL, "ab")]);
-        let launch = Launch {
-            run: "r2".into(),
-            trial: Arc::new(Trial::new(Name::parse("ab").unwrap()).into()),
-            attempt: 1,
-            cores: Vec::new(),
-            gpus: Vec::new(),
-            folder: None,
-            env: Vec::new(),
-            labels: ours.clone().into_iter().collect(),
-        };
-        let of = |labels: &HashMap<_, _>, running| Holder::of(labels, Some("postgres"), running, &launch);
+        let name = Name::parse("ab").unwrap();
+        let claim = Claim::new("/x/a.jsonnet", &name);
+        let of = |labels: &HashMap<_, _>, running| Holder::of(labels, Some("postgres"), running, claim);
         assert_eq!(of(&ours, true), Holder::Running("r1".to_owned()));
         assert_eq!(of(&ours, false), Holder::Finished);
         let other = labels(&[(label::RUN, "r1"), (label::SPEC, "/x/b.jsonnet"), (label::TRIAL, "ab")]);

@@ -9,8 +9,8 @@ mod attempt;
 mod scene;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ use crate::engine::error::EngineError;
 use crate::engine::fake::attempt::{Course, FakeAttempt, Meets, later};
 use crate::engine::fake::scene::FOR_EVER;
 use crate::engine::found::{Cleaned, Found, Obstacle, Selector, Standing, Survey};
-use crate::engine::launch::Launch;
+use crate::engine::launch::{Claim, Launch};
 use crate::engine::output::Output;
 use crate::engine::outputs::Outputs;
 use crate::engine::seam::{Engine, Health, PrepareProgress};
@@ -30,6 +30,7 @@ use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::EngineName;
 use crate::model::outcome::Exit;
+use crate::model::trial::settled::Settled;
 use crate::model::trial::{Healthcheck, output};
 
 pub use crate::engine::fake::scene::Scene;
@@ -153,7 +154,7 @@ impl Fake {
     /// Forgets the ended attempts of the launch's trial: a new one takes their place, as a container's name does.
     fn replace(&self, launch: &Launch) {
         let mut attempts = self.attempts.lock().expect("no code panics while it holds the lock");
-        attempts.retain(|_, attempt| attempt.counted || !is_of(&attempt.labels, launch));
+        attempts.retain(|_, attempt| attempt.counted || !launch.claim().covers(|key| attempt.labels.get(key)));
     }
 
     fn end(&self, handle: &Handle) {
@@ -170,14 +171,15 @@ impl Engine for Fake {
         &self.capabilities
     }
 
-    async fn survey(&self, launches: &[Launch]) -> Result<Survey, EngineError> {
+    async fn survey(&self, spec: &str, trials: &[Arc<Settled>]) -> Result<Survey, EngineError> {
         let attempts = self.attempts.lock().expect("no code panics while it holds the lock");
         let mut survey = Survey::default();
-        for launch in launches {
-            let running = |attempt: &&FakeAttempt| attempt.runs() && is_of(&attempt.labels, launch);
+        for trial in trials {
+            let claim = Claim::new(spec, &trial.name);
+            let running = |attempt: &&FakeAttempt| attempt.runs() && claim.covers(|key| attempt.labels.get(key));
             if let Some(attempt) = attempts.values().find(running) {
                 let run = attempt.labels.get(label::RUN).cloned().unwrap_or_default();
-                survey.obstacles.push(Obstacle::Running { trial: launch.trial.name.clone(), run });
+                survey.obstacles.push(Obstacle::Running { trial: trial.name.clone(), run });
             }
         }
         Ok(survey)
@@ -319,10 +321,4 @@ impl Engine for Fake {
     async fn clean(&self, _selector: &Selector) -> Result<Cleaned, EngineError> {
         Ok(Cleaned::default())
     }
-}
-
-/// True for the labels of an attempt of the launch's own trial.
-fn is_of(labels: &BTreeMap<String, String>, launch: &Launch) -> bool {
-    let own = launch.labels.get(label::SPEC);
-    labels.get(label::TRIAL).map(String::as_str) == Some(launch.trial.name.as_str()) && labels.get(label::SPEC) == own
 }

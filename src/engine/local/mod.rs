@@ -25,7 +25,7 @@ use rustix::process::Signal;
 use crate::engine::error::EngineError;
 use crate::engine::found::{Cleaned, Found, Obstacle, Selector, Standing, Survey};
 use crate::engine::gpus::GpuSource;
-use crate::engine::launch::Launch;
+use crate::engine::launch::{Claim, Launch};
 use crate::engine::local::affinity::Affinity;
 use crate::engine::local::attempt::LocalAttempt;
 use crate::engine::local::proc::{Process, ProcessGroup};
@@ -41,6 +41,7 @@ use crate::model::label;
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Exit;
 use crate::model::trial::Healthcheck;
+use crate::model::trial::settled::Settled;
 
 pub use watch::watch;
 
@@ -123,16 +124,14 @@ impl Engine for Local {
         &self.capabilities
     }
 
-    async fn survey(&self, launches: &[Launch]) -> Result<Survey, EngineError> {
+    async fn survey(&self, spec: &str, trials: &[Arc<Settled>]) -> Result<Survey, EngineError> {
         let mut survey = Survey::default();
         let running = running(BTreeMap::new()).await?;
-        for launch in launches {
-            let same = |group: &&ProcessGroup| {
-                [label::SPEC, label::TRIAL].iter().all(|key| group.labels.get(*key) == launch.labels.get(*key))
-            };
-            if let Some(group) = running.iter().find(same) {
+        for trial in trials {
+            let claim = Claim::new(spec, &trial.name);
+            if let Some(group) = running.iter().find(|group| claim.covers(|key| group.labels.get(key))) {
                 let run = group.labels.get(label::RUN).cloned().unwrap_or_default();
-                survey.obstacles.push(Obstacle::Running { trial: launch.trial.name.clone(), run });
+                survey.obstacles.push(Obstacle::Running { trial: trial.name.clone(), run });
             }
         }
         Ok(survey)

@@ -16,7 +16,7 @@ use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
 use crate::model::outcome::Outcome;
 use crate::model::span;
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 
 pub use files::{Collected, Logs};
 pub use record::{Record, Usage};

@@ -49,7 +49,7 @@ pub struct Options {
     pub outputs_to: Option<Destination>,
 }
 
-/// What a run gives to trials that do not say it themselves; [`crate::model::trial::Settled`] is what comes of it.
+/// What a run gives to trials that do not say it themselves; [`crate::model::trial::settled::Settled`] is what comes of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrialDefaults {
     /// How often and when a failed attempt is repeated.

@@ -95,9 +95,10 @@ impl Field<'_> {
 
 impl Trial {
     /// The number of fields.
-    pub const FIELDS: usize = 39;
+    pub const FIELDS: usize = 40;
 
     /// Every field, in the order of the manual.
+    #[expect(clippy::too_many_lines, reason = "a row for each field")]
     pub fn fields(&self) -> [Field<'_>; Self::FIELDS] {
         use Actor::{Containers, Engine, Reserved, Run};
         let Self {
@@ -126,6 +127,7 @@ impl Trial {
             shm_size,
             pids_limit,
             timeout,
+            stop_signal,
             stop_grace,
             retries,
             params,
@@ -166,6 +168,7 @@ impl Trial {
             row("shm_size", Containers, Some(Trigger::Limits), shm_size),
             row("pids_limit", Containers, Some(Trigger::Limits), pids_limit),
             row("timeout", Run, None, timeout),
+            row("stop_signal", Containers, None, stop_signal),
             row("stop_grace", Run, None, stop_grace),
             row("retries", Run, None, retries),
             row("params", Run, Some(Trigger::Params), params).merged(),

@@ -3,10 +3,10 @@
 //! The JSON form written here is the *resolved* form of `docs/spec.md`: durations are seconds, sizes are bytes,
 //! and reading it back as a spec gives the same trial.
 
-mod fields;
+pub mod fields;
 pub mod output;
 mod parts;
-mod settled;
+pub mod settled;
 mod timeout;
 
 use std::collections::BTreeMap;
@@ -19,9 +19,7 @@ use crate::model::name::{EngineName, Name};
 use crate::model::retry::Retries;
 use crate::model::span;
 
-pub use fields::{Actor, Field, FieldValue, Trigger};
 pub use parts::{Condition, Dependency, Gpus, Healthcheck, Port, Protocol, Pull, Ulimit, Volume};
-pub use settled::Settled;
 pub use timeout::Timeout;
 
 /// One container (or process) to run.
@@ -101,6 +99,9 @@ pub struct Trial {
     /// Longest an attempt may run: seconds, or a share of the median of the successes so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Timeout>,
+    /// The signal that asks it to end, as Docker names it: `SIGINT`; absent: the image's own, or SIGTERM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
     /// Seconds between the stop signal and the kill.
     #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]
     pub stop_grace: Option<Duration>,
@@ -174,6 +175,7 @@ impl Trial {
             shm_size: None,
             pids_limit: None,
             timeout: None,
+            stop_signal: None,
             stop_grace: None,
             retries: None,
             params: Map::new(),

@@ -63,13 +63,13 @@ impl<'de> Deserialize<'de> for Timeout {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Written {
+        enum SpelledTimeout {
             After(#[serde(with = "span")] Duration),
             Share(String),
         }
-        match Written::deserialize(deserializer)? {
-            Written::After(span) => Ok(Self::After(span)),
-            Written::Share(text) => {
+        match SpelledTimeout::deserialize(deserializer)? {
+            SpelledTimeout::After(span) => Ok(Self::After(span)),
+            SpelledTimeout::Share(text) => {
                 let percent = text.strip_suffix('%').and_then(|percent| percent.parse().ok());
                 percent.map(Self::OfMedian).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no share")))
             }

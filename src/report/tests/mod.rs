@@ -11,7 +11,7 @@ use crate::model::command::Command;
 use crate::model::event::{Cause, Early, Fact, Logs, Sink};
 use crate::model::outcome::{Exit, Outcome};
 use crate::report::tests::script::Pages;
-use crate::report::{Json, Next, Plain, Style, results_table, summary};
+use crate::report::{Json, NextCommands, Plain, Style, results_table, summary};
 
 pub(crate) use script::{Script, name};
 
@@ -123,7 +123,7 @@ fn the_plain_report_of_a_cancelled_run_says_why_once() {
     [   1/1000] killed  trial-0  1.0s
     [   2/1000] killed  trial-1  1.0s
     "#);
-    insta::assert_snapshot!(summary(&script.summary(), &Next::default(), &Style::PLAIN), @r#"
+    insta::assert_snapshot!(summary(&script.summary(), &NextCommands::default(), &Style::PLAIN), @r#"
     skipped: 998 trials (`trial-2`, ...) because the run was stopped by SIGINT
     ended early: stopped by SIGINT
     1000 trials: 998 skipped, 2 killed in 1.1s
@@ -148,7 +148,7 @@ fn a_thousand_trials_are_a_thousand_lines_and_only_the_first_failures_show_their
     assert!(text.lines().all(|line| measure_text_width(line) <= 80), "{text}");
     assert!(text.contains("\n[ 999/1000] ok      trial-998  0.0s\n"), "{text}");
 
-    let text = summary(&script.summary(), &Next::default(), &Style::PLAIN);
+    let text = summary(&script.summary(), &NextCommands::default(), &Style::PLAIN);
     assert_eq!(text.matches("exit code 1").count(), 20);
     assert!(text.contains("and 230 more\n1000 trials: 750 succeeded, 250 failed in 10.0s\n"), "{text}");
 }
@@ -226,7 +226,7 @@ fn a_report_whose_place_is_full_says_so() {
 #[test]
 fn the_summary_says_what_became_of_everything_and_what_to_do_next() {
     let script = eventful();
-    let next = Next { folder: Some(script.logs.path()), kill: Some("combu -f sweep.jsonnet kill") };
+    let next = NextCommands { folder: Some(script.logs.path()), kill: Some("combu -f sweep.jsonnet kill") };
     let text = summary(&script.summary(), &next, &Style::PLAIN);
     insta::assert_snapshot!(script.without_folder(&text), @r#"
     warning: `solver-a-1` asks for `devices`, which the local engine does not give
@@ -252,7 +252,7 @@ fn the_summary_says_what_became_of_everything_and_what_to_do_next() {
 fn the_summary_of_a_good_run_is_one_line() {
     let mut script = Script::new("sweep", &["a1"], &[], 1);
     script.start("a1", 1).end("a1", 1, Outcome::Succeeded, 12_300, "").run_end(None, 12_345);
-    assert_eq!(summary(&script.summary(), &Next::default(), &Style::PLAIN), "1 trial: 1 succeeded in 12.3s\n");
+    assert_eq!(summary(&script.summary(), &NextCommands::default(), &Style::PLAIN), "1 trial: 1 succeeded in 12.3s\n");
 }
 
 fn cells(rows: &[&[&str]]) -> Vec<Vec<String>> {

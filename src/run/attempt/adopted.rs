@@ -4,42 +4,15 @@ use std::time::Duration;
 
 use crate::engine::{Engine, EngineError};
 use crate::model::handle::Handle;
-use crate::model::outcome::Outcome;
-use crate::run::attempt::{Attempt, Ending};
-use crate::run::executor::Executor;
+use crate::run::attempt::flight::{Adopted, Attempt};
+use crate::run::context::RunContext;
 use crate::run::message::Stage;
-
-/// How an attempt begins.
-#[derive(Debug, Default)]
-pub(crate) enum Begin {
-    /// It is launched.
-    #[default]
-    Launch,
-    /// It was started before.
-    Adopt(Adopted),
-    /// It was started before and is not there any more; what that means for it.
-    Gone(Outcome),
-}
-
-/// An attempt that was started before.
-#[derive(Debug)]
-pub(crate) struct Adopted {
-    pub(crate) handle: Handle,
-    /// How long it has run, as far as anyone knows.
-    pub(crate) ahead: Duration,
-    /// Why it was being stopped.
-    pub(crate) cause: Option<Ending>,
-    /// Whether it may stand still.
-    pub(crate) paused: bool,
-    /// Whether its healthcheck passed.
-    pub(crate) healthy: bool,
-}
 
 impl Attempt {
     /// Takes over an attempt that was started before, and follows it to its end.
-    pub(super) async fn adopt(mut self, executor: &Executor, adopted: Adopted) -> Result<(), EngineError> {
-        let engine = executor.engine(adopted.handle.engine).await?;
-        let output = self.output(executor);
+    pub(super) async fn adopt(mut self, context: &RunContext, adopted: Adopted) -> Result<(), EngineError> {
+        let engine = context.engine(adopted.handle.engine).await?;
+        let output = self.output(context);
         self.awake.begin().await;
         self.say(Stage::Adopted(adopted.handle.clone()));
         if adopted.healthy {
@@ -52,7 +25,7 @@ impl Attempt {
             self.warn(format!("`{}` could not be unpaused: {}", self.launch.trial.name, error.chain()));
         }
         let Adopted { handle, ahead, cause, .. } = adopted;
-        self.follow(executor, engine.as_ref(), handle, output, (ahead, cause)).await;
+        self.follow(context, engine.as_ref(), handle, output, (ahead, cause)).await;
         Ok(())
     }
 

@@ -6,9 +6,9 @@ use std::future::pending;
 use crate::engine::{Engine, EngineError, Outputs};
 use crate::model::handle::Handle;
 use crate::model::trial::output;
+use crate::run::attempt::flight::{Attempt, Stop};
 use crate::run::attempt::patience::Patience;
-use crate::run::attempt::{Attempt, Stop};
-use crate::run::executor::Executor;
+use crate::run::context::RunContext;
 use crate::run::message::Stage;
 
 /// A path of an attempt, and where it goes below the folder of outputs.
@@ -22,12 +22,12 @@ impl Attempt {
     /// Copies the trial's `outputs` and the artifacts that it told of; true when nothing is left that only the attempt has.
     pub(super) async fn collect(
         &self,
-        executor: &Executor,
+        context: &RunContext,
         engine: &dyn Engine,
         handle: &Handle,
         artifacts: &[String],
     ) -> bool {
-        let Some(folder) = executor.output_folder(&self.launch.trial.name) else { return true };
+        let Some(folder) = context.output_folder(&self.launch.trial.name) else { return true };
         let declared = &self.launch.trial.outputs;
         if declared.is_empty() && artifacts.is_empty() {
             return true;
@@ -56,7 +56,7 @@ impl Attempt {
                 Err(error) => Some(error.chain()),
             },
         };
-        if !missing.is_empty() && executor.tells_of_outputs(name) {
+        if !missing.is_empty() && context.tells_of_outputs(name) {
             let missing = missing.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
             self.warn(format!("`{name}` left nothing to collect at {missing}"));
         }

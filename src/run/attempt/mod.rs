@@ -2,16 +2,17 @@
 
 mod adopted;
 mod collecting;
+mod flight;
 mod patience;
+mod pausing;
 mod progress;
+mod recording;
 mod running;
-mod still;
-mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::engine::{Engine, EngineError, Health, Launch, Output};
@@ -19,18 +20,16 @@ use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::EngineName;
 use crate::model::outcome::{Exit, Outcome};
-use crate::model::trial::{Healthcheck, Timeout};
 use crate::plan::identity::{Triggers, identity};
+use crate::run::attempt::flight::LAST_TRY;
 use crate::run::attempt::patience::{Patience, no_answer};
+use crate::run::attempt::recording::Recording;
 use crate::run::attempt::running::Running;
-use crate::run::attempt::told::Told;
-use crate::run::clock::{Awake, Clock};
-use crate::run::executor::Executor;
+use crate::run::context::RunContext;
 use crate::run::message::{End, Message, Stage};
 
-pub(crate) use adopted::{Adopted, Begin};
+pub(crate) use flight::{Adopted, Attempt, Begin, Ending, Stop};
 pub(crate) use progress::{Phase, Progress};
-pub(crate) use running::Ending;
 
 /// After a wait that went well for so long there is the whole patience again.
 const WENT_WELL: Duration = Duration::from_secs(60);
@@ -38,44 +37,12 @@ const WENT_WELL: Duration = Duration::from_secs(60);
 /// What is told of an attempt whose engine is there and does not know how it goes.
 const OUT_OF_SIGHT: &str = "is out of sight; combu looks for it for 10 min";
 
-/// How long the stop of an attempt that is given up may take.
-const LAST_TRY: Duration = Duration::from_secs(10);
-
-/// Why an attempt is stopped, from the weakest reason to the strongest; a weaker one changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stop {
-    /// Nothing needs the service any more.
-    Unneeded,
-    /// Someone asked; with the trial's grace period, or at once.
-    Killed { at_once: bool },
-}
-
 /// What a started attempt is followed with.
 type Launched = (Arc<dyn Engine>, Handle, Output);
 
-/// One attempt in flight.
-pub(crate) struct Attempt {
-    pub(crate) place: usize,
-    pub(crate) launch: Launch,
-    pub(crate) begin: Begin,
-    /// What probes its health, if anything does.
-    pub(crate) health: Option<Healthcheck>,
-    /// Whether some trial waits for it to be healthy.
-    pub(crate) awaited: bool,
-    /// When people are told that it takes long.
-    pub(crate) slow: Option<Timeout>,
-    pub(crate) progress: Arc<Progress>,
-    pub(crate) clock: Clock,
-    pub(crate) awake: Awake,
-    /// The median time of the run's successes so far, as it changes.
-    pub(crate) median: watch::Receiver<Option<Duration>>,
-    pub(crate) stop: watch::Receiver<Option<Stop>>,
-    pub(crate) messages: mpsc::UnboundedSender<Message>,
-}
-
 impl Attempt {
     /// Runs the attempt to its end; the last message is `Stage::Ended`.
-    pub(crate) async fn run(mut self, executor: Arc<Executor>) {
+    pub(crate) async fn run(mut self, context: Arc<RunContext>) {
         let (place, messages) = (self.place, self.messages.clone());
         match std::mem::take(&mut self.begin) {
             Begin::Launch => {}
@@ -83,15 +50,15 @@ impl Attempt {
                 return self.say(Stage::Ended(End { may_retry: true, ..End::bare(outcome) }));
             }
             Begin::Adopt(adopted) => {
-                if let Err(error) = self.adopt(&executor, adopted).await {
+                if let Err(error) = self.adopt(&context, adopted).await {
                     let _gone = messages.send(Message::Attempt(place, Stage::Ended(End::not_started(&error))));
                 }
                 return;
             }
         }
-        match self.launch(&executor).await {
+        match self.launch(&context).await {
             Ok(Some((engine, handle, output))) => {
-                self.follow(&executor, engine.as_ref(), handle, output, (Duration::ZERO, None)).await;
+                self.follow(&context, engine.as_ref(), handle, output, (Duration::ZERO, None)).await;
             }
             Ok(None) => {
                 let unneeded = *self.stop.borrow() == Some(Stop::Unneeded);
@@ -103,20 +70,20 @@ impl Attempt {
     }
 
     /// Prepares and starts, also when the engine is away for a while; `None` when it was stopped before it ran.
-    async fn launch(&self, executor: &Executor) -> Result<Option<Launched>, EngineError> {
+    async fn launch(&self, context: &RunContext) -> Result<Option<Launched>, EngineError> {
         let engine = {
             let mut stop = self.stop.clone();
             tokio::select! {
                 biased;
                 _ = stop.wait_for(Option::is_some) => return Ok(None),
-                engine = executor.engine(self.launch.trial.engine) => engine?,
+                engine = context.engine(self.launch.trial.engine) => engine?,
             }
         };
         let mut patience = Patience::new(self, "could not be started and is started again");
         let mut stop = self.stop.clone();
         let mut asked = false;
         loop {
-            let error = match self.try_launch(executor, &engine, &mut asked).await {
+            let error = match self.try_launch(context, &engine, &mut asked).await {
                 Err(error) if error.may_pass() => error,
                 Ok(None) if asked => {
                     self.sweep(engine.as_ref()).await;
@@ -146,7 +113,7 @@ impl Attempt {
     /// Prepares and starts; `asked` says whether the engine was asked to start it, so that it may have.
     async fn try_launch(
         &self,
-        executor: &Executor,
+        context: &RunContext,
         engine: &Arc<dyn Engine>,
         asked: &mut bool,
     ) -> Result<Option<Launched>, EngineError> {
@@ -161,7 +128,7 @@ impl Attempt {
             engine.prepare(&self.launch, &progress).await?;
             let digest = engine.digest(&self.launch).await;
             self.progress.reach(Phase::Waiting);
-            let place_in_window = executor.start_window(engine.capabilities()).await;
+            let place_in_window = context.start_window(engine.capabilities()).await;
             self.awake.begin().await;
             Ok::<_, EngineError>((place_in_window, digest))
         };
@@ -171,8 +138,8 @@ impl Attempt {
             prepared = preparation => prepared?,
         };
         self.progress.reach(Phase::Starting);
-        let output = self.output(executor);
-        let launch = self.identified(executor, engine.capabilities().engine, digest);
+        let output = self.output(context);
+        let launch = self.identified(context, engine.capabilities().engine, digest);
         *asked = true;
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
         let handle = engine.start(&launch).await?;
@@ -181,10 +148,10 @@ impl Attempt {
         Ok(Some((engine.clone(), handle, output)))
     }
 
-    /// The launch with its trial's identity, now that the content of its image is known, which is told.
-    fn identified(&self, executor: &Executor, engine: EngineName, digest: Option<String>) -> Launch {
+    /// The launch with its trial's identity, now that the content of its image is known, which is recording.
+    fn identified(&self, context: &RunContext, engine: EngineName, digest: Option<String>) -> Launch {
         let mut launch = self.launch.clone();
-        let hash = identity(&launch.trial, digest.as_deref(), executor.seed, &Triggers::default());
+        let hash = identity(&launch.trial, digest.as_deref(), context.seed, &Triggers::default());
         launch.labels.insert(label::HASH.to_owned(), hash);
         if let (Some(image), Some(digest)) = (launch.trial.image.clone(), digest) {
             let _gone = self.messages.send(Message::Image { engine, image, digest });
@@ -197,7 +164,7 @@ impl Attempt {
     /// One that is adopted had run for some time, and may have been about to end for some reason.
     async fn follow(
         &self,
-        executor: &Executor,
+        context: &RunContext,
         engine: &dyn Engine,
         handle: Handle,
         mut output: Output,
@@ -205,9 +172,9 @@ impl Attempt {
     ) {
         let started = self.clock.elapsed();
         let running = Running::new(self, engine, &handle, started, ahead);
-        let mut told = Told::of(self, executor, engine, &mut output).await;
-        let (waited, cause) = told.during(running.wait(&mut output, cause)).await;
-        told.finish(self, &mut output).await;
+        let mut recording = Recording::of(self, context, engine, &mut output).await;
+        let (waited, cause) = recording.during(running.wait(&mut output, cause)).await;
+        recording.finish(self, &mut output).await;
         self.awake.set(false);
         // What may still run must not be launched a second time.
         let mut may_retry = true;
@@ -230,11 +197,11 @@ impl Attempt {
         let elapsed = self.ran(engine, &handle, seen, ahead).await;
         // Nobody knows whether one that was lost has ended, nor what it has written so far.
         let is_lost = matches!(outcome, Outcome::Lost { .. });
-        let collected = is_lost || self.collect(executor, engine, &handle, &told.artifacts()).await;
+        let collected = is_lost || self.collect(context, engine, &handle, &recording.artifacts()).await;
         // What could not be written is still in the container: `docker logs` and `docker cp` have it.
-        let remove = executor.removes(&outcome) && output.error().is_none() && collected;
+        let remove = context.removes(&outcome) && output.error().is_none() && collected;
         // Counted before others hear of the end and start.
-        let removal = remove.then(|| executor.removal());
+        let removal = remove.then(|| context.removal());
         let (logs, usage) = (output.logs(), output.usage());
         let (ack, acked) = oneshot::channel();
         let ack = remove.then_some(ack);
@@ -244,7 +211,7 @@ impl Attempt {
         match acked.await {
             Ok(true) => {
                 if self.remove(engine, &handle).await {
-                    told.clear();
+                    recording.clear();
                 }
             }
             Ok(false) => {
@@ -306,8 +273,8 @@ impl Attempt {
         false
     }
 
-    fn output(&self, executor: &Executor) -> Output {
-        let Some(folder) = executor.log_folder(&self.launch) else { return Output::nowhere() };
+    fn output(&self, context: &RunContext) -> Output {
+        let Some(folder) = context.log_folder(&self.launch) else { return Output::nowhere() };
         Output::into_folder(&folder).unwrap_or_else(|error| {
             self.warn(format!("the logs of `{}` are lost: {}: {error}", self.launch.trial.name, folder.display()));
             Output::nowhere()
@@ -342,8 +309,8 @@ mod tests {
     use crate::model::outcome::Outcome;
     use crate::model::trial::{Healthcheck, Timeout, Trial};
     use crate::run::clock::{Awake, Clock};
-    use crate::run::engines::Engines;
-    use crate::run::executor::Executor;
+    use crate::run::connections::Connections;
+    use crate::run::context::RunContext;
     use crate::run::message::{Message, Stage};
     use crate::run::traces::shaky::{Shaky, Trouble};
 
@@ -356,6 +323,7 @@ mod tests {
     }
 
     /// Runs an attempt to its end, with those requests to stop at those seconds; what it said, and when.
+    #[expect(clippy::too_many_lines, reason = "one attempt with all that it needs")]
     async fn told(engine: Shaky, edit: impl FnOnce(&mut Attempt, &mut Trial), asks: &[(u64, Stop)]) -> String {
         let mut trial = Trial { engine: Some(EngineName::Fake), ..Trial::new(Name::parse("aa").unwrap()) };
         let experiment = Experiment {
@@ -366,10 +334,11 @@ mod tests {
             trials: Vec::new(),
         };
         let engine = Arc::new(engine);
-        let executor = Arc::new(Executor::new(&experiment, RunId::from("run"), 1, None, Engines::with(engine.clone())));
+        let context =
+            Arc::new(RunContext::new(&experiment, RunId::from("run"), 1, None, Connections::with(engine.clone())));
         let (messages, mut said) = mpsc::unbounded_channel();
         let (sender, stop) = watch::channel(None);
-        let launch = executor.launch(&Arc::new(trial.clone().into()), 1, Vec::new(), Vec::new());
+        let launch = context.launch(&Arc::new(trial.clone().into()), 1, Vec::new(), Vec::new());
         let clock = Clock::showing(Duration::ZERO);
         let mut attempt = Attempt {
             begin: Begin::Launch,
@@ -412,7 +381,7 @@ mod tests {
                 lines.push_str(&format!("{:>6.0}  {text}\n", began.elapsed().as_secs_f64()));
             }
         };
-        tokio::join!(attempt.run(executor), asking, reading);
+        tokio::join!(attempt.run(context), asking, reading);
         let stopped = engine.stopped.lock().unwrap().join(" ");
         format!("{lines}stops (second/grace): {stopped}")
     }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::engine::{Engine, EngineError, Retrying, Selector, Standing};
 use crate::model::handle::Handle;
 use crate::model::label;
-use crate::run::attempt::{Attempt, LAST_TRY, Stop};
+use crate::run::attempt::flight::{Attempt, LAST_TRY, Stop};
 use crate::run::message::Message;
 
 /// How long an engine that does not answer is waited for: a daemon that is upgraded comes back within it.

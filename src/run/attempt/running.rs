@@ -11,20 +11,12 @@ use crate::engine::{Engine, EngineError, Health, Output, Retrying};
 use crate::model::handle::Handle;
 use crate::model::outcome::Exit;
 use crate::model::trial::Timeout;
-use crate::run::attempt::still::{Held, keep};
-use crate::run::attempt::{Attempt, LAST_TRY, Stop};
+use crate::run::attempt::flight::{Attempt, Ending, LAST_TRY, Stop};
+use crate::run::attempt::pausing::{Held, keep};
 use crate::run::message::Stage;
 
 /// How the wait went, and what had made the attempt stop.
 pub(super) type Waited = (Result<Exit, EngineError>, Option<Ending>);
-
-/// What made an attempt stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Asked(Stop),
-    TimedOut,
-    Unhealthy,
-}
 
 /// A running attempt.
 pub(super) struct Running<'a> {

@@ -1,185 +1,144 @@
-//! What attempts are told and what they tell: launches, how far they are, their ends and what follows.
+//! The attempts in flight: each is a task of its own that is asked to stop through a channel and speaks in messages.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
-use crate::model::event::{Cause, Early, Fact};
+use crate::engine::Launch;
 use crate::model::outcome::Outcome;
-use crate::model::trial::{Condition, Healthcheck, Timeout};
-use crate::run::attempt::{Attempt, Begin, Progress};
+use crate::model::trial::{Healthcheck, Timeout};
+use crate::run::attempt::{Attempt, Begin, Phase, Progress, Stop};
 use crate::run::clock::Awake;
-use crate::run::dispatcher::keeping::Order;
-use crate::run::dispatcher::{Dispatcher, in_seconds};
+use crate::run::context::RunContext;
 use crate::run::message::{End, Message, Stage};
-use crate::run::schedule::Again;
 
-impl Dispatcher {
-    pub(super) fn launch(&mut self, place: usize, begin: Begin) {
-        let entry = self.schedule.entry(place);
-        let launch = {
-            let (cores, gpus) = entry.given();
-            self.executor.launch(&entry.trial, entry.attempts, cores, gpus)
-        };
-        let awaited = self.schedule.is_awaited(place, Condition::Healthy);
-        let image_check =
-            Healthcheck { test: Vec::new(), interval: None, timeout: None, retries: None, start_period: None };
-        let health = entry.trial.healthcheck.clone().or(awaited.then_some(image_check));
-        let own = entry.trial.timeout.map(Timeout::slow);
-        // A service runs as long as it is needed: only its own timeout says what is long.
-        let slow = if entry.trial.service { own } else { self.scope.options.slow.or(own) };
-        if matches!(begin, Begin::Launch) {
-            self.gate.passed(&launch.trial);
-            self.sending.forget(place);
-            self.emit(Fact::AttemptStarting {
-                trial: launch.trial.name.clone(),
-                attempt: launch.attempt,
-                cores: launch.cores.clone(),
-                gpus: launch.gpus.clone(),
-            });
+/// The attempts in flight, and the delays between attempts.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    context: Arc<RunContext>,
+    messages: mpsc::UnboundedSender<Message>,
+    stops: HashMap<usize, watch::Sender<Option<Stop>>>,
+    /// How far the starts are.
+    starts: HashMap<usize, Arc<Progress>>,
+    tasks: JoinSet<()>,
+    /// Waits between attempts; they end with the run.
+    delays: JoinSet<()>,
+}
+
+/// An attempt to come.
+pub(super) struct NewAttempt {
+    pub(super) place: usize,
+    pub(super) launch: Launch,
+    pub(super) begin: Begin,
+    /// The check that probes its health, if anything does.
+    pub(super) health: Option<Healthcheck>,
+    /// Whether some trial waits for it to be healthy.
+    pub(super) awaited: bool,
+    /// The time after which people hear that it takes long.
+    pub(super) slow: Option<Timeout>,
+    pub(super) median: watch::Receiver<Option<Duration>>,
+}
+
+impl Attempts {
+    pub(super) fn new(context: Arc<RunContext>, messages: mpsc::UnboundedSender<Message>) -> Self {
+        Self {
+            context,
+            messages,
+            stops: HashMap::new(),
+            starts: HashMap::new(),
+            tasks: JoinSet::new(),
+            delays: JoinSet::new(),
         }
+    }
+
+    /// The way of messages to the dispatcher.
+    pub(super) fn messages(&self) -> mpsc::UnboundedSender<Message> {
+        self.messages.clone()
+    }
+
+    /// Makes an attempt, which can be stopped from now on and runs once it is spawned.
+    pub(super) fn make(&mut self, new: NewAttempt) -> Attempt {
+        let NewAttempt { place, launch, begin, health, awaited, slow, median } = new;
         let (sender, stop) = watch::channel(None);
         self.stops.insert(place, sender);
         let progress = Arc::new(Progress::default());
-        self.progress.insert(place, progress.clone());
-        let attempt = Attempt {
-            place,
-            launch,
-            begin,
-            health,
-            awaited,
-            slow,
-            progress: progress.clone(),
-            awake: Awake::not_yet(self.clock.clone()),
-            clock: self.clock.clone(),
-            median: self.median_now.subscribe(),
-            stop,
-            messages: self.messages.0.clone(),
-        };
-        self.order(Order::Launch(Box::new(attempt)));
+        self.starts.insert(place, progress.clone());
+        let clock = self.context.clock.clone();
+        let (awake, messages) = (Awake::not_yet(clock.clone()), self.messages.clone());
+        Attempt { place, launch, begin, health, awaited, slow, progress, clock, awake, median, stop, messages }
     }
 
+    /// Runs an attempt to its end.
     pub(super) fn spawn(&mut self, attempt: Attempt) {
-        let (place, messages, executor) = (attempt.place, self.messages.0.clone(), self.executor.clone());
-        self.attempts.spawn(async move {
-            if AssertUnwindSafe(attempt.run(executor)).catch_unwind().await.is_err() {
+        let (place, messages, context) = (attempt.place, self.messages.clone(), self.context.clone());
+        self.tasks.spawn(async move {
+            if AssertUnwindSafe(attempt.run(context)).catch_unwind().await.is_err() {
                 let outcome = Outcome::Lost { message: "combu failed inside; please report it".to_owned() };
                 let _gone = messages.send(Message::Attempt(place, Stage::Ended(End::bare(outcome))));
             }
         });
     }
 
-    pub(super) fn take_message(&mut self, message: Message) {
-        match message {
-            Message::Attempt(place, Stage::Ended(end)) => self.attempt_ended(place, end),
-            Message::Attempt(place, stage) => self.attempt_went_on(place, stage),
-            Message::DelayOver(place, attempt) => self.schedule.delayed_is_due(place, attempt),
-            Message::Unremoved(place, attempt) => {
-                self.unswept.insert((self.schedule.entry(place).trial.name.clone(), attempt));
-            }
-            Message::Image { engine, image, digest } => {
-                // Once for each: an image may be moved to another content while the run goes on.
-                if self.images.insert((engine, image.clone()), digest.clone()).as_ref() != Some(&digest) {
-                    self.emit(Fact::ImageResolved { engine, image, digest });
+    pub(super) fn is_active(&self, place: usize) -> bool {
+        self.stops.contains_key(&place)
+    }
+
+    /// Asks an attempt to stop; a request is never weakened.
+    pub(super) fn stop(&self, place: usize, stop: Stop) {
+        if let Some(sender) = self.stops.get(&place) {
+            sender.send_if_modified(|asked| {
+                let stronger = asked.is_none_or(|asked| stop > asked);
+                if stronger {
+                    *asked = Some(stop);
                 }
-            }
-            Message::Preparing { engine, object, state } => self.emit(Fact::Preparing { engine, object, state }),
-            Message::OutOfSight { engine, because, warning } => self.out_of_sight(engine, because, warning),
-            Message::Sighted(engine, answer) => self.sighted(engine, answer),
-            Message::Sent(place, sent) => self.sent(place, sent),
-            Message::Warning(message) => self.emit(Fact::Warned { message }),
-            Message::Gpus(engine, Ok(gpus)) => self.schedule.permits_mut().see_gpus(engine, &gpus),
-            // They are looked at again; what was seen before counts until then.
-            Message::Gpus(engine, Err(problem)) => {
-                if !std::mem::replace(&mut self.gpus_unseen, true) {
-                    let message = format!("who uses the GPUs of the engine {engine} is not known: {problem}");
-                    self.emit(Fact::Warned { message });
-                }
-            }
+                stronger
+            });
         }
     }
 
-    fn attempt_went_on(&mut self, place: usize, stage: Stage) {
-        let entry = self.schedule.entry(place);
-        let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);
-        match stage {
-            Stage::Started(handle) => {
-                self.progress.remove(&place);
-                self.emit(Fact::AttemptStarted { trial, attempt, handle });
-                self.schedule.started(place);
-            }
-            Stage::Adopted(handle) => {
-                self.progress.remove(&place);
-                self.emit(Fact::AttemptAdopted { trial, attempt, handle });
-                self.schedule.started(place);
-            }
-            Stage::Recorded(records) => {
-                for record in records {
-                    self.emit(Fact::Recorded { trial: trial.clone(), attempt, record });
-                }
-            }
-            Stage::Healthy => {
-                self.emit(Fact::Healthy { trial });
-                self.schedule.probed(place, true);
-            }
-            Stage::Unhealthy { stops } => {
-                self.emit(Fact::Unhealthy { trial });
-                // One that is stopped may be retried: its end decides.
-                if !stops {
-                    self.schedule.probed(place, false);
-                }
-            }
-            Stage::Slow(elapsed) => self.emit(Fact::Slow { trial, elapsed }),
-            Stage::TimedOut(limit) => {
-                let share = match entry.trial.timeout {
-                    Some(share @ Timeout::OfMedian(_)) => format!(", {share}"),
-                    _ => String::new(),
-                };
-                let because = format!("it ran longer than its timeout ({}{share})", in_seconds(limit));
-                self.emit(Fact::Stopping { trial, because, cause: Cause::TimedOut });
-            }
-            Stage::Collected { folder, files } => {
-                self.sending.keep(place, files.clone());
-                self.emit(Fact::OutputsCollected { trial, attempt, folder, files });
-            }
-            Stage::Ended(_) => {}
-        }
+    /// The engine started the attempt.
+    pub(super) fn started(&mut self, place: usize) {
+        self.starts.remove(&place);
     }
 
-    fn attempt_ended(&mut self, place: usize, end: End) {
-        let Some(_stop) = self.stops.remove(&place) else { return };
-        self.progress.remove(&place);
-        let entry = self.schedule.entry_mut(place);
-        entry.elapsed = end.elapsed;
-        let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);
-        let (outcome, elapsed, logs, usage) = (end.outcome.clone(), end.elapsed, end.logs, end.usage.map(Box::new));
-        self.emit(Fact::AttemptEnded { trial: trial.clone(), attempt, outcome, elapsed, logs, usage, kept: end.kept });
-        if let Some(ack) = end.ack {
-            self.answer(ack);
-        }
-        if let Some(message) = end.unreachable {
-            self.early.get_or_insert(Early::Unreachable(message));
-            self.stop_everything("the engine is out of reach", false);
-        }
-        if let Some(Again { repeat, memory }) = self.schedule.attempt_ended(place, end.outcome, end.may_retry) {
-            let delay = self.schedule.entry(place).trial.retries.delay(repeat, rand::random());
-            self.emit(Fact::RetryScheduled { trial, attempt: attempt + 1, delay, memory });
-            self.delay(place, attempt, delay);
-        }
+    /// The attempt ended; false where none was in flight.
+    pub(super) fn ended(&mut self, place: usize) -> bool {
+        self.starts.remove(&place);
+        self.stops.remove(&place).is_some()
     }
 
+    /// How far the start of an attempt is, as a clause.
+    pub(super) fn start_of(&self, place: usize) -> Option<String> {
+        Some(match self.starts.get(&place)?.phase() {
+            Phase::Preparing => "its image and networks are made ready".to_owned(),
+            Phase::Waiting => format!("a place in the start window, for which {} wait", self.context.waiting()),
+            Phase::Starting => "the engine is starting it".to_owned(),
+        })
+    }
+
+    /// Sends a message once the delay after that attempt is over on the run's clock.
     pub(super) fn delay(&mut self, place: usize, attempt: u32, delay: Duration) {
-        if delay.is_zero() {
-            return self.schedule.delayed_is_due(place, attempt);
-        }
-        let (messages, clock) = (self.messages.0.clone(), self.clock.clone());
+        let (messages, clock) = (self.messages.clone(), self.context.clock.clone());
         let due = clock.elapsed().saturating_add(delay);
         self.delays.spawn(async move {
             clock.sleep_until(due).await;
             let _gone = messages.send(Message::DelayOver(place, attempt));
         });
+    }
+
+    /// Frees what ended tasks held; how they ended came as a message.
+    pub(super) fn reap(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        while self.delays.try_join_next().is_some() {}
+    }
+
+    /// Waits until one more task has ended; false when none is left.
+    pub(super) async fn join_next(&mut self) -> bool {
+        self.tasks.join_next().await.is_some()
     }
 }

@@ -12,6 +12,7 @@ use crate::model::history::{Attempt, History, TrialHistory};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::summary::State;
+use crate::model::trial::Condition;
 use crate::plan::Plan;
 use crate::run::attempt::{Adopted, Begin, Ending, Stop};
 use crate::run::dispatcher::Dispatcher;
@@ -40,33 +41,32 @@ impl Dispatcher {
             Beginning::Anew { reused } => self.begin_anew(plan, reused),
             Beginning::Again(again) => self.begin_again(&plan, *again),
         }
-        if self.scope.options.budget.pressure.is_some() && !knows_pressure() {
-            let message = "this kernel does not tell its pressure: `pressure` holds nothing back".to_owned();
-            self.emit(Fact::Warned { message });
+        if self.schedule.options().budget.pressure.is_some() && !knows_pressure() {
+            self.log.warn("this kernel does not tell its pressure: `pressure` holds nothing back");
         }
     }
 
     fn begin_anew(&mut self, plan: Plan, reused: BTreeMap<Name, RunId>) {
         let services = plan.trials.iter().filter(|trial| trial.service).map(|trial| trial.name.clone()).collect();
         let parallel = self.schedule.permits_mut().most();
-        self.emit(Fact::RunStarted {
+        self.log.emit(Fact::RunStarted {
             experiment: plan.experiment.name,
             trials: plan.trials,
             services,
             parallel,
-            seed: self.executor.seed,
-            folder: self.executor.folder.clone(),
-            options: Box::new(self.scope.options.clone()),
+            seed: self.context.seed,
+            folder: self.context.folder.clone(),
+            options: Box::new(self.schedule.options().clone()),
         });
         for message in plan.warnings {
-            self.emit(Fact::Warned { message });
+            self.log.warn(message);
         }
         for (trial, from) in reused {
             let Some(place) = self.schedule.place(&trial) else { continue };
-            self.emit(Fact::TrialReused { trial: trial.clone(), from });
+            self.log.emit(Fact::TrialReused { trial: trial.clone(), from });
             let (outcome, elapsed) = (Outcome::Succeeded, Duration::ZERO);
-            self.tally.add(place, true);
-            self.emit(Fact::TrialEnded { trial, attempts: 0, outcome, elapsed });
+            self.counts.reused(place);
+            self.log.emit(Fact::TrialEnded { trial, attempts: 0, outcome, elapsed });
         }
     }
 
@@ -75,17 +75,17 @@ impl Dispatcher {
         for change in &past.changes {
             // It was taken before; GPUs that are gone since are the plan's concern.
             let _refused = self.schedule.permits_mut().set(change);
-            self.gate.set(change);
+            self.admission.set(change);
         }
         let parallel = self.schedule.permits_mut().most();
-        let options = Some(Box::new(self.scope.options.clone()));
-        self.emit(Fact::RunResumed { parallel, open: past.open(), options });
+        let options = Some(Box::new(self.schedule.options().clone()));
+        self.log.emit(Fact::RunResumed { parallel, open: past.open(), options });
         let mut standing: HashMap<_, _> =
             found.into_iter().filter_map(|found| Some(((found.trial.clone(), found.attempt()?), found))).collect();
         for (place, trial) in plan.trials.iter().enumerate() {
             let Some((result, was)) = past.get(&trial.name) else { continue };
             if let Some(files) = result.unsent() {
-                self.sending.keep(place, files.to_vec());
+                self.outbox.keep(place, files.to_vec());
                 if self.schedule.has_ended(place) {
                     self.send_outputs(place);
                 }
@@ -93,7 +93,7 @@ impl Dispatcher {
             match (&result.state, was.due, was.attempts.last()) {
                 (State::Ended(outcome), ..) => self.count(place, outcome),
                 (State::Waiting, Some(due), _) => {
-                    let delay = Duration::from_millis(due.saturating_sub(self.clock.on_the_wall()));
+                    let delay = Duration::from_millis(due.saturating_sub(self.context.clock.on_the_wall()));
                     self.delay(place, result.attempts, delay);
                 }
                 (State::Starting | State::Running(_), _, Some(active)) => {
@@ -107,7 +107,8 @@ impl Dispatcher {
         // Ended attempts that were not removed any more.
         let left = standing.into_values().filter(|found| found.standing != Standing::Running);
         let left = left.filter_map(|found| Some((found.trial.clone(), found.attempt()?)));
-        self.unswept.extend(left.filter(|(trial, attempt)| !past.keeps(trial, *attempt)));
+        left.filter(|(trial, attempt)| !past.keeps(trial, *attempt))
+            .for_each(|(trial, attempt)| self.cleanup.leave(trial, attempt));
     }
 
     /// How an attempt that was active goes on.
@@ -119,7 +120,7 @@ impl Dispatcher {
         active: &Attempt,
         found: Option<Found>,
     ) -> Begin {
-        let awaited = self.schedule.is_awaited(place, crate::model::trial::Condition::Healthy);
+        let awaited = self.schedule.is_awaited(place, Condition::Healthy);
         let killed = was.killed || past.stopped;
         let cause = match active.cause {
             Some(Cause::TimedOut) => Some(Ending::TimedOut),
@@ -130,8 +131,9 @@ impl Dispatcher {
         };
         match found {
             Some(found) if found.standing != Standing::Created => {
-                let ran =
-                    active.started.map(|since| Duration::from_millis(self.clock.on_the_wall().saturating_sub(since)));
+                let ran = active
+                    .started
+                    .map(|since| Duration::from_millis(self.context.clock.on_the_wall().saturating_sub(since)));
                 Begin::Adopt(Adopted {
                     handle: found.handle,
                     ahead: ran.unwrap_or_default(),
@@ -153,15 +155,8 @@ impl Dispatcher {
     /// Counts an end of an earlier life.
     fn count(&mut self, place: usize, outcome: &Outcome) {
         let entry = self.schedule.entry(place);
-        if entry.trial.service || !self.schedule.has_ended(place) {
-            return;
-        }
-        if outcome.is_success() || outcome.is_failure() {
-            self.tally.add(place, outcome.is_success());
-        }
-        if *outcome == Outcome::Succeeded {
-            self.median.add(entry.elapsed);
-            self.median_now.send_replace(self.median.get());
+        if !entry.trial.service && self.schedule.has_ended(place) {
+            self.counts.ended(place, outcome, entry.elapsed);
         }
     }
 }

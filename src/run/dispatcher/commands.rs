@@ -7,7 +7,8 @@ use tokio::sync::oneshot;
 use crate::model::command::Command;
 use crate::model::event::{Early, Fact};
 use crate::model::name::Name;
-use crate::model::trial::{Settled, Trial};
+use crate::model::trial::Trial;
+use crate::model::trial::settled::Settled;
 use crate::run::attempt::Stop;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::message::{Notice, Refusal};
@@ -21,10 +22,10 @@ impl Dispatcher {
                 // Whoever asked may be gone by now.
                 answer.map(|answer| answer.send(Ok(())));
             }
-            (Err(refusal), None) => self.emit(Fact::CommandRefused { command, message: refusal.message }),
+            (Err(refusal), None) => self.log.emit(Fact::CommandRefused { command, message: refusal.message }),
             (Err(refusal), Some(answer)) => {
                 let _gone = answer.send(Err(refusal));
-                self.tell(Notice::Refused);
+                self.log.notify(Notice::Refused);
             }
         }
     }
@@ -35,11 +36,9 @@ impl Dispatcher {
             Command::Retry { trial } => {
                 let place = self.place(&trial.name, "retried")?;
                 let service = self.schedule.entry(place).trial.service;
-                self.schedule.retry(place, self.settle_trial(trial, service), &self.scope)
+                self.schedule.retry(place, self.settle_trial(trial, service))
             }
-            Command::Submit { trial } => {
-                self.schedule.submit(self.settle_trial(trial, trial.service == Some(true)), &self.scope)
-            }
+            Command::Submit { trial } => self.schedule.submit(self.settle_trial(trial, trial.service == Some(true))),
             Command::Set { change } => {
                 let refused = |message| Refusal { message, hint: None };
                 self.schedule.permits_mut().set(change).map_err(refused)
@@ -49,19 +48,18 @@ impl Dispatcher {
     }
 
     fn carry_out_command(&mut self, command: Command) {
-        self.drained = false;
-        self.emit(Fact::CommandTaken { command: command.clone() });
+        self.end.undrain();
+        self.log.emit(Fact::CommandTaken { command: command.clone() });
         match command {
             Command::Cancel { by } => {
-                self.cancels += 1;
-                self.early.get_or_insert(Early::Cancelled(by.clone()));
-                self.stop_everything(&format!("the run was stopped by {by}"), self.cancels > 1);
-                if self.cancels > 1 {
-                    self.sending.give_up();
+                let at_once = self.end.cancel(by.clone());
+                self.stop_everything(&format!("the run was stopped by {by}"), at_once);
+                if at_once {
+                    self.outbox.give_up();
                 }
             }
             Command::Drain { by } => {
-                self.early.get_or_insert(Early::Cancelled(by.clone()));
+                self.end.end_early(Early::Cancelled(by.clone()));
                 self.schedule.close(&format!("the run was drained by {by}"));
             }
             Command::Kill { trial } => {
@@ -70,14 +68,14 @@ impl Dispatcher {
                     self.stop(place, Stop::Killed { at_once: false });
                 }
             }
-            Command::Set { change } => self.gate.set(&change),
+            Command::Set { change } => self.admission.set(&change),
             Command::Submit { trial } => {
                 if let Some(place) = self.schedule.place(&trial.name) {
-                    self.emit(Fact::TrialSubmitted { trial: self.schedule.entry(place).trial.clone() });
+                    self.log.emit(Fact::TrialSubmitted { trial: self.schedule.entry(place).trial.clone() });
                 }
             }
-            Command::Pause { .. } => self.clock.set(true),
-            Command::Unpause { .. } => self.clock.set(false),
+            Command::Pause { .. } => self.context.clock.set(true),
+            Command::Unpause { .. } => self.context.clock.set(false),
             Command::Retry { .. } => {}
         }
     }
@@ -87,6 +85,6 @@ impl Dispatcher {
     }
 
     fn settle_trial(&self, trial: &Trial, service: bool) -> Settled {
-        Settled::new(Arc::new(trial.clone()), &self.scope.options.defaults, service)
+        Settled::new(Arc::new(trial.clone()), &self.schedule.options().defaults, service)
     }
 }

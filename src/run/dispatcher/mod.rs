@@ -1,148 +1,122 @@
 //! The dispatcher: one actor per run. Facts come in from attempts, commands from above; launches, stops and events go out.
 //!
-//! What may start and what a fact means is decided in `schedule`; here it is only carried out and told.
+//! What may start and what a fact means is decided in `schedule`. The root (`impl Dispatcher`: here, in `beginning` and in
+//! `commands`) asks the parts and passes on what they say; a part knows no other part.
 
+mod admission;
 mod attempts;
-mod away;
 mod beginning;
+mod cleanup;
 mod commands;
-mod ending;
-mod holding;
-mod keeping;
-mod sending;
-mod sweeping;
-mod tally;
+mod counts;
+mod end;
+mod journal;
+mod outage;
+mod outbox;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::model::event::{Early, Fact, Journal};
+use crate::model::event::{Cause, Early, Fact, Journal};
 use crate::model::name::{EngineName, Name};
-use crate::plan::admission::Scope;
+use crate::model::options::When;
+use crate::model::trial::{Condition, Healthcheck, Timeout};
+use crate::plan::admission::{Scope, nearest_name};
 use crate::plan::{Engines, Plan};
-use crate::run::attempt::{Begin, Progress, Stop};
+use crate::run::attempt::{Begin, Stop};
 use crate::run::clock::{Clock, Stillness};
-use crate::run::dispatcher::away::Away;
-use crate::run::dispatcher::keeping::Keeping;
-use crate::run::dispatcher::sending::Sending;
-use crate::run::dispatcher::tally::{Median, Tally};
-use crate::run::executor::Executor;
+use crate::run::context::RunContext;
+use crate::run::dispatcher::admission::Admission;
+use crate::run::dispatcher::attempts::{Attempts, NewAttempt};
+use crate::run::dispatcher::cleanup::Cleanup;
+use crate::run::dispatcher::counts::Counts;
+use crate::run::dispatcher::end::RunEnd;
+use crate::run::dispatcher::journal::{EventLog, Order};
+use crate::run::dispatcher::outage::Outage;
+use crate::run::dispatcher::outbox::Outbox;
 use crate::run::load::{FRESH, Gate};
-use crate::run::message::{Message, Notice, Request};
+use crate::run::message::{End, Message, Notice, Request, Stage};
 use crate::run::permits::Permits;
-use crate::run::schedule::Schedule;
+use crate::run::schedule::{Again as Repetition, Effect, Schedule};
 
 pub(crate) use beginning::{Again, Beginning};
+
+/// Most messages that are taken before their events are kept: what follows from the first must not wait long.
+const TOGETHER: usize = 64;
 
 /// One run in progress.
 pub(crate) struct Dispatcher {
     schedule: Schedule,
-    executor: Arc<Executor>,
-    scope: Scope,
-    stops: HashMap<usize, watch::Sender<Option<Stop>>>,
-    /// How far the starts are.
-    progress: HashMap<usize, Arc<Progress>>,
-    attempts: JoinSet<()>,
-    /// Waits between attempts; they end with the run.
-    delays: JoinSet<()>,
-    /// Looks at who uses the GPUs, and when the next one is due.
-    looks: JoinSet<()>,
-    gpu_look: Instant,
-    /// Whether it was told that they cannot be seen.
-    gpus_unseen: bool,
-    away: Away,
-    gate: Gate,
-    messages: (mpsc::UnboundedSender<Message>, mpsc::UnboundedReceiver<Message>),
+    context: Arc<RunContext>,
+    log: EventLog,
+    attempts: Attempts,
+    admission: Admission,
+    outage: Outage,
+    outbox: Outbox,
+    counts: Counts,
+    cleanup: Cleanup,
+    end: RunEnd,
+}
+
+/// What comes to a dispatcher.
+pub(crate) struct Inbox {
+    messages: mpsc::UnboundedReceiver<Message>,
     requests: mpsc::UnboundedReceiver<Request>,
-    notices: mpsc::UnboundedSender<Notice>,
-    clock: Clock,
-    /// What it showed at the beginning of this life of the run.
-    lived: Duration,
-    /// Whether it is not the run's first life.
-    is_again: bool,
-    tally: Tally,
-    median: Median,
-    /// The median as the attempts see it.
-    median_now: watch::Sender<Option<Duration>>,
-    early: Option<Early>,
-    cancels: usize,
-    /// Whether it was told that nothing is left to do, and how often so far.
-    drained: bool,
-    drains: u64,
-    abandoned: bool,
-    keeping: Keeping,
-    sending: Sending,
-    /// What the names of images stand for.
-    images: HashMap<(EngineName, String), String>,
-    /// Ended attempts that are to be removed once the store can be written.
-    unswept: HashSet<(Name, u32)>,
+    /// What tells that nobody follows the run any more.
+    follower: mpsc::UnboundedSender<Notice>,
 }
 
 impl Dispatcher {
     pub(crate) fn new(
         plan: &Plan,
         engines: Engines,
-        executor: Executor,
+        mut context: RunContext,
         journal: Box<dyn Journal>,
-        (requests, notices): (mpsc::UnboundedReceiver<Request>, mpsc::UnboundedSender<Notice>),
+        (requests, follower): (mpsc::UnboundedReceiver<Request>, mpsc::UnboundedSender<Notice>),
         beginning: &Beginning,
-    ) -> Self {
+    ) -> (Self, Inbox) {
         let scope = Scope { options: plan.experiment.options.clone(), engines };
         let permits = Permits::new(&scope.engines, &scope.options);
+        let gate = Gate::new(&scope.options.budget, context.machine);
+        let time_budget = scope.options.time_budget;
         let (schedule, lived) = match beginning {
-            Beginning::Again(again) => (Schedule::restored(plan, permits, &again.past), again.past.lived()),
-            Beginning::Anew { reused } => (Schedule::reusing(plan, permits, reused), Duration::ZERO),
+            Beginning::Again(again) => (Schedule::restored(plan, permits, scope, &again.past), again.past.lived()),
+            Beginning::Anew { reused } => (Schedule::reusing(plan, permits, scope, reused), Duration::ZERO),
         };
-        let gate = Gate::new(&scope.options.budget, executor.machine);
-        Self {
+        context.clock = Clock::showing(lived);
+        let context = Arc::new(context);
+        // Unbounded: attempts must never wait for the dispatcher, and each trial sends a handful of messages.
+        let (sender, messages) = mpsc::unbounded_channel();
+        let inbox = Inbox { messages, requests, follower: follower.clone() };
+        let dispatcher = Self {
             schedule,
-            executor: Arc::new(executor),
-            scope,
-            stops: HashMap::new(),
-            progress: HashMap::new(),
-            attempts: JoinSet::new(),
-            delays: JoinSet::new(),
-            looks: JoinSet::new(),
-            gpu_look: Instant::now(),
-            gpus_unseen: false,
-            away: Away::new(),
-            gate,
-            // Unbounded: attempts must never wait for the dispatcher, and each trial sends a handful of messages.
-            messages: mpsc::unbounded_channel(),
-            requests,
-            notices,
-            clock: Clock::showing(lived),
-            lived,
-            is_again: matches!(beginning, Beginning::Again(_)),
-            tally: Tally::default(),
-            median: Median::default(),
-            median_now: watch::Sender::new(None),
-            early: None,
-            cancels: 0,
-            drained: false,
-            drains: 0,
-            abandoned: false,
-            keeping: Keeping::new(journal),
-            sending: Sending::default(),
-            images: HashMap::new(),
-            unswept: HashSet::new(),
-        }
+            log: EventLog::new(context.run.clone(), context.clock.clone(), journal, follower),
+            attempts: Attempts::new(context.clone(), sender),
+            admission: Admission::new(gate),
+            outage: Outage::default(),
+            outbox: Outbox::default(),
+            counts: Counts::default(),
+            cleanup: Cleanup::new(matches!(beginning, Beginning::Again(_))),
+            end: RunEnd::new(time_budget.map(|budget| budget.saturating_add(lived))),
+            context,
+        };
+        (dispatcher, inbox)
     }
 
     /// What tells that the run stands still.
     pub(crate) fn stillness(&self) -> Stillness {
-        self.clock.stillness()
+        self.context.clock.stillness()
     }
 
     /// Runs the plan to its end; the last notice is `Fact::RunEnded`.
-    pub(crate) async fn run(mut self, plan: Plan, beginning: Beginning) {
+    pub(crate) async fn run(mut self, plan: Plan, beginning: Beginning, mut inbox: Inbox) {
         self.begin(plan, beginning);
+        let mut together = 0;
         loop {
             self.settle();
             while self.may_start()
@@ -153,54 +127,358 @@ impl Dispatcher {
             if self.schedule.has_effects() {
                 continue;
             }
+            // What else has come already is kept with it: a transaction costs more than the events in it.
+            if together < TOGETHER
+                && let Ok(message) = inbox.messages.try_recv()
+            {
+                together += 1;
+                self.take_message(message);
+                continue;
+            }
+            together = 0;
             self.carry_out();
-            if self.schedule.is_done() && self.sending.is_idle() {
-                if self.abandoned {
+            if self.schedule.is_done() && self.outbox.is_idle() {
+                if self.end.is_abandoned() {
                     break;
                 }
-                if !self.drained {
-                    self.drained = true;
-                    self.drains += 1;
-                    self.tell(Notice::Drained(self.drains));
+                if let Some(time) = self.end.drain() {
+                    self.log.notify(Notice::Drained(time));
                 }
             }
             tokio::select! {
-                Some(message) = self.messages.1.recv() => self.take_message(message),
-                Some(request) = self.requests.recv() => match request {
-                    Request::Close { time } if self.drained && time == self.drains => break,
+                Some(message) = inbox.messages.recv() => self.take_message(message),
+                Some(request) = inbox.requests.recv() => match request {
+                    Request::Close { time } if self.end.may_close(time) => break,
                     // Something came in between.
                     Request::Close { .. } => {}
                     Request::Do { command, answer } => self.take_command(command, answer),
                     // Whoever asked may be gone by now.
                     Request::Why { trial, answer } => drop(answer.send(self.why(&trial))),
                 },
-                () = self.notices.closed(), if !self.abandoned => self.abandon(),
-                () = until_instant(self.keeping.again()) => {}
-                () = sleep(FRESH), if self.gate.held().is_some() && self.schedule.has_ready() => {}
-                () = sleep_until(self.gpu_look), if self.schedule.waits_for_strangers().is_some() => self.look_at_gpus(),
-                () = until(&self.clock, self.scope.options.time_budget.map(|budget| budget.saturating_add(self.lived))), if self.early.is_none() && !self.schedule.is_done() => {
-                    self.time_is_up();
+                () = inbox.follower.closed(), if !self.end.is_abandoned() => self.abandon(),
+                () = until_instant(self.log.retry_at()) => {}
+                () = sleep(FRESH), if self.admission.held().is_some() && self.schedule.has_ready() => {}
+                () = sleep_until(self.admission.next_look()), if self.schedule.waits_for_strangers().is_some() => {
+                    self.look_at_gpus();
+                }
+                () = until(&self.context.clock, self.end.deadline()), if self.may_still_halt() => self.time_is_up(),
+            }
+            self.attempts.reap();
+        }
+        self.finish(inbox).await;
+    }
+
+    /// Waits for the last words of the attempts, removes what is left of them, and says that the run has ended.
+    async fn finish(mut self, mut inbox: Inbox) {
+        loop {
+            tokio::select! {
+                biased;
+                Some(message) = inbox.messages.recv() => {
+                    self.take_message(message);
+                    self.carry_out();
+                }
+                is_left = self.attempts.join_next() => if !is_left { break },
+            }
+        }
+        self.log.keep_at_once();
+        let engines: BTreeSet<EngineName> =
+            (0..self.schedule.len()).map(|place| self.schedule.entry(place).trial.engine).collect();
+        let swept = self.cleanup.sweep(&self.context, &engines, self.log.unkept()).await;
+        self.emit_all(swept);
+        let all_succeeded =
+            self.end.early().is_none() && (0..self.schedule.len()).all(|place| self.schedule.succeeded(place));
+        if all_succeeded && self.context.cleans() {
+            let cleaned = self.cleanup.clean(&self.context, &engines).await;
+            self.emit_all(cleaned);
+        }
+        let unsent = self.outbox.unsent();
+        self.emit_all(unsent);
+        let unkept = self.log.unkept();
+        if unkept > 0 {
+            self.log.warn(format!("the store could not be written: it lacks {unkept} events of this run"));
+        }
+        let elapsed = self.context.clock.elapsed();
+        self.log.emit(Fact::RunEnded { early: self.end.early().cloned(), elapsed });
+        self.log.keep_at_once();
+    }
+
+    fn emit_all(&mut self, facts: impl IntoIterator<Item = Fact>) {
+        facts.into_iter().for_each(|fact| self.log.emit(fact));
+    }
+
+    /// Keeps what happened, passes it on, and does what follows from it.
+    fn carry_out(&mut self) {
+        let mut orders = self.log.carry_out();
+        if !self.log.has_follower() && !self.end.is_abandoned() {
+            self.abandon();
+            orders.extend(self.log.carry_out());
+        }
+        for order in orders {
+            match order {
+                Order::Launch(attempt) => self.attempts.spawn(*attempt),
+                Order::Stop(place, stop) => self.attempts.stop(place, stop),
+            }
+        }
+    }
+
+    /// Whether a trial may be started now, if one has room; says when that changes because of the load.
+    fn may_start(&mut self) -> bool {
+        if self.context.clock.stands() {
+            return false;
+        }
+        if !self.schedule.has_ready() {
+            return true;
+        }
+        let (may_start, fact) = self.admission.check(Instant::now());
+        self.emit_all(fact);
+        may_start
+    }
+
+    fn launch(&mut self, place: usize, begin: Begin) {
+        let entry = self.schedule.entry(place);
+        let launch = {
+            let (cores, gpus) = entry.given();
+            self.context.launch(&entry.trial, entry.attempts, cores, gpus)
+        };
+        let awaited = self.schedule.is_awaited(place, Condition::Healthy);
+        let image_check =
+            Healthcheck { test: Vec::new(), interval: None, timeout: None, retries: None, start_period: None };
+        let health = entry.trial.healthcheck.clone().or(awaited.then_some(image_check));
+        let own = entry.trial.timeout.map(Timeout::slow);
+        // A service runs as long as it is needed: only its own timeout says what is long.
+        let slow = if entry.trial.service { own } else { self.schedule.options().slow.or(own) };
+        if matches!(begin, Begin::Launch) {
+            self.admission.passed(&launch.trial);
+            self.outbox.forget(place);
+            self.log.emit(Fact::AttemptStarting {
+                trial: launch.trial.name.clone(),
+                attempt: launch.attempt,
+                cores: launch.cores.clone(),
+                gpus: launch.gpus.clone(),
+            });
+        }
+        let median = self.counts.median();
+        let attempt = self.attempts.make(NewAttempt { place, launch, begin, health, awaited, slow, median });
+        self.log.order(Order::Launch(Box::new(attempt)));
+    }
+
+    fn take_message(&mut self, message: Message) {
+        match message {
+            Message::Attempt(place, Stage::Ended(end)) => self.attempt_ended(place, end),
+            Message::Attempt(place, stage) => self.attempt_went_on(place, stage),
+            Message::DelayOver(place, attempt) => self.schedule.delayed_is_due(place, attempt),
+            Message::Unremoved(place, attempt) => self.cleanup.leave(self.name(place), attempt),
+            Message::Image { engine, image, digest } => self.log.resolve_image(engine, image, digest),
+            Message::Preparing { engine, object, state } => self.log.emit(Fact::Preparing { engine, object, state }),
+            Message::OutOfSight { engine, because, warning } => {
+                if self.outage.out_of_sight(engine, warning) {
+                    self.outage.ask(engine, because, self.context.clone(), self.attempts.messages());
                 }
             }
-            // Only to free what ended attempts held; how they ended came as a message.
-            while self.attempts.try_join_next().is_some() {}
-            while self.delays.try_join_next().is_some() {}
-            while self.looks.try_join_next().is_some() {}
+            Message::Sighted(engine, answer) => {
+                let facts = self.outage.sighted(engine, answer);
+                self.emit_all(facts);
+            }
+            Message::Sent(place, sent) => {
+                let fact = self.outbox.sent(place, self.name(place), sent);
+                self.emit_all(fact);
+            }
+            Message::Warning(message) => self.log.warn(message),
+            Message::Gpus(engine, Ok(gpus)) => self.schedule.permits_mut().see_gpus(engine, &gpus),
+            Message::Gpus(engine, Err(problem)) => {
+                let fact = self.admission.unseen(engine, &problem);
+                self.emit_all(fact);
+            }
         }
-        self.finish().await;
     }
 
-    async fn finish(mut self) {
-        self.tidy_up().await;
-        let elapsed = self.clock.elapsed();
-        self.emit(Fact::RunEnded { early: self.early.clone(), elapsed });
-        self.keep_at_once();
+    fn attempt_went_on(&mut self, place: usize, stage: Stage) {
+        let entry = self.schedule.entry(place);
+        let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);
+        match stage {
+            Stage::Started(handle) => {
+                self.attempts.started(place);
+                self.log.emit(Fact::AttemptStarted { trial, attempt, handle });
+                self.schedule.started(place);
+            }
+            Stage::Adopted(handle) => {
+                self.attempts.started(place);
+                self.log.emit(Fact::AttemptAdopted { trial, attempt, handle });
+                self.schedule.started(place);
+            }
+            Stage::Recorded(records) => {
+                for record in records {
+                    self.log.emit(Fact::Recorded { trial: trial.clone(), attempt, record });
+                }
+            }
+            Stage::Healthy => {
+                self.log.emit(Fact::Healthy { trial });
+                self.schedule.probed(place, true);
+            }
+            Stage::Unhealthy { stops } => {
+                self.log.emit(Fact::Unhealthy { trial });
+                // One that is stopped may be retried: its end decides.
+                if !stops {
+                    self.schedule.probed(place, false);
+                }
+            }
+            Stage::Slow(elapsed) => self.log.emit(Fact::Slow { trial, elapsed }),
+            Stage::TimedOut(limit) => {
+                let share = match entry.trial.timeout {
+                    Some(share @ Timeout::OfMedian(_)) => format!(", {share}"),
+                    _ => String::new(),
+                };
+                let because = format!("it ran longer than its timeout ({}{share})", in_seconds(limit));
+                self.log.emit(Fact::Stopping { trial, because, cause: Cause::TimedOut });
+            }
+            Stage::Collected { folder, files } => {
+                self.outbox.keep(place, files.clone());
+                self.log.emit(Fact::OutputsCollected { trial, attempt, folder, files });
+            }
+            Stage::Ended(_) => {}
+        }
     }
 
-    fn tell(&mut self, notice: Notice) {
-        if self.notices.send(notice).is_err() {
-            self.abandon();
+    fn attempt_ended(&mut self, place: usize, end: End) {
+        if !self.attempts.ended(place) {
+            return;
         }
+        let entry = self.schedule.entry_mut(place);
+        entry.elapsed = end.elapsed;
+        let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);
+        let (outcome, elapsed, logs, usage) = (end.outcome.clone(), end.elapsed, end.logs, end.usage.map(Box::new));
+        let kept = end.kept;
+        self.log.emit(Fact::AttemptEnded { trial: trial.clone(), attempt, outcome, elapsed, logs, usage, kept });
+        if let Some(ack) = end.ack {
+            self.log.acknowledge(ack);
+        }
+        if let Some(message) = end.unreachable {
+            self.end.end_early(Early::Unreachable(message));
+            self.stop_everything("the engine is out of reach", false);
+        }
+        if let Some(Repetition { repeat, memory }) = self.schedule.attempt_ended(place, end.outcome, end.may_retry) {
+            let delay = self.schedule.entry(place).trial.retries.delay(repeat, rand::random());
+            self.log.emit(Fact::RetryScheduled { trial, attempt: attempt + 1, delay, memory });
+            self.delay(place, attempt, delay);
+        }
+    }
+
+    fn delay(&mut self, place: usize, attempt: u32, delay: Duration) {
+        if delay.is_zero() {
+            self.schedule.delayed_is_due(place, attempt);
+        } else {
+            self.attempts.delay(place, attempt, delay);
+        }
+    }
+
+    /// Carries out what follows from what happened.
+    fn settle(&mut self) {
+        while let Some(effect) = self.schedule.next_effect() {
+            match effect {
+                Effect::StopService(place) => {
+                    let (trial, because) = (self.name(place), "nothing needs it any more".to_owned());
+                    self.log.emit(Fact::Stopping { trial, because, cause: Cause::Unneeded });
+                    self.stop(place, Stop::Unneeded);
+                }
+                Effect::Reopened(place) => {
+                    self.counts.reopened(place);
+                    self.log.emit(Fact::TrialReopened { trial: self.name(place) });
+                }
+                Effect::Ended(place, outcome) => {
+                    let entry = self.schedule.entry(place);
+                    let (attempts, elapsed) = (entry.attempts, entry.elapsed);
+                    if !entry.trial.service {
+                        self.counts.ended(place, &outcome, elapsed);
+                    }
+                    self.log.emit(Fact::TrialEnded { trial: self.name(place), attempts, outcome, elapsed });
+                    self.send_outputs(place);
+                    self.check_halt();
+                }
+            }
+        }
+    }
+
+    fn send_outputs(&mut self, place: usize) {
+        let trial = &self.schedule.entry(place).trial.name;
+        self.outbox.send(place, trial, &self.context, self.attempts.messages());
+    }
+
+    fn check_halt(&mut self) {
+        let Some(halt) = self.schedule.options().halt else { return };
+        if self.end.early().is_none()
+            && let Some(because) = self.counts.halts(&halt, self.schedule.work())
+        {
+            self.halt(because, halt.when);
+        }
+    }
+
+    /// Whether the budget of time still matters.
+    fn may_still_halt(&self) -> bool {
+        self.end.early().is_none() && !self.schedule.is_done()
+    }
+
+    /// The run has taken all the time it may.
+    fn time_is_up(&mut self) {
+        let budget = in_seconds(self.schedule.options().time_budget.unwrap_or_default());
+        self.halt(format!("the time budget of {budget} is used up"), When::Now);
+    }
+
+    fn halt(&mut self, because: String, when: When) {
+        self.end.end_early(Early::Halted(because.clone()));
+        self.log.emit(Fact::Halted { because: because.clone() });
+        match when {
+            When::Now => self.stop_everything(&because, false),
+            When::Soon => self.schedule.close(&because),
+        }
+    }
+
+    /// Stops every trial. A run that is paused goes on for it: nothing would be left that stands still.
+    fn stop_everything(&mut self, because: &str, at_once: bool) {
+        self.context.clock.set(false);
+        self.schedule.close(because);
+        for place in self.schedule.active() {
+            self.stop(place, Stop::Killed { at_once });
+        }
+    }
+
+    fn stop(&mut self, place: usize, stop: Stop) {
+        if self.attempts.is_active(place) {
+            self.schedule.stopping(place, stop != Stop::Unneeded);
+            self.log.order(Order::Stop(place, stop));
+        }
+    }
+
+    /// Nobody follows the run any more: it stops everything, and ends without asking.
+    fn abandon(&mut self) {
+        if self.end.abandon() {
+            self.end.end_early(Early::Cancelled("combu".to_owned()));
+            self.stop_everything("nobody follows the run any more", false);
+            self.outbox.give_up();
+        }
+    }
+
+    fn look_at_gpus(&mut self) {
+        if let Some(engine) = self.schedule.waits_for_strangers() {
+            self.admission.look_at_gpus(engine, self.context.clone(), self.attempts.messages());
+        }
+    }
+
+    /// What a trial waits for, as sentences; when it is not in the run, the trial with the nearest name.
+    fn why(&self, trial: &Name) -> Result<Vec<String>, Option<Name>> {
+        let place = self.schedule.place(trial).ok_or_else(|| nearest_name(trial, self.schedule.names()))?;
+        let mut lines = self.schedule.why(place);
+        if self.schedule.is_ready(place) {
+            if self.context.clock.stands() {
+                lines.push("the run is paused".to_owned());
+            }
+            lines.extend(self.admission.held().map(|because| format!("the machine has too much to do: {because}")));
+        }
+        lines.extend(self.attempts.start_of(place));
+        Ok(lines)
+    }
+
+    fn name(&self, place: usize) -> Name {
+        self.schedule.entry(place).trial.name.clone()
     }
 }
 

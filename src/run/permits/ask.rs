@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::trial::{Gpus, Settled};
+use crate::model::trial::Gpus;
+use crate::model::trial::settled::Settled;
 
 /// What a trial wants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,7 +42,7 @@ impl Ask {
         Self {
             host,
             service: trial.service,
-            cpus: trial.cpus.map(super::millis),
+            cpus: trial.cpus.map(millis),
             memory: trial.memory.unwrap_or(0),
             cores: if trial.pin { trial.cpus.unwrap_or(1.0).ceil() as usize } else { 0 },
             gpus,
@@ -57,4 +58,9 @@ impl Ask {
     pub(super) fn counts(&self) -> usize {
         usize::from(!self.service)
     }
+}
+
+/// CPUs in thousandths.
+pub(super) fn millis(cpus: f64) -> u64 {
+    (cpus * 1000.0).round() as u64
 }

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use crate::model::capability::Gpu;
 use crate::model::name::EngineName;
 use crate::model::options::{Budget, HostBudget, Options, Parallel};
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 use crate::plan::Engines;
+use crate::run::permits::ask::millis;
 use crate::run::permits::gpus::Ledger;
 
 pub(crate) use ask::Ask;
@@ -315,8 +316,4 @@ impl Room {
     fn free(self) -> u64 {
         self.all.saturating_sub(self.taken)
     }
-}
-
-fn millis(cpus: f64) -> u64 {
-    (cpus * 1000.0).round() as u64
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::retry::Repeats;
-use crate::model::trial::Settled;
-use crate::plan::admission::{Prerequisite, Scope, admit, admit_again};
+use crate::model::trial::settled::Settled;
+use crate::plan::admission::{Prerequisite, admit, admit_again};
 use crate::run::message::Refusal;
 use crate::run::schedule::edges::Standing;
 use crate::run::schedule::entry::Phase;
@@ -17,7 +17,7 @@ impl Schedule {
     ///
     /// # Errors
     /// Why it is refused.
-    pub(crate) fn retry(&mut self, place: usize, trial: Settled, scope: &Scope) -> Result<(), Refusal> {
+    pub(crate) fn retry(&mut self, place: usize, trial: Settled) -> Result<(), Refusal> {
         let refused = |because| Refusal::of(&trial.name, "retried", because);
         if let Some(because) = &self.closed {
             return Err(refused(because));
@@ -25,7 +25,8 @@ impl Schedule {
         if !matches!(self.entries[place].phase, Phase::Ended(_)) {
             return Err(refused("it has not ended"));
         }
-        admit_again(&trial, scope).map_err(|problems| Refusal::for_problems(&trial.name, "retried", &problems))?;
+        admit_again(&trial, &self.scope)
+            .map_err(|problems| Refusal::for_problems(&trial.name, "retried", &problems))?;
         self.entries[place].trial = Arc::new(trial);
         self.reopen(vec![place]);
         Ok(())
@@ -35,7 +36,7 @@ impl Schedule {
     ///
     /// # Errors
     /// Why it is refused.
-    pub(crate) fn submit(&mut self, trial: Settled, scope: &Scope) -> Result<(), Refusal> {
+    pub(crate) fn submit(&mut self, trial: Settled) -> Result<(), Refusal> {
         let refused = |because| Refusal::of(&trial.name, "submitted", because);
         if let Some(because) = &self.closed {
             return Err(refused(because));
@@ -49,7 +50,7 @@ impl Schedule {
             let entry = &self.entries[place];
             Some(Prerequisite { place, trial: &entry.trial, probes: entry.healthy })
         };
-        let waits = admit(&trial, scope, find, self.names())
+        let waits = admit(&trial, &self.scope, find, self.names())
             .map_err(|problems| Refusal::for_problems(&trial.name, "submitted", &problems))?;
         let stopped = waits.iter().map(|wait| wait.on).filter(|on| self.revives(*on)).collect();
         let place = self.push(Arc::new(trial));

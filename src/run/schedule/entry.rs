@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::outcome::Outcome;
 use crate::model::retry::{Next, Repeats};
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 use crate::plan::Wait;
 use crate::run::permits::Permit;
 use crate::run::schedule::Turn;

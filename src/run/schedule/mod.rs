@@ -16,10 +16,13 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::model::name::Name;
+use crate::model::options::Options;
 use crate::model::outcome::Outcome;
 use crate::model::retry::{self, Next, Repeats};
-use crate::model::trial::{Condition, Settled};
+use crate::model::trial::Condition;
+use crate::model::trial::settled::Settled;
 use crate::plan::Plan;
+use crate::plan::admission::Scope;
 use crate::run::permits::{Ask, Permits};
 use crate::run::schedule::entry::{Entry, Phase};
 
@@ -39,6 +42,8 @@ pub(crate) struct Schedule {
     /// Trials, and services that may start, that lack nothing but services.
     candidates: BTreeSet<Turn>,
     permits: Permits,
+    /// What trials are admitted to.
+    scope: Scope,
     effects: VecDeque<Effect>,
     /// Ends to be carried out. A list, not recursion: a chain of 10,000 trials is skipped without 10,000 stack frames.
     ends: VecDeque<(usize, Outcome)>,
@@ -69,7 +74,7 @@ pub(crate) enum Effect {
 
 impl Schedule {
     /// Every trial is in it, and none was looked at yet.
-    fn unsettled(plan: &Plan, permits: Permits) -> Self {
+    fn unsettled(plan: &Plan, permits: Permits, scope: Scope) -> Self {
         let count = plan.trials.len();
         let mut schedule = Self {
             entries: Vec::with_capacity(count),
@@ -80,6 +85,7 @@ impl Schedule {
             lines: Vec::new(),
             candidates: BTreeSet::new(),
             permits,
+            scope,
             effects: VecDeque::new(),
             ends: VecDeque::new(),
             ending: false,
@@ -95,6 +101,11 @@ impl Schedule {
             schedule.connect(place, waits.clone());
         }
         schedule
+    }
+
+    /// The options in force.
+    pub(crate) fn options(&self) -> &Options {
+        &self.scope.options
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -8,6 +8,7 @@ use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::summary::State;
 use crate::plan::Plan;
+use crate::plan::admission::Scope;
 use crate::run::permits::Permits;
 use crate::run::schedule::Schedule;
 use crate::run::schedule::entry::Phase;
@@ -15,8 +16,8 @@ use crate::run::schedule::entry::Phase;
 impl Schedule {
     /// The schedule of a plan that was made again from a run's past. What ended only because the run was ended early waits
     /// again, and what is being stopped for that will.
-    pub(crate) fn restored(plan: &Plan, permits: Permits, past: &History) -> Self {
-        let mut schedule = Self::unsettled(plan, permits);
+    pub(crate) fn restored(plan: &Plan, permits: Permits, scope: Scope, past: &History) -> Self {
+        let mut schedule = Self::unsettled(plan, permits, scope);
         for place in 0..schedule.len() {
             schedule.recall(place, past);
         }
@@ -40,8 +41,8 @@ impl Schedule {
     }
 
     /// The schedule of a new run in which those trials are not run: they succeeded before.
-    pub(crate) fn reusing(plan: &Plan, permits: Permits, reused: &BTreeMap<Name, RunId>) -> Self {
-        let mut schedule = Self::unsettled(plan, permits);
+    pub(crate) fn reusing(plan: &Plan, permits: Permits, scope: Scope, reused: &BTreeMap<Name, RunId>) -> Self {
+        let mut schedule = Self::unsettled(plan, permits, scope);
         for place in 0..schedule.len() {
             if reused.contains_key(&schedule.entries[place].trial.name) {
                 // Whoever waits until it is healthy has nothing more to wait for.

@@ -13,11 +13,11 @@ use crate::run::session::live::{Commands, Live};
 /// Passes interrupts on to the runs of this process. Clones share one state.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
-    shared: Arc<Shared>,
+    shared: Arc<Hearers>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Hearers {
     /// Read on its own by scripts, in their loops; changed under the lock only.
     count: AtomicUsize,
     heard: Mutex<Heard>,

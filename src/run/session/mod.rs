@@ -16,7 +16,7 @@ use tokio::runtime::{Handle as Tokio, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::engine::{Engine, EngineError, Launch, Obstacle, Selector, Settings, Survey};
+use crate::engine::{Engine, EngineError, Obstacle, Selector, Settings, Survey};
 use crate::model::capability::Gpu;
 use crate::model::event::Journal;
 use crate::model::experiment::Experiment;
@@ -24,12 +24,12 @@ use crate::model::history::History;
 use crate::model::label;
 use crate::model::name::{EngineName, RunId};
 use crate::model::options::Options;
-use crate::model::trial::Settled;
+use crate::model::trial::settled::Settled;
 use crate::plan::{self, Plan, PlanError};
+use crate::run::connections::Connections;
+use crate::run::connections::Reach;
+use crate::run::context::RunContext;
 use crate::run::dispatcher::{Again, Beginning, Dispatcher};
-use crate::run::engines::Engines;
-use crate::run::executor::Executor;
-use crate::run::kill::Reach;
 use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Live;
 use crate::run::session::start::Start;
@@ -47,7 +47,7 @@ pub struct Session {
 #[derive(Debug)]
 struct Shared {
     runtime: Runtime,
-    engines: Engines,
+    engines: Connections,
     interrupt: Interrupt,
     runs: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -90,7 +90,7 @@ impl Session {
     ///
     /// # Errors
     /// When the runtime's threads cannot be started.
-    pub fn new(engines: Engines) -> std::io::Result<Self> {
+    pub fn new(engines: Connections) -> std::io::Result<Self> {
         let workers = std::thread::available_parallelism().map_or(1, |cpus| workers(cpus.get()));
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(workers).enable_all().thread_name("combu").build()?;
@@ -103,7 +103,7 @@ impl Session {
     /// # Errors
     /// When the runtime's threads cannot be started.
     pub fn connecting(settings: Settings) -> std::io::Result<Self> {
-        Self::new(Engines::new(settings))
+        Self::new(Connections::new(settings))
     }
 
     /// Interrupts of every run of this session.
@@ -148,15 +148,15 @@ impl Session {
             return Ok(survey);
         }
         let plan = &prepared.plan;
-        let executor = self.executor(plan, &RunId::from("survey"), None);
-        let mut launches: BTreeMap<EngineName, Vec<Launch>> = BTreeMap::new();
+        let spec = plan.experiment.spec.to_string_lossy();
+        let mut trials: BTreeMap<EngineName, Vec<Arc<Settled>>> = BTreeMap::new();
         for trial in &plan.trials {
-            launches.entry(trial.engine).or_default().push(executor.launch(trial, 1, Vec::new(), Vec::new()));
+            trials.entry(trial.engine).or_default().push(trial.clone());
         }
         let mut survey = Survey::default();
-        for (name, launches) in launches {
+        for (name, trials) in trials {
             let engine = self.engine(name)?;
-            let part = self.tokio().block_on(engine.survey(&launches))?;
+            let part = self.tokio().block_on(engine.survey(&spec, &trials))?;
             survey.makes.extend(part.makes);
             survey.uses.extend(part.uses);
             survey.digests.extend(part.digests);
@@ -179,16 +179,16 @@ impl Session {
             return Err(RunError::Obstacles(obstacles));
         }
         let Prepared { plan, engines, .. } = prepared;
-        let mut executor = self.executor(&plan, &run, folder);
+        let mut context = self.context(&plan, &run, folder);
         if let Some(destination) = &plan.experiment.options.outputs_to {
             let opening = Uploads::open(destination, &plan.experiment.name, &run);
-            executor.uploads = Some(Arc::new(self.tokio().block_on(opening)?));
+            context.uploads = Some(Arc::new(self.tokio().block_on(opening)?));
         }
         let beginning = match past {
             Some(past) => Beginning::Again(Box::new(self.find_again(&plan, &run, past)?)),
             None => Beginning::Anew { reused },
         };
-        let (live, dispatched) = start_on(self.tokio(), plan, engines, executor, journal, beginning);
+        let (live, dispatched) = start_on(self.tokio(), plan, engines, context, journal, beginning);
         self.shared.interrupt.register(&live);
         let mut runs = self.shared.runs.lock().expect("no code panics while it holds the lock");
         runs.retain(|run| !run.is_finished());
@@ -232,9 +232,9 @@ impl Session {
         Ok(engines)
     }
 
-    fn executor(&self, plan: &Plan, run: &RunId, folder: Option<PathBuf>) -> Executor {
+    fn context(&self, plan: &Plan, run: &RunId, folder: Option<PathBuf>) -> RunContext {
         let seed = plan.experiment.options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-        Executor::new(&plan.experiment, run.clone(), seed, folder, self.shared.engines.clone())
+        RunContext::new(&plan.experiment, run.clone(), seed, folder, self.shared.engines.clone())
     }
 }
 
@@ -250,7 +250,7 @@ pub(crate) fn start_on(
     tokio: &Tokio,
     plan: Plan,
     engines: plan::Engines,
-    executor: Executor,
+    context: RunContext,
     journal: Box<dyn Journal>,
     beginning: Beginning,
 ) -> (Live, JoinHandle<()>) {
@@ -259,8 +259,9 @@ pub(crate) fn start_on(
     let (sender, requests) = mpsc::unbounded_channel();
     let (stillness, dispatched) = {
         let _inside = tokio.enter();
-        let dispatcher = Dispatcher::new(&plan, engines, executor, journal, (requests, notice_sender), &beginning);
-        (dispatcher.stillness(), tokio.spawn(dispatcher.run(plan, beginning)))
+        let (dispatcher, inbox) =
+            Dispatcher::new(&plan, engines, context, journal, (requests, notice_sender), &beginning);
+        (dispatcher.stillness(), tokio.spawn(dispatcher.run(plan, beginning, inbox)))
     };
     (Live::new(tokio.clone(), notices, sender, stillness), dispatched)
 }

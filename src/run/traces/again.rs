@@ -14,8 +14,8 @@ use crate::model::outcome::Exit;
 use crate::model::retry::Retries;
 use crate::model::summary::Summary;
 use crate::model::trial::{Condition, Dependency, Healthcheck, Trial};
-use crate::run::engines::Engines;
-use crate::run::executor::Executor;
+use crate::run::connections::Connections;
+use crate::run::context::RunContext;
 use crate::run::session::live::Commands;
 use crate::run::session::start_on;
 use crate::run::traces::{after, anew, follow, planned, seconds, start, trace, trial, unkept};
@@ -359,9 +359,8 @@ async fn a_run_that_is_left_after_its_work_is_done_ends() {
     let engine = Arc::new(Fake::new(2.0));
     let plan = planned(&engine, vec![trial("only", "true")], Options::default());
     let engines = [(EngineName::Fake, plan_host(&engine))].into();
-    let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    let (mut live, dispatched) =
-        start_on(&tokio::runtime::Handle::current(), plan, engines, executor, unkept(), anew());
+    let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(engine.clone()));
+    let (mut live, dispatched) = start_on(&tokio::runtime::Handle::current(), plan, engines, context, unkept(), anew());
     // As an interrupt does, which must be able to reach the run for as long as it lives.
     let _kept = live.commands().clone();
     while live.recv().await.is_some() {}

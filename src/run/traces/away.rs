@@ -9,8 +9,8 @@ use crate::engine::Engine;
 use crate::engine::fake::Scene;
 use crate::model::name::{EngineName, RunId};
 use crate::model::options::{Budget, Options, Parallel};
-use crate::run::engines::Engines;
-use crate::run::executor::Executor;
+use crate::run::connections::Connections;
+use crate::run::context::RunContext;
 use crate::run::session::live::Live;
 use crate::run::session::start_on;
 use crate::run::traces::shaky::{Shaky, Trouble};
@@ -23,8 +23,8 @@ fn start(engine: Arc<Shaky>) -> Live {
     let trials = ["a1", "b1", "c1", "d1", "e1", "f1"].map(|name| trial(name, "sleep 20")).to_vec();
     let plan = planned(&engine.fake, trials, options);
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
-    let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine));
-    start_on(&Tokio::current(), plan, engines, executor, unkept(), anew()).0
+    let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(engine));
+    start_on(&Tokio::current(), plan, engines, context, unkept(), anew()).0
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,9 +24,9 @@ use crate::model::retry::Retries;
 use crate::model::summary::Summary;
 use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
 use crate::plan::{self, Plan};
+use crate::run::connections::Connections;
+use crate::run::context::RunContext;
 use crate::run::dispatcher::{Again, Beginning};
-use crate::run::engines::Engines;
-use crate::run::executor::Executor;
 use crate::run::session::live::Live;
 use crate::run::session::start_on;
 use crate::run::traces::{after, anew, follow, planned, seconds, trial};
@@ -85,9 +85,9 @@ impl World {
                 Beginning::Again(Box::new(Again { past, found: self.engine.find(&Selector::default()).await.unwrap() }))
             }
         };
-        let engines = Engines::with(self.engine.clone());
-        let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, self.folder.clone(), engines);
-        start_on(&Tokio::current(), plan, capabilities, executor, Box::new(self.journal.clone()), beginning)
+        let engines = Connections::with(self.engine.clone());
+        let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, self.folder.clone(), engines);
+        start_on(&Tokio::current(), plan, capabilities, context, Box::new(self.journal.clone()), beginning)
     }
 
     /// Lives until that many events came, and then for so long; true when the run came to its end before.

@@ -12,8 +12,8 @@ use crate::model::event::{Event, Fact, Journal};
 use crate::model::name::RunId;
 use crate::model::options::{Budget, Options, Parallel};
 use crate::plan::Plan;
-use crate::run::engines::Engines;
-use crate::run::executor::Executor;
+use crate::run::connections::Connections;
+use crate::run::context::RunContext;
 use crate::run::session::live::Live;
 use crate::run::session::start_on;
 use crate::run::traces::{anew, follow, planned, trial};
@@ -45,8 +45,8 @@ impl Journal for Shaky {
 
 fn start(engine: &Arc<Fake>, plan: Plan, journal: Shaky) -> Live {
     let engines = [(crate::model::name::EngineName::Fake, engine.capabilities().clone())].into();
-    let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    start_on(&Tokio::current(), plan, engines, executor, Box::new(journal), anew()).0
+    let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(engine.clone()));
+    start_on(&Tokio::current(), plan, engines, context, Box::new(journal), anew()).0
 }
 
 async fn left(engine: &Fake) -> usize {

@@ -31,9 +31,9 @@ use crate::model::retry::{Backoff, Retries};
 use crate::model::summary::Summary;
 use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
 use crate::plan::{self, Plan};
+use crate::run::connections::Connections;
+use crate::run::context::RunContext;
 use crate::run::dispatcher::Beginning;
-use crate::run::engines::Engines;
-use crate::run::executor::Executor;
 use crate::run::session::live::{Commands, Live};
 use crate::run::session::start::Start;
 use crate::run::session::start_on;
@@ -76,8 +76,8 @@ pub(super) fn unkept() -> Box<dyn Journal> {
 pub(super) fn start(engine: &Arc<Fake>, trials: Vec<Trial>, options: Options) -> Live {
     let plan = planned(engine, trials, options);
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
-    let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(engine.clone()));
-    start_on(&tokio::runtime::Handle::current(), plan, engines, executor, unkept(), anew()).0
+    let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(engine.clone()));
+    start_on(&tokio::runtime::Handle::current(), plan, engines, context, unkept(), anew()).0
 }
 
 /// Follows a run to its end; `react` sees every event and may send commands.

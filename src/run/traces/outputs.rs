@@ -16,8 +16,8 @@ use crate::model::options::Options;
 use crate::model::retry::Retries;
 use crate::model::summary::Summary;
 use crate::model::trial::{Timeout, Trial};
-use crate::run::engines::Engines;
-use crate::run::executor::Executor;
+use crate::run::connections::Connections;
+use crate::run::context::RunContext;
 use crate::run::session::live::Live;
 use crate::run::session::start_on;
 use crate::run::traces::shaky::{Shaky, Trouble};
@@ -27,8 +27,8 @@ fn start(engine: Arc<dyn Engine>, trials: Vec<Trial>, folder: &Path) -> Live {
     let plan = planned(&Fake::new(2.0), trials, Options::default());
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
     let folder = Some(folder.to_owned());
-    let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, folder, Engines::with(engine));
-    start_on(&Tokio::current(), plan, engines, executor, unkept(), anew()).0
+    let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, folder, Connections::with(engine));
+    start_on(&Tokio::current(), plan, engines, context, unkept(), anew()).0
 }
 
 fn with_outputs(mut trial: Trial, outputs: &[&str]) -> Trial {

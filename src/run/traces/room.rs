@@ -15,8 +15,9 @@ use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::{Budget, Load, Options, Parallel, Reserve, TrialDefaults};
 use crate::model::trial::{Gpus, Trial};
 use crate::plan;
-use crate::run::engines::Engines;
-use crate::run::executor::Executor;
+use crate::plan::admission::Scope;
+use crate::run::connections::Connections;
+use crate::run::context::RunContext;
 use crate::run::load::Reading;
 use crate::run::permits::Permits;
 use crate::run::schedule::Schedule;
@@ -61,8 +62,8 @@ async fn trace(
 ) -> String {
     let plan = planned(&host, trials, options);
     let engines = [(EngineName::Fake, host)].into();
-    let executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(fake));
-    let live = start_on(&tokio::runtime::Handle::current(), plan, engines, executor, unkept(), anew()).0;
+    let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(fake));
+    let live = start_on(&tokio::runtime::Handle::current(), plan, engines, context, unkept(), anew()).0;
     let mut given = String::new();
     let (lines, _) = follow(live, |event, commands| match &event.fact {
         Fact::AttemptStarting { trial, cores, gpus, .. } if !cores.is_empty() || !gpus.is_empty() => {
@@ -267,9 +268,9 @@ async fn nothing_new_is_started_while_the_machine_has_too_much_to_do() {
         Options { budget: Budget { load: Some(Load::Percent(50.0)), ..Budget::default() }, ..Options::default() },
     );
     let engines = [(EngineName::Fake, host)].into();
-    let mut executor = Executor::new(&plan.experiment, RunId::from("run"), 1, None, Engines::with(fake));
-    executor.machine = busy_for_ten_seconds;
-    let live = start_on(&tokio::runtime::Handle::current(), plan, engines, executor, unkept(), anew()).0;
+    let mut context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(fake));
+    context.machine = busy_for_ten_seconds;
+    let live = start_on(&tokio::runtime::Handle::current(), plan, engines, context, unkept(), anew()).0;
     assert_snapshot!(follow(live, |_, _| {}).await.0, @"
      0.00  held back: 5 processes want to run, and the load may be 2
     10.00  released after 10s
@@ -326,8 +327,9 @@ fn why_tells_what_each_trial_lacks() {
         ..Options::default()
     };
     let plan = planned(&host, trials, options);
-    let permits = Permits::new(&[(EngineName::Fake, host)].into(), &plan.experiment.options);
-    let mut schedule = Schedule::reusing(&plan, permits, &std::collections::BTreeMap::new());
+    let scope = Scope { options: plan.experiment.options.clone(), engines: [(EngineName::Fake, host)].into() };
+    let permits = Permits::new(&scope.engines, &scope.options);
+    let mut schedule = Schedule::reusing(&plan, permits, scope, &std::collections::BTreeMap::new());
     assert_eq!(schedule.next_launch(), Some(0));
     assert_eq!(schedule.next_launch(), None);
     let told: Vec<String> = plan

@@ -1,7 +1,7 @@
 //! An engine some of whose calls fail: what happens while a daemon is away, in virtual time.
 
 use std::future::pending;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use crate::model::handle::Handle;
 use crate::model::name::EngineName;
 use crate::model::outcome::Exit;
 use crate::model::trial::Healthcheck;
+use crate::model::trial::settled::Settled;
 
 /// What the calls of a [`Shaky`] engine meet.
 #[derive(Debug, Default)]
@@ -120,9 +121,9 @@ impl Engine for Shaky {
     fn capabilities(&self) -> &Capabilities {
         self.fake.capabilities()
     }
-    async fn survey(&self, launches: &[Launch]) -> Result<Survey, EngineError> {
+    async fn survey(&self, spec: &str, trials: &[Arc<Settled>]) -> Result<Survey, EngineError> {
         self.all.meet()?;
-        self.fake.survey(launches).await
+        self.fake.survey(spec, trials).await
     }
     async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
         self.all.meet()?;

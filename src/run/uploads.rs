@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::{Path as Key, PathPart};
-use object_store::{ClientConfigKey, Error, ObjectStore, ObjectStoreExt};
+use object_store::{Error, ObjectStore, ObjectStoreExt};
 use rustix::fs::OFlags;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::sync::Semaphore;
@@ -36,9 +35,6 @@ const AT_ONCE: usize = 2;
 
 /// How long the first word of a destination may take.
 const FIRST_WORD: Duration = Duration::from_secs(30);
-
-/// Longest that one piece may take on a slow line.
-const ONE_PIECE: &str = "300s";
 
 /// A destination cannot be sent to.
 #[derive(Debug, thiserror::Error)]
@@ -147,21 +143,36 @@ fn store(destination: &Destination) -> Result<(Arc<dyn ObjectStore>, &str), Stri
             let folder = LocalFileSystem::new_with_prefix(path).map_err(|error| reason(&error))?;
             Ok((Arc::new(folder), ""))
         }
-        Destination::Bucket { bucket, prefix } => {
-            // Another run may have done so before.
-            let _done = rustls::crypto::ring::default_provider().install_default();
-            let key = AmazonS3ConfigKey::Client(ClientConfigKey::Timeout);
-            let builder = AmazonS3Builder::new().with_config(key, ONE_PIECE);
-            let from_env = std::env::vars_os().filter_map(|(name, value)| {
-                let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-                let key = name.starts_with("AWS_").then(|| name.to_ascii_lowercase().parse().ok())??;
-                Some((key, value))
-            });
-            let builder = from_env.fold(builder, |builder, (key, value)| builder.with_config(key, value));
-            let built = builder.with_bucket_name(bucket).build().map_err(|error| reason(&error))?;
-            Ok((Arc::new(built), prefix))
-        }
+        Destination::Bucket { bucket, prefix } => Ok((store_of_bucket(bucket)?, prefix)),
     }
+}
+
+#[cfg(feature = "s3")]
+fn store_of_bucket(name: &str) -> Result<Arc<dyn ObjectStore>, String> {
+    use object_store::ClientConfigKey;
+    use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+
+    /// Longest that one piece may take on a slow line.
+    const ONE_PIECE: &str = "300s";
+
+    // Another run may have done so before.
+    let _done = rustls::crypto::ring::default_provider().install_default();
+    let key = AmazonS3ConfigKey::Client(ClientConfigKey::Timeout);
+    let builder = AmazonS3Builder::new().with_config(key, ONE_PIECE);
+    let from_env = std::env::vars_os().filter_map(|(name, value)| {
+        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+        let key = name.starts_with("AWS_").then(|| name.to_ascii_lowercase().parse().ok())??;
+        Some((key, value))
+    });
+    let builder = from_env.fold(builder, |builder, (key, value)| builder.with_config(key, value));
+    let built = builder.with_bucket_name(name).build().map_err(|error| reason(&error))?;
+    Ok(Arc::new(built))
+}
+
+#[cfg(not(feature = "s3"))]
+fn store_of_bucket(_name: &str) -> Result<Arc<dyn ObjectStore>, String> {
+    Err("this combu was built without its feature `s3`: build it with `--features s3`, or send them to a `file:///folder`"
+        .to_owned())
 }
 
 /// Why a destination cannot be used, as a clause.

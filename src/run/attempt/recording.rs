@@ -1,26 +1,26 @@
-//! What an attempt tells of itself while it runs: the way of its records to the dispatcher. Never fails an attempt.
+//! Recording: the way of what an attempt says of itself to the dispatcher, while it runs. Never fails an attempt.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use crate::engine::{Engine, MetricsTail, Output, Recorder};
 use crate::model::event::Record;
-use crate::run::attempt::Attempt;
-use crate::run::executor::Executor;
+use crate::run::attempt::flight::Attempt;
+use crate::run::context::RunContext;
 use crate::run::message::{Message, Stage};
 
-/// What records an attempt.
+/// The records of an attempt as it makes them.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct Recording {
     recorder: Recorder,
     file: Option<MetricsTail>,
     /// The files that it named, in order.
     artifacts: Arc<Mutex<Vec<String>>>,
 }
 
-impl Told {
-    /// Of a started attempt.
-    pub(super) async fn of(attempt: &Attempt, executor: &Executor, engine: &dyn Engine, output: &mut Output) -> Self {
+impl Recording {
+    /// The recording of a started attempt.
+    pub(super) async fn of(attempt: &Attempt, context: &RunContext, engine: &dyn Engine, output: &mut Output) -> Self {
         let (place, messages) = (attempt.place, attempt.messages.clone());
         let artifacts: Arc<Mutex<Vec<String>>> = Arc::default();
         let named = artifacts.clone();
@@ -36,14 +36,14 @@ impl Told {
         output.record(&recorder);
         let path = engine.metrics_file(&attempt.launch).await;
         if let Some(folder) = path.as_deref().and_then(|path| path.parent()).filter(|folder| !folder.exists())
-            && executor.tells_of_metrics()
+            && context.tells_of_metrics()
         {
             attempt.warn(format!("there is no file for COMBU_METRICS: `{}` could not be made", folder.display()));
         }
         Self { file: path.map(|path| MetricsTail::new(path, &recorder)), recorder, artifacts }
     }
 
-    /// Takes what the attempt tells while it runs.
+    /// Takes what the attempt says while it runs.
     pub(super) async fn during<T>(&mut self, running: impl Future<Output = T>) -> T {
         let Some(file) = &mut self.file else { return running.await };
         let (mut running, mut following) = (pin!(running), pin!(file.follow()));

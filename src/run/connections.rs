@@ -1,6 +1,6 @@
 //! The engines of this process, each connected at its first use.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -10,12 +10,12 @@ use crate::model::name::EngineName;
 
 /// The engines of this process. Clones share one state.
 #[derive(Debug, Clone)]
-pub struct Engines {
+pub struct Connections {
     settings: Settings,
     connected: Arc<Mutex<HashMap<EngineName, Arc<dyn Engine>>>>,
 }
 
-impl Engines {
+impl Connections {
     /// None connected yet.
     pub fn new(settings: Settings) -> Self {
         Self { settings, connected: Arc::default() }
@@ -40,4 +40,13 @@ impl Engines {
         connected.insert(name, engine.clone());
         Ok(engine)
     }
+}
+
+/// The engines on which attempts are looked for: all of them, so that none is forgotten.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// Only this one, if somebody said so.
+    pub only: Option<EngineName>,
+    /// Those that have to answer; the others are passed over when they are out of reach.
+    pub must: BTreeSet<EngineName>,
 }

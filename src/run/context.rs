@@ -1,9 +1,10 @@
-//! The executor: what the attempts of one run share. It launches; the dispatcher decides.
+//! The context: what the attempts of one run share. It launches; the dispatcher decides.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -14,8 +15,10 @@ use crate::model::label::{self, param_variable};
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Remove;
 use crate::model::outcome::Outcome;
-use crate::model::trial::{Settled, Trial};
-use crate::run::engines::Engines;
+use crate::model::trial::Trial;
+use crate::model::trial::settled::Settled;
+use crate::run::clock::Clock;
+use crate::run::connections::Connections;
 use crate::run::load::{Machine, Reading};
 use crate::run::uploads::Uploads;
 use crate::run::window::{Place, Places};
@@ -26,18 +29,20 @@ const REMOVALS: usize = 32;
 
 /// What the attempts of one run share.
 #[derive(Debug)]
-pub(crate) struct Executor {
+pub(crate) struct RunContext {
     pub(crate) run: RunId,
     pub(crate) experiment: String,
     pub(crate) spec: PathBuf,
     pub(crate) seed: u64,
     pub(crate) folder: Option<PathBuf>,
+    /// The run's time.
+    pub(crate) clock: Clock,
     /// What the load of this machine is read from.
     pub(crate) machine: Machine,
     /// Where outputs are sent, if anywhere.
     pub(crate) uploads: Option<Arc<Uploads>>,
     remove: Remove,
-    engines: Engines,
+    engines: Connections,
     windows: Mutex<HashMap<EngineName, Arc<Places>>>,
     removals: watch::Sender<usize>,
     /// Whether it was told that no file for metrics can be made.
@@ -46,13 +51,13 @@ pub(crate) struct Executor {
     told_of_outputs: Mutex<HashSet<Name>>,
 }
 
-impl Executor {
+impl RunContext {
     pub(crate) fn new(
         experiment: &Experiment,
         run: RunId,
         seed: u64,
         folder: Option<PathBuf>,
-        engines: Engines,
+        engines: Connections,
     ) -> Self {
         Self {
             run,
@@ -60,6 +65,7 @@ impl Executor {
             spec: experiment.spec.clone(),
             seed,
             folder,
+            clock: Clock::showing(Duration::ZERO),
             machine: Reading::now,
             uploads: None,
             remove: experiment.options.rm.unwrap_or_default(),
@@ -105,7 +111,7 @@ impl Executor {
             let mut windows = self.windows.lock().expect("no code panics while it holds the lock");
             windows.entry(engine.engine).or_insert_with(|| Places::new(engine.starts)).clone()
         };
-        // The sender is this executor's own: the wait ends only because there is room.
+        // The sender is this context's own: the wait ends only because there is room.
         let _ended = self.removals.subscribe().wait_for(|removals| *removals < REMOVALS).await.is_err();
         window.take().await
     }
@@ -209,12 +215,12 @@ mod tests {
 
     use tokio::time::timeout;
 
-    use super::{Executor, REMOVALS, trial_seed};
+    use super::{REMOVALS, RunContext, trial_seed};
     use crate::engine::Engine;
     use crate::engine::fake::Fake;
     use crate::model::experiment::Experiment;
     use crate::model::options::Options;
-    use crate::run::engines::Engines;
+    use crate::run::connections::Connections;
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_started_while_ended_containers_pile_up() {
@@ -226,14 +232,14 @@ mod tests {
             options: Options::default(),
             trials: Vec::new(),
         };
-        let executor = Executor::new(&experiment, "r1".into(), 1, None, Engines::with(engine.clone()));
+        let context = RunContext::new(&experiment, "r1".into(), 1, None, Connections::with(engine.clone()));
         let start = async || {
-            let place = timeout(Duration::from_secs(60), executor.start_window(engine.capabilities())).await;
+            let place = timeout(Duration::from_secs(60), context.start_window(engine.capabilities())).await;
             place.is_ok()
         };
-        let mut removals: Vec<_> = (1..REMOVALS).map(|_| executor.removal()).collect();
+        let mut removals: Vec<_> = (1..REMOVALS).map(|_| context.removal()).collect();
         assert!(start().await);
-        removals.push(executor.removal());
+        removals.push(context.removal());
         assert!(!start().await);
         removals.pop();
         assert!(start().await);

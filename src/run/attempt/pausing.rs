@@ -1,4 +1,4 @@
-//! Standing still: an attempt is paused while its run is paused, and goes on afterwards.
+//! Pausing: an attempt is paused while its run is paused, and goes on afterwards.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::engine::{Engine, EngineError, Retrying};
 use crate::model::handle::Handle;
-use crate::run::attempt::Attempt;
+use crate::run::attempt::flight::Attempt;
 
 /// How an attempt is held.
 #[derive(Debug, Clone, Copy, Default)]
