@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use crate::engine::error::EngineError;
 use crate::engine::launch::Launch;
 use crate::engine::local::attempt::LocalAttempt;
-use crate::engine::local::{launch, proc, refusal};
+use crate::engine::local::launch::{self, Programs};
+use crate::engine::local::{proc, refusal};
 use crate::engine::retrying::Retrying;
 use crate::engine::seam::Health;
 use crate::model::trial::Healthcheck;
@@ -35,7 +36,7 @@ const CENTURY: Duration = Duration::from_secs(3_000_000_000);
 pub(super) async fn verdict(
     attempt: &LocalAttempt,
     check: &Healthcheck,
-    token: Option<&str>,
+    (token, programs): (Option<&str>, &Programs),
 ) -> Result<Health, EngineError> {
     let Some(launch) = &attempt.launch else {
         return Err(EngineError::Refused { message: "was started without a healthcheck".to_owned() });
@@ -54,7 +55,7 @@ pub(super) async fn verdict(
         // An attempt that has ended is not healthy, whatever a probe says.
         biased;
         ended = attempt.ended() => ended.map(|_| Health::Ended),
-        healthy = probe(attempt, launch, &words, check, token) => healthy.map(|healthy| if healthy { Health::Healthy } else { Health::Unhealthy }),
+        healthy = probe(attempt, launch, &words, check, (token, programs)) => healthy.map(|healthy| if healthy { Health::Healthy } else { Health::Unhealthy }),
     }
 }
 
@@ -63,7 +64,7 @@ async fn probe(
     launch: &Launch,
     words: &[&str],
     check: &Healthcheck,
-    token: Option<&str>,
+    (token, programs): (Option<&str>, &Programs),
 ) -> Result<bool, EngineError> {
     let or = |given: Option<Duration>, default| given.filter(|given| !given.is_zero()).unwrap_or(default).min(CENTURY);
     let (interval, timeout) = (or(check.interval, INTERVAL), or(check.timeout, TIMEOUT));
@@ -77,7 +78,7 @@ async fn probe(
             counts_from = counts_from.max(Instant::now() + interval);
             continue;
         }
-        let outcome = match launch::probe(launch, words, token) {
+        let outcome = match launch::probe(launch, words, token, programs) {
             Ok(command) => passes(command, timeout).await,
             Err(error) => Err(error),
         };

@@ -1,10 +1,12 @@
 //! Commands of processes, made of launches. Starts nothing.
 
+use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use rustix::fs::Access;
 
@@ -14,11 +16,16 @@ use crate::engine::local::proc;
 use crate::engine::local::refusal::{refusal, refused};
 use crate::model::label;
 
+/// Programs that were found in `PATH`, by name, folder of the trial and `PATH`, as a shell remembers them: looking into each
+/// folder of `PATH` again takes longer than anything else that combu does for a short trial.
+#[derive(Debug, Default)]
+pub(super) struct Programs(Mutex<HashMap<(String, PathBuf, OsString), PathBuf>>);
+
 /// The command of a launch, with its folder, environment, process group and pipes.
 ///
 /// # Errors
 /// [`EngineError::Refused`] when the trial cannot be run here: no program, no folder, another user.
-pub(super) fn command(launch: &Launch, token: Option<&str>) -> Result<Command, EngineError> {
+pub(super) fn command(launch: &Launch, token: Option<&str>, programs: &Programs) -> Result<Command, EngineError> {
     let trial = &launch.trial;
     let words: Vec<&str> = trial.entrypoint.iter().chain(trial.cmd.iter()).flatten().map(String::as_str).collect();
     if words.is_empty() {
@@ -27,7 +34,7 @@ pub(super) fn command(launch: &Launch, token: Option<&str>) -> Result<Command, E
     if let Some(user) = trial.user.as_deref().filter(|user| !is_own(user)) {
         return refused(format!("cannot run as user `{user}`: local trials run as the caller (`user: \"host\"`)"));
     }
-    let mut command = prepared(launch, &words)?;
+    let mut command = prepared(launch, &words, programs)?;
     let labels = serde_json::to_string(&launch.labels).expect("a map of strings is always JSON");
     command.env(proc::LABELS, labels).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(token) = token {
@@ -40,8 +47,13 @@ pub(super) fn command(launch: &Launch, token: Option<&str>) -> Result<Command, E
 ///
 /// # Errors
 /// As [`command`].
-pub(super) fn probe(launch: &Launch, words: &[&str], token: Option<&str>) -> Result<Command, EngineError> {
-    let mut command = prepared(launch, words)?;
+pub(super) fn probe(
+    launch: &Launch,
+    words: &[&str],
+    token: Option<&str>,
+    programs: &Programs,
+) -> Result<Command, EngineError> {
+    let mut command = prepared(launch, words, programs)?;
     command.env_remove(proc::LABELS).stdout(Stdio::null()).stderr(Stdio::null());
     if let Some(token) = token {
         command.env(proc::TOKEN, token);
@@ -49,10 +61,10 @@ pub(super) fn probe(launch: &Launch, words: &[&str], token: Option<&str>) -> Res
     Ok(command)
 }
 
-fn prepared(launch: &Launch, words: &[&str]) -> Result<Command, EngineError> {
+fn prepared(launch: &Launch, words: &[&str], programs: &Programs) -> Result<Command, EngineError> {
     let (program, arguments) = words.split_first().ok_or_else(|| refusal("needs a program to run".to_owned()))?;
     let folder = folder(launch)?;
-    let path = find(program, &folder, search_path(launch))?;
+    let path = programs.find(program, &folder, search_path(launch))?;
     // With an absolute path the standard library need not fork: `posix_spawn` does not copy combu's memory map.
     let mut command = Command::new(path);
     command.arg0(program).args(arguments).current_dir(folder);
@@ -94,21 +106,29 @@ fn search_path(launch: &Launch) -> OsString {
     told.or_else(|| env::var_os("PATH")).unwrap_or_else(|| "/bin:/usr/bin".into())
 }
 
-/// Finds a program as a shell does, but with relative paths in the trial's folder.
-fn find(program: &str, folder: &Path, search: OsString) -> Result<PathBuf, EngineError> {
-    let may_run = |path: &Path| path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
-    if program.contains('/') {
-        let path = folder.join(program);
-        return match path.metadata() {
-            Ok(_) if may_run(&path) => Ok(path),
-            Ok(_) => refused(format!("`{program}` is not executable (in `{}`)", folder.display())),
-            Err(error) => refused(format!("no program `{program}` in `{}`: {error}", folder.display())),
-        };
-    }
-    let mut candidates = env::split_paths(&search).map(|place| folder.join(place).join(program));
-    match candidates.find(|path| !program.is_empty() && may_run(path)) {
-        Some(path) => Ok(path),
-        None => refused(format!("no program `{program}` in PATH")),
+impl Programs {
+    /// Finds a program as a shell does, but with relative paths in the trial's folder.
+    fn find(&self, program: &str, folder: &Path, search: OsString) -> Result<PathBuf, EngineError> {
+        let is_executable = |path: &Path| rustix::fs::access(path, Access::EXEC_OK).is_ok();
+        let may_run = |path: &Path| path.is_file() && is_executable(path);
+        if program.contains('/') {
+            let path = folder.join(program);
+            return match path.metadata() {
+                Ok(_) if may_run(&path) => Ok(path),
+                Ok(_) => refused(format!("`{program}` is not executable (in `{}`)", folder.display())),
+                Err(error) => refused(format!("no program `{program}` in `{}`: {error}", folder.display())),
+            };
+        }
+        let mut known = self.0.lock().expect("no code panics while it holds the lock");
+        let key = (program.to_owned(), folder.to_owned(), search);
+        if let Some(path) = known.get(&key).filter(|path| is_executable(path)) {
+            return Ok(path.clone());
+        }
+        let mut candidates = env::split_paths(&key.2).map(|place| folder.join(place).join(program));
+        match candidates.find(|path| !program.is_empty() && may_run(path)) {
+            Some(path) => Ok(known.entry(key).insert_entry(path).get().clone()),
+            None => refused(format!("no program `{program}` in PATH")),
+        }
     }
 }
 

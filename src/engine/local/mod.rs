@@ -28,6 +28,7 @@ use crate::engine::gpus::GpuSource;
 use crate::engine::launch::{Claim, Launch};
 use crate::engine::local::affinity::Affinity;
 use crate::engine::local::attempt::LocalAttempt;
+use crate::engine::local::launch::Programs;
 use crate::engine::local::proc::{Process, ProcessGroup};
 use crate::engine::local::watch::WatchProcess;
 use crate::engine::output::Output;
@@ -53,6 +54,7 @@ pub struct Local {
     attempts: Mutex<HashMap<String, KnownAttempt>>,
     watch: Option<Guard>,
     gpus: GpuSource,
+    programs: Programs,
 }
 
 /// An attempt of ours, as far as it is still needed.
@@ -102,6 +104,7 @@ impl Local {
             attempts: Mutex::default(),
             watch: settings.watch.as_ref().map(guard),
             gpus: GpuSource::new(settings),
+            programs: Programs::default(),
         })
     }
 
@@ -142,7 +145,7 @@ impl Engine for Local {
     }
 
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
-        let mut command = launch::command(launch, self.token())?;
+        let mut command = launch::command(launch, self.token(), &self.programs)?;
         // Without the file it starts all the same.
         if let Some(file) = records::plain(launch).filter(|file| records::make_plain(file).is_ok())
             && !launch.trial.env.contains_key(records::VARIABLE)
@@ -185,7 +188,9 @@ impl Engine for Local {
 
     async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError> {
         match self.known(handle) {
-            Some(KnownAttempt::Started(attempt)) => health::verdict(&attempt, check, self.token()).await,
+            Some(KnownAttempt::Started(attempt)) => {
+                health::verdict(&attempt, check, (self.token(), &self.programs)).await
+            }
             Some(KnownAttempt::Ended(_)) => Ok(Health::Ended),
             None => Err(not_ours(handle)),
         }
