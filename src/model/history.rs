@@ -53,7 +53,7 @@ pub struct TrialHistory {
     /// The trial as it was planned, or submitted.
     pub planned: Arc<Settled>,
     /// In order.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<PastAttempt>,
     /// When its next attempt is due, in milliseconds since 1970-01-01 UTC; absent: none is waited for.
     pub due: Option<u64>,
     /// Where its outputs lie: on this machine, or where they were sent to.
@@ -71,7 +71,7 @@ pub struct TrialHistory {
 
 /// One attempt.
 #[derive(Debug, Clone, Default)]
-pub struct Attempt {
+pub struct PastAttempt {
     /// From 1.
     pub number: u32,
     /// When it was handed to the engine, in milliseconds since 1970-01-01 UTC.
@@ -209,7 +209,7 @@ impl History {
 
     /// Whether something of that ended attempt was to stay on the engine.
     pub(crate) fn keeps(&self, name: &Name, number: u32) -> bool {
-        let is_kept = |attempt: &Attempt| attempt.number == number && attempt.kept;
+        let is_kept = |attempt: &PastAttempt| attempt.number == number && attempt.kept;
         self.trial(name).is_some_and(|trial| trial.attempts.iter().any(is_kept))
     }
 
@@ -255,7 +255,13 @@ impl TrialHistory {
                 self.due = None;
                 (self.healthy, self.unhealthy) = (false, false);
                 let (cores, gpus) = (cores.clone(), gpus.clone());
-                self.attempts.push(Attempt { number: *attempt, starting: at, cores, gpus, ..Attempt::default() });
+                self.attempts.push(PastAttempt {
+                    number: *attempt,
+                    starting: at,
+                    cores,
+                    gpus,
+                    ..PastAttempt::default()
+                });
             }
             Fact::AttemptStarted { handle, .. } | Fact::AttemptAdopted { handle, .. } => {
                 self.change(|attempt| {
@@ -306,7 +312,7 @@ impl TrialHistory {
         }
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut Attempt)) {
+    fn change(&mut self, change: impl FnOnce(&mut PastAttempt)) {
         if let Some(attempt) = self.attempts.last_mut() {
             change(attempt);
         }

@@ -243,9 +243,12 @@ impl Summary {
             }
             Fact::RunResumed { options, .. } => {
                 (self.early, self.elapsed) = (None, None);
+                // A run may have had hundreds of lives: only other defaults decide anything anew.
+                if let Some(options) = options.as_ref().filter(|options| options.defaults != self.options.defaults) {
+                    self.results.iter_mut().for_each(|result| result.settle(options));
+                }
                 if let Some(options) = options {
                     self.options.clone_from(options);
-                    self.results.iter_mut().for_each(|result| result.settle(options));
                 }
             }
             Fact::TrialSubmitted { trial } => self.enter(trial),

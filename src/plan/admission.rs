@@ -48,10 +48,10 @@ pub fn admit<'a>(
     find: impl Fn(&Name) -> Option<Prerequisite<'a>>,
     names: impl Iterator<Item = &'a Name> + Clone,
 ) -> Result<Vec<Wait>, Vec<Problem>> {
-    let mut problems = Vec::new();
     if !scope.engines.contains_key(&trial.engine) {
-        problems.push(Problem::UnusedEngine { engine: trial.engine });
+        return Err(vec![Problem::UnusedEngine { engine: trial.engine }]);
     }
+    let mut problems = Vec::new();
     let waits = check_depends(trial, "the run", find, names, &mut problems);
     check_needs(trial, scope, &mut problems);
     if problems.is_empty() { Ok(waits) } else { Err(problems) }

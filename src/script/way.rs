@@ -9,7 +9,7 @@ use crate::model::trial::Trial;
 use crate::run::message::Refusal;
 use crate::run::session::live::Commands;
 use crate::script::fault::{Answer, fault, fault_with};
-use crate::script::values::history::History;
+use crate::script::values::history::MetricHistory;
 
 /// The way up to a run.
 #[derive(Clone)]
@@ -18,12 +18,12 @@ pub(super) struct Way {
     /// True once the script itself has ended the run.
     ended: Rc<Cell<bool>>,
     /// Metrics of its trials so far.
-    pub(super) history: History,
+    pub(super) history: MetricHistory,
 }
 
 impl Way {
     pub(super) fn new(commands: Commands) -> Self {
-        Self { commands, ended: Rc::default(), history: History::default() }
+        Self { commands, ended: Rc::default(), history: MetricHistory::default() }
     }
 
     /// Adds a trial to the run.

@@ -63,18 +63,7 @@ const HOMES: &[(&str, &[&str])] = &[
 const FREE: [&str; 3] = ["serde", "serde_json", "thiserror"];
 
 /// Names of types that stand in several files, and why they may.
-const SHARED_NAMES: &[(&str, &str)] = &[
-    ("Again", "the dispatcher and the schedule each have their own; both are private"),
-    ("Standing", "an attempt that an engine found, and an edge of the schedule"),
-    ("Tally", "the dispatcher counts outcomes for `halt`, reports count trials for people"),
-    ("Phase", "the start of an attempt, and a trial in the schedule"),
-];
-
-/// Folders whose files may import each other in a circle, and why they may.
-const CIRCLES: &[(&str, &str)] = &[
-    ("src/run/dispatcher/", "one type, whose methods stand in several files"),
-    ("src/run/schedule/", "one type, whose methods stand in several files"),
-];
+const SHARED_NAMES: &[(&str, &str)] = &[];
 
 /// Names that say nothing, or mean something else here.
 const BANNED: [&str; 7] = ["task", "job", "manager", "helper", "util", "common", "misc"];
@@ -302,7 +291,6 @@ fn arrows(sources: &[Source]) -> Vec<String> {
 fn circles(sources: &[Source]) -> Vec<String> {
     let files = production(sources);
     let modules: BTreeMap<Vec<String>, &Source> = files.iter().map(|source| (source.module(), *source)).collect();
-    let free = |source: &Source| CIRCLES.iter().any(|(folder, _reason)| source.path.starts_with(folder));
     let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for source in &files {
         for Import { mut to, .. } in source.imports() {
@@ -311,7 +299,7 @@ fn circles(sources: &[Source]) -> Vec<String> {
                 to.pop();
             }
             let Some(target) = modules.get(&to).filter(|target| target.layer() == source.layer()) else { continue };
-            if target.path != source.path && target.layer().is_some() && !(free(source) && free(target)) {
+            if target.path != source.path && target.layer().is_some() {
                 edges.entry(&source.path).or_default().insert(&target.path);
             }
         }

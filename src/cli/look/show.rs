@@ -15,7 +15,7 @@ use crate::cli::time::{now, second, utc};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
 use crate::model::event::Logs;
-use crate::model::history::{Attempt, History};
+use crate::model::history::{History, PastAttempt};
 use crate::model::summary::TrialResult;
 use crate::report::style::{bytes, clean, elapsed, took};
 use crate::report::table::{Cut, lines};

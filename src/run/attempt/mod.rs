@@ -29,7 +29,7 @@ use crate::run::context::RunContext;
 use crate::run::message::{End, Message, Stage};
 
 pub(crate) use flight::{Adopted, Attempt, Begin, Ending, Stop};
-pub(crate) use progress::{Phase, Progress};
+pub(crate) use progress::{Progress, StartPhase};
 
 /// After a wait that went well for so long there is the whole patience again.
 const WENT_WELL: Duration = Duration::from_secs(60);
@@ -118,7 +118,7 @@ impl Attempt {
         asked: &mut bool,
     ) -> Result<Option<Launched>, EngineError> {
         let mut stop = self.stop.clone();
-        self.progress.reach(Phase::Preparing);
+        self.progress.reach(StartPhase::Preparing);
         let preparation = async {
             let (name, messages) = (engine.capabilities().engine, self.messages.clone());
             let progress = move |object: &str, state: &str| {
@@ -127,7 +127,7 @@ impl Attempt {
             };
             engine.prepare(&self.launch, &progress).await?;
             let digest = engine.digest(&self.launch).await;
-            self.progress.reach(Phase::Waiting);
+            self.progress.reach(StartPhase::Waiting);
             let place_in_window = context.start_window(engine.capabilities()).await;
             self.awake.begin().await;
             Ok::<_, EngineError>((place_in_window, digest))
@@ -137,7 +137,7 @@ impl Attempt {
             _ = stop.wait_for(Option::is_some) => return Ok(None),
             prepared = preparation => prepared?,
         };
-        self.progress.reach(Phase::Starting);
+        self.progress.reach(StartPhase::Starting);
         let output = self.output(context);
         let launch = self.identified(context, engine.capabilities().engine, digest);
         *asked = true;

@@ -8,7 +8,7 @@ pub(crate) struct Progress(AtomicU8);
 
 /// What an attempt does before it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum StartPhase {
     /// Its image and networks are made ready.
     Preparing,
     /// It waits for a place in the start window.
@@ -18,15 +18,15 @@ pub(crate) enum Phase {
 }
 
 impl Progress {
-    pub(super) fn reach(&self, phase: Phase) {
+    pub(super) fn reach(&self, phase: StartPhase) {
         self.0.store(phase as u8, Ordering::Relaxed);
     }
 
-    pub(crate) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> StartPhase {
         match self.0.load(Ordering::Relaxed) {
-            0 => Phase::Preparing,
-            1 => Phase::Waiting,
-            _ => Phase::Starting,
+            0 => StartPhase::Preparing,
+            1 => StartPhase::Waiting,
+            _ => StartPhase::Starting,
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::engine::Launch;
 use crate::model::outcome::Outcome;
 use crate::model::trial::{Healthcheck, Timeout};
-use crate::run::attempt::{Attempt, Begin, Phase, Progress, Stop};
+use crate::run::attempt::{Attempt, Begin, Progress, StartPhase, Stop};
 use crate::run::clock::Awake;
 use crate::run::context::RunContext;
 use crate::run::message::{End, Message, Stage};
@@ -115,9 +115,9 @@ impl Attempts {
     /// How far the start of an attempt is, as a clause.
     pub(super) fn start_of(&self, place: usize) -> Option<String> {
         Some(match self.starts.get(&place)?.phase() {
-            Phase::Preparing => "its image and networks are made ready".to_owned(),
-            Phase::Waiting => format!("a place in the start window, for which {} wait", self.context.waiting()),
-            Phase::Starting => "the engine is starting it".to_owned(),
+            StartPhase::Preparing => "its image and networks are made ready".to_owned(),
+            StartPhase::Waiting => format!("a place in the start window, for which {} wait", self.context.waiting()),
+            StartPhase::Starting => "the engine is starting it".to_owned(),
         })
     }
 

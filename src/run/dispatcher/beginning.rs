@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::engine::{Found, Standing};
 use crate::model::event::{Cause, Fact};
-use crate::model::history::{Attempt, History, TrialHistory};
+use crate::model::history::{History, PastAttempt, TrialHistory};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::summary::State;
@@ -16,24 +16,8 @@ use crate::model::trial::Condition;
 use crate::plan::Plan;
 use crate::run::attempt::{Adopted, Begin, Ending, Stop};
 use crate::run::dispatcher::Dispatcher;
+use crate::run::dispatcher::life::{Beginning, Resumption};
 use crate::run::load::knows_pressure;
-
-/// How a run begins.
-#[derive(Debug)]
-pub(crate) enum Beginning {
-    /// It is new; those trials are not run, because they succeeded in that run.
-    Anew { reused: BTreeMap<Name, RunId> },
-    /// It goes on.
-    Again(Box<Again>),
-}
-
-/// What another life of a run begins with.
-#[derive(Debug)]
-pub(crate) struct Again {
-    pub(crate) past: History,
-    /// What carries the run's label on its engines.
-    pub(crate) found: Vec<Found>,
-}
 
 impl Dispatcher {
     pub(super) fn begin(&mut self, plan: Plan, beginning: Beginning) {
@@ -70,8 +54,8 @@ impl Dispatcher {
         }
     }
 
-    fn begin_again(&mut self, plan: &Plan, again: Again) {
-        let Again { past, found } = again;
+    fn begin_again(&mut self, plan: &Plan, again: Resumption) {
+        let Resumption { past, found } = again;
         for change in &past.changes {
             // It was taken before; GPUs that are gone since are the plan's concern.
             let _refused = self.schedule.permits_mut().set(change);
@@ -117,7 +101,7 @@ impl Dispatcher {
         place: usize,
         past: &History,
         was: &TrialHistory,
-        active: &Attempt,
+        active: &PastAttempt,
         found: Option<Found>,
     ) -> Begin {
         let awaited = self.schedule.is_awaited(place, Condition::Healthy);

@@ -1,4 +1,4 @@
-//! Counts of a run: how its trials ended, and how long those took that succeeded.
+//! EndCounts of a run: how its trials ended, and how long those took that succeeded.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -12,7 +12,7 @@ use crate::model::trial::Timeout;
 
 /// The ends of the trials that are no services, and the median time of the successes.
 #[derive(Debug)]
-pub(super) struct Counts {
+pub(super) struct EndCounts {
     /// For each trial that ended, whether it succeeded.
     ends: HashMap<usize, bool>,
     succeeded: usize,
@@ -22,7 +22,7 @@ pub(super) struct Counts {
     published: watch::Sender<Option<Duration>>,
 }
 
-impl Default for Counts {
+impl Default for EndCounts {
     fn default() -> Self {
         Self {
             ends: HashMap::new(),
@@ -34,7 +34,7 @@ impl Default for Counts {
     }
 }
 
-impl Counts {
+impl EndCounts {
     /// A trial that is no service ended, after its last attempt took that long.
     pub(super) fn ended(&mut self, place: usize, outcome: &Outcome, elapsed: Duration) {
         if outcome.is_success() || outcome.is_failure() {
@@ -109,7 +109,7 @@ impl Median {
 mod tests {
     use std::time::Duration;
 
-    use super::{Counts, Median};
+    use super::{EndCounts, Median};
     use crate::model::options::Halt;
     use crate::model::outcome::{Exit, Outcome};
 
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_trial_counts_once_and_not_while_it_waits_again() {
-        let (mut counts, halt) = (Counts::default(), Halt::parse("now,fail=1").unwrap());
+        let (mut counts, halt) = (EndCounts::default(), Halt::parse("now,fail=1").unwrap());
         counts.ended(0, &Outcome::Failed { exit: Exit::Code(1) }, Duration::ZERO);
         assert_eq!(
             counts.halts(&halt, 2).as_deref(),

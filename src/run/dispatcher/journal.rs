@@ -21,7 +21,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The events of a run on their way to the journal and the follower, and what waits for them to be kept.
 #[derive(Debug)]
-pub(super) struct EventLog {
+pub(super) struct RunLog {
     run: RunId,
     clock: Clock,
     journal: Box<dyn Journal>,
@@ -54,7 +54,7 @@ impl std::fmt::Debug for Order {
     }
 }
 
-impl EventLog {
+impl RunLog {
     pub(super) fn new(
         run: RunId,
         clock: Clock,
@@ -75,7 +75,7 @@ impl EventLog {
         }
     }
 
-    /// Notes a fact: it is kept and passed on with the next [`EventLog::carry_out`].
+    /// Notes a fact: it is kept and passed on with the next [`RunLog::carry_out`].
     pub(super) fn emit(&mut self, fact: Fact) {
         let event = Event { at: self.clock.on_the_wall(), run: self.run.clone(), fact };
         self.events.push(event);

@@ -11,6 +11,7 @@ mod commands;
 mod counts;
 mod end;
 mod journal;
+pub(crate) mod life;
 mod outage;
 mod outbox;
 
@@ -34,17 +35,16 @@ use crate::run::context::RunContext;
 use crate::run::dispatcher::admission::Admission;
 use crate::run::dispatcher::attempts::{Attempts, NewAttempt};
 use crate::run::dispatcher::cleanup::Cleanup;
-use crate::run::dispatcher::counts::Counts;
+use crate::run::dispatcher::counts::EndCounts;
 use crate::run::dispatcher::end::RunEnd;
-use crate::run::dispatcher::journal::{EventLog, Order};
+use crate::run::dispatcher::journal::{Order, RunLog};
+use crate::run::dispatcher::life::Beginning;
 use crate::run::dispatcher::outage::Outage;
 use crate::run::dispatcher::outbox::Outbox;
 use crate::run::load::{FRESH, Gate};
 use crate::run::message::{End, Message, Notice, Request, Stage};
 use crate::run::permits::Permits;
-use crate::run::schedule::{Again as Repetition, Effect, Schedule};
-
-pub(crate) use beginning::{Again, Beginning};
+use crate::run::schedule::{Effect, Repetition, Schedule};
 
 /// Most messages that are taken before their events are kept: what follows from the first must not wait long.
 const TOGETHER: usize = 64;
@@ -53,12 +53,12 @@ const TOGETHER: usize = 64;
 pub(crate) struct Dispatcher {
     schedule: Schedule,
     context: Arc<RunContext>,
-    log: EventLog,
+    log: RunLog,
     attempts: Attempts,
     admission: Admission,
     outage: Outage,
     outbox: Outbox,
-    counts: Counts,
+    counts: EndCounts,
     cleanup: Cleanup,
     end: RunEnd,
 }
@@ -95,12 +95,12 @@ impl Dispatcher {
         let inbox = Inbox { messages, requests, follower: follower.clone() };
         let dispatcher = Self {
             schedule,
-            log: EventLog::new(context.run.clone(), context.clock.clone(), journal, follower),
+            log: RunLog::new(context.run.clone(), context.clock.clone(), journal, follower),
             attempts: Attempts::new(context.clone(), sender),
             admission: Admission::new(gate),
             outage: Outage::default(),
             outbox: Outbox::default(),
-            counts: Counts::default(),
+            counts: EndCounts::default(),
             cleanup: Cleanup::new(matches!(beginning, Beginning::Again(_))),
             end: RunEnd::new(time_budget.map(|budget| budget.saturating_add(lived))),
             context,

@@ -8,7 +8,7 @@ use crate::model::retry::Repeats;
 use crate::model::trial::settled::Settled;
 use crate::plan::admission::{Prerequisite, admit, admit_again};
 use crate::run::message::Refusal;
-use crate::run::schedule::edges::Standing;
+use crate::run::schedule::edges::WaitState;
 use crate::run::schedule::entry::Phase;
 use crate::run::schedule::{Effect, Schedule};
 
@@ -110,6 +110,6 @@ impl Schedule {
         let entry = &self.entries[place];
         let hopeless = |on: usize, broken: bool| broken && self.entries[on].phase != Phase::Ended(Outcome::Stopped);
         matches!(entry.phase, Phase::Ended(Outcome::Skipped { .. }))
-            && !entry.waits.iter().any(|wait| hopeless(wait.on, matches!(self.standing(*wait), Standing::Broken(_))))
+            && !entry.waits.iter().any(|wait| hopeless(wait.on, matches!(self.standing(*wait), WaitState::Broken(_))))
     }
 }

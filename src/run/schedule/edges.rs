@@ -7,7 +7,7 @@ use crate::run::schedule::Schedule;
 use crate::run::schedule::entry::Phase;
 
 /// How a wait stands now.
-pub(super) enum Standing {
+pub(super) enum WaitState {
     Met,
     Open,
     /// It can never be met; why, as a clause.
@@ -56,23 +56,23 @@ impl Schedule {
         }
     }
 
-    pub(super) fn standing(&self, wait: Wait) -> Standing {
+    pub(super) fn standing(&self, wait: Wait) -> WaitState {
         let on = &self.entries[wait.on];
         let met = match (&on.phase, wait.condition) {
             (Phase::Active { .. }, Condition::Healthy) if on.unhealthy => {
-                return Standing::Broken(format!("`{}` is unhealthy", on.trial.name));
+                return WaitState::Broken(format!("`{}` is unhealthy", on.trial.name));
             }
             (Phase::Active { stopping: true, .. }, _) => false,
             (Phase::Active { started, .. }, Condition::Started) => *started,
             (Phase::Active { .. }, Condition::Healthy) => on.healthy,
             (Phase::Ended(Outcome::Succeeded), Condition::Healthy) if !on.healthy => {
-                return Standing::Broken(format!("`{}` ended before it was healthy", on.trial.name));
+                return WaitState::Broken(format!("`{}` ended before it was healthy", on.trial.name));
             }
             (Phase::Ended(Outcome::Succeeded), _) => true,
-            (Phase::Ended(outcome), _) => return Standing::Broken(why(on.trial.name.as_str(), outcome)),
+            (Phase::Ended(outcome), _) => return WaitState::Broken(why(on.trial.name.as_str(), outcome)),
             _ => false,
         };
-        if met { Standing::Met } else { Standing::Open }
+        if met { WaitState::Met } else { WaitState::Open }
     }
 
     fn refresh_wait(&mut self, place: usize, index: usize) {
@@ -82,9 +82,9 @@ impl Schedule {
         }
         let wait = entry.waits[index];
         let met = match self.standing(wait) {
-            Standing::Met => true,
-            Standing::Open => false,
-            Standing::Broken(because) => {
+            WaitState::Met => true,
+            WaitState::Open => false,
+            WaitState::Broken(because) => {
                 let outcome = self.entries[place].last.take().unwrap_or(Outcome::Skipped { because });
                 return self.end(place, outcome);
             }

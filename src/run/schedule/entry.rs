@@ -9,7 +9,9 @@ use crate::model::retry::{Next, Repeats};
 use crate::model::trial::settled::Settled;
 use crate::plan::Wait;
 use crate::run::permits::Permit;
-use crate::run::schedule::Turn;
+
+/// The order in which trials start: services first, then by priority, then by place.
+pub(super) type Turn = (bool, Reverse<i32>, usize);
 
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -47,7 +49,7 @@ pub(crate) struct Entry {
 
 /// Another attempt of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Again {
+pub(crate) struct Repetition {
     /// Which repetition it is since the trial was last asked for, from 1.
     pub(crate) repeat: u32,
     /// Bytes of memory it gets, if that changes.
@@ -94,7 +96,7 @@ impl Entry {
     }
 
     /// Notes that another attempt follows the one that ended so.
-    pub(super) fn repeat(&mut self, next: Next, outcome: Outcome) -> Again {
+    pub(super) fn repeat(&mut self, next: Next, outcome: Outcome) -> Repetition {
         let mut memory = None;
         self.repeats.count(next);
         if let Next::WithMemory(more) = next {
@@ -103,7 +105,7 @@ impl Entry {
         }
         self.last = Some(outcome);
         self.phase = Phase::Delayed;
-        Again { repeat: self.repeats.all(), memory }
+        Repetition { repeat: self.repeats.all(), memory }
     }
 
     /// The cores and GPUs that it has of its own.

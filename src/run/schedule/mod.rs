@@ -11,7 +11,6 @@ mod restore;
 mod room;
 mod why;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -24,9 +23,9 @@ use crate::model::trial::settled::Settled;
 use crate::plan::Plan;
 use crate::plan::admission::Scope;
 use crate::run::permits::{Ask, Permits};
-use crate::run::schedule::entry::{Entry, Phase};
+use crate::run::schedule::entry::{Entry, Phase, Turn};
 
-pub(crate) use crate::run::schedule::entry::Again;
+pub(crate) use crate::run::schedule::entry::Repetition;
 
 /// What is known of every trial of a run.
 #[derive(Debug)]
@@ -57,9 +56,6 @@ pub(crate) struct Schedule {
     /// Why nothing more starts, if so.
     closed: Option<String>,
 }
-
-/// The order in which trials start: services first, then by priority, then by place.
-type Turn = (bool, Reverse<i32>, usize);
 
 /// What has to be done because of something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -218,7 +214,7 @@ impl Schedule {
     }
 
     /// The attempt ended. Says how, if there will be another one: `delayed_is_due` is then to be called after the delay.
-    pub(crate) fn attempt_ended(&mut self, place: usize, outcome: Outcome, may_retry: bool) -> Option<Again> {
+    pub(crate) fn attempt_ended(&mut self, place: usize, outcome: Outcome, may_retry: bool) -> Option<Repetition> {
         let is_open = self.closed.is_none();
         let most = self.permits.memory(self.entries[place].trial.engine);
         let entry = &mut self.entries[place];

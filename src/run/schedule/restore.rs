@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::event::Cause;
-use crate::model::history::{Attempt, History};
+use crate::model::history::{History, PastAttempt};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::summary::State;
@@ -97,7 +97,7 @@ impl Schedule {
         }
     }
 
-    fn claim(&mut self, place: usize, active: &Attempt) {
+    fn claim(&mut self, place: usize, active: &PastAttempt) {
         let ask = self.ask(place);
         let permit = self.permits.claim(ask, active.cores.clone(), active.gpus.clone());
         self.entries[place].permit = Some(permit);

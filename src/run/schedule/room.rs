@@ -9,8 +9,9 @@
 use crate::model::name::EngineName;
 use crate::model::outcome::Outcome;
 use crate::run::permits::{Ask, Lack, Permit};
+use crate::run::schedule::Schedule;
 use crate::run::schedule::entry::Phase;
-use crate::run::schedule::{Schedule, Turn};
+use crate::run::schedule::entry::Turn;
 
 impl Schedule {
     /// Takes the room of the next trial that may start now.

@@ -29,7 +29,8 @@ use crate::plan::{self, Plan, PlanError};
 use crate::run::connections::Connections;
 use crate::run::connections::Reach;
 use crate::run::context::RunContext;
-use crate::run::dispatcher::{Again, Beginning, Dispatcher};
+use crate::run::dispatcher::Dispatcher;
+use crate::run::dispatcher::life::{Beginning, Resumption};
 use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Live;
 use crate::run::session::start::Start;
@@ -197,11 +198,11 @@ impl Session {
     }
 
     /// Looks for what an earlier life of a run left on its engines.
-    fn find_again(&self, plan: &Plan, run: &RunId, past: History) -> Result<Again, EngineError> {
+    fn find_again(&self, plan: &Plan, run: &RunId, past: History) -> Result<Resumption, EngineError> {
         let selector = Selector { labels: [(label::RUN.to_owned(), run.to_string())].into() };
         let reach = Reach { only: None, must: plan.engines().into_iter().collect() };
         let found = self.find(&selector, &reach)?;
-        Ok(Again { past, found })
+        Ok(Resumption { past, found })
     }
 
     /// Waits until every run of this session has ended and cleaned up.

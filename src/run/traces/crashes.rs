@@ -26,7 +26,7 @@ use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
 use crate::plan::{self, Plan};
 use crate::run::connections::Connections;
 use crate::run::context::RunContext;
-use crate::run::dispatcher::{Again, Beginning};
+use crate::run::dispatcher::life::{Beginning, Resumption};
 use crate::run::session::live::Live;
 use crate::run::session::start_on;
 use crate::run::traces::{after, anew, follow, planned, seconds, trial};
@@ -81,9 +81,10 @@ impl World {
         };
         let beginning = match past {
             None => anew(),
-            Some(past) => {
-                Beginning::Again(Box::new(Again { past, found: self.engine.find(&Selector::default()).await.unwrap() }))
-            }
+            Some(past) => Beginning::Again(Box::new(Resumption {
+                past,
+                found: self.engine.find(&Selector::default()).await.unwrap(),
+            })),
         };
         let engines = Connections::with(self.engine.clone());
         let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, self.folder.clone(), engines);

@@ -33,7 +33,7 @@ use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
 use crate::plan::{self, Plan};
 use crate::run::connections::Connections;
 use crate::run::context::RunContext;
-use crate::run::dispatcher::Beginning;
+use crate::run::dispatcher::life::Beginning;
 use crate::run::session::live::{Commands, Live};
 use crate::run::session::start::Start;
 use crate::run::session::start_on;

@@ -11,7 +11,7 @@ use crate::model::name::Name;
 
 /// The values that the last attempt of each trial told, in order.
 #[derive(Clone, Default)]
-pub(crate) struct History(Rc<RefCell<HashMap<Name, Metrics>>>);
+pub(crate) struct MetricHistory(Rc<RefCell<HashMap<Name, Metrics>>>);
 
 type Metrics = BTreeMap<String, Vec<Point>>;
 
@@ -24,7 +24,7 @@ struct Point {
     at: u64,
 }
 
-impl History {
+impl MetricHistory {
     /// Takes one more event into account.
     pub(crate) fn hear(&self, event: &Event) {
         match &event.fact {

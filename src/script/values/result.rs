@@ -14,7 +14,7 @@ use crate::model::outcome::{Exit, Outcome};
 use crate::model::summary::{State, Summary, TrialResult};
 use crate::script::values::convert;
 use crate::script::values::experiment::ScriptExperiment;
-use crate::script::values::history::History;
+use crate::script::values::history::MetricHistory;
 use crate::script::values::printed;
 use crate::script::way::Way;
 
@@ -25,7 +25,7 @@ pub(crate) struct TrialView {
     pub(crate) way: Option<Way>,
     /// Folder at which relative paths in a changed trial start.
     pub(crate) folder: Rc<Path>,
-    pub(crate) history: History,
+    pub(crate) history: MetricHistory,
 }
 
 /// Result of a run.
@@ -37,7 +37,7 @@ pub(crate) struct Ran {
     pub(crate) experiment: ScriptExperiment,
     pub(crate) summary: Summary,
     pub(crate) folder: Rc<Path>,
-    pub(crate) history: History,
+    pub(crate) history: MetricHistory,
 }
 
 impl TrialView {

@@ -1,0 +1,24 @@
+//! The lives of a run: it is new, or another process left it.
+
+use std::collections::BTreeMap;
+
+use crate::engine::Found;
+use crate::model::history::History;
+use crate::model::name::{Name, RunId};
+
+/// How a run begins.
+#[derive(Debug)]
+pub(crate) enum Beginning {
+    /// It is new; those trials are not run, because they succeeded in that run.
+    Anew { reused: BTreeMap<Name, RunId> },
+    /// It goes on.
+    Again(Box<Resumption>),
+}
+
+/// What another life of a run begins with.
+#[derive(Debug)]
+pub(crate) struct Resumption {
+    pub(crate) past: History,
+    /// What carries the run's label on its engines.
+    pub(crate) found: Vec<Found>,
+}
