@@ -4,7 +4,7 @@
 //! main -> cli -> { script, report, store } -> { run, spec, plan } -> engine -> model
 //!
 //! spec text -load-> Trial[] -(script)-> Experiment -build-> Plan -start-> Run
-//!    Run: dispatcher <-> executor <-> Engine
+//!    Run: dispatcher <-> attempt <-> Engine
 //!           '-- Event -> observer: store -> report -> script hooks -> Summary
 //! ```
 //!

@@ -113,6 +113,16 @@ impl Outcome {
         }
     }
 
+    /// The code a shell would show, where a process ended by itself.
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            Self::Succeeded => Some(0),
+            Self::Failed { exit } => Some(exit.shell_code()),
+            Self::Oom => Some(Exit::Oom.shell_code()),
+            _ => None,
+        }
+    }
+
     /// One word (kebab case): the value of `status` in results, scripts and JSON.
     pub fn status(&self) -> &'static str {
         match self {

@@ -116,6 +116,18 @@ pub enum State {
     Ended(Outcome),
 }
 
+impl State {
+    /// The word for it: `waiting`, `starting`, `running`, or the outcome's.
+    pub fn status(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Running(_) => "running",
+            Self::Ended(outcome) => outcome.status(),
+        }
+    }
+}
+
 impl TrialResult {
     /// Takes one more fact about it into account.
     fn add(&mut self, at: u64, fact: &Fact) {

@@ -31,7 +31,7 @@ pub(crate) struct Board {
     /// Since when the run is paused, if it is; all times stand still then.
     paused: Option<u64>,
     running: HashMap<Name, RunningTrial>,
-    /// RunningTrial trials are shown in the order they were started.
+    /// Running trials are shown in the order they were started.
     serial: u64,
     /// Object -> state, oldest first.
     preparing: Vec<(String, String)>,

@@ -205,7 +205,7 @@ impl Teller {
             }
             Command::Unpause { by } => ("unpause", format!("asked for by {by}")),
             Command::Kill { .. } | Command::Retry { .. } | Command::Set { .. } => ("command", command.to_string()),
-            // Thousands of these are a search at work, and a close is no news.
+            // Thousands of these are a search at work.
             Command::Submit { .. } => return Told::default(),
         };
         Told::notable(self.line(Tone::Odd, word, "", &text))

@@ -39,25 +39,47 @@ impl Killed {
 }
 
 impl Session {
-    /// Attempts of ours that carry the labels.
+    /// The engines to look on that can be reached.
     ///
     /// # Errors
-    /// When an engine that has to answer cannot be reached, or one that is there fails.
-    pub fn find(&self, selector: &Selector, reach: &Reach) -> Result<Vec<Found>, EngineError> {
+    /// When one that has to answer cannot be reached.
+    pub fn within(&self, reach: &Reach) -> Result<Vec<Arc<dyn Engine>>, EngineError> {
+        let mut engines = Vec::new();
+        for name in EngineName::ALL.into_iter().filter(|name| reach.only.is_none_or(|only| only == *name)) {
+            match self.engine(name) {
+                Ok(engine) => engines.push(engine),
+                Err(EngineError::Unreachable { .. }) if reach.only.is_none() && !reach.must.contains(&name) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(engines)
+    }
+
+    /// Attempts of ours on those engines that carry the labels.
+    ///
+    /// # Errors
+    /// When one of the engines fails.
+    pub fn find(&self, selector: &Selector, engines: &[Arc<dyn Engine>]) -> Result<Vec<Found>, EngineError> {
         let mut found = Vec::new();
-        for engine in self.within(reach)? {
+        for engine in engines {
             found.extend(self.tokio().block_on(engine.find(selector))?);
         }
         Ok(found)
     }
 
-    /// Stops and removes everything that carries the labels; each attempt has its own time to end, unless `grace` is said.
+    /// Stops and removes everything on those engines that carries the labels; each attempt has its own time to end, unless
+    /// `grace` is said.
     ///
     /// # Errors
     /// As for [`Session::find`]. What could not be removed is listed in the value.
-    pub fn kill(&self, selector: &Selector, reach: &Reach, grace: Option<Duration>) -> Result<Killed, EngineError> {
-        let mut killed = self.remove(self.find(selector, reach)?, grace)?;
-        for engine in self.within(reach)? {
+    pub fn kill(
+        &self,
+        selector: &Selector,
+        engines: &[Arc<dyn Engine>],
+        grace: Option<Duration>,
+    ) -> Result<Killed, EngineError> {
+        let mut killed = self.remove(self.find(selector, engines)?, grace)?;
+        for engine in engines {
             let cleaned = self.tokio().block_on(engine.clean(selector))?;
             killed.others.extend(cleaned.removed);
             killed.kept.extend(cleaned.kept);
@@ -81,18 +103,6 @@ impl Session {
         }
         killed.trials.sort_unstable();
         Ok(killed)
-    }
-
-    fn within(&self, reach: &Reach) -> Result<Vec<Arc<dyn Engine>>, EngineError> {
-        let mut engines = Vec::new();
-        for name in EngineName::ALL.into_iter().filter(|name| reach.only.is_none_or(|only| only == *name)) {
-            match self.engine(name) {
-                Ok(engine) => engines.push(engine),
-                Err(EngineError::Unreachable { .. }) if reach.only.is_none() && !reach.must.contains(&name) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(engines)
     }
 }
 

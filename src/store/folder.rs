@@ -60,8 +60,9 @@ fn write(record: &RunRecord, run: &Path) -> Result<(), StoreError> {
     record.write(run).map_err(|source| StoreError::Write { path: run.join(RECORD), source })
 }
 
-/// Locks a file, which is made where it is missing. Waits for those who look at the lock at this moment; they do not hold it.
-fn lock(path: PathBuf) -> Result<File, StoreError> {
+/// Locks a file, which is made where it is missing, for as long as it is open. Waits for whoever holds or looks at the lock.
+pub(super) fn lock(path: PathBuf) -> Result<File, StoreError> {
+    // Opened for writing: over NFS only that gives a lock of one's own.
     let file = match File::options().create(true).truncate(false).write(true).open(&path) {
         Ok(file) => file,
         Err(source) => return Err(StoreError::Write { path, source }),

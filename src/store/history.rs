@@ -7,7 +7,6 @@ use crate::model::event::{Event, Fact};
 use crate::model::history::History;
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
-use crate::model::summary::Summary;
 use crate::store::database::Kinds;
 use crate::store::error::StoreError;
 use crate::store::run::RunRecord;
@@ -32,16 +31,6 @@ impl PastRun {
         let mut events = Vec::new();
         self.each(Kinds::All, |event| events.push(event))?;
         Ok(events)
-    }
-
-    /// What is known of it from its events so far.
-    ///
-    /// # Errors
-    /// As for [`PastRun::events`].
-    pub fn summary(&self) -> Result<Summary, StoreError> {
-        let mut summary = Summary::default();
-        self.each(Kinds::All, |event| summary.add(&event))?;
-        Ok(summary)
     }
 
     /// All that its events of these kinds tell so far.
@@ -109,6 +98,7 @@ mod tests {
     use crate::model::outcome::{Exit, Outcome};
     use crate::model::trial::Trial;
     use crate::store::StateDir;
+    use crate::store::database::Kinds;
     use crate::store::state::tests::record;
 
     fn name(text: &str) -> Name {
@@ -167,7 +157,7 @@ mod tests {
         let run = state.past_runs().unwrap().runs.remove(0);
         let read: Vec<_> = run.events().unwrap().into_iter().map(|event| event.fact).collect();
         assert_eq!(read, facts);
-        let summary = run.summary().unwrap();
+        let summary = run.history(Kinds::All).unwrap().summary;
         let names: Vec<_> = summary.results.iter().map(|result| result.trial.name.as_str()).collect();
         assert_eq!(names, ["a1", "b1", "c1"]);
         assert_eq!((summary.results[1].trial.memory, summary.early), (Some(7), early));

@@ -10,7 +10,7 @@ use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::store::database::{Database, EventLog};
 use crate::store::error::StoreError;
-use crate::store::folder::RunDir;
+use crate::store::folder::{RunDir, lock};
 use crate::store::history::PastRun;
 use crate::store::run::{LiveRun, RunRecord, is_locked};
 
@@ -124,15 +124,7 @@ impl StateDir {
 
     /// Waits for whoever else makes a run, and keeps others from it for as long as the returned file is open.
     fn lock(&self) -> Result<File, StoreError> {
-        let path = self.path.join("lock");
-        // Opened for writing: over NFS only that gives a lock of one's own.
-        match File::options().create(true).truncate(false).write(true).open(&path) {
-            Err(source) => Err(StoreError::Write { path, source }),
-            Ok(file) => match file.lock() {
-                Ok(()) => Ok(file),
-                Err(source) => Err(StoreError::Lock { path, source }),
-            },
-        }
+        lock(self.path.join("lock"))
     }
 
     /// The runs whose process lives now, on this machine or another that shares the folder.

@@ -62,9 +62,6 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Foreign crates that may be named anywhere: how data is written down, and how errors are.
 const FREE: [&str; 3] = ["serde", "serde_json", "thiserror"];
 
-/// Names of types that stand in several files, and why they may.
-const SHARED_NAMES: &[(&str, &str)] = &[];
-
 /// Names that say nothing, or mean something else here.
 const BANNED: [&str; 7] = ["task", "job", "manager", "helper", "util", "common", "misc"];
 
@@ -373,7 +370,7 @@ fn names_of_one_type_each(sources: &[Source]) -> Vec<String> {
             places.entry(name).or_default().push(format!("{}:{line}", source.path));
         }
     }
-    places.retain(|name, places| places.len() > 1 && !SHARED_NAMES.iter().any(|(shared, _reason)| shared == name));
+    places.retain(|_, places| places.len() > 1);
     places.iter().map(|(name, places)| format!("several types are named {name}: {}", places.join(" "))).collect()
 }
 

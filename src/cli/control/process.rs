@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::model::trial::settled::Settled;
-use crate::store::{LiveRun, StateDir};
+use crate::store::{Kinds, LiveRun, StateDir};
 
 /// Time for a combu to clean up after its trials have ended.
 const CLEANUP: Duration = Duration::from_secs(5);
@@ -19,8 +19,8 @@ pub(crate) fn time_to_end(state: &StateDir, live: &LiveRun) -> Duration {
     let past =
         state.past_runs().ok().and_then(|past| past.runs.into_iter().find(|run| run.record.run == live.record.run));
     // Where the events cannot be read, the default counts.
-    let grace = past.and_then(|run| run.summary().ok()).and_then(|summary| {
-        let open = summary.results.iter().filter(|result| result.outcome().is_none());
+    let grace = past.and_then(|run| run.history(Kinds::WITHOUT_RECORDS).ok()).and_then(|history| {
+        let open = history.summary.results.iter().filter(|result| result.outcome().is_none());
         open.map(|result| result.trial.stop_grace).max()
     });
     grace.unwrap_or(Settled::STOP_GRACE) + CLEANUP

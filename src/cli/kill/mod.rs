@@ -27,8 +27,9 @@ pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, 
     let ended = end_live_runs(&state, |live| target.has_run(live), args.grace)?;
     let (reach, _) = reach(&target, args);
     let mut all = Killed::default();
-    for selector in target.selectors(&session, &state, &reach)? {
-        all.add(session.kill(&selector, &reach, args.grace)?);
+    let engines = session.within(&reach)?;
+    for selector in target.selectors(&session, &engines)? {
+        all.add(session.kill(&selector, &engines, args.grace)?);
     }
     for run in &ended {
         ui.message(&format!("ended run {run}"));

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cli::context::{here, real, spec_path, state, state_or_here};
 use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
-use crate::engine::{Found, Selector};
+use crate::engine::{Engine, Found, Selector};
 use crate::model::experiment::Experiment;
 use crate::model::label;
 use crate::model::name::RunId;
@@ -64,7 +65,7 @@ fn run(text: &str, past: &[PastRun], args: &KillArgs, session: &Session) -> Resu
     let mut fits: BTreeSet<String> = past.iter().map(|run| run.record.run.to_string()).collect();
     if !fits.iter().any(|id| id.starts_with(text)) {
         let reach = Reach { only: args.engine, ..Reach::default() };
-        let found = session.find(&Selector::default(), &reach)?;
+        let found = session.find(&Selector::default(), &session.within(&reach)?)?;
         fits.extend(found.iter().filter_map(|found| found.labels.get(label::RUN).cloned()));
     }
     fits.retain(|id| id.starts_with(text));
@@ -99,23 +100,18 @@ impl Target {
     }
 
     /// Selectors that find the target on the engines.
-    pub(super) fn selectors(
-        &self,
-        session: &Session,
-        state: &StateDir,
-        reach: &Reach,
-    ) -> Result<Vec<Selector>, CliError> {
+    pub(super) fn selectors(&self, session: &Session, engines: &[Arc<dyn Engine>]) -> Result<Vec<Selector>, CliError> {
         let one = |key: &str, value: String| Selector { labels: [(key.to_owned(), value)].into() };
         match self {
             Self::Spec { path, .. } => Ok(vec![one(label::SPEC, path.to_string_lossy().into_owned())]),
             Self::Run(run) => Ok(vec![one(label::RUN, run.to_string())]),
-            Self::Project { .. } => {
-                let found = session.find(&Selector::default(), reach)?;
+            Self::Project { runs: recorded, .. } => {
+                let found = session.find(&Selector::default(), engines)?;
                 let found = found.iter().filter(|found| self.has(found));
                 let mut runs: BTreeSet<String> =
                     found.filter_map(|found| found.labels.get(label::RUN).cloned()).collect();
                 // Of these, networks may be left.
-                runs.extend(state.past_runs()?.runs.into_iter().map(|run| run.record.run.to_string()));
+                runs.extend(recorded.iter().map(ToString::to_string));
                 Ok(runs.into_iter().map(|run| one(label::RUN, run)).collect())
             }
         }

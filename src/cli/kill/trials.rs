@@ -20,7 +20,7 @@ use crate::model::outcome::Outcome;
 use crate::model::trial::Trial;
 use crate::run::session::Session;
 use crate::script::Where;
-use crate::store::{LiveRun, PastRun, StateDir};
+use crate::store::{Kinds, LiveRun, PastRun, StateDir};
 
 /// The choice of trials: by an expression or by names.
 enum TrialChoice {
@@ -68,7 +68,7 @@ impl Fitting {
         if !self.known.contains_key(run) {
             let mut fits = HashMap::new();
             if let Some(past) = self.runs.get(run) {
-                for result in past.summary()?.results {
+                for result in past.history(Kinds::WITHOUT_RECORDS)?.summary.results {
                     if self.which.has(&result.trial.resolved(), result.outcome())? {
                         fits.insert(result.trial.name.clone(), result.outcome().is_some());
                     }
@@ -103,7 +103,7 @@ pub(super) fn main(
     }
     let (reach, experiment) = reach(target, args);
     let mut found = Vec::new();
-    for one in session.find(&Selector::default(), &reach)? {
+    for one in session.find(&Selector::default(), &session.within(&reach)?)? {
         let run = one.labels.get(label::RUN).cloned().unwrap_or_default();
         let fits = target.has(&one)
             && match (&experiment, &fitting.which) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::chosen::TrialFilter;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::look::shown::{ShownRun, exit_code, look};
+use crate::cli::look::shown::{ShownRun, look};
 use crate::cli::time::{now, utc};
 use crate::cli::ui::Ui;
 use crate::model::history::{History, TrialHistory};
@@ -260,7 +260,7 @@ impl TrialList<'_> {
             "attempt": result.attempts,
             "started": started,
             "elapsed": self.time(result).map(|time| time.as_secs_f64()),
-            "exit": exit_code(result),
+            "exit": result.outcome().and_then(Outcome::exit_code),
             "detail": self.detail(result),
             "service": result.service,
             "params": result.trial.params,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::chosen::TrialFilter;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::look::shown::{ShownRun, exit_code, look};
+use crate::cli::look::shown::{ShownRun, look};
 use crate::cli::look::{joblog, junit};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
@@ -218,7 +218,7 @@ impl ResultRows<'_> {
             "name" => json!(result.trial.name),
             "status" => json!(self.shown.status(result, &self.history.summary)),
             "ok" => json!(result.outcome().is_some_and(Outcome::is_success)),
-            "exit" => json!(exit_code(result)),
+            "exit" => json!(result.outcome().and_then(Outcome::exit_code)),
             "attempts" => json!(result.attempts),
             "elapsed" => json!(result.outcome().filter(|_| result.attempts > 0).map(|_| result.elapsed.as_secs_f64())),
             "message" => json!(result.outcome().map(ToString::to_string)),

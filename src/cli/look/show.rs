@@ -10,12 +10,13 @@ use crate::cli::args::OutputForm;
 use crate::cli::chosen::{fitting, pattern};
 use crate::cli::error::{CliError, quoted, short_path};
 use crate::cli::exit;
-use crate::cli::look::shown::{ShownRun, counts, exit_code, look};
+use crate::cli::look::shown::{ShownRun, counts, look};
 use crate::cli::time::{now, second, utc};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
 use crate::model::event::Logs;
 use crate::model::history::{History, PastAttempt};
+use crate::model::outcome::Outcome;
 use crate::model::summary::TrialResult;
 use crate::report::style::{bytes, clean, elapsed, took};
 use crate::report::table::{Cut, lines};
@@ -300,7 +301,7 @@ fn trial_json(shown: &ShownRun, history: &History, result: &TrialResult) -> Valu
         "run": shown.run.record.run,
         "name": result.trial.name,
         "status": shown.status(result, &history.summary),
-        "exit": exit_code(result),
+        "exit": result.outcome().and_then(Outcome::exit_code),
         "message": result.outcome().map(ToString::to_string),
         "flaky": result.flaky,
         "service": result.service,

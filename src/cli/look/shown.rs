@@ -9,8 +9,7 @@ use crate::cli::time;
 use crate::cli::ui::Ui;
 use crate::cli::which::{Runs, runs};
 use crate::model::event::Early;
-use crate::model::outcome::{Exit, Outcome};
-use crate::model::summary::{State, Summary, TrialResult};
+use crate::model::summary::{Summary, TrialResult};
 use crate::report::style::{clean, counted, took};
 use crate::store::{LiveRun, PastRun};
 
@@ -67,13 +66,7 @@ impl ShownRun {
 
     /// The word for a trial's status: `running`, `succeeded`; `open` where it had not ended when the run did.
     pub(crate) fn status(&self, result: &TrialResult, summary: &Summary) -> &'static str {
-        match &result.state {
-            State::Ended(outcome) => outcome.status(),
-            _ if !self.is_running(summary) => "open",
-            State::Waiting => "waiting",
-            State::Starting => "starting",
-            State::Running(_) => "running",
-        }
+        if result.outcome().is_none() && !self.is_running(summary) { "open" } else { result.state.status() }
     }
 
     /// The time since its start: until now, its end, or its last event.
@@ -117,14 +110,4 @@ pub(super) fn counts(summary: &Summary, is_running: bool) -> String {
     ];
     let parts = parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!(", {number} {word}"));
     counted(counts.total, "trial") + parts.collect::<String>().as_str()
-}
-
-/// The code a shell would show for a trial that ended by itself.
-pub(super) fn exit_code(result: &TrialResult) -> Option<i32> {
-    match result.outcome()? {
-        Outcome::Succeeded => Some(0),
-        Outcome::Failed { exit } => Some(exit.shell_code()),
-        Outcome::Oom => Some(Exit::Oom.shell_code()),
-        _ => None,
-    }
 }

@@ -28,10 +28,12 @@ pub(crate) fn unchanged(
         let last = runs.iter().find_map(|(run, digests)| {
             let (result, history) = run.get(&trial.name)?;
             let outcome = result.outcome().filter(|_| result.reused.is_none())?;
-            Some((outcome, identity(&history.planned, digest(&history.planned, digests), run.seed, triggers), run))
+            Some((outcome, &history.planned, run, digests))
         });
-        let Some((Outcome::Succeeded, then, run)) = last else { continue };
-        if then == identity(trial, digest(trial, digests), seed, triggers) {
+        let Some((Outcome::Succeeded, planned, run, then)) = last else { continue };
+        if identity(planned, digest(planned, then), run.seed, triggers)
+            == identity(trial, digest(trial, digests), seed, triggers)
+        {
             reused.extend(run.summary.run.clone().map(|run| (trial.name.clone(), run)));
         }
     }

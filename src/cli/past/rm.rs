@@ -103,7 +103,7 @@ fn selector(run: &PastRun) -> Selector {
 
 /// True where an attempt of the run still runs, though its combu is gone.
 fn runs_still(session: &Session, run: &PastRun) -> Result<bool, CliError> {
-    let found = session.find(&selector(run), &Reach::default())?;
+    let found = session.find(&selector(run), &session.within(&Reach::default())?)?;
     Ok(found.iter().any(|found| found.standing == Standing::Running))
 }
 
@@ -111,7 +111,7 @@ fn runs_still(session: &Session, run: &PastRun) -> Result<bool, CliError> {
 /// then the run is still known. What ran on an engine that is out of reach stays known too: it may be there for good.
 fn forget(session: &Session, state: &StateDir, run: &PastRun, ui: &Ui) -> Result<Vec<String>, CliError> {
     let reach = Reach { only: None, must: run.engines()? };
-    let all = session.kill(&selector(run), &reach, None)?;
+    let all = session.kill(&selector(run), &session.within(&reach)?, None)?;
     report(&all, ui);
     if all.problems.is_empty() {
         state.forget(run)?;

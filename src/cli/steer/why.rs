@@ -16,6 +16,7 @@ use crate::model::event::Early;
 use crate::model::name::Name;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::Summary;
+use crate::store::Kinds;
 
 /// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
@@ -83,7 +84,7 @@ fn ended(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
     }
     let mut found = None;
     for run in runs.past.iter().take(RUNS) {
-        let summary = run.summary()?;
+        let summary = run.history(Kinds::WITHOUT_RECORDS)?.summary;
         if summary.get(trial).is_some() {
             found = Some((run, summary));
             break;
@@ -128,7 +129,7 @@ fn unknown(trial: &str, runs: &Runs) -> CliError {
         .past
         .iter()
         .filter(|run| ids.contains(&run.record.run.as_str()))
-        .filter_map(|run| run.summary().ok())
+        .filter_map(|run| Some(run.history(Kinds::WITHOUT_RECORDS).ok()?.summary))
         .collect();
     let of = if ids.is_empty() { String::new() } else { format!(" in run {}", ids.join(", ")) };
     let error = CliError::new(exit::NOTHING, format!("there is no trial `{trial}`{of}"));

@@ -125,7 +125,7 @@ struct Written {
 struct Stored {
     #[serde(flatten)]
     resolved: Trial,
-    /// Absent in what a combu before 0.2 stored, which took decisions for what was written.
+    /// Absent in what an older combu stored, which took decisions for what was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     written: Option<Written>,
 }

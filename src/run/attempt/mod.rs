@@ -148,7 +148,7 @@ impl Attempt {
         Ok(Some((engine.clone(), handle, output)))
     }
 
-    /// The launch with its trial's identity, now that the content of its image is known, which is recording.
+    /// The launch with its trial's identity, now that the content of its image is known, which is recorded.
     fn identified(&self, context: &RunContext, engine: EngineName, digest: Option<String>) -> Launch {
         let mut launch = self.launch.clone();
         let hash = identity(&launch.trial, digest.as_deref(), context.seed, &Triggers::default());

@@ -1,4 +1,4 @@
-//! EndCounts of a run: how its trials ended, and how long those took that succeeded.
+//! Counts of a run's ends: how its trials ended, and how long those took that succeeded.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

@@ -26,8 +26,7 @@ use crate::model::name::{EngineName, RunId};
 use crate::model::options::Options;
 use crate::model::trial::settled::Settled;
 use crate::plan::{self, Plan, PlanError};
-use crate::run::connections::Connections;
-use crate::run::connections::Reach;
+use crate::run::connections::{Connections, Reach};
 use crate::run::context::RunContext;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::dispatcher::life::{Beginning, Resumption};
@@ -201,7 +200,7 @@ impl Session {
     fn find_again(&self, plan: &Plan, run: &RunId, past: History) -> Result<Resumption, EngineError> {
         let selector = Selector { labels: [(label::RUN.to_owned(), run.to_string())].into() };
         let reach = Reach { only: None, must: plan.engines().into_iter().collect() };
-        let found = self.find(&selector, &reach)?;
+        let found = self.find(&selector, &self.within(&reach)?)?;
         Ok(Resumption { past, found })
     }
 

@@ -73,7 +73,10 @@ fn remove(script: &Script, labels: &[(&str, String)], must: BTreeSet<EngineName>
     let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     let reach = Reach { only: None, must };
     let grace = script.options.defaults.stop_grace;
-    let killed = script.session.kill(&Selector { labels }, &reach, grace).map_err(|error| engine_fault(&error))?;
+    let engines = script.session.within(&reach);
+    let killed = engines
+        .and_then(|engines| script.session.kill(&Selector { labels }, &engines, grace))
+        .map_err(|error| engine_fault(&error))?;
     let trials = killed.trials.len() as i64;
     if killed.problems.is_empty() {
         return Ok(trials);

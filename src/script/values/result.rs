@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::model::event::{Early, Logs};
 use crate::model::name::Name;
-use crate::model::outcome::{Exit, Outcome};
-use crate::model::summary::{State, Summary, TrialResult};
+use crate::model::outcome::Outcome;
+use crate::model::summary::{Summary, TrialResult};
 use crate::script::values::convert;
 use crate::script::values::experiment::ScriptExperiment;
 use crate::script::values::history::MetricHistory;
@@ -47,12 +47,7 @@ impl TrialView {
 
     /// `waiting`, `starting`, `running`, or the outcome's word.
     pub(crate) fn status(&self) -> &'static str {
-        match &self.result.state {
-            State::Waiting => "waiting",
-            State::Starting => "starting",
-            State::Running(_) => "running",
-            State::Ended(outcome) => outcome.status(),
-        }
+        self.result.state.status()
     }
 
     pub(crate) fn ok(&self) -> bool {
@@ -61,12 +56,7 @@ impl TrialView {
 
     /// The code a shell would show, where a process ended by itself.
     pub(crate) fn exit(&self) -> Option<i32> {
-        match self.result.outcome()? {
-            Outcome::Succeeded => Some(0),
-            Outcome::Failed { exit } => Some(exit.shell_code()),
-            Outcome::Oom => Some(Exit::Oom.shell_code()),
-            _ => None,
-        }
+        self.result.outcome()?.exit_code()
     }
 
     /// A sentence on how it ended: `failed (exit code 3)`.
