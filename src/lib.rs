@@ -1,7 +1,7 @@
 //! combu turns one container image into a thousand experiments.
 //!
 //! ```text
-//! main -> cli -> { script, report, store } -> { run, spec, plan } -> engine -> model
+//! main -> cli -> { script, store } -> { report, run, spec, plan } -> engine -> model
 //!
 //! spec text -load-> Trial[] -(script)-> Experiment -build-> Plan -start-> Run
 //!    Run: dispatcher <-> attempt <-> Engine

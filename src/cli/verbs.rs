@@ -25,6 +25,7 @@ use crate::cli::steer::set::{self, SetArgs};
 use crate::cli::steer::why::{self, WhyArgs};
 use crate::cli::ui::Ui;
 use crate::engine;
+use crate::spec::evaluator;
 
 /// Turn one container image into a thousand experiments.
 ///
@@ -110,6 +111,9 @@ pub(crate) enum Verb {
     Show(ShowArgs),
     Logs(LogsArgs),
     Results(ResultsArgs),
+    /// Evaluates a spec for the combu that started it.
+    #[command(name = evaluator::VERB, hide = true)]
+    Evaluate,
     /// Ends local trials when the combu that started them dies.
     #[command(name = "__watch", hide = true)]
     Watch {
@@ -139,6 +143,7 @@ impl Cli {
             Verb::Logs(args) => logs::main(file, &args, ui),
             Verb::Results(args) => results::main(file, &args, ui),
             Verb::Script(args) => script::main(args, ui),
+            Verb::Evaluate => return evaluator::serve(ui.stdout()),
             Verb::Watch { token } => return engine::local::watch(&token),
         };
         match ended {

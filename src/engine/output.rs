@@ -47,18 +47,18 @@ impl Output {
         Self::default()
     }
 
-    /// Output kept in `folder`. Files of an earlier life are removed.
+    /// Output kept in `folder`.
+    pub fn into_folder(folder: &Path) -> Self {
+        let stream = |name| Some(OutputStream { path: folder.join(name), file: Kept::NotYet, bytes: 0 });
+        Self { stdout: stream("stdout.log"), stderr: stream("stderr.log"), ..Self::default() }
+    }
+
+    /// Removes the files that an earlier life of the run left.
     ///
     /// # Errors
     /// When they cannot be removed.
-    pub fn into_folder(folder: &Path) -> io::Result<Self> {
-        let stream = |name| OutputStream { path: folder.join(name), file: Kept::NotYet, bytes: 0 };
-        let (stdout, stderr) = (stream("stdout.log"), stream("stderr.log"));
-        if folder.exists() {
-            remove(&stdout.path)?;
-            remove(&stderr.path)?;
-        }
-        Ok(Self { stdout: Some(stdout), stderr: Some(stderr), ..Self::default() })
+    pub fn clear(&self) -> io::Result<()> {
+        [&self.stdout, &self.stderr].into_iter().flatten().try_for_each(|stream| remove(&stream.path))
     }
 
     /// Lets a recorder take what the standard output tells from now on.
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn streams_are_kept_apart_and_can_be_said_again() {
         let folder = tempfile::tempdir().unwrap();
-        let mut output = Output::into_folder(&folder.path().join("1")).unwrap();
+        let mut output = Output::into_folder(&folder.path().join("1"));
         let told = Arc::new(AtomicUsize::new(0));
         let count = told.clone();
         let trial = Trial::new(Name::parse("a1").unwrap());
@@ -253,13 +253,14 @@ mod tests {
     fn a_file_is_made_with_its_first_byte_and_one_of_an_earlier_life_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("trial/1");
-        let mut output = Output::into_folder(&place).unwrap();
+        let mut output = Output::into_folder(&place);
         output.stdout(b"");
         assert!(!place.exists());
         assert!(output.reaches(b"", b"") && !output.reaches(b"lost", b""));
         output.stdout(b"x");
         assert!(place.join("stdout.log").exists() && !place.join("stderr.log").exists());
-        let again = Output::into_folder(&place).unwrap();
+        let again = Output::into_folder(&place);
+        again.clear().unwrap();
         assert_eq!(again.logs().unwrap().stdout_bytes, 0);
         assert!(!place.join("stdout.log").exists());
     }
@@ -267,7 +268,7 @@ mod tests {
     #[test]
     fn a_log_that_says_more_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
-        let mut output = Output::into_folder(folder.path()).unwrap();
+        let mut output = Output::into_folder(folder.path());
         output.stdout(b"first\nlast \xff\n");
         assert!(output.reaches("last \u{fffd}\n".as_bytes(), b"") && output.reaches(b"first\n", b""));
         assert!(!output.reaches(b"lost\n", b"") && !output.reaches(b"st \xff\nlost\n", b""));

@@ -190,7 +190,7 @@ fn check_limits(trial: &Settled, options: &Options, problems: &mut Vec<Problem>)
 
 fn check_gpus(trial: &Settled, options: &Options, host: &Capabilities, problems: &mut Vec<Problem>) {
     let known = host.gpus.len();
-    let asks = match &trial.gpus {
+    let asks = match trial.gpus.as_deref() {
         None | Some(Gpus::Count(0)) => return,
         Some(Gpus::Count(count)) if *count as usize <= known => return,
         Some(Gpus::Count(1)) => "1 GPU".to_owned(),
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn gpus_have_to_be_known() {
-        let asks = |gpus: Gpus| trial(|trial| trial.gpus = Some(gpus));
+        let asks = |gpus: Gpus| trial(|trial| trial.gpus = Some(gpus.into()));
         assert_eq!(problems(asks(Gpus::Count(2)), &Options::default(), 2), "");
         assert_eq!(problems(asks(Gpus::Ids(vec!["0".to_owned(), "GPU-1".to_owned()])), &Options::default(), 2), "");
         assert_snapshot!(problems(asks(Gpus::Count(1)), &Options::default(), 0), @"

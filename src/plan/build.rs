@@ -209,7 +209,10 @@ mod tests {
             after(trial("lonely", "x"), "lonely", None),
             Trial { image: None, ..trial("bare", "x") },
             Trial { cpus: Some(4.0), memory: Some(2 << 30), ..trial("huge", "x") },
-            Trial { retries: Some(Retries { memory_factor: Some(2.0), ..Retries::count(1) }), ..trial("climber", "x") },
+            Trial {
+                retries: Some(Retries { memory_factor: Some(2.0), ..Retries::count(1) }.into()),
+                ..trial("climber", "x")
+            },
             Trial { service: Some(true), ..trial("server", "x") },
             after(trial("waiter", "x"), "server", Some(Condition::Completed)),
             Trial { engine: Some(EngineName::Local), ..trial("process", "x") },
@@ -332,16 +335,16 @@ mod tests {
         let options = Options {
             defaults: TrialDefaults {
                 timeout: Some(Timeout::After(ten)),
-                retries: Some(Retries::count(2)),
+                retries: Some(Retries::count(2).into()),
                 ..TrialDefaults::default()
             },
             ..Options::default()
         };
-        let own = Trial { retries: Some(Retries::count(0)), ..trial("solver", "x") };
+        let own = Trial { retries: Some(Retries::count(0).into()), ..trial("solver", "x") };
         let plan = planned(vec![trial("loader", ""), after(own, "loader", None)], options).unwrap();
         assert_eq!((plan.trials[0].service, plan.trials[1].service), (true, false));
         assert_eq!((plan.trials[0].timeout, plan.trials[1].timeout), (None, Some(Timeout::After(ten))));
-        assert_eq!(plan.trials[0].retries, Retries::count(2));
-        assert_eq!(plan.trials[1].retries, Retries::count(0));
+        assert_eq!(plan.trials[0].retries, Retries::count(2).into());
+        assert_eq!(plan.trials[1].retries, Retries::count(0).into());
     }
 }

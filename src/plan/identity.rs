@@ -102,7 +102,7 @@ mod tests {
         let same = [
             Trial { name: Name::parse("b2").unwrap(), ..trial() },
             Trial { params: params(json!({"題": "迷路", "lr": 0.1})), ..trial() },
-            Trial { retries: Some(Retries::count(3)), priority: 4, ..trial() },
+            Trial { retries: Some(Retries::count(3).into()), priority: 4, ..trial() },
         ];
         for other in same {
             assert_eq!(of(&other), first, "{other:?}");

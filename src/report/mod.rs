@@ -6,6 +6,7 @@ mod by_run;
 pub mod json;
 pub mod plain;
 pub mod progress;
+pub(crate) mod results;
 pub mod style;
 pub mod summary;
 pub mod table;

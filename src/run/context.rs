@@ -35,6 +35,8 @@ pub(crate) struct RunContext {
     pub(crate) spec: PathBuf,
     pub(crate) seed: u64,
     pub(crate) folder: Option<PathBuf>,
+    /// Whether the run goes on from an earlier life, which may have left files in its folder.
+    pub(crate) resumed: bool,
     /// The run's time.
     pub(crate) clock: Clock,
     /// What the load of this machine is read from.
@@ -65,6 +67,7 @@ impl RunContext {
             spec: experiment.spec.clone(),
             seed,
             folder,
+            resumed: false,
             clock: Clock::showing(Duration::ZERO),
             machine: Reading::now,
             uploads: None,

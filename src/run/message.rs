@@ -29,8 +29,8 @@ pub(crate) enum Request {
 /// What the dispatcher gives its follower.
 #[derive(Debug)]
 pub(crate) enum Notice {
-    /// A fact.
-    Event(Event),
+    /// Facts, in order.
+    Events(Vec<Event>),
     /// Nothing is left to do, for that time: the run ends when it is asked to with that number, unless a command is taken
     /// before.
     Drained(u64),

@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn the_command_lines_options_win() {
         let mut lab = Lab::new();
-        lab.options.defaults.retries = Some(crate::model::retry::Retries::count(2));
+        lab.options.defaults.retries = Some(crate::model::retry::Retries::count(2).into());
         assert_snapshot!(output(&lab, "print(run(e, #{ retries: 0 })[\"second\"].attempts); exit(0);"), @"
         closed two 1/2
         3

@@ -10,8 +10,9 @@ use crate::model::experiment::Experiment;
 use crate::model::options::Options;
 use crate::model::trial::Trial;
 use crate::spec::error::{Mistake, Problems, SpecError};
+use crate::spec::evaluator::evaluate;
 use crate::spec::fields;
-use crate::spec::load::{Lent, Unevaluated, evaluate};
+use crate::spec::load::Unevaluated;
 use crate::spec::options;
 use crate::spec::plain;
 use crate::spec::reader::{Item, Report};
@@ -45,7 +46,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
         return Err(invalid(alone("the file is empty".to_owned(), Some(hint))));
     }
     let folder = spec.parent().unwrap_or(Path::new("/"));
-    let read = |value: Value, values: &mut dyn Iterator<Item = Lent>| {
+    let read = |value: Value, values: &mut dyn Iterator<Item = Value>| {
         let report = Report::default();
         let read = experiment(Item::root(&value, &report), values, folder);
         report.finish(read)
@@ -54,7 +55,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
     let read = match is_json.then(|| plain::parse(text)).flatten() {
         Some(mut value) => {
             let trials = take_trials(&mut value);
-            Ok(read(value, &mut trials.into_iter().map(Lent::from)))
+            Ok(read(value, &mut trials.into_iter()))
         }
         None => evaluate(&spec, text, options, read),
     };
@@ -87,7 +88,7 @@ fn take_trials(document: &mut Value) -> Vec<Value> {
 type Parts = (Option<String>, Options, Vec<Arc<Trial>>);
 
 /// Reads a list of trials, or an object around one. The list is empty there; its `values` are made while they are read.
-fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Lent>, folder: &Path) -> Option<Parts> {
+fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Value>, folder: &Path) -> Option<Parts> {
     let map = match item.value {
         Value::Array(_) => return trials(item, values, folder, None).map(|trials| (None, Options::default(), trials)),
         Value::Object(map) => map,
@@ -110,7 +111,7 @@ fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Lent>, folder: &P
 
 fn trials(
     item: Item<'_>,
-    values: &mut dyn Iterator<Item = Lent>,
+    values: &mut dyn Iterator<Item = Value>,
     folder: &Path,
     defaults: Option<&Map<String, Value>>,
 ) -> Option<Vec<Arc<Trial>>> {

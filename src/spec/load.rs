@@ -1,14 +1,13 @@
 //! Jsonnet -> JSON: the only file that names the evaluator of jrsonnet. Knows no field of a trial.
 //!
-//! Each evaluation has its own thread, so that no values outlive it and a panic of the evaluator is an error here.
-//! There is no limit on time or memory: the evaluator has no hook for one.
+//! Each evaluation has its own thread, so that no values outlive it and a panic of the evaluator is an error here. Time and
+//! memory are bounded by the process around it; see `evaluator.rs`.
 
-use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
 use jrsonnet_evaluator::analyze::DiagLevel;
@@ -21,6 +20,7 @@ use jrsonnet_evaluator::{
     apply_tla,
 };
 use jrsonnet_gcmodule::Acyclic;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::spec::error::Frame;
@@ -47,7 +47,7 @@ const THREAD: &str = "jsonnet";
 const AHEAD: usize = 1024;
 
 /// A spec without a value, and why; the caller knows which file.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Unevaluated {
     pub(super) message: String,
     pub(super) hint: Option<String>,
@@ -61,10 +61,9 @@ pub(super) fn evaluate<T>(
     path: &Path,
     text: &str,
     options: &LoadOptions,
-    read: impl FnOnce(Value, &mut dyn Iterator<Item = Lent>) -> T,
+    read: impl FnOnce(Value, &mut dyn Iterator<Item = Value>) -> T,
 ) -> Result<T, Unevaluated> {
     let (sender, values) = mpsc::sync_channel(AHEAD);
-    let (home, used) = mpsc::channel();
     let evaluation = move || {
         set_stack_depth_limit(DEEPEST_CALL);
         let state = state(path, text, options).map_err(|error| told(&error, ""))?;
@@ -77,49 +76,17 @@ pub(super) fn evaluate<T>(
             return Err(problem(message, Some("write the spec as `function(..) [..]`".to_owned()), ""));
         }
         let value = apply_tla(&arguments(options), value).map_err(|error| told(&error, ""))?;
-        document(&value, &sender, &used)?;
-        drop(sender);
-        used.iter().for_each(drop);
-        Ok(())
+        document(&value, &sender)
     };
-    // Read on the caller's thread, so that what is made of the values does not lie between what the evaluation took.
     let reading = move || {
         let document = values.recv().ok()?;
-        Some(read(document, &mut values.into_iter().map(|value| Lent { value, home: Some(home.clone()) })))
+        Some(read(document, &mut values.into_iter()))
     };
     isolate(evaluation, reading)?.ok_or_else(|| problem("the jsonnet evaluator gave no value".to_owned(), None, ""))
 }
 
-/// A trial's value. Where an evaluation made it, its thread frees it too: the allocator would use what another thread frees
-/// for that thread, and could then give nothing around it back to the system.
-pub(super) struct Lent {
-    value: Value,
-    home: Option<Sender<Value>>,
-}
-
-impl From<Value> for Lent {
-    fn from(value: Value) -> Self {
-        Self { value, home: None }
-    }
-}
-
-impl Borrow<Value> for Lent {
-    fn borrow(&self) -> &Value {
-        &self.value
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(home) = &self.home {
-            // An evaluation that failed has gone.
-            let _gone = home.send(std::mem::take(&mut self.value));
-        }
-    }
-}
-
-/// Sends the document with an empty list of trials, then each trial; frees those that come back.
-fn document(value: &Val, sender: &SyncSender<Value>, used: &Receiver<Value>) -> Result<(), Unevaluated> {
+/// Sends the document with an empty list of trials, then each trial.
+fn document(value: &Val, sender: &SyncSender<Value>) -> Result<(), Unevaluated> {
     let root = DocumentPath::Root;
     let under_key = DocumentPath::Key(&root, TRIALS);
     let (document, trials) = match value {
@@ -150,7 +117,6 @@ fn document(value: &Val, sender: &SyncSender<Value>, used: &Receiver<Value>) -> 
         let path = DocumentPath::Index(&above, index);
         let trial = trial.map_err(|error| told(&error, &path.text()))?;
         let _gone = sender.send(json(&fresh(trial), &path)?);
-        used.try_iter().for_each(drop);
     }
     Ok(())
 }
@@ -303,7 +269,7 @@ fn json(value: &Val, place: &DocumentPath<'_>) -> Result<Value, Unevaluated> {
         }
         Val::Obj(object) => {
             object.run_assertions().map_err(|error| told(&error, &place.text()))?;
-            let mut map = Map::new();
+            let mut map = Map::with_capacity(object.len() as usize);
             for (key, field) in object.iter() {
                 let place = DocumentPath::Key(place, &key);
                 let field = field.map_err(|error| told(&error, &place.text()))?;
@@ -321,7 +287,7 @@ fn json(value: &Val, place: &DocumentPath<'_>) -> Result<Value, Unevaluated> {
     })
 }
 
-fn problem(message: String, hint: Option<String>, at: &str) -> Unevaluated {
+pub(super) fn problem(message: String, hint: Option<String>, at: &str) -> Unevaluated {
     Unevaluated { message, hint, at: at.to_owned(), frames: Vec::new() }
 }
 

@@ -5,6 +5,7 @@
 
 mod document;
 mod error;
+pub mod evaluator;
 mod fields;
 mod load;
 mod options;

@@ -1,6 +1,7 @@
 //! Run options: at a spec's top level and in a script's `run()`, in the same forms.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -43,7 +44,7 @@ pub(super) fn from(object: &Object<'_>) -> Options {
     Options {
         budget: budget_from(object),
         defaults: TrialDefaults {
-            retries: object.read("retries", retries),
+            retries: object.read("retries", retries).map(Arc::new),
             timeout: object.read("timeout", timeout),
             stop_grace: object.read("stop_grace", span),
             pull: object.read("pull", pull),

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use serde::{Deserialize, Serialize};
+
 /// Settings of a load, as the command line or a script gives them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadOptions {
     /// Folders in which imports are looked for, after the importing file's own.
     pub jpath: Vec<PathBuf>,
@@ -20,7 +22,12 @@ pub struct LoadOptions {
     /// What `"UUID"` and `std.extVar("combu.id")` stand for: 12 characters `[a-z0-9]`.
     pub id: String,
     /// The texts of all files that are read are noted here.
+    #[serde(skip)]
     pub sources: Sources,
+    /// The program that evaluates (with `__evaluate`) in a process of its own, whose memory, stack and time are bounded;
+    /// absent: this process does, and nothing is bounded.
+    #[serde(skip)]
+    pub evaluator: Option<PathBuf>,
 }
 
 impl LoadOptions {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value};
 
@@ -55,10 +55,10 @@ pub(super) fn read(item: Item<'_>, folder: &Path, name: Option<Name>) -> Option<
         networks: object.read("networks", |item| item.list("a list of networks", network)).unwrap_or_default(),
         depends: object.read("depends", |item| item.list("a list of trials", dependency)).unwrap_or_default(),
         service: object.read("service", |item| item.boolean()),
-        healthcheck: object.read("healthcheck", healthcheck),
+        healthcheck: object.read("healthcheck", healthcheck).map(Box::new),
         cpus: object.read("cpus", cpus),
         memory: object.read("memory", bytes),
-        gpus: object.read("gpus", gpus),
+        gpus: object.read("gpus", gpus).map(Box::new),
         pin: object.read("pin", |item| item.boolean()).unwrap_or_default(),
         limits: object.read("limits", limits).unwrap_or_default(),
         nice: object.read("nice", nice),
@@ -67,7 +67,7 @@ pub(super) fn read(item: Item<'_>, folder: &Path, name: Option<Name>) -> Option<
         timeout: object.read("timeout", timeout),
         stop_signal: object.read("stop_signal", signal),
         stop_grace: object.read("stop_grace", span),
-        retries: object.read("retries", retries),
+        retries: object.read("retries", retries).map(Arc::new),
         params: object.read("params", params).unwrap_or_default(),
         metrics: object.read("metrics", metrics).unwrap_or_default(),
         outputs: object.read("outputs", outputs).unwrap_or_default(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
 
-use crate::model::event::{Event, Journal};
+use crate::model::event::{Event, Fact, FactKind, Journal};
 use crate::model::name::RunId;
 use crate::store::error::StoreError;
 
@@ -23,6 +23,11 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How long whoever opens it waits: nothing runs yet.
 const LONG_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Bytes that are set aside for a trial and for a fact without trials: more than most of them have. What is not filled takes
+/// no memory.
+const ROOM_FOR_A_TRIAL: usize = 1 << 10;
+const ROOM_FOR_A_FACT: usize = 1 << 8;
+
 /// What brings a database of version N (its `user_version`) to version N + 1. Only ever extended.
 const SCHEMA: [&str; 1] = ["CREATE TABLE events (
         id INTEGER PRIMARY KEY,
@@ -33,20 +38,20 @@ const SCHEMA: [&str; 1] = ["CREATE TABLE events (
     ) STRICT;
     CREATE INDEX events_of_a_run ON events (run, id);"];
 
-/// Which events are read, by the words for them: `trial-ended`.
+/// Which events are read.
 #[derive(Debug, Clone, Copy)]
 pub enum Kinds<'a> {
     /// All of them.
     All,
     /// Those.
-    Only(&'a [&'a str]),
+    Only(&'a [FactKind]),
     /// All but those.
-    But(&'a [&'a str]),
+    But(&'a [FactKind]),
 }
 
 impl Kinds<'static> {
     /// All but what trials told of themselves, which may be a hundred times as much as everything else.
-    pub const WITHOUT_RECORDS: Self = Self::But(&["recorded"]);
+    pub const WITHOUT_RECORDS: Self = Self::But(&[FactKind::Recorded]);
 }
 
 /// An open database.
@@ -125,9 +130,8 @@ impl Database {
             let mut insert =
                 change.prepare_cached("INSERT INTO events (run, at, event, fact) VALUES (?1, ?2, ?3, ?4)")?;
             for event in events {
-                let fact = serde_json::to_string(&event.fact)
-                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-                insert.execute(params![event.run.as_str(), event.at.cast_signed(), kind(&fact), fact])?;
+                let fact = json(&event.fact)?;
+                insert.execute(params![event.run.as_str(), event.at.cast_signed(), event.fact.kind().word(), fact])?;
             }
         }
         change.commit()
@@ -143,10 +147,11 @@ impl Database {
         mut take: impl FnMut(Event),
     ) -> Result<i64, StoreError> {
         // Words of this program, without a quote among them.
+        let words = |kinds: &[FactKind]| kinds.iter().map(|kind| kind.word()).collect::<Vec<_>>().join("', '");
         let condition = match kinds {
             Kinds::All => String::new(),
-            Kinds::Only(kinds) => format!("AND event IN ('{}')", kinds.join("', '")),
-            Kinds::But(kinds) => format!("AND event NOT IN ('{}')", kinds.join("', '")),
+            Kinds::Only(kinds) => format!("AND event IN ('{}')", words(kinds)),
+            Kinds::But(kinds) => format!("AND event NOT IN ('{}')", words(kinds)),
         };
         let sql = format!("SELECT id, at, fact FROM events WHERE run = ?1 AND id > ?2 {condition} ORDER BY id");
         let failure = |source| self.failure(source);
@@ -203,17 +208,24 @@ impl Journal for EventLog {
     }
 }
 
+/// A fact as JSON. A run's start holds all its trials: a text that grows to their size would take it several times.
+fn json(fact: &Fact) -> Result<String, rusqlite::Error> {
+    let room = match fact {
+        Fact::RunStarted { trials, .. } => trials.len() * ROOM_FOR_A_TRIAL,
+        _ => ROOM_FOR_A_FACT,
+    };
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| rusqlite::Error::ToSqlConversionFailure(error);
+    let mut text = Vec::with_capacity(room);
+    serde_json::to_writer(&mut text, fact).map_err(|error| failed(error.into()))?;
+    String::from_utf8(text).map_err(|error| failed(error.into()))
+}
+
 fn failure(path: &Path, source: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, source },
         _ => StoreError::Database { path, source },
     }
-}
-
-/// The kind of a fact: serde writes the tag first.
-fn kind(fact: &str) -> &str {
-    fact.strip_prefix(r#"{"event":""#).and_then(|rest| rest.split('"').next()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -224,8 +236,8 @@ mod tests {
 
     use rusqlite::Connection;
 
-    use super::{Database, EventLog, FILE, Kinds, kind};
-    use crate::model::event::{Event, Fact, Journal};
+    use super::{Database, EventLog, FILE, Kinds};
+    use crate::model::event::{Event, Fact, FactKind, Journal};
     use crate::store::StoreError;
 
     fn warned(run: &str, at: u64, message: &str) -> Event {
@@ -259,16 +271,11 @@ mod tests {
             kept(folder.path(), "aa", Kinds::All),
             [warned("aa", 1, "一"), warned("aa", 2, "二"), ended("aa", 3)]
         );
-        assert_eq!(kept(folder.path(), "aa", Kinds::Only(&["run-ended"])), [ended("aa", 3)]);
+        assert_eq!(kept(folder.path(), "aa", Kinds::Only(&[FactKind::RunEnded])), [ended("aa", 3)]);
         assert_eq!(kept(folder.path(), "bb", Kinds::All).len(), 1);
         Database::open(folder.path()).unwrap().forget(&"aa".into()).unwrap();
         assert!(kept(folder.path(), "aa", Kinds::All).is_empty());
         assert_eq!(kept(folder.path(), "bb", Kinds::All).len(), 1);
-    }
-
-    #[test]
-    fn a_kind_is_that_of_the_fact() {
-        assert_eq!(kind(&serde_json::to_string(&ended("aa", 1).fact).unwrap()), "run-ended");
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Follower {
 mod tests {
     use std::time::Duration;
 
-    use crate::model::event::{Event, Fact, Journal};
+    use crate::model::event::{Event, Fact, FactKind, Journal};
     use crate::store::state::tests::record;
     use crate::store::{Kinds, StateDir};
 
@@ -71,12 +71,12 @@ mod tests {
             journal.keep(&[Event { at, run: run.into(), fact }]).unwrap();
         };
         (1..4).for_each(|at| keep("aaaaaaaaaaaa", at));
-        assert_eq!(read(Kinds::Only(&["warned"])), [2]);
+        assert_eq!(read(Kinds::Only(&[FactKind::Warned])), [2]);
         // The last one was not of that kind, and is new to whoever wants it.
         assert_eq!(read(Kinds::All), [3]);
         assert!(read(Kinds::All).is_empty());
         (4..8).for_each(|at| keep("bbbbbbbbbbbb", at));
         (8..12).for_each(|at| keep("aaaaaaaaaaaa", at));
-        assert_eq!(read(Kinds::But(&["warned"])), [9, 11]);
+        assert_eq!(read(Kinds::But(&[FactKind::Warned])), [9, 11]);
     }
 }

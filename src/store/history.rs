@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use crate::model::event::{Event, Fact};
+use crate::model::event::{Event, Fact, FactKind};
 use crate::model::history::History;
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
@@ -49,7 +49,7 @@ impl PastRun {
     /// As for [`PastRun::events`].
     pub fn engines(&self) -> Result<BTreeSet<EngineName>, StoreError> {
         let mut engines = BTreeSet::new();
-        self.each(Kinds::Only(&["attempt-started"]), |event| {
+        self.each(Kinds::Only(&[FactKind::AttemptStarted]), |event| {
             if let Fact::AttemptStarted { handle, .. } = event.fact {
                 engines.insert(handle.engine);
             }
@@ -72,7 +72,7 @@ impl PastRun {
     /// As for [`PastRun::events`].
     pub fn ends(&self) -> Result<HashMap<Name, Outcome>, StoreError> {
         let mut ends = HashMap::new();
-        self.each(Kinds::Only(&["trial-ended", "trial-reopened"]), |event| match event.fact {
+        self.each(Kinds::Only(&[FactKind::TrialEnded, FactKind::TrialReopened]), |event| match event.fact {
             Fact::TrialReopened { trial } => drop(ends.remove(&trial)),
             Fact::TrialEnded { trial, outcome, .. } => drop(ends.insert(trial, outcome)),
             _ => {}

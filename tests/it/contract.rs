@@ -112,7 +112,7 @@ impl Stage {
         let mut trial = Trial::new(Name::parse(&name).unwrap());
         trial.env =
             BTreeMap::from([("COMBU_BOTH", "mine"), ("MINE", "mine")].map(|(k, v)| (k.to_owned(), v.to_owned())));
-        trial.healthcheck = matches!(does, Does::Ready | Does::Sick).then(check);
+        trial.healthcheck = matches!(does, Does::Ready | Does::Sick).then(|| Box::new(check()));
         self.setup.does(&mut trial, &does);
         let labels = [
             (label::RUN, "contract0run"),
@@ -158,7 +158,7 @@ impl Stage {
 
     fn output(&self) -> Output {
         let number = self.outputs.fetch_add(1, Ordering::Relaxed);
-        Output::into_folder(&self.folder.path().join(format!("output-{number}"))).unwrap()
+        Output::into_folder(&self.folder.path().join(format!("output-{number}")))
     }
 
     /// Starts a trial and returns once it has written `ready`: from then on it meets signals as it means to.

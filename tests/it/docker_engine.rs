@@ -44,7 +44,7 @@ impl Ended {
 
 async fn wait(daemon: &Daemon, handle: &Handle) -> Ended {
     let folder = tempfile::tempdir().unwrap();
-    let mut output = Output::into_folder(folder.path()).unwrap();
+    let mut output = Output::into_folder(folder.path());
     let exit = daemon.engine.wait(handle, &mut output).await.unwrap();
     read(exit, &output)
 }
@@ -135,7 +135,7 @@ async fn a_hundred_megabytes_arrive_complete_and_in_order() {
     let launch = daemon.launch("a", "seq 1 20000000 | head -c 100000000", |_| {});
     let handle = start(&daemon, &launch).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut output = Output::into_folder(folder.path()).unwrap();
+    let mut output = Output::into_folder(folder.path());
     let exit = daemon.engine.wait(&handle, &mut output).await.unwrap();
     let stdout = read(exit, &output).stdout;
     assert_eq!((exit, stdout.len()), (Exit::Code(0), 100_000_000));
@@ -173,7 +173,7 @@ async fn a_wait_that_was_dropped_is_taken_up_again_from_the_start() {
     let launch = daemon.launch("a", "echo one; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo two", |_| {});
     let handle = start(&daemon, &launch).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut output = Output::into_folder(folder.path()).unwrap();
+    let mut output = Output::into_folder(folder.path());
     let first = tokio::time::timeout(Duration::from_millis(300), daemon.engine.wait(&handle, &mut output)).await;
     assert!(first.is_err(), "it waits for a file");
     let go = daemon.launch("b", "true", |trial| trial.entrypoint = Some(vec!["true".to_owned()]));
@@ -561,7 +561,7 @@ async fn health_is_awaited_until_it_is_decided() {
         ("b", "sleep 1000", "false", Health::Unhealthy),
         ("c", "sleep 0.5", "sleep 100", Health::Ended),
     ] {
-        let launch = daemon.launch(name, line, |trial| trial.healthcheck = Some(check(test)));
+        let launch = daemon.launch(name, line, |trial| trial.healthcheck = Some(check(test).into()));
         let handle = start(&daemon, &launch).await.unwrap();
         assert_eq!(daemon.engine.healthy(&handle, &check(test)).await.unwrap(), healthy, "{name}");
     }
@@ -711,7 +711,7 @@ async fn a_lost_reply_does_not_launch_twice() {
         });
         engine.prepare(&launch, &|_, _| {}).await.unwrap();
         let handle = engine.start(&launch).await.unwrap();
-        let mut output = Output::into_folder(folder.path()).unwrap();
+        let mut output = Output::into_folder(folder.path());
         let exit = engine.wait(&handle, &mut output).await.unwrap();
         assert_eq!((exit, read(exit, &output).text()), (Exit::Code(0), "launched"), "{call} {fault:?}");
         assert_eq!(std::fs::read_to_string(folder.path().join("launches")).unwrap(), "launched\n", "{call} {fault:?}");
@@ -770,7 +770,7 @@ async fn a_container_that_is_this_very_attempt_is_taken_over() {
     let other = Docker::connect(&combu::engine::Settings::default()).await.unwrap();
     let running = other.start(&launch).await.unwrap();
     std::fs::write(folder.path().join("go"), "").unwrap();
-    let mut output = Output::into_folder(&folder.path().join("second")).unwrap();
+    let mut output = Output::into_folder(&folder.path().join("second"));
     let exit = other.wait(&running, &mut output).await.unwrap();
     assert_eq!((exit, read(exit, &output).text()), (Exit::Code(0), "one\ntwo"));
     assert_eq!(wait(&daemon, &created).await.text(), "one\ntwo");
@@ -790,7 +790,7 @@ async fn output_is_complete_although_its_connection_broke() {
         engine.prepare(&launch, &|_, _| {}).await.unwrap();
         let handle = engine.start(&launch).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let mut output = Output::into_folder(folder.path()).unwrap();
+        let mut output = Output::into_folder(folder.path());
         let exit = engine.wait(&handle, &mut output).await.unwrap();
         let expected: String = (1..=40000).map(|number| format!("{number}\n")).collect();
         assert!(read(exit, &output).stdout == expected.as_bytes(), "{call}");
@@ -818,7 +818,7 @@ async fn a_reply_that_never_comes_is_not_waited_for() {
                 Err(error) => assert!(error.may_pass(), "{call}: {}", error.chain()),
             }
         };
-        let mut output = Output::into_folder(folder.path()).unwrap();
+        let mut output = Output::into_folder(folder.path());
         let exit = engine.wait(&handle, &mut output).await.unwrap();
         assert_eq!((exit, read(exit, &output).text()), (Exit::Code(0), "launched"), "{call} {fault:?}");
         assert_eq!(std::fs::read_to_string(folder.path().join("launches")).unwrap(), "launched\n", "{call} {fault:?}");
@@ -848,7 +848,7 @@ async fn a_missing_folder_to_mount_is_made_by_the_caller() {
 async fn output_that_a_trial_closes_itself_is_kept_as_it_was_written() {
     let Some(daemon) = daemon() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let mut output = Output::into_folder(folder.path()).unwrap();
+    let mut output = Output::into_folder(folder.path());
     // More than the daemon's log may keep, were it asked for it, and bytes that the log cannot hold.
     let launch = daemon.launch("closer", "head -c 3000000 /dev/urandom; echo; exec >&- 2>&-; sleep 2", |_| {});
     let handle = start(&daemon, &launch).await.unwrap();

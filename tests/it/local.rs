@@ -57,7 +57,7 @@ fn shell(folder: &Path, line: &str) -> Launch {
 
 /// Waits for an attempt; returns its exit and its standard output.
 async fn wait(local: &Local, folder: &Path, handle: &Handle) -> (Exit, String) {
-    let mut output = Output::into_folder(&folder.join("output")).unwrap();
+    let mut output = Output::into_folder(&folder.join("output"));
     let exit = local.wait(handle, &mut output).await.unwrap();
     (exit, String::from_utf8(written(&output.logs().unwrap().stdout)).unwrap())
 }
@@ -354,7 +354,7 @@ fn a_probe_that_cannot_run_is_told_in_words() {
         };
         let launch = launch(folder, |trial| {
             trial.cmd = Some(["sleep", "600"].map(str::to_owned).to_vec());
-            trial.healthcheck = Some(check.clone());
+            trial.healthcheck = Some(check.clone().into());
         });
         let handle = local.start(&launch).await.unwrap();
         let error = local.healthy(&handle, &check).await.unwrap_err();
@@ -426,7 +426,8 @@ fn a_paused_trial_is_not_sick_for_answering_nobody() {
             start_period: None,
         };
         let mut launch = shell(folder, "sleep 600");
-        Arc::get_mut(&mut Arc::get_mut(&mut launch.trial).unwrap().written).unwrap().healthcheck = Some(check.clone());
+        Arc::get_mut(&mut Arc::get_mut(&mut launch.trial).unwrap().written).unwrap().healthcheck =
+            Some(check.clone().into());
         let handle = local.start(&launch).await.unwrap();
         local.pause(&handle).await.unwrap();
         let asked = tokio::time::timeout(Duration::from_millis(500), local.healthy(&handle, &check)).await;

@@ -24,6 +24,7 @@ mod local;
 mod look_cli;
 mod metrics_cli;
 mod moto;
+mod old_store;
 mod options_cli;
 mod outputs_cli;
 mod past_cli;

@@ -165,3 +165,43 @@ fn the_uuid_is_one_value_in_all_trials_and_another_in_each_run() {
     }
     assert_ne!(ids[0], ids[1]);
 }
+
+#[test]
+fn a_spec_that_takes_all_stack_or_memory_is_an_error_and_ends_nothing_but_its_evaluation() {
+    let lab = Lab::new();
+    let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
+    lab.write("deep.jsonnet", &deep);
+    lab.write("deep.json", &deep);
+    for spec in ["deep.jsonnet", "deep.json"] {
+        let said = lab.combu(&["plan", spec]).code(2);
+        assert_eq!(
+            said.stderr,
+            format!(
+                "error: it nests too deeply: the jsonnet evaluator ran out of stack\n  in {spec}\nhint: look for a value \
+                 or an expression inside thousands of others\n"
+            )
+        );
+    }
+    lab.write(
+        "doubles.jsonnet",
+        "local d(s, n) = if n == 0 then s else d(s + s, n - 1); [{ name: 'aa', image: 'x', cmd: d('x', 40) }]",
+    );
+    let said = lab.combu(&["plan", "doubles.jsonnet"]).code(2);
+    assert!(said.stderr.starts_with("error: evaluating it takes more than "), "{}", said.stderr);
+    assert!(said.stderr.contains(" GiB of memory\n  in doubles.jsonnet\n"), "{}", said.stderr);
+    lab.write(
+        "live.rhai",
+        r#"
+        let first = run(trial(#{ name: "first", cmd: "true", engine: "local" }));
+        for spec in ["deep.jsonnet", "doubles.jsonnet"] {
+            try { experiment(spec); print("loaded") } catch (error) { print(`${error}`.split("\n")[0]) }
+        }
+        print(first.ok);
+        "#,
+    );
+    let said = lab.combu(&["script", "live.rhai"]).code(0);
+    let lines: Vec<&str> = said.stdout.lines().collect();
+    assert!(lines[0].contains("it nests too deeply"), "{}", said.stdout);
+    assert!(lines[1].contains("GiB of memory"), "{}", said.stdout);
+    assert_eq!(lines[2], "true");
+}

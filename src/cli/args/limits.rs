@@ -1,5 +1,6 @@
 //! Arguments that limit a run: how its trials run, and their share of the machine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -147,7 +148,7 @@ impl LimitArgs {
             defaults: TrialDefaults {
                 engine: self.engine,
                 engine_of_all: None,
-                retries: self.retries.map(Retries::count),
+                retries: self.retries.map(|count| Arc::new(Retries::count(count))),
                 timeout: self.timeout,
                 stop_grace: self.stop_grace,
                 pull: self.pull,

@@ -65,6 +65,7 @@ impl JsonnetArgs {
             tla_code: self.tla_code.clone(),
             id,
             sources,
+            evaluator: std::env::current_exe().ok(),
         }
     }
 }

@@ -13,14 +13,22 @@ use crate::cli::look::shown::{ShownRun, none_recorded};
 use crate::cli::time::{minute, utc};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
+use crate::model::event::FactKind;
 use crate::model::summary::{Counts, Summary};
 use crate::report::style::took;
 use crate::report::table::{Cut, lines};
 use crate::store::Kinds;
 
 /// Events that show how far a run is; the rest may be many.
-const KINDS: [&str; 7] =
-    ["run-started", "run-resumed", "run-ended", "trial-submitted", "trial-ended", "trial-reopened", "attempt-started"];
+const KINDS: [FactKind; 7] = [
+    FactKind::RunStarted,
+    FactKind::RunResumed,
+    FactKind::RunEnded,
+    FactKind::TrialSubmitted,
+    FactKind::TrialEnded,
+    FactKind::TrialReopened,
+    FactKind::AttemptStarted,
+];
 
 /// List the runs of this project, the newest first.
 ///

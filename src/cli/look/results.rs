@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::cli::chosen::TrialFilter;
 use crate::cli::error::CliError;
@@ -16,9 +16,9 @@ use crate::cli::ui::Ui;
 use crate::cli::which::runs;
 use crate::model::history::History;
 use crate::model::name::RunId;
-use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::TrialResult;
+use crate::report::results::{FIRST, LAST, ResultRow, USAGE, cells, csv, facts};
 use crate::report::results_table;
 use crate::store::Kinds;
 
@@ -76,12 +76,6 @@ enum ResultsForm {
     Junit,
 }
 
-/// Columns of every trial, before and after its params.
-const FIRST: [&str; 1] = ["name"];
-const LAST: [&str; 4] = ["status", "exit", "attempts", "elapsed"];
-const USAGE: [&str; 2] = ["peak_memory", "cpu_seconds"];
-const MORE: [&str; 5] = ["message", "flaky", "ok", "read_bytes", "written_bytes"];
-
 pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u8, CliError> {
     let has_columns = matches!(args.output, ResultsForm::Table | ResultsForm::Csv);
     if !args.columns.is_empty() && !has_columns {
@@ -102,14 +96,14 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
         ResultsForm::Table if rows.results.is_empty() => {}
         ResultsForm::Table => {
             let columns = rows.columns(&args.columns)?;
-            ui.result(&results_table(&columns, &rows.cells(&columns, short), ui.out()))?;
+            ui.result(&results_table(&columns, &cells(&rows.values(&columns)), ui.out()))?;
         }
         ResultsForm::Csv => {
             let columns = rows.columns(&args.columns)?;
-            ui.result(&csv(&columns, rows.cells(&columns, plain))?)?;
+            ui.result(&csv(&columns, &rows.values(&columns))?)?;
         }
         ResultsForm::Json => {
-            let all = rows.results.iter().map(|result| rows.json(result)).collect();
+            let all = rows.results.iter().map(|result| rows.row(result).to_json()).collect();
             ui.result(&format!("{:#}", Value::Array(all)))?;
         }
         ResultsForm::Joblog => ui.result(&joblog::text(&history, &rows.results))?,
@@ -163,9 +157,12 @@ impl ResultRows<'_> {
             metrics.extend(result.metrics.keys().cloned());
             tags.extend(result.tags.keys().cloned());
         }
-        let fixed: Vec<&str> = FIRST.into_iter().chain(LAST).chain(USAGE).chain(MORE).collect();
+        let fixed: Vec<&str> = facts().collect();
         if asked.is_empty() {
-            let is_used = |name: &&str| self.results.iter().any(|result| !self.value(result, name).is_null());
+            let is_used = |name: &&str| {
+                let value = |result: &&TrialResult| self.row(result).value(name);
+                self.results.iter().filter_map(value).any(|value| !value.is_null())
+            };
             let mut columns: Vec<String> = FIRST.map(str::to_owned).into();
             // One that another hides goes by its longer name.
             let hidden = |name: &String, before: &[String]| fixed.contains(&name.as_str()) || before.contains(name);
@@ -190,59 +187,13 @@ impl ResultRows<'_> {
         }
     }
 
-    fn cells(&self, columns: &[String], form: fn(&Value) -> String) -> Vec<Vec<String>> {
-        let row = |result: &&TrialResult| columns.iter().map(|column| form(&self.value(result, column))).collect();
-        self.results.iter().map(row).collect()
+    fn values(&self, columns: &[String]) -> Vec<Vec<Value>> {
+        let value = |result, column: &String| self.row(result).value(column).unwrap_or_default();
+        self.results.iter().map(|result| columns.iter().map(|column| value(result, column)).collect()).collect()
     }
 
-    /// The value in a column: a fact of every trial, a param, a field, a metric or a tag; null where the trial has none.
-    fn value(&self, result: &TrialResult, column: &str) -> Value {
-        if let Some(fact) = self.fact(result, column) {
-            return fact;
-        }
-        let (group, name) = match column.split_once('.') {
-            Some((group @ ("params" | "metrics" | "tags"), name)) => (group, name),
-            _ => ("", column),
-        };
-        let is = |one: &str| group.is_empty() || group == one;
-        let param = || result.trial.params.get(name).filter(|_| is("params")).cloned();
-        let field = || if group.is_empty() { result.trial.resolved().to_json().remove(name) } else { None };
-        let metric = || result.metrics.get(name).filter(|_| is("metrics")).map(|metric| json!(metric.last));
-        let tag = || result.tags.get(name).filter(|_| is("tags")).cloned();
-        param().or_else(metric).or_else(tag).or_else(field).unwrap_or_default()
-    }
-
-    fn fact(&self, result: &TrialResult, column: &str) -> Option<Value> {
-        let usage = result.usage.as_ref();
-        Some(match column {
-            "name" => json!(result.trial.name),
-            "status" => json!(self.shown.status(result, &self.history.summary)),
-            "ok" => json!(result.outcome().is_some_and(Outcome::is_success)),
-            "exit" => json!(result.outcome().and_then(Outcome::exit_code)),
-            "attempts" => json!(result.attempts),
-            "elapsed" => json!(result.outcome().filter(|_| result.attempts > 0).map(|_| result.elapsed.as_secs_f64())),
-            "message" => json!(result.outcome().map(ToString::to_string)),
-            "flaky" => json!(result.flaky),
-            "cpu_seconds" => json!(usage.and_then(|usage| usage.cpu_seconds)),
-            "peak_memory" => json!(usage.and_then(|usage| usage.peak_memory)),
-            "read_bytes" => json!(usage.and_then(|usage| usage.read_bytes)),
-            "written_bytes" => json!(usage.and_then(|usage| usage.written_bytes)),
-            _ => return None,
-        })
-    }
-
-    /// A row in JSON, in the form that a script's results have.
-    fn json(&self, result: &TrialResult) -> Value {
-        let mut row = Map::new();
-        for name in FIRST.into_iter().chain(LAST).chain(USAGE).chain(MORE) {
-            row.insert(name.to_owned(), self.fact(result, name).unwrap_or_default());
-        }
-        let metrics = result.metrics.iter().map(|(name, metric)| (name.clone(), json!(metric.last)));
-        row.insert("params".to_owned(), Value::Object(result.trial.params.clone()));
-        row.insert("metrics".to_owned(), Value::Object(metrics.collect()));
-        row.insert("tags".to_owned(), json!(result.tags));
-        row.insert("artifacts".to_owned(), json!(result.artifacts));
-        Value::Object(row)
+    fn row<'b>(&self, result: &'b TrialResult) -> ResultRow<'b> {
+        ResultRow { result, status: self.shown.status(result, &self.history.summary) }
     }
 }
 
@@ -250,30 +201,4 @@ fn unknown_column(name: &str, known: &BTreeSet<String>) -> CliError {
     let error = CliError::new(exit::USAGE, format!("no trial has a column `{name}`"));
     let hint = did_you_mean(name, known.iter().map(String::as_str));
     error.hint(hint.unwrap_or_else(|| "`combu results -o json` shows what there is".to_owned()))
-}
-
-/// Texts without quotes, numbers as they are, nothing for null.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        value => value.to_string(),
-    }
-}
-
-/// A cell of a table: numbers with the six digits that count.
-fn short(value: &Value) -> String {
-    let rounded = value.as_f64().filter(|_| value.is_f64()).and_then(|number| format!("{number:.5e}").parse().ok());
-    rounded.map_or_else(|| plain(value), |number: f64| number.to_string())
-}
-
-fn csv(columns: &[String], rows: Vec<Vec<String>>) -> Result<String, CliError> {
-    let failed = |error: String| CliError::new(exit::INTERNAL, format!("the results are no CSV: {error}"));
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(columns).map_err(|error| failed(error.to_string()))?;
-    for row in rows {
-        writer.write_record(row).map_err(|error| failed(error.to_string()))?;
-    }
-    let bytes = writer.into_inner().map_err(|error| failed(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
 }

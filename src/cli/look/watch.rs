@@ -15,22 +15,22 @@ use crate::cli::exit;
 use crate::cli::look::printer::{PrintError, Printer};
 use crate::cli::look::shown::ShownRun;
 use crate::cli::look::tail::LogTail;
-use crate::model::event::{Event, Fact};
+use crate::model::event::{Event, Fact, FactKind};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
 use crate::store::{Follower, Kinds};
 
 /// Events that show which attempt is the last, and which trials have ended.
-const KINDS: [&str; 8] = [
-    "run-started",
-    "run-resumed",
-    "run-ended",
-    "trial-submitted",
-    "trial-ended",
-    "trial-reopened",
-    "trial-reused",
-    "attempt-starting",
+const KINDS: [FactKind; 8] = [
+    FactKind::RunStarted,
+    FactKind::RunResumed,
+    FactKind::RunEnded,
+    FactKind::TrialSubmitted,
+    FactKind::TrialEnded,
+    FactKind::TrialReopened,
+    FactKind::TrialReused,
+    FactKind::AttemptStarting,
 ];
 
 // Which of the trials' logs are printed. No doc comment: it would become the manual of `combu logs`.

@@ -79,7 +79,7 @@ pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
         hostname: hostname.clone(),
         labels: Some(labels(launch)),
         exposed_ports: some(ports(written).into_keys().collect()),
-        healthcheck: healthcheck.as_ref().map(health_config),
+        healthcheck: healthcheck.as_deref().map(health_config),
         stop_signal: stop_signal.clone(),
         stop_timeout: Some(i64::from(whole_seconds(*stop_grace))),
         networking_config: endpoint
@@ -353,13 +353,16 @@ mod tests {
         ];
         trial.volumes = vec![volume("/home/me/data", true), volume("cache", false)];
         trial.networks = words("irl other");
-        trial.healthcheck = Some(Healthcheck {
-            test: words("CMD true"),
-            interval: Some(Duration::from_millis(500)),
-            timeout: None,
-            retries: Some(4),
-            start_period: Some(Duration::from_secs(2)),
-        });
+        trial.healthcheck = Some(
+            Healthcheck {
+                test: words("CMD true"),
+                interval: Some(Duration::from_millis(500)),
+                timeout: None,
+                retries: Some(4),
+                start_period: Some(Duration::from_secs(2)),
+            }
+            .into(),
+        );
         trial.cpus = Some(1.5);
         trial.memory = Some(64 << 20);
         trial.shm_size = Some(1 << 20);

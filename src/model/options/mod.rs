@@ -4,6 +4,7 @@ mod budget;
 mod destination;
 mod halt;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -54,7 +55,7 @@ pub struct Options {
 pub struct TrialDefaults {
     /// How often and when a failed attempt is repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retries: Option<Retries>,
+    pub retries: Option<Arc<Retries>>,
     /// Longest an attempt may run; services are spared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Timeout>,

@@ -10,6 +10,7 @@ pub mod settled;
 mod timeout;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use crate::model::span;
 pub use parts::{Condition, Dependency, Gpus, Healthcheck, Port, Protocol, Pull, Ulimit, Volume};
 pub use timeout::Timeout;
 
-/// One container (or process) to run.
+/// One container (or process) to run. There may be hundreds of thousands: what is large and rare is boxed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
     /// Trial and container name, unique in its experiment.
@@ -71,7 +72,7 @@ pub struct Trial {
     pub service: Option<bool>,
     /// How the engine finds out that the trial is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub healthcheck: Option<Healthcheck>,
+    pub healthcheck: Option<Box<Healthcheck>>,
     /// CPUs it needs, reserved and enforced; absent: one is reserved, none enforced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<f64>,
@@ -80,7 +81,7 @@ pub struct Trial {
     pub memory: Option<u64>,
     /// GPUs it needs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gpus: Option<Gpus>,
+    pub gpus: Option<Box<Gpus>>,
     /// Whether it gets whole cores of its own, as many as its `cpus`.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub pin: bool,
@@ -107,7 +108,7 @@ pub struct Trial {
     pub stop_grace: Option<Duration>,
     /// How often and when a failed attempt is repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retries: Option<Retries>,
+    pub retries: Option<Arc<Retries>>,
     /// The trial's point in the parameter space.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     pub params: Map<String, Value>,

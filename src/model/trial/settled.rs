@@ -25,7 +25,7 @@ pub struct Settled {
     /// Whether it is a service.
     pub service: bool,
     /// How often and when a failed attempt is repeated.
-    pub retries: Retries,
+    pub retries: Arc<Retries>,
     /// Longest an attempt may run; absent: as long as it takes.
     pub timeout: Option<Timeout>,
     /// Time between the stop signal and the kill.
@@ -48,7 +48,12 @@ impl Settled {
         Self {
             engine: Self::engine_of(&written, defaults),
             service,
-            retries: written.retries.as_ref().or(retries.as_ref()).cloned().unwrap_or_else(|| Retries::count(0)),
+            retries: written
+                .retries
+                .as_ref()
+                .or(retries.as_ref())
+                .cloned()
+                .unwrap_or_else(|| Arc::new(Retries::count(0))),
             timeout: written.timeout.or(timeout.filter(|_| !service)),
             stop_grace: written.stop_grace.or(*stop_grace).unwrap_or(Self::STOP_GRACE),
             pull: written.pull.or(*pull).unwrap_or(Pull::Missing),
@@ -108,7 +113,7 @@ struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    retries: Option<Retries>,
+    retries: Option<Arc<Retries>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout: Option<Timeout>,
     #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]

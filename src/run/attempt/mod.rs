@@ -275,10 +275,14 @@ impl Attempt {
 
     fn output(&self, context: &RunContext) -> Output {
         let Some(folder) = context.log_folder(&self.launch) else { return Output::nowhere() };
-        Output::into_folder(&folder).unwrap_or_else(|error| {
-            self.warn(format!("the logs of `{}` are lost: {}: {error}", self.launch.trial.name, folder.display()));
-            Output::nowhere()
-        })
+        let output = Output::into_folder(&folder);
+        match if context.resumed { output.clear() } else { Ok(()) } {
+            Ok(()) => output,
+            Err(error) => {
+                self.warn(format!("the logs of `{}` are lost: {}: {error}", self.launch.trial.name, folder.display()));
+                Output::nowhere()
+            }
+        }
     }
 
     fn warn(&self, text: String) {

@@ -88,6 +88,11 @@ impl Attempts {
         self.stops.contains_key(&place)
     }
 
+    /// Whether several are in flight.
+    pub(super) fn are_many(&self) -> bool {
+        self.stops.len() > 1
+    }
+
     /// Asks an attempt to stop; a request is never weakened.
     pub(super) fn stop(&self, place: usize, stop: Stop) {
         if let Some(sender) = self.stops.get(&place) {

@@ -144,7 +144,9 @@ impl RunLog {
             if events.is_empty() && warning.is_none() {
                 return;
             }
-            events.into_iter().for_each(|event| self.notify(Notice::Event(event)));
+            if !events.is_empty() {
+                self.notify(Notice::Events(events));
+            }
             if let Some(message) = warning {
                 self.warn(message);
             }

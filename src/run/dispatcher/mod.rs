@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::model::event::{Cause, Early, Fact, Journal};
@@ -116,7 +117,7 @@ impl Dispatcher {
     /// Runs the plan to its end; the last notice is `Fact::RunEnded`.
     pub(crate) async fn run(mut self, plan: Plan, beginning: Beginning, mut inbox: Inbox) {
         self.begin(plan, beginning);
-        let mut together = 0;
+        let (mut together, mut may_come_more) = (0, false);
         loop {
             self.settle();
             while self.may_start()
@@ -135,6 +136,11 @@ impl Dispatcher {
                 self.take_message(message);
                 continue;
             }
+            // Attempts that are at work in this moment may have something to say, too.
+            if std::mem::take(&mut may_come_more) && self.attempts.are_many() {
+                yield_now().await;
+                continue;
+            }
             together = 0;
             self.carry_out();
             if self.schedule.is_done() && self.outbox.is_idle() {
@@ -146,7 +152,10 @@ impl Dispatcher {
                 }
             }
             tokio::select! {
-                Some(message) = inbox.messages.recv() => self.take_message(message),
+                Some(message) = inbox.messages.recv() => {
+                    self.take_message(message);
+                    may_come_more = true;
+                }
                 Some(request) = inbox.requests.recv() => match request {
                     Request::Close { time } if self.end.may_close(time) => break,
                     // Something came in between.
@@ -243,7 +252,7 @@ impl Dispatcher {
         let awaited = self.schedule.is_awaited(place, Condition::Healthy);
         let image_check =
             Healthcheck { test: Vec::new(), interval: None, timeout: None, retries: None, start_period: None };
-        let health = entry.trial.healthcheck.clone().or(awaited.then_some(image_check));
+        let health = entry.trial.healthcheck.as_deref().cloned().or(awaited.then_some(image_check));
         let own = entry.trial.timeout.map(Timeout::slow);
         // A service runs as long as it is needed: only its own timeout says what is long.
         let slow = if entry.trial.service { own } else { self.schedule.options().slow.or(own) };

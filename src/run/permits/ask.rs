@@ -32,7 +32,7 @@ pub(crate) enum GpuAsk {
 
 impl Ask {
     pub(super) fn new(trial: &Settled, host: usize) -> Self {
-        let gpus = match &trial.gpus {
+        let gpus = match trial.gpus.as_deref() {
             None => GpuAsk::Count(0),
             Some(Gpus::Count(count)) => GpuAsk::Count(*count as usize),
             Some(Gpus::Word(word)) if word == "all" => GpuAsk::All,

@@ -3,6 +3,7 @@
 //! A run ends only when its follower agrees that nothing is left to do: until then a hook may retry or submit a trial. That
 //! handshake is hidden here.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,6 +22,8 @@ use crate::run::message::{Notice, Refusal, Request};
 pub struct Live {
     tokio: Tokio,
     notices: mpsc::UnboundedReceiver<Notice>,
+    /// Events that came together and were not given out yet.
+    events: VecDeque<Event>,
     commands: Commands,
     stillness: Stillness,
     /// Commands that the run has taken or refused, as far as its events were seen.
@@ -45,29 +48,30 @@ impl Live {
         stillness: Stillness,
     ) -> Self {
         let commands = Commands { sender: requests, sent: Arc::default() };
-        Self { tokio, notices, commands, stillness, answered: 0, drained: None }
+        Self { tokio, notices, events: VecDeque::new(), commands, stillness, answered: 0, drained: None }
     }
 
     /// The next event; `None` when nothing is left to do and no command waits for its answer, or after the last event.
     pub async fn recv(&mut self) -> Option<Event> {
         loop {
+            if let Some(event) = self.events.pop_front() {
+                match event.fact {
+                    Fact::CommandTaken { .. } => {
+                        self.answered += 1;
+                        self.drained = None;
+                    }
+                    Fact::CommandRefused { .. } => self.answered += 1,
+                    _ => {}
+                }
+                return Some(event);
+            }
             if self.drained.is_some() && self.commands.sent.load(Ordering::SeqCst) == self.answered {
                 return None;
             }
             match self.notices.recv().await? {
                 Notice::Drained(time) => self.drained = Some(time),
                 Notice::Refused => self.answered += 1,
-                Notice::Event(event) => {
-                    match event.fact {
-                        Fact::CommandTaken { .. } => {
-                            self.answered += 1;
-                            self.drained = None;
-                        }
-                        Fact::CommandRefused { .. } => self.answered += 1,
-                        _ => {}
-                    }
-                    return Some(event);
-                }
+                Notice::Events(events) => self.events.extend(events),
             }
         }
     }

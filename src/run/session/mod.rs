@@ -184,6 +184,7 @@ impl Session {
             let opening = Uploads::open(destination, &plan.experiment.name, &run);
             context.uploads = Some(Arc::new(self.tokio().block_on(opening)?));
         }
+        context.resumed = past.is_some();
         let beginning = match past {
             Some(past) => Beginning::Again(Box::new(self.find_again(&plan, &run, past)?)),
             None => Beginning::Anew { reused },

@@ -33,12 +33,12 @@ fn crash(after: f64) -> Scene {
 fn probed(mut trial: Trial) -> Trial {
     let (interval, retries) = (Some(seconds(1.0)), Some(2));
     let test = vec!["CMD".to_owned(), "true".to_owned()];
-    trial.healthcheck = Some(Healthcheck { test, interval, timeout: None, retries, start_period: None });
+    trial.healthcheck = Some(Healthcheck { test, interval, timeout: None, retries, start_period: None }.into());
     trial
 }
 
 fn retried(mut trial: Trial, delay: f64) -> Trial {
-    trial.retries = Some(Retries { delay: seconds(delay), ..Retries::count(3) });
+    trial.retries = Some(Retries { delay: seconds(delay), ..Retries::count(3) }.into());
     trial
 }
 

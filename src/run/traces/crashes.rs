@@ -168,10 +168,12 @@ fn experiment(random: &mut Xoshiro256PlusPlus) -> (Fake, Vec<Trial>) {
             let first = random.random_range(0..3);
             scenes.rotate_left(first);
             next.memory = random.random_bool(0.5).then_some(1 << 30);
-            next.retries = random.random_bool(0.7).then(|| Retries {
-                delay: seconds(random.random_range(0.0..5.0)),
-                memory_factor: next.memory.map(|_| 2.0),
-                ..Retries::count(random.random_range(0..3))
+            next.retries = random.random_bool(0.7).then(|| {
+                Arc::new(Retries {
+                    delay: seconds(random.random_range(0.0..5.0)),
+                    memory_factor: next.memory.map(|_| 2.0),
+                    ..Retries::count(random.random_range(0..3))
+                })
             });
         } else {
             scenes.truncate(1);
@@ -179,7 +181,7 @@ fn experiment(random: &mut Xoshiro256PlusPlus) -> (Fake, Vec<Trial>) {
         if random.random_bool(0.3) {
             let (interval, test) = (Some(seconds(1.0)), vec!["CMD".to_owned(), "true".to_owned()]);
             next.healthcheck =
-                Some(Healthcheck { test, interval, timeout: None, retries: Some(9), start_period: None });
+                Some(Healthcheck { test, interval, timeout: None, retries: Some(9), start_period: None }.into());
         }
         for on in trials.iter().filter(|_| random.random_bool(0.2)) {
             let condition = match (on.service, &on.healthcheck) {
@@ -225,7 +227,7 @@ async fn ten_thousand_trials_survive_hundreds_of_deaths() {
     let count = 10_000;
     let trials = (0..count).map(|place| {
         let cmd = format!("sleep {}", 1 + place % 7);
-        Trial { retries: Some(Retries::count(2)), ..trial(&format!("t{place}"), &cmd) }
+        Trial { retries: Some(Retries::count(2).into()), ..trial(&format!("t{place}"), &cmd) }
     });
     let mut engine = Fake::new(4.0);
     for place in (0..count).step_by(10) {

@@ -172,13 +172,16 @@ async fn a_service_is_started_first_and_stopped_when_nothing_needs_it() {
 #[tokio::test(start_paused = true)]
 async fn a_dependant_waits_until_its_prerequisite_is_healthy() {
     let mut loader = trial("loader", "");
-    loader.healthcheck = Some(Healthcheck {
-        test: vec!["CMD".into(), "true".into()],
-        interval: None,
-        timeout: None,
-        retries: None,
-        start_period: None,
-    });
+    loader.healthcheck = Some(
+        Healthcheck {
+            test: vec!["CMD".into(), "true".into()],
+            interval: None,
+            timeout: None,
+            retries: None,
+            start_period: None,
+        }
+        .into(),
+    );
     let trials = vec![loader, after(trial("solver", "sleep 1"), "loader", None)];
     let scene = Scene { run_for: seconds(1e6), healthy_after: Some(seconds(5.0)), ..Scene::default() };
     assert_snapshot!(trace(Fake::new(1.0).scene("loader", [scene]), trials, Options::default()).await, @"
@@ -216,7 +219,7 @@ async fn retries_double_their_delay_and_the_dependants_wait_for_the_last() {
     let fails = Scene { run_for: seconds(1.0), exit: Exit::Code(7), ..Scene::default() };
     let engine = Fake::new(4.0).scene("flaky", [fails.clone(), fails, Scene::default()]);
     let mut flaky = trial("flaky", "true");
-    flaky.retries = Some(Retries { delay: seconds(2.0), backoff: Backoff::Exponential, ..Retries::count(3) });
+    flaky.retries = Some(Retries { delay: seconds(2.0), backoff: Backoff::Exponential, ..Retries::count(3) }.into());
     let trials = vec![flaky, after(trial("after", "true"), "flaky", Some(Condition::Completed))];
     assert_snapshot!(trace(engine, trials, Options::default()).await, @"
     0.00  flaky started

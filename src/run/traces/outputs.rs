@@ -107,7 +107,7 @@ async fn the_last_attempts_outputs_replace_those_before_and_what_is_missing_is_t
     };
     let scenes = [scene(vec![file("/out/a", "1"), file("/out/old", "1")], 1), scene(vec![file("/out/a", "2")], 0)];
     let engine = Fake::new(2.0).scene("aa", scenes);
-    let again = Trial { retries: Some(Retries::count(1)), ..trial("aa", "") };
+    let again = Trial { retries: Some(Retries::count(1).into()), ..trial("aa", "") };
     let trials = vec![with_outputs(again, &["/out", "/none", "/neither"])];
     let (_, summary) = follow(start(Arc::new(engine), trials, folder.path()), |_, _| {}).await;
     assert_snapshot!(collected(&summary, folder.path()), @r#"

@@ -62,7 +62,10 @@ async fn trials_and_timers_stand_still_while_the_run_is_paused() {
     let trials = vec![
         trial("long", "sleep 10"),
         Trial { timeout: Some(Timeout::After(seconds(9.0))), ..trial("timed", "sleep 100") },
-        Trial { retries: Some(Retries { delay: seconds(4.0), ..Retries::count(1) }), ..trial("retried", "true") },
+        Trial {
+            retries: Some(Retries { delay: seconds(4.0), ..Retries::count(1) }.into()),
+            ..trial("retried", "true")
+        },
         trial("next", "sleep 1"),
         after(trial("last", "sleep 100"), "long", Some(Condition::Completed)),
     ];
@@ -115,7 +118,7 @@ async fn the_health_of_what_stands_still_is_not_judged() {
     let late = Scene { healthy_after: Some(seconds(5.0)), ..forever() };
     let (interval, test) = (Some(seconds(2.0)), vec!["CMD".to_owned(), "true".to_owned()]);
     let check = Healthcheck { test, interval, timeout: None, retries: Some(4), start_period: None };
-    let db = Trial { healthcheck: Some(check), ..trial("db", "") };
+    let db = Trial { healthcheck: Some(check.into()), ..trial("db", "") };
     let trials = vec![db, after(trial("user", "sleep 1"), "db", None)];
     let commands = vec![(3.0, pause()), (103.0, unpause()), (103.5, pause()), (203.5, unpause())];
     assert_snapshot!(trace(Fake::new(2.0).scene("db", [late]), trials, Options::default(), commands).await.0, @"

@@ -50,10 +50,12 @@ fn experiment(random: &mut Xoshiro256PlusPlus) -> (Fake, Vec<Trial>) {
         if random.random_bool(0.2) {
             next.limits = [("license".to_owned(), random.random_range(1..=LICENSES))].into();
         }
-        next.retries = random.random_bool(0.4).then(|| Retries {
-            delay: seconds(random.random_range(0.0..20.0)),
-            memory_factor: next.memory.filter(|_| random.random_bool(0.5)).map(|_| 2.0),
-            ..Retries::count(random.random_range(0..3))
+        next.retries = random.random_bool(0.4).then(|| {
+            Arc::new(Retries {
+                delay: seconds(random.random_range(0.0..20.0)),
+                memory_factor: next.memory.filter(|_| random.random_bool(0.5)).map(|_| 2.0),
+                ..Retries::count(random.random_range(0..3))
+            })
         });
         next.timeout = random.random_bool(0.1).then(|| match random.random_bool(0.5) {
             true => Timeout::After(seconds(random.random_range(1.0..30.0))),
@@ -62,7 +64,7 @@ fn experiment(random: &mut Xoshiro256PlusPlus) -> (Fake, Vec<Trial>) {
         if random.random_bool(0.3) {
             let (interval, test) = (Some(seconds(1.0)), vec!["CMD".to_owned(), "true".to_owned()]);
             next.healthcheck =
-                Some(Healthcheck { test, interval, timeout: None, retries: Some(3), start_period: None });
+                Some(Healthcheck { test, interval, timeout: None, retries: Some(3), start_period: None }.into());
         }
         next.depends = dependencies(random, &trials);
         fake = fake.scene(&name, scenes(random, service));

@@ -17,7 +17,7 @@ fn ends(exit: Exit) -> Scene {
 }
 
 fn ladder(trial: Trial, mebibytes: u64, retries: Retries) -> Trial {
-    Trial { memory: Some(mebibytes << 20), retries: Some(retries), ..trial }
+    Trial { memory: Some(mebibytes << 20), retries: Some(retries.into()), ..trial }
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +86,7 @@ async fn the_next_attempt_reserves_the_memory_that_it_gets() {
 
 #[tokio::test(start_paused = true)]
 async fn only_the_ends_that_on_names_are_retried() {
-    let on = |on: &[On]| Some(Retries { on: on.to_vec(), ..Retries::count(2) });
+    let on = |on: &[On]| Some(Retries { on: on.to_vec(), ..Retries::count(2) }.into());
     let named =
         |name: &str, on| Trial { retries: on, timeout: Some(Timeout::After(seconds(5.0))), ..trial(name, "true") };
     let engine = Fake::new(8.0)
@@ -136,9 +136,9 @@ async fn what_the_engine_lost_starts_again_and_is_counted_apart() {
     let twice = Retries { crash_limit: Some(2), delay: seconds(10.0), ..Retries::count(1) };
     let trials = vec![
         trial("unsaid", "true"),
-        Trial { retries: Some(twice), ..trial("both", "true") },
+        Trial { retries: Some(twice.into()), ..trial("both", "true") },
         trial("once", "true"),
-        Trial { retries: Some(Retries { on: vec![On::Failed], ..Retries::count(2) }), ..trial("never", "true") },
+        Trial { retries: Some(Retries { on: vec![On::Failed], ..Retries::count(2) }.into()), ..trial("never", "true") },
     ];
     let (lines, summary) = follow(start(&Arc::new(engine), trials, Options::default()), |_, _| {}).await;
     assert_snapshot!(lines, @"
@@ -178,7 +178,7 @@ async fn a_trial_that_passes_after_a_failure_is_flaky() {
     let engine = Fake::new(4.0)
         .scene("flaky", [ends(Exit::Code(1)), Scene::default()])
         .scene("again", [ends(Exit::Code(0)), ends(Exit::Code(0))]);
-    let retried = Trial { retries: Some(Retries::count(1)), ..trial("flaky", "true") };
+    let retried = Trial { retries: Some(Retries::count(1).into()), ..trial("flaky", "true") };
     let options =
         Options { budget: Budget { parallel: Some(Parallel::Count(1)), ..Budget::default() }, ..Options::default() };
     let mut asked = false;

@@ -132,7 +132,7 @@ async fn a_large_trial_starts_though_small_ones_keep_coming_and_they_use_what_it
 
 #[tokio::test(start_paused = true)]
 async fn each_gpu_has_one_trial_and_trials_without_go_on_meanwhile() {
-    let gpu = |name: &str, gpus: Gpus| with(name, "sleep 2", |trial| trial.gpus = Some(gpus));
+    let gpu = |name: &str, gpus: Gpus| with(name, "sleep 2", |trial| trial.gpus = Some(gpus.into()));
     let trials = vec![
         gpu("one", Gpus::Count(1)),
         gpu("two", Gpus::Count(2)),
@@ -236,7 +236,7 @@ async fn what_is_reserved_for_people_is_left_and_a_budget_can_be_changed_while_r
 
 #[tokio::test(start_paused = true)]
 async fn a_trial_that_waits_for_what_a_service_keeps_is_skipped_and_holds_up_nobody() {
-    let gpu = |trial: &mut Trial| trial.gpus = Some(Gpus::Count(1));
+    let gpu = |trial: &mut Trial| trial.gpus = Some(Gpus::Count(1).into());
     let server = Trial { service: Some(true), ..with("server", "", gpu) };
     let trials = vec![server, after(with("client", "sleep 1", gpu), "server", None), trial("other", "sleep 1")];
     assert_snapshot!(quietly(host(4.0, 1), trials, Options::default()).await, @r#"
@@ -293,7 +293,8 @@ async fn a_gpu_is_given_once_the_stranger_has_left() {
     host.gpus[0].busy = Some("python (pid 7)".to_owned());
     let free = Gpu { busy: None, ..host.gpus[0].clone() };
     let fake = Arc::new(Fake::new(4.0).with_gpus(vec![free]));
-    let trials = vec![with("gpu", "sleep 1", |trial| trial.gpus = Some(Gpus::Count(1))), trial("cpu", "sleep 1")];
+    let trials =
+        vec![with("gpu", "sleep 1", |trial| trial.gpus = Some(Gpus::Count(1).into())), trial("cpu", "sleep 1")];
     assert_snapshot!(quietly((fake, host), trials, Options::default()).await, @r#"
       0.00  cpu started
       0.00  gpu started
@@ -308,10 +309,10 @@ async fn a_gpu_is_given_once_the_stranger_has_left() {
 fn why_tells_what_each_trial_lacks() {
     let (_, host) = host(4.0, 1);
     let trials = vec![
-        with("running", "x", |trial| (trial.cpus, trial.gpus) = (Some(2.0), Some(Gpus::Count(1)))),
+        with("running", "x", |trial| (trial.cpus, trial.gpus) = (Some(2.0), Some(Gpus::Count(1).into()))),
         with("large", "x", |trial| trial.cpus = Some(4.0)),
         with("greedy", "x", |trial| {
-            (trial.memory, trial.gpus) = (Some(8 * GIB), Some(Gpus::Word("all".to_owned())));
+            (trial.memory, trial.gpus) = (Some(8 * GIB), Some(Gpus::Word("all".to_owned()).into()));
             trial.limits = [("license".to_owned(), 2)].into();
         }),
         after(trial("later", "x"), "large", Some(crate::model::trial::Condition::Completed)),

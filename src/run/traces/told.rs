@@ -34,7 +34,7 @@ async fn a_trial_is_known_by_what_its_last_attempt_told() {
     let last = "::combu metric loss=3 step=1\nplain\n::combu metric loss=1 step=2\n::combu metric loss=2\n\
                 ::combu tag phase=warmup\n::combu tag phase=main ok=true\n::combu artifact /out/a b\n::combu artifact /out/a b";
     let engine = Fake::new(4.0).scene("a1", [says(first, Exit::Code(1)), says(last, Exit::Code(0))]);
-    let one = Trial { retries: Some(Retries::count(1)), ..trial("a1", "") };
+    let one = Trial { retries: Some(Retries::count(1).into()), ..trial("a1", "") };
     let mut records = Vec::new();
     let (_, summary) = follow(start(&Arc::new(engine), vec![one], Options::default()), |event, _| {
         if let Fact::Recorded { attempt, record: Record::Metric { name, value, step }, .. } = &event.fact {

@@ -9,11 +9,11 @@ use globset::{GlobBuilder, GlobMatcher};
 use rhai::{Array, Dynamic, Engine, EvalAltResult, Map};
 use serde_json::Value;
 
+use crate::report::results;
 use crate::script::fault::{Answer, fault};
 use crate::script::host::Script;
 use crate::script::values::convert::from_json;
 use crate::script::values::json::to_json;
-use crate::script::values::printed;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     register_text(engine, script);
@@ -181,7 +181,7 @@ fn to_csv(rows: &[Dynamic]) -> Answer<String> {
     let value = |row: &serde_json::Map<String, Value>, column: &String| row.get(column).cloned().unwrap_or_default();
     let table: Vec<Vec<Value>> =
         objects.iter().map(|row| columns.iter().map(|column| value(row, column)).collect()).collect();
-    printed::csv(&columns, &table).map_err(|error| fault(format!("cannot write CSV: {error}")))
+    results::csv(&columns, &table).map_err(|error| fault(format!("cannot write CSV: {error}")))
 }
 
 /// 16 hexadecimal digits that are the same on every machine: FNV-1a, 64 bits.

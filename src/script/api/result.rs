@@ -10,6 +10,9 @@ use crate::model::event::{Collected, Logs};
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::Metric;
+use crate::report::Style;
+use crate::report::results::{self, cells};
+use crate::report::table::list;
 use crate::script::api::trial;
 use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::values::convert::from_json;
@@ -223,6 +226,9 @@ fn filter(context: &NativeCallContext, result: &RunResult, closure: &FnPtr) -> A
     Ok(kept)
 }
 
+/// A script prints its table where it likes: nothing is cut.
+const UNBOUNDED: Style = Style { width: u16::MAX as usize, ..Style::PLAIN };
+
 type Rows = (Vec<String>, Vec<Vec<serde_json::Value>>);
 
 fn tabular(result: &RunResult, columns: Option<Array>) -> Answer<Rows> {
@@ -235,12 +241,16 @@ fn tabular(result: &RunResult, columns: Option<Array>) -> Answer<Rows> {
 }
 
 fn table(result: &RunResult, columns: Option<Array>) -> Answer<String> {
-    tabular(result, columns).map(|(columns, rows)| printed::table(&columns, &rows))
+    let (columns, rows) = tabular(result, columns)?;
+    let mut text = list(&columns, &cells(&rows), &UNBOUNDED);
+    // `print` ends the last line.
+    text.pop();
+    Ok(text)
 }
 
 fn csv(result: &RunResult, columns: Option<Array>) -> Answer<String> {
     let (columns, rows) = tabular(result, columns)?;
-    printed::csv(&columns, &rows).map_err(|error| fault(format!("cannot write CSV: {error}")))
+    results::csv(&columns, &rows).map_err(|error| fault(format!("cannot write CSV: {error}")))
 }
 
 fn rows(result: &RunResult, columns: Option<Array>) -> Answer<Array> {

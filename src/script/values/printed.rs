@@ -1,11 +1,8 @@
-//! Output of trials, read back: texts, the numbers in them, and tables made of results.
+//! Output of trials, read back: texts, and the numbers in them.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-
-use comfy_table::{Cell, CellAlignment, Table, presets};
-use serde_json::Value;
 
 /// Most bytes of a log that a script gets: what lies before is in the file.
 pub(crate) const MOST: u64 = 1 << 20;
@@ -56,71 +53,9 @@ fn number(text: &str) -> Option<f64> {
     (1..=word.len()).rev().find_map(|end| word[..end].parse().ok())
 }
 
-/// A table of values under headings: text to the left, numbers to the right.
-pub(crate) fn table(columns: &[String], rows: &[Vec<Value>]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(columns);
-    for row in rows {
-        table.add_row(row.iter().map(|value| Cell::new(cell(value))));
-    }
-    for (place, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        let numbers = rows.iter().all(|row| row.get(place).is_none_or(|value| value.is_number() || value.is_null()));
-        if numbers && !rows.is_empty() {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.trim_fmt()
-}
-
-/// A value as tables show it: six digits of a fraction are what people read.
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Number(number) => match number.as_f64() {
-            Some(float) if number.is_f64() => short(float),
-            _ => number.to_string(),
-        },
-        other => other.to_string(),
-    }
-}
-
-fn short(float: f64) -> String {
-    let digits = if float == 0.0 { 0 } else { 5 - float.abs().log10().floor() as i32 };
-    if !(-3..=11).contains(&digits) {
-        return format!("{float:e}");
-    }
-    let text = format!("{float:.*}", digits.max(0) as usize);
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
-/// A value as files hold it: every digit.
-pub(crate) fn field(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// Headings and rows as CSV.
-pub(crate) fn csv(columns: &[String], rows: &[Vec<Value>]) -> io::Result<String> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(columns)?;
-    for row in rows {
-        writer.write_record(row.iter().map(field))?;
-    }
-    let bytes = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use insta::assert_snapshot;
-    use serde_json::json;
-
-    use super::{MOST, csv, last_lines, numbers, table, text};
+    use super::{MOST, last_lines, numbers, text};
 
     #[test]
     fn numbers_are_found_behind_their_key() {
@@ -142,27 +77,5 @@ mod tests {
         let end = text(file.path()).unwrap();
         assert!(end.len() as u64 <= MOST && end.starts_with(line));
         assert_eq!(last_lines("a\nb\nc\n", 2), "b\nc");
-    }
-
-    #[test]
-    fn tables_align_numbers_and_csv_quotes_text() {
-        let columns = ["name".to_owned(), "loss".to_owned(), "exit".to_owned()];
-        let rows = vec![
-            vec![json!("short"), json!(0.1 + 0.2), json!(0)],
-            vec![json!("longer, name"), json!(1234567.25), json!(null)],
-            vec![json!("tiny"), json!(1.5e-9), json!(137)],
-        ];
-        assert_snapshot!(table(&columns, &rows), @"
-        name             loss  exit
-        short             0.3     0
-        longer, name  1234567
-        tiny           1.5e-9   137
-        ");
-        assert_snapshot!(csv(&columns, &rows).unwrap(), @r#"
-        name,loss,exit
-        short,0.30000000000000004,0
-        "longer, name",1234567.25,
-        tiny,1.5e-9,137
-        "#);
     }
 }

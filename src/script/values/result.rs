@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rhai::Dynamic;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::model::event::{Early, Logs};
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::summary::{Summary, TrialResult};
+use crate::report::results::ResultRow;
 use crate::script::values::convert;
 use crate::script::values::experiment::ScriptExperiment;
 use crate::script::values::history::MetricHistory;
@@ -88,63 +89,20 @@ impl TrialView {
         Ok(printed::numbers(&self.text(|logs| &logs.stdout)?, key).last().copied())
     }
 
-    /// Value that a table shows under that heading: a fact about the trial, a param, a field, a metric, a tag, else a
-    /// number it printed.
+    /// The value in a column of a table: what every table of results shows, else a number it printed.
     pub(crate) fn column(&self, key: &str) -> std::io::Result<Value> {
-        if let Some(value) = self.facts().remove(key) {
-            return Ok(value);
+        match self.row().value(key) {
+            Some(value) => Ok(value),
+            None => Ok(self.value(key)?.map_or(Value::Null, Value::from)),
         }
-        if let Some(value) = self.result.trial.params.get(key) {
-            return Ok(value.clone());
-        }
-        if let Some(value) = self.result.trial.resolved().to_json().remove(key) {
-            return Ok(value);
-        }
-        if let Some(metric) = self.result.metrics.get(key) {
-            return Ok(metric.last.into());
-        }
-        if let Some(tag) = self.result.tags.get(key) {
-            return Ok(tag.clone());
-        }
-        Ok(self.value(key)?.map_or(Value::Null, Value::from))
     }
 
-    fn facts(&self) -> Map<String, Value> {
-        let facts = json!({
-            "name": self.name(),
-            "status": self.status(),
-            "ok": self.ok(),
-            "exit": self.exit(),
-            "elapsed": self.result.elapsed.as_secs_f64(),
-            "attempts": self.result.attempts,
-            "flaky": self.result.flaky,
-            "message": self.message(),
-        });
-        match facts {
-            Value::Object(mut facts) => {
-                let known = [("cpu_seconds", self.cpu_seconds().map(Value::from))];
-                let known = known.into_iter().chain([("peak_memory", self.peak_memory().map(Value::from))]);
-                facts.extend(known.filter_map(|(name, value)| Some((name.to_owned(), value?))));
-                facts
-            }
-            other => unreachable!("an object was written, not {other}"),
-        }
+    fn row(&self) -> ResultRow<'_> {
+        ResultRow { result: &self.result, status: self.status() }
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let mut facts = self.facts();
-        facts.insert("params".to_owned(), Value::Object(self.result.trial.params.clone()));
-        let result = &self.result;
-        let metrics: Map<_, _> =
-            result.metrics.iter().map(|(name, metric)| (name.clone(), metric.last.into())).collect();
-        let tags = Map::from_iter(result.tags.clone());
-        for (key, known) in [("metrics", metrics), ("tags", tags)].into_iter().filter(|(_, known)| !known.is_empty()) {
-            facts.insert(key.to_owned(), Value::Object(known));
-        }
-        if !result.artifacts.is_empty() {
-            facts.insert("artifacts".to_owned(), result.artifacts.clone().into());
-        }
-        Value::Object(facts)
+        self.row().to_json()
     }
 }
 
