@@ -6,7 +6,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::engine::Settings;
 use crate::run::session::Session;
-use crate::store::StateDir;
+use crate::store::{Search, StateDir};
 
 /// A session with the engines of this machine.
 ///
@@ -64,7 +64,9 @@ pub(crate) fn state(file: &Path) -> Result<StateDir, CliError> {
     let folder = real.parent().unwrap_or(Path::new("/"));
     let working = std::env::current_dir().ok().filter(|working| folder.starts_with(working));
     let fixed = std::env::var_os("COMBU_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    Ok(StateDir::locate(folder, working.as_deref(), fixed.as_deref())?)
+    let home = std::env::home_dir();
+    let search = Search { otherwise: working.as_deref(), named: fixed.as_deref(), home: home.as_deref() };
+    Ok(StateDir::locate(folder, search)?)
 }
 
 /// The state folder of the project that the working folder is in.
@@ -72,7 +74,9 @@ pub(crate) fn here() -> Result<StateDir, CliError> {
     let folder = std::env::current_dir()
         .map_err(|error| CliError::new(exit::INTERNAL, format!("there is no working folder: {error}")))?;
     let fixed = std::env::var_os("COMBU_DIR").filter(|dir| !dir.is_empty());
-    Ok(StateDir::locate(&folder, None, fixed.as_deref().map(Path::new))?)
+    let home = std::env::home_dir();
+    let search = Search { otherwise: None, named: fixed.as_deref().map(Path::new), home: home.as_deref() };
+    Ok(StateDir::locate(&folder, search)?)
 }
 
 /// The state folder of the file's project; without a file, of the working folder's.

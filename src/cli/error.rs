@@ -161,6 +161,12 @@ impl From<EngineError> for CliError {
             EngineError::Unreachable { engine: EngineName::Docker, .. } => {
                 cli.hint("`docker info` tells whether you may use it; trials with `engine: \"local\"` need no Docker")
             }
+            EngineError::OtherDaemon { then, now, .. } if then.address != now.address => {
+                cli.hint(format!("DOCKER_HOST={} leads to it", then.address))
+            }
+            EngineError::OtherDaemon { .. } => {
+                cli.hint("was the data folder of the daemon replaced, or a context changed?")
+            }
             _ => cli,
         }
     }

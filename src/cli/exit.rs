@@ -6,7 +6,7 @@ use crate::model::summary::Summary;
 /// An exit code and when it is given; the table of the manual.
 pub(crate) const TABLE: [(u8, &str); 10] = [
     (OK, "every trial succeeded"),
-    (INTERNAL, "combu itself failed"),
+    (INTERNAL, "combu itself failed, or every trial succeeded and something of the run could not be kept: a full disk"),
     (USAGE, "usage, spec or script error, or something stands in the way; nothing was started"),
     (NOTHING, "nothing selected: there is no trial to run"),
     (OUTSTANDING, "`combu rerun`: what was run succeeded, and other trials of the repeated run have not yet"),
@@ -34,6 +34,7 @@ pub(crate) fn of_summary(summary: &Summary) -> u8 {
         Some(Early::Unreachable(_)) => ENGINE,
         Some(Early::Cancelled(by)) => of_signal(by),
         Some(Early::Halted(_)) => HALTED,
+        None if summary.ok() && !summary.is_whole() => INTERNAL,
         None if summary.ok() => OK,
         None => FAILED,
     }

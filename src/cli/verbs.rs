@@ -102,7 +102,7 @@ pub(crate) enum Verb {
     /// Say what a trial waits for, or how it ended.
     ///
     /// A run that is live answers itself: a place among those that run at once, CPUs, memory, a GPU, a limit, another trial,
-    /// an image, the start window, the machine's load. Where none is live, the last run's record shows how the trial ended.
+    /// an image, other trials' starts, the machine's load. Where none is live, the last run's record shows how the trial ended.
     #[command(after_help = why::HELP)]
     Why(WhyArgs),
     // Their manuals stand with their arguments.

@@ -1,5 +1,6 @@
 //! Errors between combu and an engine.
 
+use crate::model::capability::Daemon;
 use crate::model::name::EngineName;
 
 /// Errors between combu and an engine.
@@ -15,6 +16,16 @@ pub enum EngineError {
         /// The connection's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another daemon answers than the one that a run used: it knows nothing of the run's containers.
+    #[error("{}", other(then, now))]
+    OtherDaemon {
+        /// The engine.
+        engine: EngineName,
+        /// The daemon that the run used.
+        then: Box<Daemon>,
+        /// The one that answers.
+        now: Box<Daemon>,
     },
     /// An image could not be had.
     #[error("no image `{image}`: {message}")]
@@ -41,7 +52,27 @@ pub enum EngineError {
     },
 }
 
+fn other(then: &Daemon, now: &Daemon) -> String {
+    let Daemon { id, data, address } = then;
+    if *address == now.address {
+        return format!(
+            "the daemon at {address} is not the one that the run used: that was {id} with its data in {data}, this is {} \
+             with its data in {}",
+            now.id, now.data
+        );
+    }
+    format!("the run used the daemon at {address}, and the one at {} is another", now.address)
+}
+
 impl EngineError {
+    /// The engine that is out of reach, or is another one, if that is the error.
+    pub fn out_of_reach(&self) -> Option<EngineName> {
+        match self {
+            Self::Unreachable { engine, .. } | Self::OtherDaemon { engine, .. } => Some(*engine),
+            Self::Image { .. } | Self::Refused { .. } | Self::Call { .. } => None,
+        }
+    }
+
     /// True when the same call may succeed another time.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Call { .. })

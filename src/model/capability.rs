@@ -1,6 +1,6 @@
 //! What an engine can do, and how large its host is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::name::EngineName;
 use crate::model::trial::fields::Actor;
@@ -10,6 +10,8 @@ use crate::model::trial::fields::Actor;
 pub struct Capabilities {
     /// The engine.
     pub engine: EngineName,
+    /// The daemon behind it; absent: there is none, or it does not say who it is.
+    pub daemon: Option<Daemon>,
     /// One line for people: `Docker 20.10.24 at unix:///var/run/docker.sock`.
     pub description: String,
     /// CPUs of the engine's host.
@@ -20,12 +22,30 @@ pub struct Capabilities {
     pub here: bool,
     /// GPUs of the engine's host; empty until somebody looked for them.
     pub gpus: Vec<Gpu>,
-    /// Most starts in flight: beyond it the engine only gets slower.
+    /// Most starts in flight: beyond it the engine gets no faster.
     pub starts: usize,
     /// Whether trials are images (then `image` is required).
     pub images: bool,
     /// Whether trials run in containers of their own, with everything of a trial that only those have.
     pub containers: bool,
+}
+
+/// A daemon: containers are known to the one that made them and to no other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Daemon {
+    /// What it calls itself: the `ID` of `docker info`.
+    pub id: String,
+    /// Its data folder, on its host: before Docker 23, the daemons of one host may share an id.
+    pub data: String,
+    /// Where it was reached: `unix:///var/run/docker.sock`.
+    pub address: String,
+}
+
+impl Daemon {
+    /// Whether it is that one, wherever both were reached.
+    pub fn is(&self, other: &Self) -> bool {
+        (&self.id, &self.data) == (&other.id, &other.data)
+    }
 }
 
 impl Capabilities {

@@ -3,11 +3,12 @@
 //! A life is what one process saw of a run. It ends with `RunEnded`, or in the middle of something when that process is
 //! killed; since events are kept before anything follows from them, what was begun is known either way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::capability::Daemon;
 use crate::model::command::Command;
 use crate::model::event::{Cause, Collected, Event, Fact, Logs, Usage};
 use crate::model::experiment::Experiment;
@@ -29,6 +30,8 @@ pub struct History {
     pub seed: u64,
     /// Most trials at once.
     pub parallel: usize,
+    /// The daemons on which its trials ran, in order.
+    pub daemons: Vec<(EngineName, Daemon)>,
     /// Engine, image and digest.
     pub images: Vec<(EngineName, String, String)>,
     /// Milliseconds since 1970-01-01 UTC, of each time that another process went on with it.
@@ -119,6 +122,7 @@ impl History {
                 self.resumed.push(event.at);
                 (self.stopped, self.paused) = (false, false);
             }
+            Fact::DaemonReached { engine, daemon } => self.daemons.push((*engine, daemon.clone())),
             Fact::ImageResolved { engine, image, digest } => {
                 self.images.push((*engine, image.clone(), digest.clone()));
             }
@@ -149,6 +153,26 @@ impl History {
             // The summary takes the one into account; the other is told as an event of its own.
             Command::Retry { .. } | Command::Submit { .. } => {}
         }
+    }
+
+    /// The last daemon on which the trials of that engine were run.
+    pub fn daemon(&self, engine: EngineName) -> Option<&Daemon> {
+        self.daemons.iter().rev().find(|(name, _)| *name == engine).map(|(_, daemon)| daemon)
+    }
+
+    /// Whether something may be left of it on its engines.
+    pub fn may_have_left_something(&self) -> bool {
+        !self.left_on().is_empty()
+    }
+
+    /// The engines on which something may be left of it: an attempt that has not ended, or one that was kept.
+    pub fn left_on(&self) -> BTreeSet<EngineName> {
+        let is_left = |attempt: &PastAttempt| attempt.outcome.is_none() || attempt.kept;
+        self.trials
+            .iter()
+            .filter(|trial| trial.attempts.iter().any(is_left))
+            .map(|trial| trial.planned.engine)
+            .collect()
     }
 
     /// Whether it has begun.

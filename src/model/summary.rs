@@ -32,6 +32,9 @@ pub struct Summary {
     pub elapsed: Option<Duration>,
     /// Warnings, in order.
     pub warnings: Vec<String>,
+    /// Events that the store lacks.
+    #[serde(skip)]
+    pub unkept: usize,
     #[serde(skip)]
     places: HashMap<Name, usize>,
     /// The options in force.
@@ -63,6 +66,9 @@ pub struct TrialResult {
     pub reused: Option<RunId>,
     /// Logs of its last attempt.
     pub logs: Option<Logs>,
+    /// Whether something of the logs or outputs of its last attempt could not be written.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
     /// What its last attempt took of the machine, once that ended and where the engine could say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
@@ -151,8 +157,9 @@ impl TrialResult {
                 self.outputs.clone_from(files);
             }
             Fact::OutputsSent { url, .. } => self.outputs_url = Some(url.clone()),
-            Fact::AttemptEnded { outcome, elapsed, logs, usage, .. } => {
+            Fact::AttemptEnded { outcome, elapsed, logs, usage, incomplete, .. } => {
                 self.state = State::Waiting;
+                self.incomplete = *incomplete;
                 self.failed_before |= outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. });
                 self.elapsed = *elapsed;
                 self.logs.clone_from(logs);
@@ -184,6 +191,7 @@ impl TrialResult {
 
     /// An attempt begins, or is followed anew and tells everything again.
     fn forget(&mut self) {
+        self.incomplete = false;
         self.usage = None;
         self.metrics.clear();
         self.tags.clear();
@@ -271,9 +279,10 @@ impl Summary {
                 });
             }
             Fact::Warned { message } | Fact::CommandRefused { message, .. } => self.warnings.push(message.clone()),
-            Fact::RunEnded { early, elapsed } => {
+            Fact::RunEnded { early, elapsed, unkept } => {
                 self.early.clone_from(early);
                 self.elapsed = Some(*elapsed);
+                self.unkept = *unkept;
             }
             fact => {
                 if let Some(name) = fact.trial() {
@@ -281,6 +290,11 @@ impl Summary {
                 }
             }
         }
+    }
+
+    /// Whether everything of the run is there: its events, and the logs and outputs of its trials.
+    pub fn is_whole(&self) -> bool {
+        self.unkept == 0 && self.results.iter().all(|result| !result.incomplete)
     }
 
     /// The result of the trial of that name.
@@ -329,6 +343,7 @@ impl Summary {
             elapsed: Duration::ZERO,
             reused: None,
             logs: None,
+            incomplete: false,
             usage: None,
             metrics: BTreeMap::new(),
             tags: BTreeMap::new(),
@@ -386,6 +401,7 @@ mod tests {
                 logs: None,
                 usage: Some(Box::new(usage)),
                 kept: false,
+                incomplete: false,
             },
         ];
         let mut summary = Summary::default();

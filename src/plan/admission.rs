@@ -249,6 +249,7 @@ mod tests {
         };
         let docker = Capabilities {
             engine: EngineName::Docker,
+            daemon: None,
             description: "Docker".to_owned(),
             cpus: 4.0,
             memory: 8 << 30,

@@ -150,6 +150,7 @@ mod tests {
             here: true,
             gpus: Vec::new(),
             engine: EngineName::Docker,
+            daemon: None,
             description: String::new(),
             cpus: 2.0,
             memory: 1 << 30,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use crate::engine::{Engine, EngineError, Settings, connect};
+use crate::model::capability::{Capabilities, Daemon};
 use crate::model::name::EngineName;
 
 /// The engines of this process. Clones share one state.
@@ -42,11 +43,33 @@ impl Connections {
     }
 }
 
-/// The engines on which attempts are looked for: all of them, so that none is forgotten.
-#[derive(Debug, Clone, Default)]
-pub struct Reach {
-    /// Only this one, if somebody said so.
-    pub only: Option<EngineName>,
-    /// Those that have to answer; the others are passed over when they are out of reach.
-    pub must: BTreeSet<EngineName>,
+/// The engines on which attempts are looked for.
+#[derive(Debug, Default)]
+pub struct Reached {
+    /// Those that answer.
+    pub engines: Vec<Arc<dyn Engine>>,
+    /// Why others do not.
+    pub out_of_reach: Vec<EngineError>,
+}
+
+impl Reached {
+    /// The engines, if these are among them.
+    ///
+    /// # Errors
+    /// Why one of these is out of reach.
+    pub fn with(mut self, must: &BTreeSet<EngineName>) -> Result<Vec<Arc<dyn Engine>>, EngineError> {
+        self.why_not(must).map_or(Ok(self.engines), Err)
+    }
+
+    /// Why one of these is out of reach, if one is.
+    pub fn why_not(&mut self, engines: &BTreeSet<EngineName>) -> Option<EngineError> {
+        let is_one = |error: &EngineError| error.out_of_reach().is_some_and(|name| engines.contains(&name));
+        self.out_of_reach.iter().position(is_one).map(|place| self.out_of_reach.swap_remove(place))
+    }
+}
+
+/// The error that the daemon of an engine is another one than a run used, where that is so.
+pub fn other_daemon(then: Option<&Daemon>, engine: &Capabilities) -> Option<EngineError> {
+    let (then, now) = then.zip(engine.daemon.as_ref()).filter(|(then, now)| !then.is(now))?;
+    Some(EngineError::OtherDaemon { engine: engine.engine, then: Box::new(then.clone()), now: Box::new(now.clone()) })
 }

@@ -20,8 +20,8 @@ use crate::model::trial::settled::Settled;
 use crate::run::clock::Clock;
 use crate::run::connections::Connections;
 use crate::run::load::{Machine, Reading};
+use crate::run::starts::{Place, Places};
 use crate::run::uploads::Uploads;
-use crate::run::window::{Place, Places};
 
 /// Most removals in progress: past it, nothing more is started until some are done, or the daemon would fill up with
 /// ended containers faster than it gets rid of them.
@@ -45,7 +45,7 @@ pub(crate) struct RunContext {
     pub(crate) uploads: Option<Arc<Uploads>>,
     remove: Remove,
     engines: Connections,
-    windows: Mutex<HashMap<EngineName, Arc<Places>>>,
+    starts: Mutex<HashMap<EngineName, Arc<Places>>>,
     removals: watch::Sender<usize>,
     /// Whether it was told that no file for metrics can be made.
     told_of_metrics: AtomicBool,
@@ -73,7 +73,7 @@ impl RunContext {
             uploads: None,
             remove: experiment.options.rm.unwrap_or_default(),
             engines,
-            windows: Mutex::default(),
+            starts: Mutex::default(),
             removals: watch::Sender::new(0),
             told_of_metrics: AtomicBool::new(false),
             told_of_outputs: Mutex::default(),
@@ -108,21 +108,21 @@ impl RunContext {
         self.engines.get(name).await
     }
 
-    /// A place among the starts in flight; see [`crate::run::window`].
-    pub(crate) async fn start_window(&self, engine: &Capabilities) -> Place {
-        let window = {
-            let mut windows = self.windows.lock().expect("no code panics while it holds the lock");
-            windows.entry(engine.engine).or_insert_with(|| Places::new(engine.starts)).clone()
+    /// A place among the starts in flight on that engine.
+    pub(crate) async fn place_to_start(&self, engine: &Capabilities) -> Place {
+        let places = {
+            let mut starts = self.starts.lock().expect("no code panics while it holds the lock");
+            starts.entry(engine.engine).or_insert_with(|| Places::new(engine.starts)).clone()
         };
         // The sender is this context's own: the wait ends only because there is room.
         let _ended = self.removals.subscribe().wait_for(|removals| *removals < REMOVALS).await.is_err();
-        window.take().await
+        places.take().await
     }
 
     /// How many attempts wait for a place among the starts in flight.
     pub(crate) fn waiting(&self) -> usize {
-        let windows = self.windows.lock().expect("no code panics while it holds the lock");
-        windows.values().map(|window| window.waiting()).sum()
+        let starts = self.starts.lock().expect("no code panics while it holds the lock");
+        starts.values().map(|places| places.waiting()).sum()
     }
 
     /// Counts a removal in progress for as long as the answer lives.
@@ -237,7 +237,7 @@ mod tests {
         };
         let context = RunContext::new(&experiment, "r1".into(), 1, None, Connections::with(engine.clone()));
         let start = async || {
-            let place = timeout(Duration::from_secs(60), context.start_window(engine.capabilities())).await;
+            let place = timeout(Duration::from_secs(60), context.place_to_start(engine.capabilities())).await;
             place.is_ok()
         };
         let mut removals: Vec<_> = (1..REMOVALS).map(|_| context.removal()).collect();

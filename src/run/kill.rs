@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use crate::engine::{Engine, EngineError, Found, Selector, Standing};
 use crate::model::name::EngineName;
 use crate::model::trial::settled::Settled;
-use crate::run::connections::Reach;
+use crate::run::connections::Reached;
 use crate::run::session::Session;
 
 /// How many containers `kill` stops at once: the daemon is no faster with more.
@@ -39,20 +39,20 @@ impl Killed {
 }
 
 impl Session {
-    /// The engines to look on that can be reached.
+    /// The engines to look on, and those that are out of reach: all of them, so that none is forgotten, or only one.
     ///
     /// # Errors
-    /// When one that has to answer cannot be reached.
-    pub fn within(&self, reach: &Reach) -> Result<Vec<Arc<dyn Engine>>, EngineError> {
-        let mut engines = Vec::new();
-        for name in EngineName::ALL.into_iter().filter(|name| reach.only.is_none_or(|only| only == *name)) {
+    /// When the only one cannot be reached, or one fails in another way.
+    pub fn reached(&self, only: Option<EngineName>) -> Result<Reached, EngineError> {
+        let mut reached = Reached::default();
+        for name in EngineName::ALL.into_iter().filter(|name| only.is_none_or(|only| only == *name)) {
             match self.engine(name) {
-                Ok(engine) => engines.push(engine),
-                Err(EngineError::Unreachable { .. }) if reach.only.is_none() && !reach.must.contains(&name) => {}
+                Ok(engine) => reached.engines.push(engine),
+                Err(error) if only.is_none() && error.out_of_reach().is_some() => reached.out_of_reach.push(error),
                 Err(error) => return Err(error),
             }
         }
-        Ok(engines)
+        Ok(reached)
     }
 
     /// Attempts of ours on those engines that carry the labels.

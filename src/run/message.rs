@@ -126,6 +126,8 @@ pub(crate) struct End {
     pub(crate) unreachable: Option<String>,
     /// Whether what is left of it stays on the engine.
     pub(crate) kept: bool,
+    /// Whether something of its logs or outputs could not be written.
+    pub(crate) incomplete: bool,
     /// Hears whether this end was kept: only then may what is left be removed.
     pub(crate) ack: Option<oneshot::Sender<bool>>,
 }
@@ -140,6 +142,7 @@ impl End {
             may_retry: false,
             unreachable: None,
             kept: false,
+            incomplete: false,
             ack: None,
         }
     }

@@ -11,8 +11,8 @@ pub mod message;
 mod permits;
 mod schedule;
 pub mod session;
+mod starts;
 pub mod uploads;
-mod window;
 
 #[cfg(test)]
 mod traces;

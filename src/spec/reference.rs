@@ -161,8 +161,9 @@ The trial's own `env` wins over these. Containers and networks carry the labels 
 What is left of a run lies in `.combu/runs/<run>/`: `<trial>/<attempt>/stdout.log` and `stderr.log` (each once
 something was written to it), `<trial>/<attempt>/metrics/` or `.metrics/` (what `COMBU_METRICS` names) and `run.json`;
 while it is live also `control.sock`, through which `combu set` and `combu why` reach it. The nearest `.combu` above
-the spec is used; without one it is made in the working folder where that is above the spec, else beside the spec.
-`COMBU_DIR` names another one.
+the spec is used, up to the root of the repository (the folder with `.git`); that of the home folder serves only specs
+that lie there. Without one it is made in the working folder where that is above the spec, else beside the spec, for its
+owner alone; a lab that shares one makes it first: `install -d -m 2770 .combu`. `COMBU_DIR` names another one.
 
 ## The UUID
 

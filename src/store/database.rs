@@ -4,7 +4,10 @@
 //! Several processes write at once (SQLite's write-ahead log); none waits long for another, since a run must not wait for
 //! its store. What one call keeps is there as a whole or not at all, also after a crash in the middle of it.
 
+use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -71,11 +74,22 @@ impl Database {
         };
         database.prepare().map_err(|source| database.failure(source))?;
         database.migrate()?;
+        // A run must not begin that cannot be kept: whoever holds the database now is waited for here.
+        database.connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(|source| database.failure(source))?;
         database.connection.busy_timeout(PATIENCE).map_err(|source| database.failure(source))?;
         Ok(database)
     }
 
+    /// Gives the disk what was forgotten.
+    pub(super) fn shrink(&mut self) -> Result<(), StoreError> {
+        let shrunk = self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        shrunk.map_err(|source| self.failure(source))
+    }
+
     /// Opens it to read; nothing when there is none.
+    ///
+    /// Where this user may not write, SQLite cannot take its locks: a database that nobody has open is read as it lies
+    /// there, and one that a killed combu left is copied first.
     pub(super) fn look(folder: &Path) -> Result<Option<Self>, StoreError> {
         let path = folder.join(FILE);
         match path.try_exists() {
@@ -83,13 +97,46 @@ impl Database {
             Ok(false) => return Ok(None),
             Err(source) => return Err(StoreError::Read { path, source }),
         }
+        match Self::read(&path, &path, false) {
+            Err(StoreError::Database { source, .. }) if is_locked_out(&source) => {}
+            read => return read.map(Some),
+        }
+        let wal = folder.join(format!("{FILE}-wal"));
+        if wal.metadata().map_or(0, |wal| wal.len()) == 0 {
+            return Self::read(&path, &path, true).map(Some);
+        }
+        let name = format!("combu-look-{}-{:016x}", std::process::id(), rand::random::<u64>());
+        let copy = std::env::temp_dir().join(name);
+        let copied = || {
+            fs::DirBuilder::new().mode(0o700).create(&copy)?;
+            fs::copy(&path, copy.join(FILE))?;
+            fs::copy(&wal, copy.join(format!("{FILE}-wal")))
+        };
+        let read = match copied() {
+            Ok(_) => Self::read(&path, &copy.join(FILE), false),
+            Err(source) => Err(StoreError::Read { path, source }),
+        };
+        // It is open: its files live as long as it is.
+        let _left = fs::remove_dir_all(&copy);
+        read.map(Some)
+    }
+
+    /// Opens the file `at`, which is or stands for the database at `path`; nobody may write to one that is `immutable`.
+    fn read(path: &Path, at: &Path, immutable: bool) -> Result<Self, StoreError> {
+        let path = path.to_owned();
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let database = match Connection::open_with_flags(&path, flags) {
+        let opened = if immutable {
+            let uri = format!("file:{}?immutable=1", escaped(at));
+            Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
+        } else {
+            Connection::open_with_flags(at, flags)
+        };
+        let database = match opened {
             Ok(connection) => Self { path, connection },
             Err(source) => return Err(StoreError::Database { path, source }),
         };
         database.connection.busy_timeout(LONG_PATIENCE).map_err(|source| database.failure(source))?;
-        database.version().map(|_version| Some(database))
+        database.version().map(|_version| database)
     }
 
     fn prepare(&self) -> rusqlite::Result<()> {
@@ -208,6 +255,20 @@ impl Journal for EventLog {
     }
 }
 
+/// Whether SQLite could not do what it does before it reads: it makes and locks files of its own.
+fn is_locked_out(source: &rusqlite::Error) -> bool {
+    matches!(source.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// A path in a URI.
+fn escaped(path: &Path) -> String {
+    let byte = |byte: &u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => char::from(*byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    path.as_os_str().as_bytes().iter().map(byte).collect()
+}
+
 /// A fact as JSON. A run's start holds all its trials: a text that grows to their size would take it several times.
 fn json(fact: &Fact) -> Result<String, rusqlite::Error> {
     let room = match fact {
@@ -245,7 +306,7 @@ mod tests {
     }
 
     fn ended(run: &str, at: u64) -> Event {
-        Event { at, run: run.into(), fact: Fact::RunEnded { early: None, elapsed: Duration::from_secs(at) } }
+        Event { at, run: run.into(), fact: Fact::RunEnded { early: None, elapsed: Duration::from_secs(at), unkept: 0 } }
     }
 
     fn log(folder: &Path) -> EventLog {

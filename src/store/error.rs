@@ -33,6 +33,14 @@ pub enum StoreError {
         /// Where the state folder should be.
         path: PathBuf,
     },
+    /// Another user owns it.
+    #[error("the state folder `{}` belongs to another user (uid {owner}); set COMBU_DIR to it if you trust them, or to a folder of your own", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// The user's number.
+        owner: u32,
+    },
     /// A run of that id was recorded before.
     #[error("the run `{run}` exists already: `{}`", path.display())]
     RunExists {

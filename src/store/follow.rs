@@ -48,12 +48,12 @@ mod tests {
 
     use crate::model::event::{Event, Fact, FactKind, Journal};
     use crate::store::state::tests::record;
-    use crate::store::{Kinds, StateDir};
+    use crate::store::{Kinds, Search, StateDir};
 
     #[test]
     fn each_event_is_read_once_as_it_comes() {
         let project = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let state = StateDir::locate(project.path(), Search::default()).unwrap();
         state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let mut follower = state.past_runs().unwrap().runs.remove(0).follow();
         let mut read = |kinds| {
@@ -66,7 +66,7 @@ mod tests {
         let mut keep = |run: &str, at: u64| {
             let fact = match at % 2 {
                 0 => Fact::Warned { message: "even".to_owned() },
-                _ => Fact::RunEnded { early: None, elapsed: Duration::ZERO },
+                _ => Fact::RunEnded { early: None, elapsed: Duration::ZERO, unkept: 0 },
             };
             journal.keep(&[Event { at, run: run.into(), fact }]).unwrap();
         };

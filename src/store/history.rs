@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
+use crate::model::capability::Daemon;
 use crate::model::event::{Event, Fact, FactKind};
 use crate::model::history::History;
 use crate::model::name::{EngineName, Name};
@@ -41,6 +42,20 @@ impl PastRun {
         let mut history = History::default();
         self.each(kinds, |event| history.add(&event))?;
         Ok(history)
+    }
+
+    /// The daemons on which its trials ran, in order; none where an older combu did not note them.
+    ///
+    /// # Errors
+    /// As for [`PastRun::events`].
+    pub fn daemons(&self) -> Result<Vec<(EngineName, Daemon)>, StoreError> {
+        let mut daemons = Vec::new();
+        self.each(Kinds::Only(&[FactKind::DaemonReached]), |event| {
+            if let Fact::DaemonReached { engine, daemon } = event.fact {
+                daemons.push((engine, daemon));
+            }
+        })?;
+        Ok(daemons)
     }
 
     /// The engines on which attempts of it were started.
@@ -97,9 +112,9 @@ mod tests {
     use crate::model::name::{EngineName, Name};
     use crate::model::outcome::{Exit, Outcome};
     use crate::model::trial::Trial;
-    use crate::store::StateDir;
     use crate::store::database::Kinds;
     use crate::store::state::tests::record;
+    use crate::store::{Search, StateDir};
 
     fn name(text: &str) -> Name {
         Name::parse(text).unwrap()
@@ -134,7 +149,7 @@ mod tests {
     #[test]
     fn the_trials_and_their_ends_are_read_back_from_the_events() {
         let project = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let state = StateDir::locate(project.path(), Search::default()).unwrap();
         let more = Trial { memory: Some(7), ..Trial::new(name("b1")) };
         let early = Some(Early::Cancelled("SIGINT".to_owned()));
         let facts = vec![
@@ -151,7 +166,7 @@ mod tests {
             },
             Fact::TrialSubmitted { trial: Arc::new(Trial::new(name("c1")).into()) },
             ended("c1", Outcome::Skipped { because: "`b1` failed".to_owned() }),
-            Fact::RunEnded { early: early.clone(), elapsed: Duration::from_secs(1) },
+            Fact::RunEnded { early: early.clone(), elapsed: Duration::from_secs(1), unkept: 0 },
         ];
         wrote(&state, "aaaaaaaaaaaa", 1, facts.clone());
         let run = state.past_runs().unwrap().runs.remove(0);
@@ -171,7 +186,7 @@ mod tests {
     #[test]
     fn a_trials_last_end_is_that_of_the_last_run_it_was_in() {
         let project = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let state = StateDir::locate(project.path(), Search::default()).unwrap();
         let failed = Outcome::Failed { exit: Exit::Code(1) };
         let rehearsed = |engine| Fact::AttemptStarted {
             trial: name("d1"),
@@ -198,7 +213,7 @@ mod tests {
     #[test]
     fn a_run_without_events_or_a_record_hides_no_other() {
         let project = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let state = StateDir::locate(project.path(), Search::default()).unwrap();
         assert!(state.past_runs().unwrap().runs.is_empty());
         state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let torn = state.create_run(&record("bbbbbbbbbbbb"), |_| false).unwrap();

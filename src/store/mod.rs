@@ -16,4 +16,4 @@ pub use follow::Follower;
 pub use history::PastRun;
 pub use provenance::{Git, Provenance, RecordedHost};
 pub use run::{LiveRun, RunRecord};
-pub use state::{LiveRuns, PastRuns, StateDir};
+pub use state::{LiveRuns, PastRuns, Search, StateDir};

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::model::name::Name;
@@ -21,6 +22,20 @@ const FOLDER: &str = ".combu";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateDir {
     path: PathBuf,
+    /// Whether the user named it (`COMBU_DIR`), and so trusts whoever owns it.
+    is_named: bool,
+    above: Option<PathBuf>,
+}
+
+/// Where a state folder is looked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Search<'a> {
+    /// Where it is made if there is none, instead of where the search begins.
+    pub otherwise: Option<&'a Path>,
+    /// The folder that the user named (`COMBU_DIR`).
+    pub named: Option<&'a Path>,
+    /// The user's home, whose state folder is not that of everything below it.
+    pub home: Option<&'a Path>,
 }
 
 /// The runs that are alive, and what could not be told.
@@ -42,28 +57,64 @@ pub struct PastRuns {
 }
 
 impl StateDir {
-    /// The state folder for work in `from`: `at` where given (`COMBU_DIR`), else the nearest `.combu` from `from`
-    /// upwards, as with `.git`, else `.combu` in `otherwise`, else in `from`. Creates nothing.
+    /// The state folder for work in `from`: the named one, else the nearest `.combu` from `from` upwards to the root of the
+    /// repository (the folder with a `.git`), else `.combu` in `otherwise`, else in `from`. That of the home folder counts
+    /// only for work in the home folder itself. Creates nothing.
     ///
     /// # Errors
     /// [`StoreError::NotAFolder`], and [`StoreError::Read`] where a folder on the way cannot be looked into.
-    pub fn locate(from: &Path, otherwise: Option<&Path>, at: Option<&Path>) -> Result<Self, StoreError> {
+    pub fn locate(from: &Path, search: Search<'_>) -> Result<Self, StoreError> {
         let absolute = |path: &Path| {
             std::path::absolute(path).map_err(|source| StoreError::Read { path: path.to_owned(), source })
         };
-        if let Some(at) = at {
-            let path = absolute(at)?;
+        if let Some(named) = search.named {
+            let path = absolute(named)?;
             is_folder(&path)?;
-            return Ok(Self { path });
+            return Ok(Self { path, is_named: true, above: None });
         }
         let from = absolute(from)?;
+        let (mut is_inside, mut above) = (true, None);
         for folder in from.ancestors() {
             let path = folder.join(FOLDER);
-            if is_folder(&path)? {
-                return Ok(Self { path });
+            let is_another = folder != from && search.home == Some(folder);
+            match is_folder(&path) {
+                Ok(true) if is_inside && !is_another => return Ok(Self { path, is_named: false, above: None }),
+                Ok(true) => _ = above.get_or_insert(path),
+                Ok(false) => {}
+                Err(error) if is_inside => return Err(error),
+                // Nobody asked for it.
+                Err(_) => break,
             }
+            is_inside &= !folder.join(".git").exists();
         }
-        Ok(Self { path: absolute(otherwise.unwrap_or(&from))?.join(FOLDER) })
+        Ok(Self { path: absolute(search.otherwise.unwrap_or(&from))?.join(FOLDER), is_named: false, above })
+    }
+
+    /// A state folder that an earlier combu would have used: it lies above the repository, or in the home folder. Absent
+    /// once this one exists.
+    pub fn passed_over(&self) -> Option<&Path> {
+        self.above.as_deref().filter(|_| !self.path.exists())
+    }
+
+    /// Whether this user may start, signal and write what the folder says: it is theirs, it is shared with a group of
+    /// theirs, or they named it.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`]: what is written in it would be run as this user.
+    pub fn check_owner(&self) -> Result<(), StoreError> {
+        let metadata = match fs::metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(StoreError::Read { path: self.path.clone(), source }),
+        };
+        let groups = rustix::process::getgroups().unwrap_or_default();
+        let is_of_group =
+            |gid| rustix::process::getegid().as_raw() == gid || groups.iter().any(|one| one.as_raw() == gid);
+        let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
+        if self.is_named || is_own || (metadata.mode() & 0o020 != 0 && is_of_group(metadata.gid())) {
+            return Ok(());
+        }
+        Err(StoreError::Foreign { path: self.path.clone(), owner: metadata.uid() })
     }
 
     /// Absolute path of the folder, which need not exist yet.
@@ -94,6 +145,7 @@ impl StateDir {
     /// [`StoreError::Refused`] when it is alive, or a live run forbids it as `refuse` says; and when something cannot be
     /// read, written or locked.
     pub fn reopen_run(&self, record: &RunRecord, refuse: impl Fn(&LiveRun) -> bool) -> Result<RunDir, StoreError> {
+        self.check_owner()?;
         let _one_at_a_time = self.lock()?;
         let forbids = |live: &LiveRun| live.record.run == record.run || refuse(live);
         if let Some(live) = self.live_runs()?.runs.into_iter().find(forbids) {
@@ -116,10 +168,22 @@ impl StateDir {
     /// # Errors
     /// When something of it cannot be removed. Its folder goes last, so that it can be tried again.
     pub fn forget(&self, run: &PastRun) -> Result<(), StoreError> {
+        self.check_owner()?;
         if let Some(_there) = Database::look(&self.path)? {
             Database::open(&self.path)?.forget(&run.record.run)?;
         }
         fs::remove_dir_all(&run.path).map_err(|source| StoreError::Write { path: run.path.clone(), source })
+    }
+
+    /// Gives the disk what forgotten events took, unless a run is alive: it writes.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn shrink(&self) -> Result<(), StoreError> {
+        if self.live_runs()?.runs.is_empty() && Database::look(&self.path)?.is_some() {
+            Database::open(&self.path)?.shrink()?;
+        }
+        Ok(())
     }
 
     /// Waits for whoever else makes a run, and keeps others from it for as long as the returned file is open.
@@ -214,9 +278,15 @@ impl StateDir {
     /// Makes the folder, and lets git ignore it where it is new: a folder that was there may be anyone's.
     fn create(&self) -> Result<(), StoreError> {
         if is_folder(&self.path)? {
-            return Ok(());
+            return self.check_owner();
         }
-        fs::create_dir_all(&self.path).map_err(|source| StoreError::Write { path: self.path.clone(), source })?;
+        let unwritable = |source| StoreError::Write { path: self.path.clone(), source };
+        fs::create_dir_all(self.path.parent().unwrap_or(Path::new("/"))).map_err(unwritable)?;
+        // Events, records and logs hold what trials were given, passwords too.
+        match fs::DirBuilder::new().mode(0o700).create(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return self.check_owner(),
+            made => made.map_err(unwritable)?,
+        }
         let path = self.path.join(".gitignore");
         match File::create_new(&path).and_then(|mut file| file.write_all(b"*\n")) {
             // Another process made the folder in the same moment.
@@ -241,7 +311,7 @@ pub(super) mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::StateDir;
+    use super::{Search, StateDir};
     use crate::store::run::is_locked;
     use crate::store::{RunRecord, StoreError};
 
@@ -259,7 +329,7 @@ pub(super) mod tests {
     }
 
     fn located(from: &Path) -> String {
-        StateDir::locate(from, None, None).unwrap().path().display().to_string()
+        StateDir::locate(from, Search::default()).unwrap().path().display().to_string()
     }
 
     #[test]
@@ -280,18 +350,19 @@ pub(super) mod tests {
         let project = tempfile::tempdir().unwrap();
         fs::create_dir(project.path().join(".combu")).unwrap();
         let at = project.path().join("elsewhere/state");
-        let state = StateDir::locate(project.path(), None, Some(&at)).unwrap();
+        let state = StateDir::locate(project.path(), Search { named: Some(&at), ..Search::default() }).unwrap();
         assert_eq!(state.path(), at);
         state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         assert!(at.join("runs/aaaaaaaaaaaa/run.json").exists());
-        let relative = StateDir::locate(project.path(), None, Some(Path::new("state"))).unwrap();
+        let relative =
+            StateDir::locate(project.path(), Search { named: Some(Path::new("state")), ..Search::default() }).unwrap();
         assert_eq!(relative.path(), std::env::current_dir().unwrap().join("state"));
     }
 
     #[test]
     fn git_ignores_a_folder_that_combu_made_and_no_other() {
         let project = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let state = StateDir::locate(project.path(), Search::default()).unwrap();
         state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let ignore = project.path().join(".combu/.gitignore");
         assert_eq!(fs::read_to_string(&ignore).unwrap(), "*\n");
@@ -300,7 +371,7 @@ pub(super) mod tests {
         assert_eq!(fs::read_to_string(&ignore).unwrap(), "mine\n");
 
         let home = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, Some(home.path())).unwrap();
+        let state = StateDir::locate(project.path(), Search { named: Some(home.path()), ..Search::default() }).unwrap();
         state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         assert!(!home.path().join(".gitignore").exists());
     }
@@ -308,7 +379,7 @@ pub(super) mod tests {
     #[test]
     fn a_run_is_alive_until_it_lets_go() {
         let project = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let state = StateDir::locate(project.path(), Search::default()).unwrap();
         assert!(state.live_runs().unwrap().runs.is_empty());
         let first = state.create_run(&record("bbbbbbbbbbbb"), |_| false).unwrap();
         let second = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
@@ -335,7 +406,7 @@ pub(super) mod tests {
     #[test]
     fn a_process_number_from_another_machine_is_not_taken_for_one_of_here() {
         let project = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let state = StateDir::locate(project.path(), Search::default()).unwrap();
         let run = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let path = run.path().join("run.json");
         let mut written: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -350,7 +421,7 @@ pub(super) mod tests {
     #[test]
     fn the_lock_holds_against_other_processes() {
         let project = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let state = StateDir::locate(project.path(), Search::default()).unwrap();
         let run = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let flock = |path: &Path| {
             let lock = path.join("lock");
@@ -370,7 +441,7 @@ pub(super) mod tests {
     #[test]
     fn a_damaged_record_is_a_warning_and_hides_no_other_run() {
         let project = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let state = StateDir::locate(project.path(), Search::default()).unwrap();
         let torn = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let _whole = state.create_run(&record("bbbbbbbbbbbb"), |_| false).unwrap();
         fs::write(torn.path().join("run.json"), "{\"run\": \"aaa").unwrap();
@@ -385,7 +456,7 @@ pub(super) mod tests {
     #[test]
     fn a_run_is_recorded_once() {
         let project = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let state = StateDir::locate(project.path(), Search::default()).unwrap();
         state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap();
         let again = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap_err();
         assert!(matches!(again, StoreError::RunExists { .. }), "{again}");
@@ -394,7 +465,7 @@ pub(super) mod tests {
     #[test]
     fn of_many_that_forbid_each_other_one_is_made() {
         let project = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(project.path(), None, None).unwrap();
+        let state = StateDir::locate(project.path(), Search::default()).unwrap();
         let start = std::sync::Barrier::new(8);
         let made: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
@@ -428,16 +499,16 @@ pub(super) mod tests {
         let file = project.path().join("file");
         fs::write(&file, "").unwrap();
         let message = |error: StoreError| error.to_string().replace(&project.path().display().to_string(), "/lab");
-        let read = StateDir::locate(&file.join("below"), None, None).unwrap_err();
+        let read = StateDir::locate(&file.join("below"), Search::default()).unwrap_err();
         insta::assert_snapshot!(message(read), @"cannot read `/lab/file/below/.combu` in the state folder; set COMBU_DIR to another folder");
-        let not = StateDir::locate(project.path(), None, Some(&file)).unwrap_err();
+        let not = StateDir::locate(project.path(), Search { named: Some(&file), ..Search::default() }).unwrap_err();
         insta::assert_snapshot!(message(not), @"the state folder `/lab/file` is not a folder; move that file away or set COMBU_DIR");
         fs::write(project.path().join(".combu"), "").unwrap();
-        let not = StateDir::locate(project.path(), None, None).unwrap_err();
+        let not = StateDir::locate(project.path(), Search::default()).unwrap_err();
         insta::assert_snapshot!(message(not), @"the state folder `/lab/.combu` is not a folder; move that file away or set COMBU_DIR");
-        let state = StateDir { path: "/dev/null/state".into() };
+        let state = StateDir { path: "/dev/null/state".into(), is_named: true, above: None };
         assert!(matches!(state.create_run(&record("aaaaaaaaaaaa"), |_| false), Err(StoreError::Read { .. })));
-        let state = StateDir { path: "/proc/state".into() };
+        let state = StateDir { path: "/proc/state".into(), is_named: true, above: None };
         let write = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap_err();
         insta::assert_snapshot!(message(write), @"cannot write `/proc/state` in the state folder; set COMBU_DIR to a folder that can be written");
     }
@@ -447,10 +518,12 @@ pub(super) mod tests {
         let project = tempfile::tempdir().unwrap();
         let scripts = project.path().join("scripts");
         std::fs::create_dir(&scripts).unwrap();
-        let state = StateDir::locate(&scripts, Some(project.path()), None).unwrap();
+        let state =
+            StateDir::locate(&scripts, Search { otherwise: Some(project.path()), ..Search::default() }).unwrap();
         assert_eq!(state.path(), project.path().join(".combu"));
         std::fs::create_dir(scripts.join(".combu")).unwrap();
-        let state = StateDir::locate(&scripts, Some(project.path()), None).unwrap();
+        let state =
+            StateDir::locate(&scripts, Search { otherwise: Some(project.path()), ..Search::default() }).unwrap();
         assert_eq!(state.path(), scripts.join(".combu"));
     }
 }

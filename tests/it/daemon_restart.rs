@@ -246,3 +246,70 @@ local trial(name, go, code) = { name: name, image: 'IMAGE', cmd: ['sh', '-c', li
         assert_eq!(daemon.containers(), 2);
     }
 }
+
+#[test]
+fn what_runs_on_a_daemon_is_not_taken_for_gone_where_another_answers_or_none() {
+    let (Some(daemon), Some(other)) = (OwnDaemon::new(false), OwnDaemon::new(false)) else { return };
+    let spec = "
+local trial(name) = { name: name, image: 'IMAGE', networks: ['none'], volumes: ['./shared:/shared'],
+                      cmd: ['sh', '-c', 'echo $COMBU_TRIAL >>/shared/launched; until [ -e /shared/go ]; do sleep 0.05; done'] };
+[trial('first'), trial('second')]";
+    let mut lab = lab(&daemon, spec);
+    let mut live = lab.start(&["run", "spec.jsonnet", "-j", "2", "--progress", "json"]);
+    started(&mut live, 2);
+    live.signal(rustix::process::Signal::KILL);
+    live.end();
+    let run = lab.only_run().file_name().unwrap().to_str().unwrap().to_owned();
+    let forms: [&[&str]; 9] = [
+        &["resume"],
+        &["kill", &run],
+        &["kill", "last"],
+        &["kill", "--all"],
+        &["kill", "spec.jsonnet"],
+        &["kill", &run, "--trial", "first"],
+        &["kill", "--all", "--where", "status == \"running\" || true"],
+        &["rm", &run],
+        &["gc", "--older-than", "1ms"],
+    ];
+    for (address, said) in [
+        (
+            other.address(),
+            format!("the run used the daemon at {}, and the one at {} is another", daemon.address(), other.address()),
+        ),
+        ("unix:///nowhere.sock".to_owned(), "no docker engine answers at unix:///nowhere.sock".to_owned()),
+    ] {
+        lab.set("DOCKER_HOST", &address);
+        for form in forms {
+            let refused = lab.combu(form).code(125);
+            assert!(refused.stderr.contains(&said), "{form:?} on {address}: {}", refused.stderr);
+            assert!(!refused.stderr.contains("is left"), "{form:?} on {address}: {}", refused.stderr);
+        }
+    }
+    assert_eq!((daemon.containers(), other.containers()), (2, 0));
+    lab.set("DOCKER_HOST", daemon.address());
+    let shown = lab.combu(&["show", &run, "-o", "json"]).code(0).json();
+    assert_eq!(shown["daemons"][0]["address"].as_str(), Some(daemon.address().as_str()));
+    fs::write(lab.path("shared/go"), "").unwrap();
+    lab.combu(&["resume"]).code(0);
+    let mut launched: Vec<String> = lab.read("shared/launched").lines().map(str::to_owned).collect();
+    launched.sort_unstable();
+    assert_eq!(launched, ["first", "second"], "each was launched once");
+    // Nothing is left there now, whoever answers.
+    lab.set("DOCKER_HOST", other.address());
+    lab.combu(&["kill", &run]).code(0);
+    lab.combu(&["rm", &run]).code(0);
+}
+
+#[test]
+fn a_local_run_needs_no_docker_to_be_killed() {
+    let mut lab = Lab::with(r#"[{ name: "one", engine: "local", cmd: "sleep 600" }]"#);
+    lab.set("DOCKER_HOST", "unix:///nowhere.sock");
+    let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
+    live.event("attempt-started", "one");
+    let said = lab.combu(&["kill", "last"]).code(0);
+    assert!(said.stderr.starts_with("ended run "), "{}", said.stderr);
+    live.end();
+    for form in [["kill", "last"], ["kill", "--all"], ["kill", "spec.jsonnet"]] {
+        lab.combu(&form).code(0);
+    }
+}

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use combu::store::StateDir;
+use combu::store::{Search, StateDir};
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
@@ -169,7 +169,8 @@ impl Lab {
 /// The stored events of the run with that folder.
 pub(crate) fn stored(run: &Path) -> Vec<Value> {
     let state = run.parent().and_then(Path::parent).unwrap();
-    let runs = StateDir::locate(state, None, Some(state)).unwrap().past_runs().unwrap().runs;
+    let runs =
+        StateDir::locate(state, Search { named: Some(state), ..Search::default() }).unwrap().past_runs().unwrap().runs;
     let past = runs.into_iter().find(|past| past.path == run).unwrap();
     past.events().unwrap().iter().map(|event| serde_json::to_value(event).unwrap()).collect()
 }

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use combu::store::StateDir;
+use combu::store::{Search, StateDir};
 use rusqlite::Connection;
 
 use crate::harness::{Lab, named, stored};
@@ -49,7 +51,8 @@ fn a_full_disk_costs_a_warning_and_what_could_not_be_kept_is_kept_later() {
     let Some(_small) = Small::on(&lab.path("small")) else { return };
     let small = lab.path("small").display().to_string();
     lab.set("COMBU_DIR", small);
-    let said = lab.combu(&["run", "spec.jsonnet", "-j", "1"]).code(0);
+    // The logs of two trials are not complete.
+    let said = lab.combu(&["run", "spec.jsonnet", "-j", "1"]).code(1);
     assert!(said.stderr.contains("the store cannot be written, and the run goes on"), "{}", said.stderr);
     assert!(said.stderr.contains("database or disk is full"), "{}", said.stderr);
     assert!(said.stderr.contains("the store can be written again"), "{}", said.stderr);
@@ -109,8 +112,114 @@ fn several_processes_write_one_store_at_once() {
         let said = live.end().code(0);
         assert!(!said.stderr.contains("warning"), "{}", said.stderr);
     }
-    let state = StateDir::locate(&lab.path(""), None, None).unwrap();
+    let state = StateDir::locate(&lab.path(""), Search::default()).unwrap();
     for run in state.past_runs().unwrap().runs {
         assert_eq!(run.ends().unwrap().len(), 60);
     }
+}
+
+#[test]
+fn a_new_state_folder_is_its_owners_and_one_that_was_there_stays_as_it_is() {
+    let lab = Lab::with("[{ name: 'one', engine: 'fake', cmd: 'true' }]");
+    let mode = || fs::metadata(lab.path(".combu")).unwrap().permissions().mode() & 0o7777;
+    lab.combu(&["run", "spec.jsonnet"]).code(0);
+    assert_eq!(mode(), 0o700);
+    fs::remove_dir_all(lab.path(".combu")).unwrap();
+    fs::create_dir(lab.path(".combu")).unwrap();
+    fs::set_permissions(lab.path(".combu"), fs::Permissions::from_mode(0o2770)).unwrap();
+    lab.combu(&["run", "spec.jsonnet"]).code(0);
+    assert_eq!(mode(), 0o2770);
+}
+
+/// Runs a program, and says with which code it ended and what it wrote to its standard error.
+fn said(command: &mut Command) -> (Option<i32>, String) {
+    let said = command.output().unwrap();
+    (said.status.code(), String::from_utf8(said.stderr).unwrap())
+}
+
+#[test]
+fn a_stranger_may_look_and_starts_or_signals_nothing() {
+    if !rustix::process::getuid().is_root() {
+        writeln!(
+            std::io::stderr(),
+            "SKIPPED (only root is two users): a_stranger_may_look_and_starts_or_signals_nothing"
+        )
+        .expect("stderr can be written");
+        return;
+    }
+    let lab =
+        Lab::with("[{ name: 'one', engine: 'fake', cmd: 'true' }, { name: 'two', engine: 'fake', cmd: 'sleep 600' }]");
+    let program = lab.path("combu");
+    fs::copy(env!("CARGO_BIN_EXE_combu"), &program).unwrap();
+    let mut live = lab.start(&["run", "spec.jsonnet", "-j", "2", "--progress", "json"]);
+    live.event("trial-ended", "one");
+    let opened = Command::new("chmod").args(["-R", "a+rX"]).arg(lab.path("")).status().unwrap();
+    assert!(opened.success());
+    let stranger = |args: &[&str]| {
+        let mut command = lab.command(&program.display().to_string());
+        said(command.args(args).uid(65534).gid(65534))
+    };
+    let looks = || {
+        for look in [&["ls"][..], &["ps"], &["show"], &["results"]] {
+            let (code, stderr) = stranger(look);
+            assert_eq!(code, Some(0), "{look:?}: {stderr}");
+        }
+    };
+    looks();
+    let (code, stderr) = stranger(&["kill", "last"]);
+    assert!(code == Some(1) && stderr.contains("belongs to another user (uid 0)"), "{code:?} {stderr}");
+    live.signal(rustix::process::Signal::KILL);
+    live.end();
+    // Left as a killed combu leaves it, and then as one that ended.
+    looks();
+    assert_eq!(stranger(&["why", "one"]).0, Some(0));
+    for verb in [&["resume"][..], &["run", "spec.jsonnet"], &["rerun", "last"], &["rm", "last"]] {
+        let (code, stderr) = stranger(verb);
+        assert!(code == Some(1) && stderr.contains("belongs to another user (uid 0)"), "{verb:?}: {code:?} {stderr}");
+    }
+    Connection::open(lab.path(".combu/combu.db"))
+        .unwrap()
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    looks();
+}
+
+#[test]
+fn a_project_ends_at_the_root_of_its_repository() {
+    let lab = Lab::new();
+    for folder in [".combu", "repository/.git", "repository/sweeps", "home/.combu", "home/project"] {
+        fs::create_dir_all(lab.path(folder)).unwrap();
+    }
+    for spec in ["repository/sweeps/spec.jsonnet", "home/project/spec.jsonnet", "home/spec.jsonnet"] {
+        lab.write(spec, "[{ name: 'one', engine: 'fake', cmd: 'true' }]");
+    }
+    let run = |folder: &str, spec: &str| {
+        let mut command = lab.command(env!("CARGO_BIN_EXE_combu"));
+        command.current_dir(lab.path(folder)).args(["run", spec]).env("HOME", lab.path("home").canonicalize().unwrap());
+        let (code, stderr) = said(&mut command);
+        assert_eq!(code, Some(0), "{stderr}");
+        stderr
+    };
+    let above = lab.path(".combu").canonicalize().unwrap();
+    let note = format!("note: the runs in `{0}` are not of this project; COMBU_DIR={0} uses it", above.display());
+    assert!(run("repository/sweeps", "spec.jsonnet").contains(&note));
+    assert!(lab.path("repository/sweeps/.combu/combu.db").exists());
+    assert!(!run("repository/sweeps", "spec.jsonnet").contains("note:"));
+    // Not that of the home folder, but for what lies in it.
+    fs::create_dir(lab.path("home/.git")).unwrap();
+    assert!(run("home/project", "spec.jsonnet").contains("home/.combu` are not of this project"));
+    assert!(lab.path("home/project/.combu/combu.db").exists() && !lab.path("home/.combu/combu.db").exists());
+    run("home", "spec.jsonnet");
+    assert!(lab.path("home/.combu/combu.db").exists());
+}
+
+#[test]
+fn what_was_forgotten_gives_its_space_back() {
+    let lab = Lab::with("[{ name: 'trial-%d' % n, engine: 'fake', cmd: 'true' } for n in std.range(1, 2000)]");
+    lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(0);
+    let size = || fs::metadata(lab.path(".combu/combu.db")).unwrap().len();
+    let before = size();
+    lab.combu(&["rm", "last"]).code(0);
+    assert!(size() < before / 10, "{} of {before} bytes are left", size());
+    assert!(fs::metadata(lab.path(".combu/combu.db-wal")).map_or(0, |wal| wal.len()) == 0);
 }

@@ -38,6 +38,7 @@ pub(crate) fn end_live_runs(
         if !is_meant(&live) || live.record.pid == std::process::id() {
             continue;
         }
+        state.check_owner()?;
         if !live.is_here {
             return Err(CliError::new(
                 exit::USAGE,

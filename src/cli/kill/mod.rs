@@ -2,6 +2,7 @@
 //! enough. Nothing without combu's labels is touched.
 
 pub(crate) mod args;
+pub(crate) mod elsewhere;
 pub(crate) mod removal;
 mod target;
 mod trials;
@@ -14,7 +15,7 @@ use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
 use crate::cli::kill::removal::{failed, report};
-use crate::cli::kill::target::{Target, reach, target};
+use crate::cli::kill::target::{Target, spec, target, unseen};
 use crate::cli::ui::Ui;
 use crate::run::kill::Killed;
 
@@ -25,16 +26,19 @@ pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, 
         return trials::main(&session, &target, &state, args, ui);
     }
     let ended = end_live_runs(&state, |live| target.has_run(live), args.grace)?;
-    let (reach, _) = reach(&target, args);
     let mut all = Killed::default();
-    let engines = session.within(&reach)?;
-    for selector in target.selectors(&session, &engines)? {
-        all.add(session.kill(&selector, &engines, args.grace)?);
+    let reached = session.reached(args.engine)?;
+    for selector in target.selectors(&session, &reached.engines)? {
+        all.add(session.kill(&selector, &reached.engines, args.grace)?);
     }
     for run in &ended {
         ui.message(&format!("ended run {run}"));
     }
     report(&all, ui);
+    let unseen = unseen(&target, spec(&target, args).as_ref(), &state.past_runs()?.runs, reached)?;
+    if let Some(error) = unseen.filter(|_| args.engine.is_none()) {
+        return Err(error.into());
+    }
     if ended.is_empty() && all == Killed::default() {
         if let Target::Spec { given, path } = &target
             && !path.exists()

@@ -1,4 +1,4 @@
-//! The target of `combu kill`: a spec's runs, one run, or a whole project, and the engines to look on.
+//! The target of `combu kill`: a spec's runs, one run, or a whole project.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,13 @@ use crate::cli::context::{here, real, spec_path, state, state_or_here};
 use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
-use crate::engine::{Engine, Found, Selector};
+use crate::cli::kill::elsewhere::elsewhere;
+use crate::engine::{Engine, EngineError, Found, Selector};
 use crate::model::experiment::Experiment;
 use crate::model::label;
-use crate::model::name::RunId;
+use crate::model::name::{EngineName, RunId};
 use crate::model::trial::settled::Settled;
-use crate::run::connections::Reach;
+use crate::run::connections::Reached;
 use crate::run::session::{Session, new_id};
 use crate::store::{LiveRun, PastRun, StateDir};
 
@@ -64,9 +65,14 @@ fn run(text: &str, past: &[PastRun], args: &KillArgs, session: &Session) -> Resu
     }
     let mut fits: BTreeSet<String> = past.iter().map(|run| run.record.run.to_string()).collect();
     if !fits.iter().any(|id| id.starts_with(text)) {
-        let reach = Reach { only: args.engine, ..Reach::default() };
-        let found = session.find(&Selector::default(), &session.within(&reach)?)?;
+        let mut reached = session.reached(args.engine)?;
+        let found = session.find(&Selector::default(), &reached.engines)?;
         fits.extend(found.iter().filter_map(|found| found.labels.get(label::RUN).cloned()));
+        if !fits.iter().any(|id| id.starts_with(text))
+            && let Some(error) = reached.out_of_reach.pop()
+        {
+            return Err(error.into());
+        }
     }
     fits.retain(|id| id.starts_with(text));
     match fits.len() {
@@ -83,6 +89,14 @@ impl Target {
         match self {
             Self::Spec { path, .. } => live.record.spec == *path,
             Self::Run(run) => live.record.run == *run,
+            Self::Project { .. } => true,
+        }
+    }
+
+    fn has_recorded(&self, run: &PastRun) -> bool {
+        match self {
+            Self::Spec { path, .. } => run.record.spec == *path,
+            Self::Run(id) => run.record.run == *id,
             Self::Project { .. } => true,
         }
     }
@@ -126,19 +140,34 @@ impl Target {
     }
 }
 
-/// The engines on which the target is looked for: all, of which those that the spec names have to answer; and the spec, where
-/// it can be read.
-pub(super) fn reach(target: &Target, args: &KillArgs) -> (Reach, Option<Experiment>) {
-    let loaded = match target {
+/// The spec that is the target, where it can be read.
+pub(super) fn spec(target: &Target, args: &KillArgs) -> Option<Experiment> {
+    match target {
         Target::Spec { path, .. } if path.extension().is_none_or(|ending| ending != "rhai") => {
             crate::spec::load(path, &args.jsonnet.load_options(new_id())).ok()
         }
         _ => None,
-    };
+    }
+}
+
+/// Why something of the target may be left where this combu does not see it: on an engine that is out of reach, or on
+/// another daemon.
+///
+/// What the runs that are recorded used counts, and what the spec names; where neither is known, every engine.
+pub(super) fn unseen(
+    target: &Target,
+    spec: Option<&Experiment>,
+    past: &[PastRun],
+    mut reached: Reached,
+) -> Result<Option<EngineError>, CliError> {
+    let runs: Vec<&PastRun> = past.iter().filter(|run| target.has_recorded(run)).collect();
     let named = |experiment: &Experiment| {
         let trials = experiment.trials.iter();
         trials.map(|trial| Settled::engine_of(trial, &experiment.options.defaults)).collect()
     };
-    let must = loaded.as_ref().map(named).unwrap_or_default();
-    (Reach { only: args.engine, must }, loaded)
+    let all = || if runs.is_empty() { EngineName::ALL.into() } else { BTreeSet::new() };
+    match reached.why_not(&spec.map_or_else(all, named)) {
+        Some(error) => Ok(Some(error)),
+        None => elsewhere(runs, &mut reached),
+    }
 }

@@ -11,7 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
 use crate::cli::kill::removal::{failed, report};
-use crate::cli::kill::target::{Target, reach};
+use crate::cli::kill::target::{Target, spec, unseen};
 use crate::cli::ui::Ui;
 use crate::engine::Selector;
 use crate::model::label;
@@ -101,9 +101,10 @@ pub(super) fn main(
     for live in state.live_runs()?.runs.iter().filter(|live| target.has_run(live)) {
         any |= ask_to_kill(live, &mut fitting, args.grace.unwrap_or_else(|| time_to_end(state, live)), ui)?;
     }
-    let (reach, experiment) = reach(target, args);
+    let experiment = spec(target, args);
+    let reached = session.reached(args.engine)?;
     let mut found = Vec::new();
-    for one in session.find(&Selector::default(), &session.within(&reach)?)? {
+    for one in session.find(&Selector::default(), &reached.engines)? {
         let run = one.labels.get(label::RUN).cloned().unwrap_or_default();
         let fits = target.has(&one)
             && match (&experiment, &fitting.which) {
@@ -122,6 +123,11 @@ pub(super) fn main(
     let killed = session.remove(found, args.grace)?;
     report(&killed, ui);
     let code = failed(&killed.problems)?;
+    let past: Vec<PastRun> = fitting.runs.into_values().collect();
+    let unseen = unseen(target, experiment.as_ref(), &past, reached)?;
+    if let Some(error) = unseen.filter(|_| args.engine.is_none()) {
+        return Err(error.into());
+    }
     let nothing = || none_fits(&fitting.which.text(), &format!("nothing that is left of {}", target.text()));
     if any { Ok(code) } else { Err(nothing()) }
 }

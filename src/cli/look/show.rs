@@ -14,8 +14,10 @@ use crate::cli::look::shown::{ShownRun, counts, look};
 use crate::cli::time::{now, second, utc};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
+use crate::model::capability::Daemon;
 use crate::model::event::Logs;
 use crate::model::history::{History, PastAttempt};
+use crate::model::name::EngineName;
 use crate::model::outcome::Outcome;
 use crate::model::summary::TrialResult;
 use crate::report::style::{bytes, clean, elapsed, took};
@@ -151,6 +153,9 @@ fn run_text(shown: &ShownRun, history: &History, from: Option<&Provenance>, styl
     if options.as_object().is_some_and(|options| !options.is_empty()) {
         sheet.line("options", &clean(&options.to_string()));
     }
+    for (engine, daemon) in &history.daemons {
+        sheet.line("daemon", &clean(&format!("{} ({engine}, id {})", daemon.address, daemon.id)));
+    }
     for (engine, image, digest) in &history.images {
         sheet.line("image", &clean(&format!("{image} = {digest} ({engine})")));
     }
@@ -269,6 +274,9 @@ fn run_json(shown: &ShownRun, history: &History, from: Option<&Provenance>) -> V
         .iter()
         .map(|(engine, image, digest)| json!({"engine": engine, "image": image, "digest": digest}))
         .collect();
+    let daemon =
+        |(engine, daemon): &(EngineName, Daemon)| json!({"engine": engine, "id": daemon.id, "address": daemon.address});
+    let daemons: Vec<Value> = history.daemons.iter().map(daemon).collect();
     let resumed: Vec<String> = history.resumed.iter().map(|at| utc(*at)).collect();
     json!({
         "run": record.run,
@@ -286,6 +294,7 @@ fn run_json(shown: &ShownRun, history: &History, from: Option<&Provenance>) -> V
         "seed": history.seed,
         "uuid": record.id,
         "options": history.summary.options,
+        "daemons": daemons,
         "images": images,
         "repeats": record.repeats,
         "provenance": from,

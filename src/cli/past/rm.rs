@@ -1,6 +1,7 @@
 //! `combu rm` and `combu gc`: runs that have ended are forgotten, with all that is left of them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -8,12 +9,12 @@ use clap::Args;
 use crate::cli::context::{session, state_or_here};
 use crate::cli::error::CliError;
 use crate::cli::exit;
+use crate::cli::kill::elsewhere::elsewhere;
 use crate::cli::kill::removal::{failed, report};
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
-use crate::engine::{Selector, Standing};
+use crate::engine::{Engine, Selector, Standing};
 use crate::model::label;
-use crate::run::connections::Reach;
 use crate::run::session::Session;
 use crate::store::{PastRun, StateDir};
 
@@ -65,6 +66,7 @@ pub(crate) fn main(file: Option<&Path>, args: &RmArgs, ui: &Ui) -> Result<u8, Cl
     for run in chosen {
         problems.extend(forget(&session, &state, &run, ui)?);
     }
+    state.shrink()?;
     failed(&problems)
 }
 
@@ -78,7 +80,15 @@ pub(crate) fn gc(file: Option<&Path>, args: &GcArgs, ui: &Ui) -> Result<u8, CliE
     let (mut count, mut problems) = (0, Vec::new());
     for run in meant.past.iter().filter(|run| run.record.started_ms < limit && !is_live(run)) {
         let id = &run.record.run;
-        if runs_still(&session, run)? {
+        let engines = match engines(&session, run) {
+            Ok(engines) => engines,
+            Err(error) if error.code == exit::ENGINE => {
+                problems.push(format!("run {id} is not forgotten: {}", error.message));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if runs_still(&session, run, &engines)? {
             ui.warn(&format!(
                 "run {id} has trials that run: `combu resume {id}` goes on with it, `combu kill {id}` ends it"
             ));
@@ -91,7 +101,10 @@ pub(crate) fn gc(file: Option<&Path>, args: &GcArgs, ui: &Ui) -> Result<u8, CliE
             problems.extend(forget(&session, &state, run, ui)?);
         }
     }
-    if count == 0 {
+    if count > 0 && !args.dry_run {
+        state.shrink()?;
+    }
+    if count == 0 && problems.is_empty() {
         ui.message("nothing is old enough");
     }
     failed(&problems)
@@ -102,16 +115,27 @@ fn selector(run: &PastRun) -> Selector {
 }
 
 /// True where an attempt of the run still runs, though its combu is gone.
-fn runs_still(session: &Session, run: &PastRun) -> Result<bool, CliError> {
-    let found = session.find(&selector(run), &session.within(&Reach::default())?)?;
+fn runs_still(session: &Session, run: &PastRun, engines: &[Arc<dyn Engine>]) -> Result<bool, CliError> {
+    let found = session.find(&selector(run), engines)?;
     Ok(found.iter().any(|found| found.standing == Standing::Running))
+}
+
+/// The engines that answer.
+///
+/// # Errors
+/// When something of the run may be on one that does not, or on another daemon.
+fn engines(session: &Session, run: &PastRun) -> Result<Vec<Arc<dyn Engine>>, CliError> {
+    let mut reached = session.reached(None)?;
+    match reached.why_not(&run.engines()?) {
+        Some(error) => Err(error.into()),
+        None => elsewhere([run], &mut reached)?.map_or(Ok(reached.engines), |error| Err(error.into())),
+    }
 }
 
 /// Removes what is left of a run: first on its engines, then what is known of it. What could not be removed is told, and
 /// then the run is still known. What ran on an engine that is out of reach stays known too: it may be there for good.
 fn forget(session: &Session, state: &StateDir, run: &PastRun, ui: &Ui) -> Result<Vec<String>, CliError> {
-    let reach = Reach { only: None, must: run.engines()? };
-    let all = session.kill(&selector(run), &session.within(&reach)?, None)?;
+    let all = session.kill(&selector(run), &engines(session, run)?, None)?;
     report(&all, ui);
     if all.problems.is_empty() {
         state.forget(run)?;

@@ -78,6 +78,10 @@ impl Terminal {
             mode => mode,
         };
         let state = state(file)?;
+        if let Some(above) = state.passed_over() {
+            let above = above.display();
+            ui.message(&format!("note: the runs in `{above}` are not of this project; COMBU_DIR={above} uses it"));
+        }
         Ok(Self {
             ui: ui.clone(),
             mode,

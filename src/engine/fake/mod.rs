@@ -64,6 +64,7 @@ impl Fake {
                 here: true,
                 gpus: Vec::new(),
                 engine: EngineName::Fake,
+                daemon: None,
                 description: "a rehearsal: nothing real is run".to_owned(),
                 cpus,
                 memory: 64 << 30,
@@ -90,11 +91,11 @@ impl Fake {
         self
     }
 
-    /// Makes every start take that long, with at most `window` of them advised at once.
+    /// Makes every start take that long, with at most `most` of them at once.
     #[must_use]
-    pub fn starts(mut self, takes: Duration, window: usize) -> Self {
+    pub fn starts(mut self, takes: Duration, most: usize) -> Self {
         self.start_takes = takes;
-        self.capabilities.starts = window;
+        self.capabilities.starts = most;
         self
     }
 

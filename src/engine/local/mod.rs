@@ -94,6 +94,7 @@ impl Local {
                 here: true,
                 gpus: Vec::new(),
                 engine: EngineName::Local,
+                daemon: None,
                 description: "processes of this machine".to_owned(),
                 cpus: cpus as f64,
                 memory: proc::memory(),

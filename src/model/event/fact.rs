@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::capability::Daemon;
 use crate::model::command::Command;
 use crate::model::event::files::{self, Collected, Logs, optional_path};
 use crate::model::event::record::{Record, Usage};
@@ -48,6 +49,14 @@ pub enum Fact {
         /// The options in force from now on; absent: those of before.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         options: Option<Box<Options>>,
+    },
+    /// The daemon on which the trials of an engine run from now on.
+    DaemonReached {
+        /// The engine.
+        engine: EngineName,
+        /// Who it is and where.
+        #[serde(flatten)]
+        daemon: Daemon,
     },
     /// What an image's name stands for in this run.
     ImageResolved {
@@ -178,6 +187,9 @@ pub enum Fact {
         /// Whether what is left of it stays on the engine, for `kill`.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         kept: bool,
+        /// Whether something of its logs or outputs could not be written: a full disk.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        incomplete: bool,
     },
     /// An attempt's outputs were copied out of it, as far as they could be.
     OutputsCollected {
@@ -281,7 +293,14 @@ pub enum Fact {
         /// Seconds from the first event.
         #[serde(with = "span")]
         elapsed: Duration,
+        /// Events before it that the store lacks.
+        #[serde(skip_serializing_if = "is_zero", default)]
+        unkept: usize,
     },
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Fact {

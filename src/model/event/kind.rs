@@ -40,6 +40,7 @@ macro_rules! kinds {
 kinds! {
     RunStarted "run-started",
     RunResumed "run-resumed",
+    DaemonReached "daemon-reached",
     ImageResolved "image-resolved",
     EngineAway "engine-away",
     EngineBack "engine-back",

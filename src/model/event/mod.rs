@@ -124,6 +124,7 @@ mod tests {
                 logs: Some(logs),
                 usage: Some(Box::new(usage)),
                 kept: true,
+                incomplete: false,
             },
             Fact::OutputsCollected {
                 trial: aa.clone(),
@@ -135,8 +136,8 @@ mod tests {
             Fact::TrialEnded { trial: aa, attempts: 2, outcome: Outcome::Lost { message: "gone".to_owned() }, elapsed },
             Fact::CommandTaken { command: Command::Retry { trial: Box::new(trial()) } },
             Fact::CommandRefused { command: Command::Set { change: Box::new(change) }, message: "no".to_owned() },
-            Fact::RunEnded { early: Some(Early::Cancelled("SIGINT".to_owned())), elapsed },
-            Fact::RunEnded { early: None, elapsed: Duration::from_secs(3) },
+            Fact::RunEnded { early: Some(Early::Cancelled("SIGINT".to_owned())), elapsed, unkept: 0 },
+            Fact::RunEnded { early: None, elapsed: Duration::from_secs(3), unkept: 2 },
         ]
     }
 

@@ -206,6 +206,7 @@ fn a_path_that_is_not_utf_8_costs_no_event() {
         logs: Some(logs),
         usage: None,
         kept: false,
+        incomplete: false,
     });
     let pages = Pages::default();
     Json::new(Box::new(pages.clone())).consume(&script.events[1]).unwrap();

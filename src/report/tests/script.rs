@@ -67,7 +67,16 @@ impl Script {
         };
         std::fs::write(&logs.stderr, stderr).unwrap();
         let (elapsed, logs) = (Duration::from_millis(millis), Some(logs));
-        self.fact(Fact::AttemptEnded { trial: name(trial), attempt, outcome, elapsed, logs, usage: None, kept: false });
+        self.fact(Fact::AttemptEnded {
+            trial: name(trial),
+            attempt,
+            outcome,
+            elapsed,
+            logs,
+            usage: None,
+            kept: false,
+            incomplete: false,
+        });
     }
 
     pub(crate) fn end(&mut self, trial: &str, attempt: u32, outcome: Outcome, millis: u64, stderr: &str) -> &mut Self {
@@ -87,7 +96,7 @@ impl Script {
     }
 
     pub(crate) fn run_end(&mut self, early: Option<Early>, millis: u64) -> &mut Self {
-        self.fact(Fact::RunEnded { early, elapsed: Duration::from_millis(millis) })
+        self.fact(Fact::RunEnded { early, elapsed: Duration::from_millis(millis), unkept: 0 })
     }
 
     pub(crate) fn summary(&self) -> Summary {

@@ -128,11 +128,11 @@ impl Attempt {
             engine.prepare(&self.launch, &progress).await?;
             let digest = engine.digest(&self.launch).await;
             self.progress.reach(StartPhase::Waiting);
-            let place_in_window = context.start_window(engine.capabilities()).await;
+            let place = context.place_to_start(engine.capabilities()).await;
             self.awake.begin().await;
-            Ok::<_, EngineError>((place_in_window, digest))
+            Ok::<_, EngineError>((place, digest))
         };
-        let (place_in_window, digest) = tokio::select! {
+        let (place, digest) = tokio::select! {
             biased;
             _ = stop.wait_for(Option::is_some) => return Ok(None),
             prepared = preparation => prepared?,
@@ -143,7 +143,7 @@ impl Attempt {
         *asked = true;
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
         let handle = engine.start(&launch).await?;
-        place_in_window.started();
+        drop(place);
         self.say(Stage::Started(handle.clone()));
         Ok(Some((engine.clone(), handle, output)))
     }
@@ -199,13 +199,25 @@ impl Attempt {
         let is_lost = matches!(outcome, Outcome::Lost { .. });
         let collected = is_lost || self.collect(context, engine, &handle, &recording.artifacts()).await;
         // What could not be written is still in the container: `docker logs` and `docker cp` have it.
-        let remove = context.removes(&outcome) && output.error().is_none() && collected;
+        let incomplete = output.error().is_some() || !collected;
+        let remove = context.removes(&outcome) && !incomplete;
         // Counted before others hear of the end and start.
         let removal = remove.then(|| context.removal());
         let (logs, usage) = (output.logs(), output.usage());
         let (ack, acked) = oneshot::channel();
         let ack = remove.then_some(ack);
-        self.say(Stage::Ended(End { outcome, elapsed, logs, usage, may_retry, unreachable: None, kept: !remove, ack }));
+        let kept = !remove;
+        self.say(Stage::Ended(End {
+            outcome,
+            elapsed,
+            logs,
+            usage,
+            may_retry,
+            unreachable: None,
+            kept,
+            incomplete,
+            ack,
+        }));
         let Some(_removal) = removal else { return };
         // Until its end is kept, the container is all that tells of it.
         match acked.await {

@@ -11,7 +11,7 @@ pub(crate) struct Progress(AtomicU8);
 pub(crate) enum StartPhase {
     /// Its image and networks are made ready.
     Preparing,
-    /// It waits for a place in the start window.
+    /// It waits for a place among the starts in flight.
     Waiting,
     /// The engine starts it.
     Starting,

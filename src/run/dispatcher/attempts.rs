@@ -121,7 +121,9 @@ impl Attempts {
     pub(super) fn start_of(&self, place: usize) -> Option<String> {
         Some(match self.starts.get(&place)?.phase() {
             StartPhase::Preparing => "its image and networks are made ready".to_owned(),
-            StartPhase::Waiting => format!("a place in the start window, for which {} wait", self.context.waiting()),
+            StartPhase::Waiting => {
+                format!("a place among the starts in flight, for which {} wait", self.context.waiting())
+            }
             StartPhase::Starting => "the engine is starting it".to_owned(),
         })
     }

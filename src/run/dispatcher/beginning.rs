@@ -42,6 +42,7 @@ impl Dispatcher {
             folder: self.context.folder.clone(),
             options: Box::new(self.schedule.options().clone()),
         });
+        self.name_daemons(None);
         for message in plan.warnings {
             self.log.warn(message);
         }
@@ -54,6 +55,18 @@ impl Dispatcher {
         }
     }
 
+    /// Notes on which daemons the trials run, where that is new.
+    fn name_daemons(&mut self, past: Option<&History>) {
+        let mut facts = Vec::new();
+        for (&engine, capabilities) in self.schedule.engines() {
+            let Some(daemon) = &capabilities.daemon else { continue };
+            if past.and_then(|past| past.daemon(engine)) != Some(daemon) {
+                facts.push(Fact::DaemonReached { engine, daemon: daemon.clone() });
+            }
+        }
+        self.emit_all(facts);
+    }
+
     fn begin_again(&mut self, plan: &Plan, again: Resumption) {
         let Resumption { past, found } = again;
         for change in &past.changes {
@@ -64,6 +77,7 @@ impl Dispatcher {
         let parallel = self.schedule.permits_mut().most();
         let options = Some(Box::new(self.schedule.options().clone()));
         self.log.emit(Fact::RunResumed { parallel, open: past.open(), options });
+        self.name_daemons(Some(&past));
         let mut standing: HashMap<_, _> =
             found.into_iter().filter_map(|found| Some(((found.trial.clone(), found.attempt()?), found))).collect();
         for (place, trial) in plan.trials.iter().enumerate() {

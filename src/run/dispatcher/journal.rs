@@ -17,7 +17,7 @@ use crate::run::clock::Clock;
 use crate::run::message::Notice;
 
 /// Pause before a journal that failed is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// The events of a run on their way to the journal and the follower, and what waits for them to be kept.
 #[derive(Debug)]
@@ -166,7 +166,7 @@ impl RunLog {
             let events = self.events.split_off(std::mem::take(&mut self.passed_on));
             self.events.clear();
             let back = self.retry_at.take().is_some();
-            return (events, back.then(|| "the store can be written again; nothing of this run is missing".to_owned()));
+            return (events, back.then(|| "the store can be written again, and lacks no event of this run".to_owned()));
         }
         let events = self.events[self.passed_on..].to_vec();
         self.passed_on = self.events.len();

@@ -50,6 +50,9 @@ use crate::run::schedule::{Effect, Repetition, Schedule};
 /// Most messages that are taken before their events are kept: what follows from the first must not wait long.
 const TOGETHER: usize = 64;
 
+/// How long the end of a run waits for a store that cannot be written.
+const LAST_PATIENCE: Duration = Duration::from_secs(30);
+
 /// One run in progress.
 pub(crate) struct Dispatcher {
     schedule: Schedule,
@@ -190,6 +193,7 @@ impl Dispatcher {
             }
         }
         self.log.keep_at_once();
+        self.wait_for_the_store().await;
         let engines: BTreeSet<EngineName> =
             (0..self.schedule.len()).map(|place| self.schedule.entry(place).trial.engine).collect();
         let swept = self.cleanup.sweep(&self.context, &engines, self.log.unkept()).await;
@@ -207,8 +211,23 @@ impl Dispatcher {
             self.log.warn(format!("the store could not be written: it lacks {unkept} events of this run"));
         }
         let elapsed = self.context.clock.elapsed();
-        self.log.emit(Fact::RunEnded { early: self.end.early().cloned(), elapsed });
+        self.log.emit(Fact::RunEnded { early: self.end.early().cloned(), elapsed, unkept });
         self.log.keep_at_once();
+    }
+
+    /// Waits for a store that cannot be written at the end: what it lacks then, it lacks for good.
+    async fn wait_for_the_store(&mut self) {
+        if self.log.unkept() > 0 {
+            let limit = LAST_PATIENCE.as_secs();
+            self.log.warn(format!(
+                "the run is over, and its store cannot be written: combu waits for it, at most {limit} s"
+            ));
+        }
+        let limit = Instant::now() + LAST_PATIENCE;
+        while self.log.unkept() > 0 && Instant::now() < limit {
+            sleep(journal::RETRY).await;
+            self.log.keep_at_once();
+        }
     }
 
     fn emit_all(&mut self, facts: impl IntoIterator<Item = Fact>) {
@@ -356,8 +375,8 @@ impl Dispatcher {
         entry.elapsed = end.elapsed;
         let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);
         let (outcome, elapsed, logs, usage) = (end.outcome.clone(), end.elapsed, end.logs, end.usage.map(Box::new));
-        let kept = end.kept;
-        self.log.emit(Fact::AttemptEnded { trial: trial.clone(), attempt, outcome, elapsed, logs, usage, kept });
+        let (kept, incomplete, ended) = (end.kept, end.incomplete, trial.clone());
+        self.log.emit(Fact::AttemptEnded { trial: ended, attempt, outcome, elapsed, logs, usage, kept, incomplete });
         if let Some(ack) = end.ack {
             self.log.acknowledge(ack);
         }

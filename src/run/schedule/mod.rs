@@ -20,8 +20,8 @@ use crate::model::outcome::Outcome;
 use crate::model::retry::{self, Next, Repeats};
 use crate::model::trial::Condition;
 use crate::model::trial::settled::Settled;
-use crate::plan::Plan;
 use crate::plan::admission::Scope;
+use crate::plan::{Engines, Plan};
 use crate::run::permits::{Ask, Permits};
 use crate::run::schedule::entry::{Entry, Phase, Turn};
 
@@ -102,6 +102,11 @@ impl Schedule {
     /// The options in force.
     pub(crate) fn options(&self) -> &Options {
         &self.scope.options
+    }
+
+    /// What the engines of the run can do.
+    pub(crate) fn engines(&self) -> &Engines {
+        &self.scope.engines
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -26,7 +26,7 @@ use crate::model::name::{EngineName, RunId};
 use crate::model::options::Options;
 use crate::model::trial::settled::Settled;
 use crate::plan::{self, Plan, PlanError};
-use crate::run::connections::{Connections, Reach};
+use crate::run::connections::{Connections, other_daemon};
 use crate::run::context::RunContext;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::dispatcher::life::{Beginning, Resumption};
@@ -171,6 +171,12 @@ impl Session {
     /// When something stands in the way, or an engine fails; nothing was started then.
     pub fn start(&self, prepared: Prepared, start: Start) -> Result<Live, RunError> {
         let Start { run, folder, journal, reused, past } = start;
+        if let Some(past) = past.as_ref().filter(|past| past.may_have_left_something()) {
+            let mut engines = prepared.engines.iter();
+            if let Some(error) = engines.find_map(|(name, engine)| other_daemon(past.daemon(*name), engine)) {
+                return Err(error.into());
+            }
+        }
         let mut obstacles = self.survey(&prepared)?.obstacles.clone();
         // What is not run needs neither a name nor an image.
         obstacles.retain(|obstacle| obstacle.trial().is_none_or(|trial| !reused.contains_key(trial)));
@@ -200,8 +206,8 @@ impl Session {
     /// Looks for what an earlier life of a run left on its engines.
     fn find_again(&self, plan: &Plan, run: &RunId, past: History) -> Result<Resumption, EngineError> {
         let selector = Selector { labels: [(label::RUN.to_owned(), run.to_string())].into() };
-        let reach = Reach { only: None, must: plan.engines().into_iter().collect() };
-        let found = self.find(&selector, &self.within(&reach)?)?;
+        let engines = self.reached(None)?.with(&plan.engines().into_iter().collect())?;
+        let found = self.find(&selector, &engines)?;
         Ok(Resumption { past, found })
     }
 

@@ -13,7 +13,6 @@ use crate::model::name::EngineName;
 use crate::model::trial::Trial;
 use crate::model::trial::settled::Settled;
 use crate::plan::in_force;
-use crate::run::connections::Reach;
 use crate::script::fault::{Answer, engine_fault, fault, fault_with};
 use crate::script::host::Script;
 use crate::script::values::experiment::ScriptExperiment;
@@ -71,9 +70,8 @@ fn ask(script: &Script, spec: &Path) -> Answer<()> {
 fn remove(script: &Script, labels: &[(&str, String)], must: BTreeSet<EngineName>) -> Answer<i64> {
     script.check_interrupt()?;
     let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-    let reach = Reach { only: None, must };
     let grace = script.options.defaults.stop_grace;
-    let engines = script.session.within(&reach);
+    let engines = script.session.reached(None).and_then(|reached| reached.with(&must));
     let killed = engines
         .and_then(|engines| script.session.kill(&Selector { labels }, &engines, grace))
         .map_err(|error| engine_fault(&error))?;
