@@ -208,6 +208,45 @@ fn what_a_daemon_took_along_when_it_crashed_is_lost_and_runs_again() {
 }
 
 #[test]
+fn what_a_daemon_took_along_while_combu_was_dead_too_is_lost_and_runs_again() {
+    let Some(mut daemon) = OwnDaemon::new(false) else { return };
+    // The first attempt of `polite` ends with 0 when it is asked to, as programs do that save their work; `after` needs all
+    // of it.
+    let spec = "
+local trial(name, cmd) = { name: name, image: 'IMAGE', cmd: ['sh', '-c', cmd], networks: ['none'], stop_grace: '1s' };
+[ trial('polite', \"trap 'exit 0' TERM; seq 1 100; [ $COMBU_ATTEMPT -gt 1 ] || while true; do sleep 0.1; done; seq 101 200\"),
+  trial('after', 'true') + { depends: [{ trial: 'polite', condition: 'completed' }] } ]";
+    let lab = lab(&daemon, spec);
+    let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
+    started(&mut live, 1);
+    live.signal(rustix::process::Signal::KILL);
+    live.end();
+    daemon.end(End::Stop);
+    daemon.start().unwrap();
+    lab.combu(&["resume"]).code(0);
+    let events = lab.events();
+    assert_eq!(attempts(&events, "polite"), ["lost", "succeeded"]);
+    assert_eq!(attempts(&events, "after"), ["succeeded"]);
+    assert_eq!(log(&lab, &events, "polite"), sequence(1..=200));
+    let first = named(&events, "attempt-ended").into_iter().find(|event| event["trial"] == "polite").unwrap();
+    assert_eq!(lab.read(first["logs"]["stdout"].as_str().unwrap()), sequence(1..=100), "its first log is kept");
+}
+
+#[test]
+fn a_container_that_a_stranger_removes_is_lost_and_its_trial_runs_again() {
+    let Some(daemon) = OwnDaemon::new(false) else { return };
+    let spec = "[{ name: 'trial', image: 'IMAGE', networks: ['none'],
+                   cmd: ['sh', '-c', '[ $COMBU_ATTEMPT -gt 1 ] || sleep 600'] }]";
+    let lab = lab(&daemon, spec);
+    let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
+    started(&mut live, 1);
+    let forced = bollard::query_parameters::RemoveContainerOptionsBuilder::new().force(true).build();
+    apart(async { daemon.api().remove_container("trial", Some(forced)).await.unwrap() });
+    let events = live.end().code(0).events();
+    assert_eq!(attempts(&events, "trial"), ["lost", "succeeded"]);
+}
+
+#[test]
 fn trials_that_outlive_their_daemon_are_followed_to_their_end() {
     for end in [End::Stop, End::Crash] {
         let Some(mut daemon) = OwnDaemon::new(true) else { return };

@@ -5,8 +5,8 @@
 //! stop signal, and a program that handles the signal may even end with 0. What tells is the daemon's memory. A daemon
 //! remembers its last 256 events, and no event from before its own start: a container whose start it does not remember,
 //! though it would have to, belonged to the daemon before it. If that one ended after combu lost sight of it, the daemon
-//! took it along, or it ended by itself in the same moments: how it would have ended is not known, and it is lost. Where
-//! combu was not there to see when, the exit code decides.
+//! took it along, or it ended by itself in the same moments: how it would have ended is not known, and it is lost. The same
+//! holds where combu was not there to see when: a program that ends with 0 when it is asked to has not done its work.
 //!
 //! With live-restore a container goes on without its daemon, and the daemon learns its exit code later. But what it writes
 //! in its last moments without a daemon is kept by nobody (seen with Docker 20.10): its log may not be complete then.
@@ -94,7 +94,7 @@ pub(super) async fn ending(
     let lost = breaks.of(id);
     let suspicious = state.exit_code.is_some_and(|code| TAKEN_ALONG.contains(&code)) && state.oom_killed != Some(true);
     // Podman has no daemon that could take anything along.
-    if daemon.is_podman || (lost.is_none() && !suspicious) {
+    if daemon.is_podman {
         return Ok(UnseenEnd::Own);
     }
     let info = steady(|| daemon.api.info()).await?;
@@ -113,9 +113,7 @@ pub(super) async fn ending(
     let outlives = info.live_restore_enabled == Some(true);
     Ok(match decided(memory, lost, ended, suspicious) {
         false => UnseenEnd::Own,
-        true if outlives && lost.is_some() => UnseenEnd::Unheard,
-        // Nobody saw whether there was a daemon.
-        true if outlives => UnseenEnd::Own,
+        true if outlives => UnseenEnd::Unheard,
         true => UnseenEnd::TakenAlong,
     })
 }
@@ -125,7 +123,7 @@ fn decided(memory: DaemonMemory, lost: Option<SystemTime>, ended: SystemTime, su
     let unseen = lost.is_none_or(|lost| ended + SLACK >= lost);
     match memory {
         DaemonMemory::Saw => false,
-        DaemonMemory::Absent => unseen && (lost.is_some() || suspicious),
+        DaemonMemory::Absent => unseen,
         DaemonMemory::Forgot => unseen && suspicious && lost.is_some(),
     }
 }
@@ -194,8 +192,8 @@ mod tests {
             decided(DaemonMemory::Forgot, Some(lost), after, true)
                 && !decided(DaemonMemory::Forgot, Some(lost), after, false)
         );
-        // Found ended by a combu that was not there.
-        assert!(decided(DaemonMemory::Absent, None, after, true) && !decided(DaemonMemory::Absent, None, after, false));
-        assert!(!decided(DaemonMemory::Forgot, None, after, true));
+        // Found ended by a combu that was not there: judged as if it had been.
+        assert!(decided(DaemonMemory::Absent, None, after, true) && decided(DaemonMemory::Absent, None, after, false));
+        assert!(!decided(DaemonMemory::Forgot, None, after, true) && !decided(DaemonMemory::Saw, None, after, true));
     }
 }

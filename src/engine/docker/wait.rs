@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::errors::Error;
-use bollard::models::{ContainerInspectResponse, ContainerState, HealthStatusEnum};
+use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum};
 use bollard::query_parameters::{
     EventsOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, WaitContainerOptionsBuilder,
 };
@@ -36,6 +36,10 @@ const REPORT: Duration = Duration::from_millis(300);
 const TRIES: usize = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6);
+
+/// Looks at a killed container that somebody may be removing, half a second long, and the first pause between them.
+const LOOKS_FOR_REMOVAL: usize = 3;
+const FIRST_LOOK_FOR_REMOVAL: Duration = Duration::from_millis(100);
 
 /// First and longest pause between two looks at a container's health.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
@@ -147,12 +151,33 @@ async fn follow(
             }
         }
     }
-    let limited = found.host_config.and_then(|host| host.memory).is_some_and(|memory| memory > 0);
     let exit = exit(&state);
+    if exit == Exit::Signal(9) && is_being_removed(daemon, id, &state).await? {
+        return Err(FollowError::Failed(gone(id)));
+    }
+    let limited = found.host_config.and_then(|host| host.memory).is_some_and(|memory| memory > 0);
     if exit == Exit::Signal(9) && limited && !pieces.is_log() && !was_killed(daemon, id).await {
         return Ok(Exit::Oom);
     }
     Ok(exit)
+}
+
+/// True when somebody is removing the killed container, as `docker rm --force` does: it is killed first, and gone a moment
+/// later.
+async fn is_being_removed(daemon: &Connection, id: &str, state: &ContainerState) -> Result<bool, FollowError> {
+    let mut dying = state.clone();
+    for pause in Retrying::new(FIRST_LOOK_FOR_REMOVAL, FIRST_PAUSE).take(LOOKS_FOR_REMOVAL) {
+        if dying.dead == Some(true) || dying.status == Some(ContainerStateStatusEnum::REMOVING) {
+            return Ok(true);
+        }
+        tokio::time::sleep(pause).await;
+        match inspect(daemon, id).await {
+            Ok(found) => dying = found.state.unwrap_or_default(),
+            Err(error) if error.may_pass() => return Err(error.into()),
+            Err(_) => return Ok(true),
+        }
+    }
+    Ok(false)
 }
 
 /// True when what was copied reaches as far as the container's log does. A log that cannot be read says nothing against it.
