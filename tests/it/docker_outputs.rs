@@ -120,7 +120,7 @@ fn a_container_whose_outputs_do_not_fit_on_the_disk_is_kept() {
         return;
     };
     let said = lab.lab.combu_that_may_write_little(&["run", "spec.jsonnet", "-o", "json"]);
-    let result = said.code(0).json();
+    let result = said.code(1).json();
     assert_eq!(
         result["warnings"],
         json!([lab.own(

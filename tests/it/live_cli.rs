@@ -322,7 +322,7 @@ fn a_full_disk_costs_logs_and_no_trial() {
     );
     // The shell's limit on file sizes stands in for a full disk; its signal is ignored, so that writing fails instead.
     let line = format!("trap '' XFSZ; ulimit -f 1024; exec {} run spec.jsonnet -o json", env!("CARGO_BIN_EXE_combu"));
-    let said = Live::new(lab.command("sh").args(["-c", &line]).spawn().unwrap()).end().code(0);
+    let said = Live::new(lab.command("sh").args(["-c", &line]).spawn().unwrap()).end().code(1);
     assert!(lab.path("done").exists());
     assert!(said.stderr.contains("the logs of `loud` are not complete"), "{}", said.stderr);
     assert_eq!(said.json()["results"][0]["state"]["ended"]["status"], "succeeded");

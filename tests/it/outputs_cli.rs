@@ -104,7 +104,7 @@ fn outputs_that_the_disk_does_not_take_are_a_warning_and_leave_nothing_half() {
     lab.write("a", "x");
     lab.write("b", &"y".repeat(3 << 20));
     lab.write("c", "z");
-    let result = lab.combu_that_may_write_little(&["run", "spec.jsonnet", "-o", "json"]).code(0).json();
+    let result = lab.combu_that_may_write_little(&["run", "spec.jsonnet", "-o", "json"]).code(1).json();
     assert_eq!(outputs(&result), ["a 1"]);
     assert_eq!(result["warnings"], json!(["the outputs of `one` are not complete: File too large (os error 27)"]));
     assert!(!lab.only_run().join("one/outputs/b").exists());

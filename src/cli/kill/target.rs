@@ -165,7 +165,9 @@ pub(super) fn unseen(
         let trials = experiment.trials.iter();
         trials.map(|trial| Settled::engine_of(trial, &experiment.options.defaults)).collect()
     };
-    let all = || if runs.is_empty() { EngineName::ALL.into() } else { BTreeSet::new() };
+    // A path that nothing was ever at is a misspelt one.
+    let is_misspelt = matches!(target, Target::Spec { path, .. } if !path.exists());
+    let all = || if runs.is_empty() && !is_misspelt { EngineName::ALL.into() } else { BTreeSet::new() };
     match reached.why_not(&spec.map_or_else(all, named)) {
         Some(error) => Ok(Some(error)),
         None => elsewhere(runs, &mut reached),
