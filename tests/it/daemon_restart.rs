@@ -299,11 +299,12 @@ local trial(name) = { name: name, image: 'IMAGE', networks: ['none'], volumes: [
     live.signal(rustix::process::Signal::KILL);
     live.end();
     let run = lab.only_run().file_name().unwrap().to_str().unwrap().to_owned();
-    let forms: [&[&str]; 9] = [
+    let forms: [&[&str]; 10] = [
         &["resume"],
         &["kill", &run],
         &["kill", "last"],
         &["kill", "--all"],
+        &["kill", "last", "--engine", "docker"],
         &["kill", "spec.jsonnet"],
         &["kill", &run, "--trial", "first"],
         &["kill", "--all", "--where", "status == \"running\" || true"],

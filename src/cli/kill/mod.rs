@@ -36,7 +36,7 @@ pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, 
     }
     report(&all, ui);
     let unseen = unseen(&target, spec(&target, args).as_ref(), &state.past_runs()?.runs, reached)?;
-    if let Some(error) = unseen.filter(|_| args.engine.is_none()) {
+    if let Some(error) = unseen {
         return Err(error.into());
     }
     if ended.is_empty() && all == Killed::default() {

@@ -125,7 +125,7 @@ pub(super) fn main(
     let code = failed(&killed.problems)?;
     let past: Vec<PastRun> = fitting.runs.into_values().collect();
     let unseen = unseen(target, experiment.as_ref(), &past, reached)?;
-    if let Some(error) = unseen.filter(|_| args.engine.is_none()) {
+    if let Some(error) = unseen {
         return Err(error.into());
     }
     let nothing = || none_fits(&fitting.which.text(), &format!("nothing that is left of {}", target.text()));
