@@ -259,6 +259,12 @@ local trial(name, go, code) = { name: name, image: 'IMAGE', cmd: ['sh', '-c', li
         let lab = lab(&daemon, spec);
         let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
         started(&mut live, 3);
+        // What a daemon had not read yet when it ended is in nobody's log.
+        let has_come = |trial| {
+            let log = fs::read_to_string(lab.only_run().join(trial).join("1/stdout.log"));
+            log.is_ok_and(|log| log == sequence(1..=100))
+        };
+        eventually("their first lines come", || ["away", "back", "failing"].into_iter().all(has_come));
         daemon.end(end);
         fs::write(lab.path("shared/gone"), "").unwrap();
         eventually("they go on without a daemon", || {
