@@ -99,7 +99,7 @@ pub(crate) fn csv(columns: &[String], rows: &[Vec<Value>]) -> io::Result<String>
 }
 
 /// Texts without quotes, numbers as they are, nothing for null.
-pub(crate) fn plain(value: &Value) -> String {
+fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

@@ -4,6 +4,7 @@
 //! combu writes one request to it and reads lines: `v` and a value (the document with an empty list of trials, then each
 //! trial), `s` and the text of a file that was read, and last `.`, or `e` and what is wrong.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -30,10 +31,10 @@ const LAST_WORDS: u64 = 1 << 16;
 
 /// What is asked for.
 #[derive(Serialize, Deserialize)]
-struct EvaluationRequest {
-    path: PathBuf,
-    text: String,
-    options: LoadOptions,
+struct EvaluationRequest<'a> {
+    path: Cow<'a, Path>,
+    text: Cow<'a, str>,
+    options: Cow<'a, LoadOptions>,
 }
 
 /// A file that was read.
@@ -53,12 +54,14 @@ pub(super) fn evaluate<T>(
     options: &LoadOptions,
     read: impl FnOnce(Value, &mut dyn Iterator<Item = Value>) -> T,
 ) -> Result<T, Unevaluated> {
-    let request = EvaluationRequest { path: path.to_owned(), text: text.to_owned(), options: options.clone() };
-    // A path that is no text cannot be told to another process in JSON.
-    match (&options.evaluator, serde_json::to_vec(&request)) {
-        (Some(program), Ok(request)) => elsewhere(program, &request, &options.sources, read),
-        _ => load::evaluate(path, text, options, read),
+    if let Some(program) = &options.evaluator {
+        let request = EvaluationRequest { path: path.into(), text: text.into(), options: Cow::Borrowed(options) };
+        // A path that is no text cannot be told to another process in JSON.
+        if let Ok(request) = serde_json::to_vec(&request) {
+            return elsewhere(program, &request, &options.sources, read);
+        }
     }
+    load::evaluate(path, text, options, read)
 }
 
 fn elsewhere<T>(

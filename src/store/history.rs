@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use crate::model::capability::Daemon;
 use crate::model::event::{Event, Fact, FactKind};
 use crate::model::history::History;
 use crate::model::name::{EngineName, Name};
@@ -42,20 +41,6 @@ impl PastRun {
         let mut history = History::default();
         self.each(kinds, |event| history.add(&event))?;
         Ok(history)
-    }
-
-    /// The daemons on which its trials ran, in order; none where an older combu did not note them.
-    ///
-    /// # Errors
-    /// As for [`PastRun::events`].
-    pub fn daemons(&self) -> Result<Vec<(EngineName, Daemon)>, StoreError> {
-        let mut daemons = Vec::new();
-        self.each(Kinds::Only(&[FactKind::DaemonReached]), |event| {
-            if let Fact::DaemonReached { engine, daemon } = event.fact {
-                daemons.push((engine, daemon));
-            }
-        })?;
-        Ok(daemons)
     }
 
     /// The engines on which attempts of it were started.

@@ -2,6 +2,7 @@
 
 use crate::cli::error::CliError;
 use crate::engine::EngineError;
+use crate::model::event::FactKind;
 use crate::run::connections::{Reached, other_daemon};
 use crate::store::{Kinds, PastRun};
 
@@ -11,13 +12,9 @@ pub(crate) fn elsewhere<'a>(
     reached: &mut Reached,
 ) -> Result<Option<EngineError>, CliError> {
     for run in runs {
-        let daemons = run.daemons()?;
-        let then = |engine| daemons.iter().rev().find(|(name, _)| *name == engine).map(|(_, daemon)| daemon);
-        let other = || {
-            let mut engines = reached.engines.iter().map(|engine| engine.capabilities());
-            engines.find_map(|engine| other_daemon(then(engine.engine), engine))
-        };
-        let other = other();
+        let daemons = run.history(Kinds::Only(&[FactKind::DaemonReached]))?;
+        let mut engines = reached.engines.iter().map(|engine| engine.capabilities());
+        let other = engines.find_map(|engine| other_daemon(daemons.daemon(engine.engine), engine));
         // The whole story is long, and seldom asked for.
         if reached.out_of_reach.is_empty() && other.is_none() {
             continue;

@@ -165,19 +165,19 @@ async fn follow(
 /// True when somebody is removing the killed container, as `docker rm --force` does: it is killed first, and gone a moment
 /// later.
 async fn is_being_removed(daemon: &Connection, id: &str, state: &ContainerState) -> Result<bool, FollowError> {
-    let mut dying = state.clone();
-    for pause in Retrying::new(FIRST_LOOK_FOR_REMOVAL, FIRST_PAUSE).take(LOOKS_FOR_REMOVAL) {
-        if dying.dead == Some(true) || dying.status == Some(ContainerStateStatusEnum::REMOVING) {
-            return Ok(true);
-        }
+    let is_going =
+        |state: &ContainerState| state.dead == Some(true) || state.status == Some(ContainerStateStatusEnum::REMOVING);
+    let mut pauses = Retrying::new(FIRST_LOOK_FOR_REMOVAL, FIRST_PAUSE).take(LOOKS_FOR_REMOVAL);
+    let mut going = is_going(state);
+    while !going && let Some(pause) = pauses.next() {
         tokio::time::sleep(pause).await;
-        match inspect(daemon, id).await {
-            Ok(found) => dying = found.state.unwrap_or_default(),
+        going = match inspect(daemon, id).await {
+            Ok(found) => found.state.is_some_and(|state| is_going(&state)),
             Err(error) if error.may_pass() => return Err(error.into()),
-            Err(_) => return Ok(true),
-        }
+            Err(_) => true,
+        };
     }
-    Ok(false)
+    Ok(going)
 }
 
 /// True when what was copied reaches as far as the container's log does. A log that cannot be read says nothing against it.
