@@ -48,6 +48,13 @@ impl CliError {
         self
     }
 
+    /// The error and its details in a line, for a script's message.
+    pub(crate) fn in_a_line(&self) -> String {
+        let mut text = self.message.clone();
+        self.details.iter().for_each(|detail| text.push_str(&format!("; {}", detail.replace('\n', " "))));
+        text
+    }
+
     /// The error as text, without a final newline.
     pub(crate) fn render(&self, style: &Style) -> String {
         let mut text = format!("{} {}", style.red("error:"), self.message);

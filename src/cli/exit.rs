@@ -32,7 +32,7 @@ pub(crate) const TERMINATED: u8 = 143;
 pub(crate) fn of_summary(summary: &Summary) -> u8 {
     match &summary.early {
         Some(Early::Unreachable(_)) => ENGINE,
-        Some(Early::Cancelled(by)) => of_signal(by),
+        Some(Early::Cancelled(by) | Early::Killed(by)) => of_signal(by),
         Some(Early::Halted(_)) => HALTED,
         None if summary.ok() && !summary.is_whole() => INTERNAL,
         None if summary.ok() => OK,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::cli::context::{real, state_or_here};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::ui::Ui;
 use crate::model::name::RunId;
@@ -61,6 +61,16 @@ pub(crate) fn runs(file: Option<&Path>, run: Option<&str>, ui: &Ui) -> Result<Ru
     }
     let others = all.into_iter().filter(|id| live.iter().all(|run| run.record.run != *id)).collect();
     Ok(Runs { live, past, asked, others })
+}
+
+/// The error that no event of a run is known, so that nothing can be said of it.
+pub(crate) fn no_events(run: &PastRun) -> CliError {
+    let id = &run.record.run;
+    if !run.has_trials() {
+        return CliError::new(exit::NOTHING, format!("run {id} was never started"));
+    }
+    let message = format!("the database knows nothing of run {id}: `combu.db` was removed or replaced since");
+    CliError::new(exit::NOTHING, message).hint(format!("its logs are in {}", short_path(&run.path)))
 }
 
 impl Runs {

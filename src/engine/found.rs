@@ -69,6 +69,8 @@ pub struct Survey {
     pub uses: Vec<String>,
     /// Images that are there, and the id of the content of each: `sha256:...`.
     pub digests: BTreeMap<String, String>,
+    /// Ended attempts, of whatever run, whose names launches would take.
+    pub finished: Vec<Found>,
     /// Obstacles in the way; with any of these, nothing may be started.
     pub obstacles: Vec<Obstacle>,
 }

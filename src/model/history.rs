@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::model::capability::Daemon;
 use crate::model::command::Command;
-use crate::model::event::{Cause, Collected, Event, Fact, Logs, Usage};
+use crate::model::event::{Cause, Collected, Early, Event, Fact, Logs, Usage};
 use crate::model::experiment::Experiment;
 use crate::model::handle::Handle;
 use crate::model::name::{EngineName, Name};
@@ -103,6 +103,8 @@ pub struct PastAttempt {
     pub note: Option<String>,
     /// Whether what is left of it was to stay on the engine.
     pub kept: bool,
+    /// Whether something of its logs or outputs could not be written.
+    pub incomplete: bool,
 }
 
 impl History {
@@ -129,7 +131,8 @@ impl History {
             Fact::TrialSubmitted { trial } => self.trials.push(TrialHistory::new(trial)),
             Fact::CommandTaken { command } => self.take(command),
             Fact::Halted { .. } => self.stopped = true,
-            Fact::RunEnded { early, .. } => self.stopped = early.is_some(),
+            // What was killed is not to go on.
+            Fact::RunEnded { early, .. } => self.stopped = !matches!(early, None | Some(Early::Killed(_))),
             fact => {
                 let stopped = self.stopped;
                 if let Some(place) = fact.trial().and_then(|name| self.summary.place(name)) {
@@ -237,6 +240,14 @@ impl History {
         self.trial(name).is_some_and(|trial| trial.attempts.iter().any(is_kept))
     }
 
+    /// Whether an ended attempt that is left on its engine has something that is not kept here: its end, or a part of its
+    /// logs or outputs.
+    pub fn needs(&self, name: &Name, number: u32) -> bool {
+        let attempts = self.trial(name).map(|trial| trial.attempts.as_slice()).unwrap_or_default();
+        let attempt = attempts.iter().rev().find(|attempt| attempt.number == number);
+        attempt.is_none_or(|attempt| attempt.outcome.is_none() || attempt.incomplete)
+    }
+
     /// The experiment as it was, to be planned again; `spec` and `id` are what its record says.
     pub fn experiment(&self, spec: PathBuf, id: String) -> Experiment {
         let trials = self.summary.results.iter().map(|TrialResult { trial, .. }| {
@@ -304,7 +315,7 @@ impl TrialHistory {
                 attempt.note = Some(format!("stopping: {because}"));
                 attempt.cause = Some(*cause);
             }),
-            Fact::AttemptEnded { outcome, elapsed, logs, usage, kept, .. } => self.change(|attempt| {
+            Fact::AttemptEnded { outcome, elapsed, logs, usage, kept, incomplete, .. } => self.change(|attempt| {
                 attempt.ended = Some(at);
                 attempt.outcome = Some(outcome.clone());
                 attempt.elapsed = *elapsed;
@@ -312,6 +323,7 @@ impl TrialHistory {
                 attempt.usage = usage.as_deref().copied();
                 attempt.note = None;
                 attempt.kept = *kept;
+                attempt.incomplete = *incomplete;
             }),
             Fact::RetryScheduled { delay, memory, .. } => {
                 self.last = self.attempts.last().and_then(|attempt| attempt.outcome.clone());

@@ -34,7 +34,18 @@ pub struct Plan {
 ///
 /// # Errors
 /// Every problem found, together.
-pub fn build(mut experiment: Experiment, options: Options, engines: &Engines) -> Result<Plan, PlanError> {
+pub fn build(experiment: Experiment, options: Options, engines: &Engines) -> Result<Plan, PlanError> {
+    let (plan, problems) = lay_out(experiment, options, engines);
+    if problems.is_empty() { Ok(plan) } else { Err(PlanError { experiment: plan.experiment.name, problems }) }
+}
+
+/// The plan of an experiment of which nothing is to be started any more: whether it could run does not matter.
+pub fn recall(experiment: Experiment, engines: &Engines) -> Plan {
+    lay_out(experiment, Options::default(), engines).0
+}
+
+/// The plan of an experiment, and every problem with it.
+fn lay_out(mut experiment: Experiment, options: Options, engines: &Engines) -> (Plan, Vec<Problem>) {
     let mut problems = Vec::new();
     if experiment.trials.is_empty() {
         problems.push(Problem::NoTrials);
@@ -66,11 +77,8 @@ pub fn build(mut experiment: Experiment, options: Options, engines: &Engines) ->
             Vec::new()
         }
     };
-    if !problems.is_empty() {
-        return Err(PlanError { experiment: experiment.name, problems });
-    }
     let warnings = warnings::all(&trials, &waits, engines);
-    Ok(Plan { experiment, trials, waits, groups, warnings })
+    (Plan { experiment, trials, waits, groups, warnings }, problems)
 }
 
 /// The options in force where `above` win over `below`; an engine that `above` name runs every trial.

@@ -10,6 +10,6 @@ mod text;
 mod warnings;
 
 pub use admission::Engines;
-pub use build::{Plan, build, in_force};
+pub use build::{Plan, build, in_force, recall};
 pub use error::{PlanError, Problem};
 pub use graph::Wait;

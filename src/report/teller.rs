@@ -292,6 +292,7 @@ pub(crate) fn why_early(early: &Early) -> String {
     match early {
         Early::Halted(because) => because.clone(),
         Early::Cancelled(by) => format!("stopped by {}", clean(by)),
+        Early::Killed(by) => format!("killed by `{}`", clean(by)),
         Early::Unreachable(message) => format!("the engine is out of reach: {}", clean(message)),
     }
 }

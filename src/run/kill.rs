@@ -78,7 +78,21 @@ impl Session {
         engines: &[Arc<dyn Engine>],
         grace: Option<Duration>,
     ) -> Result<Killed, EngineError> {
-        let mut killed = self.remove(self.find(selector, engines)?, grace)?;
+        self.kill_but(selector, engines, grace, |_| false)
+    }
+
+    /// Does what [`Session::kill`] does, but for attempts that are spared: they are stopped, and stay.
+    ///
+    /// # Errors
+    /// As for [`Session::kill`].
+    pub fn kill_but(
+        &self,
+        selector: &Selector,
+        engines: &[Arc<dyn Engine>],
+        grace: Option<Duration>,
+        spares: impl Fn(&Found) -> bool,
+    ) -> Result<Killed, EngineError> {
+        let mut killed = self.remove_but(self.find(selector, engines)?, grace, spares)?;
         for engine in engines {
             let cleaned = self.tokio().block_on(engine.clean(selector))?;
             killed.others.extend(cleaned.removed);
@@ -87,14 +101,20 @@ impl Session {
         Ok(killed)
     }
 
-    /// Stops and removes those attempts, each with its own time to end, unless `grace` is said.
+    /// Stops those attempts, each with its own time to end, unless `grace` is said, and removes those that are not spared.
     ///
     /// # Errors
     /// When an engine of theirs cannot be reached. What could not be removed is listed in the value.
-    pub fn remove(&self, found: Vec<Found>, grace: Option<Duration>) -> Result<Killed, EngineError> {
-        let mut of: BTreeMap<EngineName, Vec<Found>> = BTreeMap::new();
+    pub fn remove_but(
+        &self,
+        found: Vec<Found>,
+        grace: Option<Duration>,
+        spares: impl Fn(&Found) -> bool,
+    ) -> Result<Killed, EngineError> {
+        let mut of: BTreeMap<EngineName, Vec<(Found, bool)>> = BTreeMap::new();
         for found in found {
-            of.entry(found.handle.engine).or_default().push(found);
+            let is_spared = spares(&found);
+            of.entry(found.handle.engine).or_default().push((found, is_spared));
         }
         let mut killed = Killed::default();
         for (name, found) in of {
@@ -106,19 +126,23 @@ impl Session {
     }
 }
 
-async fn remove(engine: &dyn Engine, found: Vec<Found>, grace: Option<Duration>, killed: &mut Killed) {
-    let ends = futures_util::stream::iter(found).map(|found| async move {
+/// Stops those attempts, and removes those that are not spared.
+async fn remove(engine: &dyn Engine, found: Vec<(Found, bool)>, grace: Option<Duration>, killed: &mut Killed) {
+    let ends = futures_util::stream::iter(found).map(|(found, is_spared)| async move {
         if found.standing == Standing::Running {
             let own = found.stop_grace().unwrap_or(Settled::STOP_GRACE);
             engine.stop(&found.handle, grace.unwrap_or(own)).await?;
         }
+        if is_spared {
+            return Ok(None);
+        }
         engine.remove(&found.handle).await?;
-        Ok::<_, EngineError>(found.trial.to_string())
+        Ok::<_, EngineError>(Some(found.trial.to_string()))
     });
     let mut ends = ends.buffer_unordered(KILLS_AT_ONCE);
     while let Some(end) = ends.next().await {
         match end {
-            Ok(trial) => killed.trials.push(trial),
+            Ok(trial) => killed.trials.extend(trial),
             Err(error) => killed.problems.push(error.chain()),
         }
     }

@@ -9,6 +9,7 @@ pub mod kill;
 mod load;
 pub mod message;
 mod permits;
+pub mod purpose;
 mod schedule;
 pub mod session;
 mod starts;

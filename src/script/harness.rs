@@ -12,10 +12,10 @@ use crate::model::options::{Options, TrialDefaults};
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
 use crate::model::trial::Trial;
-use crate::plan::Plan;
+
 use crate::run::connections::Connections;
-use crate::run::session::Session;
 use crate::run::session::start::Start;
+use crate::run::session::{Prepared, Session};
 use crate::script::error::ScriptError;
 use crate::script::execute::{engine, execute};
 use crate::script::host::{Finish, Opened, Script, ScriptHost, ScriptStage};
@@ -38,8 +38,8 @@ struct Seen {
 }
 
 impl ScriptStage for Seen {
-    fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String> {
-        if plan.experiment.name == "refused" {
+    fn open(&self, prepared: &Prepared, run: &RunId) -> Result<Opened, String> {
+        if prepared.plan.experiment.name == "refused" {
             return Err("no room for this run".to_owned());
         }
         let folder = Some(self.folder.join(run.as_str()));

@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use rhai::{AST, Engine};
 
+use crate::engine::Found;
 use crate::model::event::{Journal, Sink};
 use crate::model::name::{Name, RunId};
 use crate::model::options::Options;
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
 use crate::model::trial::Trial;
-use crate::plan::Plan;
 use crate::run::session::live::Commands;
-use crate::run::session::{Session, new_id};
+use crate::run::session::{Prepared, Session, new_id};
 use crate::script::fault::{Answer, interrupted};
 use crate::script::values::experiment::ScriptExperiment;
 use crate::spec::LoadOptions;
@@ -43,7 +43,23 @@ pub trait ScriptStage {
     ///
     /// # Errors
     /// A sentence on what cannot be had.
-    fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String>;
+    fn open(&self, prepared: &Prepared, run: &RunId) -> Result<Opened, String>;
+
+    /// Takes back what was opened for a run that could not be started.
+    ///
+    /// # Errors
+    /// A sentence on what stays.
+    fn discard(&self, _opened: Opened) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Saves what ended containers hold; those of them that must stay, because it could not be.
+    ///
+    /// # Errors
+    /// A sentence on what failed.
+    fn save(&self, _found: &[Found]) -> Result<Vec<Found>, String> {
+        Ok(Vec::new())
+    }
 
     /// Shows a text that the script prints, on the standard output.
     fn print(&self, text: &str);

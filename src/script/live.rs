@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use rhai::{AST, Dynamic, Engine, Map};
@@ -53,10 +52,16 @@ fn begin(script: &Script, experiment: &ScriptExperiment, mut options: Map) -> An
     let options = script.options.clone().over(options);
     let prepared = script.session.prepare(experiment.to_model(), options).map_err(|error| run_fault(&error))?;
     let run = RunId::from(script.stage.id().as_str());
-    let opened = script.stage.open(&prepared.plan, &run).map_err(fault)?;
-    let start =
-        Start { run: run.clone(), folder: opened.folder, journal: opened.journal, reused: BTreeMap::new(), past: None };
-    let live = script.session.start(prepared, start).map_err(|error| run_fault(&error))?;
+    let mut opened = script.stage.open(&prepared, &run).map_err(fault)?;
+    let journal = std::mem::replace(&mut opened.journal, Start::unkept(run.clone(), None).journal);
+    let start = Start { journal, ..Start::unkept(run.clone(), opened.folder.clone()) };
+    let live = match script.session.start(prepared, start) {
+        Ok(live) => live,
+        Err(error) => {
+            script.stage.discard(opened).map_err(fault)?;
+            return Err(run_fault(&error));
+        }
+    };
     script.stage.started(&run, live.commands());
     Ok(Started { live, sinks: opened.sinks, keep: opened.keep, experiment: experiment.clone(), hooks })
 }

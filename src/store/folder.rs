@@ -51,7 +51,7 @@ impl RunDir {
     ///
     /// # Errors
     /// When something in it cannot be removed.
-    pub fn discard(self) -> Result<(), StoreError> {
+    pub fn discard(&self) -> Result<(), StoreError> {
         fs::remove_dir_all(&self.path).map_err(|source| StoreError::Write { path: self.path.clone(), source })
     }
 }

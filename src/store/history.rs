@@ -43,6 +43,29 @@ impl PastRun {
         Ok(history)
     }
 
+    /// Whether its last life came to its end: its combu did not die.
+    ///
+    /// # Errors
+    /// As for [`PastRun::events`].
+    pub fn has_ended(&self) -> Result<bool, StoreError> {
+        let mut has_ended = false;
+        self.each(Kinds::Only(&[FactKind::RunEnded, FactKind::RunResumed]), |event| {
+            has_ended = matches!(event.fact, Fact::RunEnded { .. });
+        })?;
+        Ok(has_ended)
+    }
+
+    /// Whether a trial of it has left something in its folder.
+    pub fn has_trials(&self) -> bool {
+        let Ok(entries) = std::fs::read_dir(&self.path) else { return false };
+        let is_trials = |entry: std::fs::DirEntry| {
+            // No trial's name begins with a dot.
+            let is_own = entry.file_name().as_encoded_bytes().starts_with(b".");
+            !is_own && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        };
+        entries.flatten().any(is_trials)
+    }
+
     /// The engines on which attempts of it were started.
     ///
     /// # Errors

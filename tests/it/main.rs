@@ -34,6 +34,7 @@ mod proxy;
 mod resume_cli;
 mod run_cli;
 mod s3_outputs;
+mod saving_cli;
 mod script_cli;
 mod store_cli;
 mod tidy;

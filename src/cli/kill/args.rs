@@ -41,6 +41,13 @@ pub(crate) struct KillArgs {
     #[arg(long, value_name = "ENGINE", value_parser = engine)]
     pub(super) engine: Option<EngineName>,
 
+    /// Remove ended containers also where their logs, outputs and exit codes are kept nowhere else.
+    ///
+    /// Without this, what a combu that died left in them is saved in the record of its run first, and what cannot be saved
+    /// stays.
+    #[arg(long)]
+    pub(super) discard: bool,
+
     #[command(flatten)]
     pub(super) jsonnet: JsonnetArgs,
 }

@@ -93,7 +93,7 @@ impl Target {
         }
     }
 
-    fn has_recorded(&self, run: &PastRun) -> bool {
+    pub(super) fn has_recorded(&self, run: &PastRun) -> bool {
         match self {
             Self::Spec { path, .. } => run.record.spec == *path,
             Self::Run(id) => run.record.run == *id,

@@ -10,10 +10,12 @@ use crate::cli::control::wire::{ControlReply, ControlRequest, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
+use crate::cli::kill::dead::{Dead, Left, stays};
 use crate::cli::kill::removal::{failed, report};
 use crate::cli::kill::target::{Target, spec, unseen};
+use crate::cli::stage::saving::Unsaved;
 use crate::cli::ui::Ui;
-use crate::engine::Selector;
+use crate::engine::{Found, Selector};
 use crate::model::label;
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
@@ -98,10 +100,24 @@ pub(super) fn main(
     let past = state.past_runs()?.runs.into_iter().map(|run| (run.record.run.to_string(), run));
     let mut fitting = Fitting { which: TrialChoice::of(args)?, runs: past.collect(), known: HashMap::new() };
     let mut any = false;
-    for live in state.live_runs()?.runs.iter().filter(|live| target.has_run(live)) {
+    let live = state.live_runs()?.runs;
+    for live in live.iter().filter(|live| target.has_run(live)) {
         any |= ask_to_kill(live, &mut fitting, args.grace.unwrap_or_else(|| time_to_end(state, live)), ui)?;
     }
     let experiment = spec(target, args);
+    let left = Left { session, state, target, args, ui };
+    let mut dead = Dead::default();
+    for run in state.past_runs()?.runs.iter().filter(|run| !args.discard && target.has_recorded(run)) {
+        let is_live = live.iter().any(|live| live.record.run == run.record.run);
+        if is_live || run.has_ended()? {
+            continue;
+        }
+        let open = fitting.open(run.record.run.as_str())?;
+        if !open.is_empty() {
+            left.kill(run, open.into_iter().collect(), &mut dead);
+        }
+    }
+    any |= dead.any;
     let reached = session.reached(args.engine)?;
     let mut found = Vec::new();
     for one in session.find(&Selector::default(), &reached.engines)? {
@@ -120,13 +136,21 @@ pub(super) fn main(
         found.extend(fits.then_some(one));
     }
     any |= !found.is_empty();
-    let killed = session.remove(found, args.grace)?;
+    let unsaved = if args.discard { Vec::new() } else { left.unsaved(&found, &dead)? };
+    let spares = |found: &Found| unsaved.iter().any(|one: &Unsaved| one.found.handle == found.handle);
+    let killed = session.remove_but(found, args.grace, spares)?;
     report(&killed, ui);
     let code = failed(&killed.problems)?;
     let past: Vec<PastRun> = fitting.runs.into_values().collect();
     let unseen = unseen(target, experiment.as_ref(), &past, reached)?;
     if let Some(error) = unseen {
         return Err(error.into());
+    }
+    if let Some(error) = dead.error {
+        return Err(error);
+    }
+    if !unsaved.is_empty() {
+        return Err(stays(&unsaved, dead.problems));
     }
     let nothing = || none_fits(&fitting.which.text(), &format!("nothing that is left of {}", target.text()));
     if any { Ok(code) } else { Err(nothing()) }

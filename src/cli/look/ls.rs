@@ -33,7 +33,7 @@ const KINDS: [FactKind; 7] = [
 /// List the runs of this project, the newest first.
 ///
 /// STATE is `running`, `ended`, `interrupted` (by a signal or `kill`), `halted` (by its policy), `engine lost` (it was out
-/// of reach) or `cut off` (its combu died: `combu resume` goes on with it). OK is the number of trials that succeeded, of
+/// of reach), `cut off` (its combu died: `combu resume` goes on with it) or `no events` (`combu.db` was removed). OK is the number of trials that succeeded, of
 /// all; FAIL the number that failed; NAME the experiment's. STARTED is a local time.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -64,12 +64,21 @@ pub(crate) fn main(file: Option<&Path>, args: &LsArgs, ui: &Ui) -> Result<u8, Cl
     if runs.past.is_empty() {
         return Err(none_recorded(&runs));
     }
-    let total = runs.past.len();
-    let most = if args.last == 0 { total } else { args.last };
-    let mut list = Vec::new();
-    for run in runs.past.into_iter().take(most) {
+    let most = if args.last == 0 { runs.past.len() } else { args.last };
+    let (mut list, mut older) = (Vec::new(), 0);
+    for run in runs.past.iter().cloned() {
+        if list.len() == most {
+            older += 1;
+            continue;
+        }
         let live = runs.live.iter().find(|live| live.record.run == run.record.run).cloned();
-        list.push(RunRow::read(ShownRun { run, live })?);
+        let row = RunRow::read(ShownRun { run, live })?;
+        if row.has_begun() {
+            list.push(row);
+        }
+    }
+    if list.is_empty() && args.output.is_none() {
+        return Err(none_recorded(&runs));
     }
     match args.output {
         Some(OutputForm::Json) => {
@@ -78,8 +87,8 @@ pub(crate) fn main(file: Option<&Path>, args: &LsArgs, ui: &Ui) -> Result<u8, Cl
         }
         None => {
             ui.result(&table(&list, ui))?;
-            if total > most {
-                ui.message(&format!("and {} older; `-n 0` lists them too", total - most));
+            if older > 0 {
+                ui.message(&format!("and {older} older; `-n 0` lists them too"));
             }
         }
     }
@@ -117,6 +126,11 @@ impl RunRow {
         })?;
         let elapsed = shown.elapsed(&summary, last);
         Ok(Self { counts: summary.counts(), shown, summary, elapsed })
+    }
+
+    /// Whether anything of the run is there but its record.
+    fn has_begun(&self) -> bool {
+        self.summary.run.is_some() || self.shown.live.is_some() || self.shown.run.has_trials()
     }
 
     fn row(&self) -> Vec<String> {

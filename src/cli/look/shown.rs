@@ -51,10 +51,11 @@ impl ShownRun {
     pub(crate) fn state(&self, summary: &Summary) -> &'static str {
         match (&summary.early, summary.elapsed) {
             (Some(Early::Halted(_)), _) => "halted",
-            (Some(Early::Cancelled(_)), _) => "interrupted",
+            (Some(Early::Cancelled(_) | Early::Killed(_)), _) => "interrupted",
             (Some(Early::Unreachable(_)), _) => "engine lost",
             (None, Some(_)) => "ended",
             (None, None) if self.live.is_some() => "running",
+            (None, None) if summary.run.is_none() => "no events",
             (None, None) => "cut off",
         }
     }

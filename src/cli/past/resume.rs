@@ -1,6 +1,5 @@
 //! `combu resume`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
@@ -13,7 +12,8 @@ use crate::cli::stage::started::{StartedRun, follow};
 use crate::cli::stage::terminal::{OpenRun, Terminal};
 use crate::cli::stage::{detach, signals};
 use crate::cli::ui::Ui;
-use crate::cli::which::runs;
+use crate::cli::which::{no_events, runs};
+use crate::model::event::Early;
 use crate::model::history::History;
 use crate::run::session::start::Start;
 use crate::spec::Sources;
@@ -76,13 +76,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     })?;
     let summary = past.summary.clone();
     let id = record.run.clone();
-    let start = Start {
-        run: id.clone(),
-        folder: Some(folder.path().to_path_buf()),
-        journal,
-        reused: BTreeMap::new(),
-        past: Some(past),
-    };
+    let start = Start { journal, past: Some(past), ..Start::unkept(id.clone(), Some(folder.path().to_path_buf())) };
     let live = session.start(prepared, start)?;
     let started = StartedRun { run: id, live, folder, sinks, control, summary, detached };
     follow(&session, &terminal, started, args.output, ui)
@@ -115,8 +109,21 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, H
     }
     let message = match &runs.past[..] {
         [one] if is_live(one) => format!("run {} is alive: another combu runs it", one.record.run),
-        [one] => format!("run {} has ended, and every trial of it", one.record.run),
+        [one] => return Err(nothing_left(one)?),
         all => format!("none of {} runs{} is unfinished", all.len(), runs.asked),
     };
     Err(CliError::new(exit::NOTHING, message))
+}
+
+/// The error that a run has nothing left to do.
+fn nothing_left(run: &PastRun) -> Result<CliError, CliError> {
+    let (id, past) = (&run.record.run, run.history(Kinds::WITHOUT_RECORDS)?);
+    if !past.has_begun() {
+        return Ok(no_events(run));
+    }
+    Ok(match &past.summary.early {
+        Some(Early::Killed(by)) => CliError::new(exit::NOTHING, format!("run {id} has ended: it was killed by `{by}`"))
+            .hint(format!("`combu rerun {id}` runs again what has not succeeded")),
+        _ => CliError::new(exit::NOTHING, format!("run {id} has ended, and every trial of it")),
+    })
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod detach;
 mod provenance;
+pub(crate) mod saving;
 pub(crate) mod signals;
 pub(crate) mod started;
 pub(crate) mod terminal;

@@ -28,8 +28,10 @@ pub(crate) fn begin(
     reused: BTreeMap<Name, RunId>,
     repeats: Option<RunId>,
 ) -> Result<StartedRun, CliError> {
+    terminal.make_way(&prepared)?;
     let OpenRun { folder, journal, sinks, control } = terminal.open(&prepared.plan, &run, repeats)?;
-    let start = Start { run: run.clone(), folder: Some(folder.path().to_path_buf()), journal, reused, past: None };
+    let folder_path = Some(folder.path().to_path_buf());
+    let start = Start { journal, reused, ..Start::unkept(run.clone(), folder_path) };
     let live = match session.start(prepared, start) {
         Ok(live) => live,
         Err(error) => {

@@ -15,7 +15,9 @@ use crate::cli::control::server::Control;
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::stage::provenance;
+use crate::cli::stage::saving::{Unsaved, save};
 use crate::cli::ui::Ui;
+use crate::engine::Found;
 use crate::model::event::{Journal, Sink};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
@@ -23,8 +25,8 @@ use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::report::{Bars, Json, NextCommands, Plain, summary};
-use crate::run::session::Session;
 use crate::run::session::live::Commands;
+use crate::run::session::{Prepared, Session};
 use crate::script::{Opened, ScriptStage};
 use crate::spec::Sources;
 use crate::store::{LiveRun, PastRun, RunDir, RunRecord, StateDir, StoreError};
@@ -96,6 +98,22 @@ impl Terminal {
             notes: RefCell::default(),
             starting: RefCell::default(),
         })
+    }
+
+    /// Saves what ended containers hold that a run would replace.
+    ///
+    /// # Errors
+    /// When one holds something that cannot be saved: nothing is to be started then.
+    pub(crate) fn make_way(&self, prepared: &Prepared) -> Result<(), CliError> {
+        let finished = &self.session.survey(prepared)?.finished;
+        let unsaved = save(&self.session, &self.state, finished, &self.ui)?;
+        if unsaved.is_empty() {
+            return Ok(());
+        }
+        let message = "ended containers stand in the way that hold what is kept nowhere else; nothing was started";
+        let kill = self.kill_command(&real(&self.file)?);
+        Err(Unsaved::error(&unsaved, message)
+            .hint(format!("`docker logs` and `docker cp` get it out of them; `{kill} --discard` removes them")))
     }
 
     /// Makes the run's folder and its sinks.
@@ -247,14 +265,26 @@ impl Terminal {
 }
 
 impl ScriptStage for Terminal {
-    fn open(&self, plan: &Plan, run: &RunId) -> Result<Opened, String> {
-        let OpenRun { folder, journal, sinks, control } =
-            Self::open(self, plan, run, None).map_err(|error| error.message)?;
+    fn open(&self, prepared: &Prepared, run: &RunId) -> Result<Opened, String> {
+        let opened = self.make_way(prepared).and_then(|()| Self::open(self, &prepared.plan, run, None));
+        let OpenRun { folder, journal, sinks, control } = opened.map_err(|error| error.in_a_line())?;
         let (folder, control) = (Rc::new(folder), Rc::new(control));
         self.starting.replace((Rc::downgrade(&folder), Rc::downgrade(&control)));
         // First the socket goes, then the lock.
         let path = Some(folder.path().to_path_buf());
         Ok(Opened { folder: path, journal, sinks, keep: Box::new((control, folder)) })
+    }
+
+    fn discard(&self, opened: Opened) -> Result<(), String> {
+        let (folder, _control) = self.starting.take();
+        let discarded = folder.upgrade().map_or(Ok(()), |folder| folder.discard());
+        drop(opened);
+        discarded.map_err(|error| CliError::from(error).message)
+    }
+
+    fn save(&self, found: &[Found]) -> Result<Vec<Found>, String> {
+        let unsaved = save(&self.session, &self.state, found, &self.ui).map_err(|error| error.message)?;
+        Ok(unsaved.into_iter().map(|one| one.found).collect())
     }
 
     fn started(&self, _run: &RunId, commands: &Commands) {

@@ -16,6 +16,7 @@ use crate::model::event::Early;
 use crate::model::name::Name;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::Summary;
+use crate::report::why_early;
 use crate::store::Kinds;
 
 /// Examples below the options.
@@ -112,9 +113,12 @@ fn ended(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
         }
     };
     let early = summary.early.map(|early| {
-        let (Early::Halted(early) | Early::Cancelled(early) | Early::Unreachable(early)) = early;
-        json["early"] = early.as_str().into();
-        format!("\n  the run was ended early: {early}")
+        let text = match &early {
+            Early::Halted(text) | Early::Cancelled(text) | Early::Unreachable(text) => text.clone(),
+            killed @ Early::Killed(_) => why_early(killed),
+        };
+        json["early"] = text.as_str().into();
+        format!("\n  the run was ended early: {text}")
     });
     Ok(vec![(format!("{text}{}", early.unwrap_or_default()), json)])
 }

@@ -65,7 +65,10 @@ pub(super) async fn survey(daemon: &Connection, spec: &str, trials: &[Arc<Settle
         let labels = container.labels.as_ref().unwrap_or(&no_labels);
         match Holder::of(labels, container.image.as_deref(), is_running(container), Claim::new(spec, &trial)) {
             Holder::Running(run) => survey.obstacles.push(Obstacle::Running { trial, run }),
-            Holder::Finished => survey.makes.push(format!("replace finished container {trial}")),
+            Holder::Finished => {
+                survey.makes.push(format!("replace finished container {trial}"));
+                survey.finished.extend(self::found((*container).clone()));
+            }
             Holder::Foreign(holder) => survey.obstacles.push(Obstacle::Foreign { trial, holder }),
         }
     }
@@ -77,14 +80,16 @@ pub(super) async fn find(daemon: &Connection, selector: &Selector) -> Result<Vec
     let mut labels: Vec<String> = selector.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     labels.extend([label::TRIAL.to_owned(), label::RUN.to_owned()]);
     let containers = list(daemon, labels).await?;
-    let found = containers.into_iter().filter_map(|container| {
-        let standing = standing(&container);
-        let labels: BTreeMap<String, String> = container.labels?.into_iter().collect();
-        let trial = Name::parse(labels.get(label::TRIAL)?).ok()?;
-        let handle = Handle { engine: EngineName::Docker, id: container.id? };
-        Some(Found { handle, trial, labels, standing })
-    });
-    Ok(found.collect())
+    Ok(containers.into_iter().filter_map(found).collect())
+}
+
+/// The attempt that a container is.
+fn found(container: ContainerSummary) -> Option<Found> {
+    let standing = standing(&container);
+    let labels: BTreeMap<String, String> = container.labels?.into_iter().collect();
+    let trial = Name::parse(labels.get(label::TRIAL)?).ok()?;
+    let handle = Handle { engine: EngineName::Docker, id: container.id? };
+    Some(Found { handle, trial, labels, standing })
 }
 
 async fn images(daemon: &Connection, trials: &[Arc<Settled>], survey: &mut Survey) -> Result<(), EngineError> {

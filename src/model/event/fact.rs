@@ -348,4 +348,6 @@ pub enum Early {
     Cancelled(String),
     /// The engine is out of reach; what it said.
     Unreachable(String),
+    /// It was killed when its combu was dead already, and is not to go on; by what.
+    Killed(String),
 }

@@ -88,6 +88,11 @@ impl Attempts {
         self.stops.contains_key(&place)
     }
 
+    /// Whether none is in flight.
+    pub(super) fn are_none(&self) -> bool {
+        self.stops.is_empty()
+    }
+
     /// Whether several are in flight.
     pub(super) fn are_many(&self) -> bool {
         self.stops.len() > 1

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::engine::{Found, Standing};
-use crate::model::event::{Cause, Fact};
+use crate::model::command::Command;
+use crate::model::event::{Cause, Early, Fact};
 use crate::model::history::{History, PastAttempt, TrialHistory};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
@@ -18,6 +19,7 @@ use crate::run::attempt::{Adopted, Begin, Ending, Stop};
 use crate::run::dispatcher::Dispatcher;
 use crate::run::dispatcher::life::{Beginning, Resumption};
 use crate::run::load::knows_pressure;
+use crate::run::purpose::Purpose;
 
 impl Dispatcher {
     pub(super) fn begin(&mut self, plan: Plan, beginning: Beginning) {
@@ -68,7 +70,7 @@ impl Dispatcher {
     }
 
     fn begin_again(&mut self, plan: &Plan, again: Resumption) {
-        let Resumption { past, found } = again;
+        let Resumption { past, found, purpose } = again;
         for change in &past.changes {
             // It was taken before; GPUs that are gone since are the plan's concern.
             let _refused = self.schedule.permits_mut().set(change);
@@ -80,8 +82,17 @@ impl Dispatcher {
         self.name_daemons(Some(&past));
         let mut standing: HashMap<_, _> =
             found.into_iter().filter_map(|found| Some(((found.trial.clone(), found.attempt()?), found))).collect();
+        if purpose == Purpose::End {
+            let by = Purpose::KILLER.to_owned();
+            self.end.end_early(Early::Killed(by.clone()));
+            self.log.emit(Fact::CommandTaken { command: Command::Cancel { by } });
+        }
         for (place, trial) in plan.trials.iter().enumerate() {
             let Some((result, was)) = past.get(&trial.name) else { continue };
+            if !purpose.starts() {
+                self.take_as_it_is(place, &past, &purpose, &mut standing);
+                continue;
+            }
             if let Some(files) = result.unsent() {
                 self.outbox.keep(place, files.to_vec());
                 if self.schedule.has_ended(place) {
@@ -102,11 +113,68 @@ impl Dispatcher {
                 _ => {}
             }
         }
+        if purpose == Purpose::End {
+            self.schedule.close(&format!("the run was killed by `{}`", Purpose::KILLER));
+        }
+        if !purpose.starts() {
+            return;
+        }
         // Ended attempts that were not removed any more.
         let left = standing.into_values().filter(|found| found.standing != Standing::Running);
         let left = left.filter_map(|found| Some((found.trial.clone(), found.attempt()?)));
         left.filter(|(trial, attempt)| !past.keeps(trial, *attempt))
             .for_each(|(trial, attempt)| self.cleanup.leave(trial, attempt));
+    }
+
+    /// Takes a trial of a run that does not go on: what has ended is taken as it ended, what is to be killed is, and
+    /// nothing is started.
+    fn take_as_it_is(
+        &mut self,
+        place: usize,
+        past: &History,
+        purpose: &Purpose,
+        standing: &mut HashMap<(Name, u32), Found>,
+    ) {
+        let name = self.name(place);
+        let Some((result, was)) = past.get(&name).filter(|_| purpose.is_about(&name)) else { return };
+        let last = |(trial, attempt): &&(Name, u32)| *trial == name && *attempt > result.attempts;
+        let (active, number) = match (&result.state, was.attempts.last()) {
+            (State::Ended(outcome), _) => return self.count(place, outcome),
+            (State::Starting | State::Running(_), Some(active)) => (active.clone(), active.number),
+            // The store could not be written when it was launched.
+            _ => match standing.keys().filter(last).map(|(_, attempt)| *attempt).max() {
+                Some(number) => (PastAttempt { number, ..PastAttempt::default() }, number),
+                None if matches!(purpose, Purpose::Kill(_)) => {
+                    self.log.emit(Fact::CommandTaken { command: Command::Kill { trial: name } });
+                    return self.schedule.kill_waiting(place);
+                }
+                None => return,
+            },
+        };
+        let found = standing.remove(&(name.clone(), number)).filter(|found| found.standing != Standing::Created);
+        let has_ended = found.as_ref().is_some_and(|found| found.standing == Standing::Ended);
+        if !has_ended && !purpose.kills() {
+            return;
+        }
+        if result.attempts < number {
+            self.schedule.take_up(place, number);
+            let (cores, gpus) = (Vec::new(), Vec::new());
+            self.log.emit(Fact::AttemptStarting { trial: name.clone(), attempt: number, cores, gpus });
+        }
+        if matches!(purpose, Purpose::Kill(_)) && !has_ended {
+            self.log.emit(Fact::CommandTaken { command: Command::Kill { trial: name } });
+        }
+        let mut begin = self.find_again(place, past, was, &active, found);
+        if !has_ended {
+            self.schedule.stopping(place, true);
+            match &mut begin {
+                Begin::Adopt(adopted) => {
+                    adopted.cause.get_or_insert(Ending::Asked(Stop::Killed { at_once: false }));
+                }
+                begin => *begin = Begin::Gone(Outcome::Killed),
+            }
+        }
+        self.launch(place, begin);
     }
 
     /// How an attempt that was active goes on.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::Found;
 use crate::model::history::History;
 use crate::model::name::{Name, RunId};
+use crate::run::purpose::Purpose;
 
 /// How a run begins.
 #[derive(Debug)]
@@ -15,10 +16,21 @@ pub(crate) enum Beginning {
     Again(Box<Resumption>),
 }
 
+impl Beginning {
+    /// What the run is begun for.
+    pub(crate) fn purpose(&self) -> Purpose {
+        match self {
+            Self::Anew { .. } => Purpose::GoOn,
+            Self::Again(again) => again.purpose.clone(),
+        }
+    }
+}
+
 /// What another life of a run begins with.
 #[derive(Debug)]
 pub(crate) struct Resumption {
     pub(crate) past: History,
     /// What carries the run's label on its engines.
     pub(crate) found: Vec<Found>,
+    pub(crate) purpose: Purpose,
 }

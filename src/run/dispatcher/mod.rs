@@ -45,6 +45,7 @@ use crate::run::dispatcher::outbox::Outbox;
 use crate::run::load::{FRESH, Gate};
 use crate::run::message::{End, Message, Notice, Request, Stage};
 use crate::run::permits::Permits;
+use crate::run::purpose::Purpose;
 use crate::run::schedule::{Effect, Repetition, Schedule};
 
 /// Most messages that are taken before their events are kept: what follows from the first must not wait long.
@@ -65,6 +66,7 @@ pub(crate) struct Dispatcher {
     counts: EndCounts,
     cleanup: Cleanup,
     end: RunEnd,
+    purpose: Purpose,
 }
 
 /// What comes to a dispatcher.
@@ -89,7 +91,11 @@ impl Dispatcher {
         let gate = Gate::new(&scope.options.budget, context.machine);
         let time_budget = scope.options.time_budget;
         let (schedule, lived) = match beginning {
-            Beginning::Again(again) => (Schedule::restored(plan, permits, scope, &again.past), again.past.lived()),
+            Beginning::Again(again) => {
+                // What is ended for good does not wait again before that.
+                let reopens = again.purpose != Purpose::End;
+                (Schedule::restored(plan, permits, scope, &again.past, reopens), again.past.lived())
+            }
             Beginning::Anew { reused } => (Schedule::reusing(plan, permits, scope, reused), Duration::ZERO),
         };
         context.clock = Clock::showing(lived);
@@ -107,6 +113,7 @@ impl Dispatcher {
             counts: EndCounts::default(),
             cleanup: Cleanup::new(matches!(beginning, Beginning::Again(_))),
             end: RunEnd::new(time_budget.map(|budget| budget.saturating_add(lived))),
+            purpose: beginning.purpose(),
             context,
         };
         (dispatcher, inbox)
@@ -146,6 +153,10 @@ impl Dispatcher {
             }
             together = 0;
             self.carry_out();
+            // Nothing comes any more, and no hook asks for more.
+            if !self.purpose.starts() && self.attempts.are_none() {
+                break;
+            }
             if self.schedule.is_done() && self.outbox.is_idle() {
                 if self.end.is_abandoned() {
                     break;
@@ -200,7 +211,7 @@ impl Dispatcher {
         self.emit_all(swept);
         let all_succeeded =
             self.end.early().is_none() && (0..self.schedule.len()).all(|place| self.schedule.succeeded(place));
-        if all_succeeded && self.context.cleans() {
+        if all_succeeded && self.context.cleans() && self.purpose.starts() {
             let cleaned = self.cleanup.clean(&self.context, &engines).await;
             self.emit_all(cleaned);
         }
@@ -209,6 +220,9 @@ impl Dispatcher {
         let unkept = self.log.unkept();
         if unkept > 0 {
             self.log.warn(format!("the store could not be written: it lacks {unkept} events of this run"));
+        }
+        if !self.purpose.ends_the_run() && !self.schedule.is_done() {
+            return self.log.keep_at_once();
         }
         let elapsed = self.context.clock.elapsed();
         self.log.emit(Fact::RunEnded { early: self.end.early().cloned(), elapsed, unkept });
@@ -251,7 +265,7 @@ impl Dispatcher {
 
     /// Whether a trial may be started now, if one has room; says when that changes because of the load.
     fn may_start(&mut self) -> bool {
-        if self.context.clock.stands() {
+        if self.context.clock.stands() || !self.purpose.starts() {
             return false;
         }
         if !self.schedule.has_ready() {
@@ -434,6 +448,7 @@ impl Dispatcher {
     fn check_halt(&mut self) {
         let Some(halt) = self.schedule.options().halt else { return };
         if self.end.early().is_none()
+            && self.purpose.starts()
             && let Some(because) = self.counts.halts(&halt, self.schedule.work())
         {
             self.halt(because, halt.when);
@@ -442,7 +457,7 @@ impl Dispatcher {
 
     /// Whether the budget of time still matters.
     fn may_still_halt(&self) -> bool {
-        self.end.early().is_none() && !self.schedule.is_done()
+        self.end.early().is_none() && !self.schedule.is_done() && self.purpose.starts()
     }
 
     /// The run has taken all the time it may.

@@ -15,15 +15,15 @@ use crate::run::schedule::entry::Phase;
 
 impl Schedule {
     /// The schedule of a plan that was made again from a run's past. What ended only because the run was ended early waits
-    /// again, and what is being stopped for that will.
-    pub(crate) fn restored(plan: &Plan, permits: Permits, scope: Scope, past: &History) -> Self {
+    /// again if it `reopens`, and what is being stopped for that will.
+    pub(crate) fn restored(plan: &Plan, permits: Permits, scope: Scope, past: &History, reopens: bool) -> Self {
         let mut schedule = Self::unsettled(plan, permits, scope);
         for place in 0..schedule.len() {
             schedule.recall(place, past);
         }
         let is_waiting = |schedule: &Self, place: usize| matches!(schedule.entries[place].phase, Phase::Waiting);
         let waiting: Vec<_> = (0..schedule.len()).filter(|place| is_waiting(&schedule, *place)).collect();
-        let again = (0..schedule.len()).filter(|place| past.reopens(&plan.trials[*place].name));
+        let again = (0..schedule.len()).filter(|place| reopens && past.reopens(&plan.trials[*place].name));
         schedule.reopen(again.collect());
         for place in waiting {
             if is_waiting(&schedule, place) {
@@ -95,6 +95,14 @@ impl Schedule {
             let on = self.entries[place].waits[index].on;
             self.entries[on].users -= 1;
         }
+    }
+
+    /// Takes a trial that waits for active: that attempt of it is on its engine, though no event tells of it.
+    pub(crate) fn take_up(&mut self, place: usize, attempt: u32) {
+        self.delay(place);
+        let entry = &mut self.entries[place];
+        (entry.phase, entry.attempts) = (Phase::Active { started: false, stopping: false }, attempt);
+        self.claim(place, &PastAttempt::default());
     }
 
     fn claim(&mut self, place: usize, active: &PastAttempt) {

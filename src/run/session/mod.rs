@@ -30,6 +30,7 @@ use crate::run::connections::{Connections, other_daemon};
 use crate::run::context::RunContext;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::dispatcher::life::{Beginning, Resumption};
+use crate::run::purpose::Purpose;
 use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Live;
 use crate::run::session::start::Start;
@@ -139,6 +140,18 @@ impl Session {
         Ok(Prepared { plan: plan::build(experiment, options, &engines)?, engines, survey: OnceCell::new() })
     }
 
+    /// The experiment of a run that was left, as far as it takes to keep what is left of it: whether it could run now does
+    /// not matter.
+    ///
+    /// # Errors
+    /// When an engine of its trials cannot be reached.
+    pub fn recall(&self, experiment: Experiment) -> Result<Prepared, RunError> {
+        let defaults = &experiment.options.defaults;
+        let asking = experiment.trials.iter().map(|trial| (Settled::engine_of(trial, defaults), false)).collect();
+        let engines = self.capabilities(asking, None)?;
+        Ok(Prepared { plan: plan::recall(experiment, &engines), engines, survey: OnceCell::new() })
+    }
+
     /// What would be made, and what stands in the way. Starts nothing.
     ///
     /// # Errors
@@ -161,6 +174,7 @@ impl Session {
             survey.uses.extend(part.uses);
             survey.digests.extend(part.digests);
             survey.obstacles.extend(part.obstacles);
+            survey.finished.extend(part.finished);
         }
         Ok(prepared.survey.get_or_init(|| survey))
     }
@@ -170,14 +184,15 @@ impl Session {
     /// # Errors
     /// When something stands in the way, or an engine fails; nothing was started then.
     pub fn start(&self, prepared: Prepared, start: Start) -> Result<Live, RunError> {
-        let Start { run, folder, journal, reused, past } = start;
+        let Start { run, folder, journal, reused, past, purpose } = start;
         if let Some(past) = past.as_ref().filter(|past| past.may_have_left_something()) {
             let mut engines = prepared.engines.iter();
             if let Some(error) = engines.find_map(|(name, engine)| other_daemon(past.daemon(*name), engine)) {
                 return Err(error.into());
             }
         }
-        let mut obstacles = self.survey(&prepared)?.obstacles.clone();
+        let starts = purpose.starts();
+        let mut obstacles = if starts { self.survey(&prepared)?.obstacles.clone() } else { Vec::new() };
         // What is not run needs neither a name nor an image.
         obstacles.retain(|obstacle| obstacle.trial().is_none_or(|trial| !reused.contains_key(trial)));
         obstacles.retain(|obstacle| !past.as_ref().is_some_and(|past| is_its_own(&run, past, obstacle)));
@@ -186,17 +201,21 @@ impl Session {
         }
         let Prepared { plan, engines, .. } = prepared;
         let mut context = self.context(&plan, &run, folder);
-        if let Some(destination) = &plan.experiment.options.outputs_to {
+        // `resume` sends what is not sent.
+        if let Some(destination) = plan.experiment.options.outputs_to.as_ref().filter(|_| starts) {
             let opening = Uploads::open(destination, &plan.experiment.name, &run);
             context.uploads = Some(Arc::new(self.tokio().block_on(opening)?));
         }
         context.resumed = past.is_some();
         let beginning = match past {
-            Some(past) => Beginning::Again(Box::new(self.find_again(&plan, &run, past)?)),
+            Some(past) => Beginning::Again(Box::new(self.find_again(&plan, &run, past, purpose)?)),
             None => Beginning::Anew { reused },
         };
         let (live, dispatched) = start_on(self.tokio(), plan, engines, context, journal, beginning);
-        self.shared.interrupt.register(&live);
+        // What only keeps ends is not stopped by one: what had ended by itself would seem to have been killed.
+        if starts {
+            self.shared.interrupt.register(&live);
+        }
         let mut runs = self.shared.runs.lock().expect("no code panics while it holds the lock");
         runs.retain(|run| !run.is_finished());
         runs.push(dispatched);
@@ -204,11 +223,11 @@ impl Session {
     }
 
     /// Looks for what an earlier life of a run left on its engines.
-    fn find_again(&self, plan: &Plan, run: &RunId, past: History) -> Result<Resumption, EngineError> {
+    fn find_again(&self, plan: &Plan, run: &RunId, past: History, purpose: Purpose) -> Result<Resumption, EngineError> {
         let selector = Selector { labels: [(label::RUN.to_owned(), run.to_string())].into() };
         let engines = self.reached(None)?.with(&plan.engines().into_iter().collect())?;
         let found = self.find(&selector, &engines)?;
-        Ok(Resumption { past, found })
+        Ok(Resumption { past, found, purpose })
     }
 
     /// Waits until every run of this session has ended and cleaned up.

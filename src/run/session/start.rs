@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::model::event::{Event, Journal};
 use crate::model::history::History;
 use crate::model::name::{Name, RunId};
+use crate::run::purpose::Purpose;
 
 /// What a run is started with, beside its plan.
 #[derive(Debug)]
@@ -20,12 +21,14 @@ pub struct Start {
     pub reused: BTreeMap<Name, RunId>,
     /// What its earlier lives tell, if it had some; its plan is made of that.
     pub past: Option<History>,
+    /// What for it is taken up again.
+    pub purpose: Purpose,
 }
 
 impl Start {
     /// A run whose events nobody keeps: after a crash, nothing is known of it.
     pub fn unkept(run: RunId, folder: Option<PathBuf>) -> Self {
-        Self { run, folder, journal: Box::new(Unkept), reused: BTreeMap::new(), past: None }
+        Self { run, folder, journal: Box::new(Unkept), reused: BTreeMap::new(), past: None, purpose: Purpose::GoOn }
     }
 }
 

@@ -27,6 +27,7 @@ use crate::plan::{self, Plan};
 use crate::run::connections::Connections;
 use crate::run::context::RunContext;
 use crate::run::dispatcher::life::{Beginning, Resumption};
+use crate::run::purpose::Purpose;
 use crate::run::session::live::Live;
 use crate::run::session::start_on;
 use crate::run::traces::{after, anew, follow, planned, seconds, trial};
@@ -68,6 +69,11 @@ impl World {
 
     /// Begins the run, or goes on with it.
     async fn live(&self) -> (Live, JoinHandle<()>) {
+        self.live_for(Purpose::GoOn).await
+    }
+
+    /// Begins the run, or takes it up for that purpose.
+    async fn live_for(&self, purpose: Purpose) -> (Live, JoinHandle<()>) {
         let capabilities = [(EngineName::Fake, self.engine.capabilities().clone())].into();
         let mut past = History::default();
         self.journal.events().iter().for_each(|event| past.add(event));
@@ -84,6 +90,7 @@ impl World {
             Some(past) => Beginning::Again(Box::new(Resumption {
                 past,
                 found: self.engine.find(&Selector::default()).await.unwrap(),
+                purpose,
             })),
         };
         let engines = Connections::with(self.engine.clone());

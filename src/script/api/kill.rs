@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rhai::Engine;
 
-use crate::engine::Selector;
+use crate::engine::{Found, Selector};
 use crate::model::label;
 use crate::model::name::EngineName;
 use crate::model::trial::Trial;
@@ -72,9 +72,19 @@ fn remove(script: &Script, labels: &[(&str, String)], must: BTreeSet<EngineName>
     let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     let grace = script.options.defaults.stop_grace;
     let engines = script.session.reached(None).and_then(|reached| reached.with(&must));
-    let killed = engines
-        .and_then(|engines| script.session.kill(&Selector { labels }, &engines, grace))
-        .map_err(|error| engine_fault(&error))?;
+    let selector = Selector { labels };
+    let failed = |error| engine_fault(&error);
+    let engines = engines.map_err(failed)?;
+    let found = script.session.find(&selector, &engines).map_err(failed)?;
+    let stay = script.stage.save(&found).map_err(fault)?;
+    let spares = |found: &Found| stay.iter().any(|one| one.handle == found.handle);
+    let killed = script.session.kill_but(&selector, &engines, grace, spares).map_err(failed)?;
+    if let Some(one) = stay.first() {
+        return Err(fault_with(
+            format!("{} containers stay, such as `{}`: they hold what is kept nowhere else", stay.len(), one.trial),
+            "`combu kill --discard` removes them with what they hold",
+        ));
+    }
     let trials = killed.trials.len() as i64;
     if killed.problems.is_empty() {
         return Ok(trials);
