@@ -273,6 +273,13 @@ pub(crate) fn quoted(word: &str) -> String {
     shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }
 
+/// The command line as it can be typed; of the program, its name is enough.
+pub(crate) fn typed(words: &[String]) -> String {
+    let program = words.first().and_then(|word| Path::new(word).file_name()).map(|name| name.to_string_lossy());
+    let words = words.iter().skip(1).map(String::as_str);
+    program.as_deref().into_iter().chain(words).map(quoted).collect::<Vec<_>>().join(" ")
+}
+
 /// A path as people would write it: relative where it lies below the working folder.
 pub(crate) fn short_path(path: &Path) -> String {
     let cwd = std::env::current_dir().ok().filter(|cwd| cwd != Path::new("/"));

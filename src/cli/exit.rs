@@ -9,7 +9,10 @@ pub(crate) const TABLE: [(u8, &str); 10] = [
     (INTERNAL, "combu itself failed, or every trial succeeded and something of the run could not be kept: a full disk"),
     (USAGE, "usage, spec or script error, or something stands in the way; nothing was started"),
     (NOTHING, "nothing selected: there is no trial to run"),
-    (OUTSTANDING, "`combu rerun`: what was run succeeded, and other trials of the repeated run have not yet"),
+    (
+        OUTSTANDING,
+        "`combu rerun`, `resume`: what was run succeeded, and other trials, or a script that died, are not done",
+    ),
     (FAILED, "some trial failed"),
     (HALTED, "the run was halted by its policy (`--halt`), or its time was up (`--time-budget`)"),
     (ENGINE, "the engine is unreachable or refused"),

@@ -50,12 +50,13 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let _ending = SessionGuard(session.clone());
     signals::listen(&session, kill_command(path), ui)?;
     let sources = Sources::default();
-    let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false, &session, &sources)?);
+    let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false, &session, &sources)?.of_script()?);
     let load = args.jsonnet.load_noting(new_id(), sources.clone());
     let host = ScriptHost { session: session.clone(), args: words.collect(), options, load, stage: stage.clone() };
     let finish = execute(path, host);
     session.join();
     let code = finish?.code();
+    stage.end_script()?;
     if let Some(error) = stage.lost() {
         return Err(error.into());
     }

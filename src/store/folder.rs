@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::store::error::StoreError;
+use crate::store::lock::hold;
 use crate::store::run::{RECORD, RunRecord};
 
 /// The folder of a run of this process, which is alive for as long as this value is.
@@ -29,7 +30,7 @@ impl RunDir {
             io::ErrorKind::AlreadyExists => StoreError::RunExists { run: record.run.clone(), path: path.clone() },
             _ => StoreError::Write { path: path.clone(), source },
         })?;
-        let lock = lock(path.join("lock"))?;
+        let lock = hold(path.join("lock"))?;
         write(record, &path)?;
         Ok(Self { path, lock })
     }
@@ -37,7 +38,7 @@ impl RunDir {
     /// Takes the folder of a run whose process is gone; what is not there of it is made.
     pub(super) fn reopen(path: PathBuf, record: &RunRecord) -> Result<Self, StoreError> {
         fs::create_dir_all(&path).map_err(|source| StoreError::Write { path: path.clone(), source })?;
-        let lock = lock(path.join("lock"))?;
+        let lock = hold(path.join("lock"))?;
         write(record, &path)?;
         Ok(Self { path, lock })
     }
@@ -58,17 +59,4 @@ impl RunDir {
 
 fn write(record: &RunRecord, run: &Path) -> Result<(), StoreError> {
     record.write(run).map_err(|source| StoreError::Write { path: run.join(RECORD), source })
-}
-
-/// Locks a file, which is made where it is missing, for as long as it is open. Waits for whoever holds or looks at the lock.
-pub(super) fn lock(path: PathBuf) -> Result<File, StoreError> {
-    // Opened for writing: over NFS only that gives a lock of one's own.
-    let file = match File::options().create(true).truncate(false).write(true).open(&path) {
-        Ok(file) => file,
-        Err(source) => return Err(StoreError::Write { path, source }),
-    };
-    match file.lock() {
-        Ok(()) => Ok(file),
-        Err(source) => Err(StoreError::Lock { path, source }),
-    }
 }

@@ -9,7 +9,8 @@ use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
 use crate::store::database::Kinds;
 use crate::store::error::StoreError;
-use crate::store::run::RunRecord;
+use crate::store::run::{RunRecord, ScriptRecord};
+use crate::store::script::ScriptState;
 
 /// A run that was recorded, whether it is alive or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,17 @@ impl PastRun {
             has_ended = matches!(event.fact, Fact::RunEnded { .. });
         })?;
         Ok(has_ended)
+    }
+
+    /// What became of the script that started it, if one did.
+    pub fn script(&self) -> Option<(&ScriptRecord, ScriptState)> {
+        let script = self.record.script.as_ref()?;
+        Some((script, script.state(&self.state)))
+    }
+
+    /// The script that started it, if that died before its end.
+    pub fn dead_script(&self) -> Option<&ScriptRecord> {
+        self.script().filter(|(_, state)| *state == ScriptState::Died).map(|(script, _)| script)
     }
 
     /// Whether a trial of it has left something in its folder.

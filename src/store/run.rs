@@ -1,6 +1,6 @@
 //! One run as others see it: its record, and whether its process lives.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::name::RunId;
+use crate::store::held::is_held;
 
 /// Name of the file in a run's folder that says what the run is.
 pub(super) const RECORD: &str = "run.json";
@@ -31,9 +32,21 @@ pub struct RunRecord {
     pub pid: u32,
     /// Milliseconds since 1970-01-01 UTC.
     pub started_ms: u64,
+    /// The script that started it, if one did; older records do not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub script: Option<ScriptRecord>,
     /// The run that it repeats a part of.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub repeats: Option<RunId>,
+}
+
+/// The script that started a run, in the run's record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptRecord {
+    /// Its file, absolute. What is not UTF-8 in it is lost.
+    pub file: String,
+    /// The name of its mark.
+    pub id: String,
 }
 
 /// A run whose process lived when it was looked at.
@@ -100,19 +113,7 @@ fn place() -> Option<String> {
 
 /// Whether the lock of the run in that folder is held; one without a lock file never lived, or was removed.
 pub(super) fn is_locked(run: &Path) -> io::Result<bool> {
-    let file = match File::open(run.join("lock")) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(false);
-        }
-        Err(error) => return Err(error),
-    };
-    // Shared, so that two that look at once do not take each other for the run.
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
+    is_held(&run.join("lock"))
 }
 
 fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {

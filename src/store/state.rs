@@ -11,9 +11,11 @@ use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::store::database::{Database, EventLog};
 use crate::store::error::StoreError;
-use crate::store::folder::{RunDir, lock};
+use crate::store::folder::RunDir;
 use crate::store::history::PastRun;
+use crate::store::lock::hold;
 use crate::store::run::{LiveRun, RunRecord, is_locked};
+use crate::store::script::ScriptMark;
 
 /// Name of the state folder.
 const FOLDER: &str = ".combu";
@@ -154,6 +156,15 @@ impl StateDir {
         RunDir::reopen(self.runs().join(record.run.as_str()), record)
     }
 
+    /// Marks a script as alive for as long as the returned value lives, and as dead after that unless it ended.
+    ///
+    /// # Errors
+    /// When the mark cannot be written.
+    pub fn mark_script(&self, id: &str) -> Result<ScriptMark, StoreError> {
+        self.create()?;
+        ScriptMark::create(&self.path, id)
+    }
+
     /// What keeps the events of a run.
     ///
     /// # Errors
@@ -172,7 +183,11 @@ impl StateDir {
         if let Some(_there) = Database::look(&self.path)? {
             Database::open(&self.path)?.forget(&run.record.run)?;
         }
-        fs::remove_dir_all(&run.path).map_err(|source| StoreError::Write { path: run.path.clone(), source })
+        fs::remove_dir_all(&run.path).map_err(|source| StoreError::Write { path: run.path.clone(), source })?;
+        let Some(script) = &run.record.script else { return Ok(()) };
+        let others = self.past_runs()?.runs;
+        let is_its = |other: &PastRun| other.record.script.as_ref() == Some(script);
+        if others.iter().any(is_its) { Ok(()) } else { script.forget(&self.path) }
     }
 
     /// Gives the disk what forgotten events took, unless a run is alive: it writes.
@@ -188,7 +203,7 @@ impl StateDir {
 
     /// Waits for whoever else makes a run, and keeps others from it for as long as the returned file is open.
     fn lock(&self) -> Result<File, StoreError> {
-        lock(self.path.join("lock"))
+        hold(self.path.join("lock"))
     }
 
     /// The runs whose process lives now, on this machine or another that shares the folder.
@@ -324,6 +339,7 @@ pub(super) mod tests {
             command: ["combu", "-f", "sweep.jsonnet", "run"].map(str::to_owned).to_vec(),
             pid: 4711,
             started_ms: 1_795_000_000_000,
+            script: None,
             repeats: None,
         }
     }

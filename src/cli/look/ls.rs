@@ -33,7 +33,7 @@ const KINDS: [FactKind; 7] = [
 /// List the runs of this project, the newest first.
 ///
 /// STATE is `running`, `ended`, `interrupted` (by a signal or `kill`), `halted` (by its policy), `engine lost` (it was out
-/// of reach), `cut off` (its combu died: `combu resume` goes on with it) or `no events` (`combu.db` was removed). OK is the number of trials that succeeded, of
+/// of reach), `script died` (all of it was done, and the script that started it died), `cut off` (its combu died: `combu resume` goes on with it) or `no events` (`combu.db` was removed). OK is the number of trials that succeeded, of
 /// all; FAIL the number that failed; NAME the experiment's. STARTED is a local time.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -155,6 +155,7 @@ impl RunRow {
             "experiment": record.experiment,
             "spec": record.spec.display().to_string(),
             "state": self.shown.state(&self.summary),
+            "script": self.shown.run.script().map(|(script, state)| json!({"file": script.file, "state": state})),
             "early": self.summary.early,
             "counts": self.counts,
             "started": utc(record.started_ms),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::args::OutputForm;
 use crate::cli::chosen::{fitting, pattern};
-use crate::cli::error::{CliError, quoted, short_path};
+use crate::cli::error::{CliError, short_path, typed};
 use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, counts, look};
 use crate::cli::time::{now, second, utc};
@@ -114,13 +114,6 @@ impl Sheet<'_> {
     fn below(&mut self, text: &str) {
         text.lines().for_each(|line| self.text.push_str(&format!("  {line}\n")));
     }
-}
-
-/// The command line as it can be typed; of the program, its name is enough.
-fn typed(words: &[String]) -> String {
-    let program = words.first().and_then(|word| Path::new(word).file_name()).map(|name| name.to_string_lossy());
-    let words = words.iter().skip(1).map(String::as_str);
-    program.as_deref().into_iter().chain(words).map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 fn run_text(shown: &ShownRun, history: &History, from: Option<&Provenance>, style: &Style) -> String {

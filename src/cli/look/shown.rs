@@ -53,6 +53,7 @@ impl ShownRun {
             (Some(Early::Halted(_)), _) => "halted",
             (Some(Early::Cancelled(_) | Early::Killed(_)), _) => "interrupted",
             (Some(Early::Unreachable(_)), _) => "engine lost",
+            (None, Some(_)) if self.live.is_none() && self.run.dead_script().is_some() => "script died",
             (None, Some(_)) => "ended",
             (None, None) if self.live.is_some() => "running",
             (None, None) if summary.run.is_none() => "no events",

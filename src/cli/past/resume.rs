@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::args::{LimitArgs, OutputForm, ProgressArgs, check_streams};
 use crate::cli::context::{SessionGuard, session};
-use crate::cli::error::{CliError, kill_command};
+use crate::cli::error::{CliError, kill_command, short_path, typed};
 use crate::cli::exit;
 use crate::cli::stage::started::{StartedRun, follow};
 use crate::cli::stage::terminal::{OpenRun, Terminal};
@@ -61,6 +61,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     if detached {
         detach::leave_terminal()?;
     }
+    let is_cut_off = tell_of_script(&run, ui);
     let session = session()?;
     let _ending = SessionGuard(session.clone());
     let experiment = past.experiment(record.spec.clone(), record.id.clone());
@@ -79,7 +80,24 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     let start = Start { journal, past: Some(past), ..Start::unkept(id.clone(), Some(folder.path().to_path_buf())) };
     let live = session.start(prepared, start)?;
     let started = StartedRun { run: id, live, folder, sinks, control, summary, detached };
-    follow(&session, &terminal, started, args.output, ui)
+    match follow(&session, &terminal, started, args.output, ui)? {
+        exit::OK if is_cut_off => Ok(exit::OUTSTANDING),
+        code => Ok(code),
+    }
+}
+
+/// Says what is not gone on with where a script that died started the run; whether one did.
+fn tell_of_script(run: &PastRun, ui: &Ui) -> bool {
+    let Some(script) = run.dead_script() else { return false };
+    let file = short_path(Path::new(&script.file));
+    ui.warn(&format!(
+        "run {} was started by the script {file}, which died: only the trials of this run go on, not the script. Its \
+         hooks (`on_complete`, `on_fail`), trials that it would still have submitted, the code after `run()` and its \
+         further runs are left out; to run it again: {}",
+        run.record.run,
+        typed(&run.record.command)
+    ));
+    true
 }
 
 /// The run that is meant, with its past.
@@ -124,6 +142,14 @@ fn nothing_left(run: &PastRun) -> Result<CliError, CliError> {
     Ok(match &past.summary.early {
         Some(Early::Killed(by)) => CliError::new(exit::NOTHING, format!("run {id} has ended: it was killed by `{by}`"))
             .hint(format!("`combu rerun {id}` runs again what has not succeeded")),
-        _ => CliError::new(exit::NOTHING, format!("run {id} has ended, and every trial of it")),
+        _ => match run.dead_script() {
+            None => CliError::new(exit::NOTHING, format!("run {id} has ended, and every trial of it")),
+            Some(script) => {
+                let file = short_path(Path::new(&script.file));
+                let message = format!("every trial of run {id} has ended; the script {file}, which started it, died");
+                CliError::new(exit::NOTHING, message)
+                    .hint(format!("a script cannot be gone on with; to run it again: {}", typed(&run.record.command)))
+            }
+        },
     })
 }

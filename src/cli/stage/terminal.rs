@@ -26,10 +26,10 @@ use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::report::{Bars, Json, NextCommands, Plain, summary};
 use crate::run::session::live::Commands;
-use crate::run::session::{Prepared, Session};
+use crate::run::session::{Prepared, Session, new_id};
 use crate::script::{Opened, ScriptStage};
 use crate::spec::Sources;
-use crate::store::{LiveRun, PastRun, RunDir, RunRecord, StateDir, StoreError};
+use crate::store::{LiveRun, PastRun, RunDir, RunRecord, ScriptMark, ScriptRecord, StateDir, StoreError};
 
 /// The stage on this terminal.
 pub(crate) struct Terminal {
@@ -50,6 +50,9 @@ pub(crate) struct Terminal {
     noted: RefCell<Option<ProvenanceNote>>,
     /// Provenances that are being written.
     notes: RefCell<Vec<JoinHandle<Result<(), StoreError>>>>,
+    /// The script that starts the runs, if one does, and its mark from its first run on.
+    script: Option<ScriptRecord>,
+    mark: RefCell<Option<ScriptMark>>,
     /// The last run that was opened for a script, until it has started.
     starting: RefCell<(Weak<RunDir>, Weak<Control>)>,
 }
@@ -96,8 +99,21 @@ impl Terminal {
             sources: sources.clone(),
             noted: RefCell::default(),
             notes: RefCell::default(),
+            script: None,
+            mark: RefCell::default(),
             starting: RefCell::default(),
         })
+    }
+
+    /// The stage of a script.
+    pub(crate) fn of_script(self) -> Result<Self, CliError> {
+        let file = real(&self.file)?.display().to_string();
+        Ok(Self { script: Some(ScriptRecord { file, id: new_id() }), ..self })
+    }
+
+    /// The script came to its end.
+    pub(crate) fn end_script(&self) -> Result<(), CliError> {
+        Ok(self.mark.take().map_or(Ok(()), ScriptMark::end)?)
     }
 
     /// Saves what ended containers hold that a run would replace.
@@ -127,8 +143,14 @@ impl Terminal {
             command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
             pid: std::process::id(),
             started_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            script: self.script.clone(),
             repeats,
         };
+        if let Some(script) = &self.script
+            && self.mark.borrow().is_none()
+        {
+            self.mark.replace(Some(self.state.mark_script(&script.id)?));
+        }
         let folder = self.create(&record)?;
         match self.state.journal() {
             Ok(journal) => {
