@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::engine::records::{Recorder, Scanner};
@@ -96,8 +98,18 @@ impl Output {
         }
     }
 
+    /// Writes files again that were removed while they were written: what is in them is there as long as they are open.
+    fn restore(&mut self) {
+        for stream in [self.stdout.as_mut(), self.stderr.as_mut()].into_iter().flatten() {
+            if let Err(error) = stream.restore() {
+                self.error.get_or_insert(error);
+            }
+        }
+    }
+
     /// Nothing more will come.
     pub fn end(&mut self) {
+        self.restore();
         if let Some(scanner) = &mut self.scanner {
             scanner.end();
         }
@@ -174,6 +186,21 @@ impl Output {
 }
 
 impl OutputStream {
+    fn restore(&mut self) -> io::Result<()> {
+        let Kept::Open(file) = &mut self.file else { return Ok(()) };
+        if file.metadata()?.nlink() > 0 {
+            return Ok(());
+        }
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut removed = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        let mut again = File::create(&self.path)?;
+        io::copy(&mut removed, &mut again)?;
+        *file = again;
+        Ok(())
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Kept::NotYet = self.file {
             if let Some(folder) = self.path.parent() {

@@ -35,6 +35,9 @@ pub struct Summary {
     /// Events that the store lacks.
     #[serde(skip)]
     pub unkept: usize,
+    /// Ended attempts whose logs were removed with the store.
+    #[serde(skip)]
+    pub lost: usize,
     #[serde(skip)]
     places: HashMap<Name, usize>,
     /// The options in force.
@@ -279,6 +282,7 @@ impl Summary {
                 });
             }
             Fact::Warned { message } | Fact::CommandRefused { message, .. } => self.warnings.push(message.clone()),
+            Fact::StoreRestored { lost } => self.lost += lost,
             Fact::RunEnded { early, elapsed, unkept } => {
                 self.early.clone_from(early);
                 self.elapsed = Some(*elapsed);
@@ -294,7 +298,7 @@ impl Summary {
 
     /// Whether everything of the run is there: its events, and the logs and outputs of its trials.
     pub fn is_whole(&self) -> bool {
-        self.unkept == 0 && self.results.iter().all(|result| !result.incomplete)
+        self.unkept == 0 && self.lost == 0 && self.results.iter().all(|result| !result.incomplete)
     }
 
     /// The result of the trial of that name.

@@ -97,6 +97,17 @@ impl Teller {
             Fact::Warned { message } | Fact::CommandRefused { message, .. } => {
                 Told::notable(self.line(Tone::Odd, "warning", "", message))
             }
+            Fact::StoreRestored { lost } => {
+                let rest = match lost {
+                    0 => "nothing of this run is missing".to_owned(),
+                    lost => format!("the logs and outputs of {} that had ended are gone", counted(*lost, "attempt")),
+                };
+                let text = format!(
+                    "the store of this run was removed or replaced; it is made again, and what earlier runs left may be \
+                     missing: {rest}"
+                );
+                Told::notable(self.line(Tone::Bad, "warning", "", &text))
+            }
             Fact::Unhealthy { trial } => {
                 Told::notable(self.line(Tone::Odd, "warning", trial.as_str(), "its healthcheck failed"))
             }

@@ -7,13 +7,13 @@
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
 
-use crate::model::event::{Event, Fact, FactKind, Journal};
+use crate::model::event::{Event, Fact, FactKind};
 use crate::model::name::RunId;
 use crate::store::error::StoreError;
 
@@ -62,6 +62,8 @@ impl Kinds<'static> {
 pub(super) struct Database {
     path: PathBuf,
     connection: Connection,
+    /// Device and number of the file that is open, where it is written.
+    file: Option<(u64, u64)>,
 }
 
 impl Database {
@@ -69,7 +71,7 @@ impl Database {
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(FILE);
         let mut database = match Connection::open(&path) {
-            Ok(connection) => Self { path, connection },
+            Ok(connection) => Self { path, connection, file: None },
             Err(source) => return Err(StoreError::Database { path, source }),
         };
         database.prepare().map_err(|source| database.failure(source))?;
@@ -77,7 +79,26 @@ impl Database {
         // A run must not begin that cannot be kept: whoever holds the database now is waited for here.
         database.connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(|source| database.failure(source))?;
         database.connection.busy_timeout(PATIENCE).map_err(|source| database.failure(source))?;
+        database.file = file(&database.path);
         Ok(database)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether its file is there, and the same: what is written to one that was removed is lost with this process.
+    pub(super) fn is_there(&self) -> bool {
+        file(&self.path) == self.file
+    }
+
+    /// Keeps all events of a run that another database has, which was removed.
+    pub(super) fn restore(&mut self, run: &RunId, from: &Self) -> Result<Vec<Event>, StoreError> {
+        let mut events = Vec::new();
+        from.events_after(run, 0, Kinds::All, |event| events.push(event))?;
+        self.forget(run)?;
+        self.append(&events).map_err(|source| self.failure(source))?;
+        Ok(events)
     }
 
     /// Gives the disk what was forgotten.
@@ -132,7 +153,7 @@ impl Database {
             Connection::open_with_flags(at, flags)
         };
         let database = match opened {
-            Ok(connection) => Self { path, connection },
+            Ok(connection) => Self { path, connection, file: None },
             Err(source) => return Err(StoreError::Database { path, source }),
         };
         database.connection.busy_timeout(LONG_PATIENCE).map_err(|source| database.failure(source))?;
@@ -171,7 +192,7 @@ impl Database {
         change.commit().map_err(failure)
     }
 
-    fn append(&mut self, events: &[Event]) -> Result<(), rusqlite::Error> {
+    pub(super) fn append(&mut self, events: &[Event]) -> Result<(), rusqlite::Error> {
         let change = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut insert =
@@ -230,29 +251,18 @@ impl Database {
     }
 }
 
-/// The events of one run, kept as they come.
-#[derive(Debug)]
-pub struct EventLog {
-    database: Database,
-}
-
-impl EventLog {
-    pub(super) fn new(database: Database) -> Self {
-        Self { database }
+/// The kind of error that people know.
+pub(super) fn kind(source: &rusqlite::Error) -> io::ErrorKind {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => io::ErrorKind::StorageFull,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => io::ErrorKind::WouldBlock,
+        _ => io::ErrorKind::Other,
     }
 }
 
-impl Journal for EventLog {
-    fn keep(&mut self, events: &[Event]) -> io::Result<()> {
-        self.database.append(events).map_err(|source| {
-            let kind = match source.sqlite_error_code() {
-                Some(ErrorCode::DiskFull) => io::ErrorKind::StorageFull,
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => io::ErrorKind::WouldBlock,
-                _ => io::ErrorKind::Other,
-            };
-            io::Error::new(kind, format!("`{}`: {source}", self.database.path.display()))
-        })
-    }
+/// Device and number of a file, if it is there.
+fn file(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Whether SQLite could not do what it does before it reads: it makes and locks files of its own.
@@ -297,8 +307,8 @@ mod tests {
 
     use rusqlite::Connection;
 
-    use super::{Database, EventLog, FILE, Kinds};
-    use crate::model::event::{Event, Fact, FactKind, Journal};
+    use super::{Database, FILE, Kinds, kind};
+    use crate::model::event::{Event, Fact, FactKind};
     use crate::store::StoreError;
 
     fn warned(run: &str, at: u64, message: &str) -> Event {
@@ -309,8 +319,8 @@ mod tests {
         Event { at, run: run.into(), fact: Fact::RunEnded { early: None, elapsed: Duration::from_secs(at), unkept: 0 } }
     }
 
-    fn log(folder: &Path) -> EventLog {
-        EventLog::new(Database::open(folder).unwrap())
+    fn log(folder: &Path) -> Database {
+        Database::open(folder).unwrap()
     }
 
     fn kept(folder: &Path, run: &str, kinds: Kinds<'_>) -> Vec<Event> {
@@ -325,9 +335,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(Database::look(folder.path()).unwrap().is_none());
         let (mut first, mut second) = (log(folder.path()), log(folder.path()));
-        first.keep(&[warned("aa", 1, "一"), warned("aa", 2, "二")]).unwrap();
-        second.keep(&[warned("bb", 1, "other")]).unwrap();
-        first.keep(&[ended("aa", 3)]).unwrap();
+        first.append(&[warned("aa", 1, "一"), warned("aa", 2, "二")]).unwrap();
+        second.append(&[warned("bb", 1, "other")]).unwrap();
+        first.append(&[ended("aa", 3)]).unwrap();
         assert_eq!(
             kept(folder.path(), "aa", Kinds::All),
             [warned("aa", 1, "一"), warned("aa", 2, "二"), ended("aa", 3)]
@@ -343,10 +353,10 @@ mod tests {
     fn a_write_that_was_torn_leaves_what_was_kept_before() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = log(folder.path());
-        log.keep(&[warned("aa", 1, "whole")]).unwrap();
+        log.append(&[warned("aa", 1, "whole")]).unwrap();
         let wal = folder.path().join("combu.db-wal");
         let whole = fs::metadata(&wal).unwrap().len();
-        log.keep(&[warned("aa", 2, "torn")]).unwrap();
+        log.append(&[warned("aa", 2, "torn")]).unwrap();
         // As a crash leaves it: the log ends in the middle of the second write, and nobody has it open.
         let copy = tempfile::tempdir().unwrap();
         fs::copy(folder.path().join(FILE), copy.path().join(FILE)).unwrap();
@@ -355,7 +365,7 @@ mod tests {
             .unwrap();
         let mut after = self::log(copy.path());
         assert_eq!(kept(copy.path(), "aa", Kinds::All), [warned("aa", 1, "whole")]);
-        after.keep(&[warned("aa", 3, "later")]).unwrap();
+        after.append(&[warned("aa", 3, "later")]).unwrap();
         assert_eq!(kept(copy.path(), "aa", Kinds::All).len(), 2);
     }
 
@@ -365,11 +375,10 @@ mod tests {
         let mut log = log(folder.path());
         let other = Connection::open(folder.path().join(FILE)).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let error = log.keep(&[warned("aa", 1, "first")]).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "{error}");
-        assert!(error.to_string().ends_with("combu.db`: database is locked"), "{error}");
+        let error = log.append(&[warned("aa", 1, "first")]).unwrap_err();
+        assert_eq!(kind(&error), std::io::ErrorKind::WouldBlock, "{error}");
         other.execute_batch("COMMIT").unwrap();
-        log.keep(&[warned("aa", 1, "first"), warned("aa", 2, "second")]).unwrap();
+        log.append(&[warned("aa", 1, "first"), warned("aa", 2, "second")]).unwrap();
         assert_eq!(kept(folder.path(), "aa", Kinds::All).len(), 2);
     }
 
@@ -377,10 +386,10 @@ mod tests {
     fn a_full_database_is_told_as_a_full_disk() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = log(folder.path());
-        log.database.connection.execute_batch("PRAGMA max_page_count = 8").unwrap();
-        let error = log.keep(&[warned("aa", 1, &"x".repeat(100_000))]).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
-        log.keep(&[warned("aa", 2, "small")]).unwrap();
+        log.connection.execute_batch("PRAGMA max_page_count = 8").unwrap();
+        let error = log.append(&[warned("aa", 1, &"x".repeat(100_000))]).unwrap_err();
+        assert_eq!(kind(&error), std::io::ErrorKind::StorageFull, "{error}");
+        log.append(&[warned("aa", 2, "small")]).unwrap();
         assert_eq!(kept(folder.path(), "aa", Kinds::All), [warned("aa", 2, "small")]);
     }
 

@@ -62,7 +62,7 @@ mod tests {
             seen
         };
         assert!(read(Kinds::All).is_empty(), "there is no database yet");
-        let mut journal = state.journal().unwrap();
+        let mut journal = state.journal(&record("aaaaaaaaaaaa")).unwrap();
         let mut keep = |run: &str, at: u64| {
             let fact = match at % 2 {
                 0 => Fact::Warned { message: "even".to_owned() },

@@ -163,7 +163,7 @@ mod tests {
         let record = crate::store::RunRecord { started_ms, ..record(run) };
         state.create_run(&record, |_| false).unwrap();
         let events: Vec<_> = facts.into_iter().map(|fact| Event { at: 1, run: run.into(), fact }).collect();
-        state.journal().unwrap().keep(&events).unwrap();
+        state.journal(&record).unwrap().keep(&events).unwrap();
     }
 
     #[test]

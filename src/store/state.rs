@@ -3,17 +3,19 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
-use crate::store::database::{Database, EventLog};
+use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::folder::RunDir;
 use crate::store::history::PastRun;
+use crate::store::journal::EventLog;
 use crate::store::lock::hold;
+use crate::store::place::make;
 use crate::store::run::{LiveRun, RunRecord, is_locked};
 use crate::store::script::ScriptMark;
 
@@ -169,9 +171,9 @@ impl StateDir {
     ///
     /// # Errors
     /// When the database cannot be opened or made; see [`StoreError`].
-    pub fn journal(&self) -> Result<EventLog, StoreError> {
+    pub fn journal(&self, record: &RunRecord) -> Result<EventLog, StoreError> {
         self.create()?;
-        Ok(EventLog::new(Database::open(&self.path)?))
+        Ok(EventLog::new(Database::open(&self.path)?, self.path.clone(), record.clone()))
     }
 
     /// Forgets a run that has ended: its events, and its folder with everything in it.
@@ -295,19 +297,7 @@ impl StateDir {
         if is_folder(&self.path)? {
             return self.check_owner();
         }
-        let unwritable = |source| StoreError::Write { path: self.path.clone(), source };
-        fs::create_dir_all(self.path.parent().unwrap_or(Path::new("/"))).map_err(unwritable)?;
-        // Events, records and logs hold what trials were given, passwords too.
-        match fs::DirBuilder::new().mode(0o700).create(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return self.check_owner(),
-            made => made.map_err(unwritable)?,
-        }
-        let path = self.path.join(".gitignore");
-        match File::create_new(&path).and_then(|mut file| file.write_all(b"*\n")) {
-            // Another process made the folder in the same moment.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            written => written.map_err(|source| StoreError::Write { path, source }),
-        }
+        if make(&self.path)? { Ok(()) } else { self.check_owner() }
     }
 }
 

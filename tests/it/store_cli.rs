@@ -10,7 +10,7 @@ use std::process::Command;
 use combu::store::{Search, StateDir};
 use rusqlite::Connection;
 
-use crate::harness::{Lab, named, stored};
+use crate::harness::{Lab, Live, eventually, named, stored};
 
 /// A file system of a megabyte. Dropping it unmounts it.
 struct Small(PathBuf);
@@ -222,4 +222,54 @@ fn what_was_forgotten_gives_its_space_back() {
     lab.combu(&["rm", "last"]).code(0);
     assert!(size() < before / 10, "{} of {before} bytes are left", size());
     assert!(fs::metadata(lab.path(".combu/combu.db-wal")).map_or(0, |wal| wal.len()) == 0);
+}
+
+/// A lab with a live run: one trial has ended, another writes on once it may.
+fn half_way() -> (Lab, Live) {
+    let lab = Lab::with(
+        "[{ name: 'early', engine: 'local', cmd: 'echo early' },
+          { name: 'late', engine: 'local', workdir: '.', outputs: ['result'], depends: [{ trial: 'early', condition: 'completed' }],
+            cmd: ['sh', '-c', 'echo first; echo 4 > result; until test -e go; do sleep 0.02; done; echo second'] }]",
+    );
+    lab.combu(&["run", "spec.jsonnet", "--where", "name == \"early\""]).code(0);
+    let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
+    live.event("attempt-started", "late");
+    let log = || lab.runs().iter().any(|run| run.join("late/1/stdout.log").metadata().is_ok_and(|log| log.len() > 0));
+    eventually("it writes", log);
+    (lab, live)
+}
+
+#[test]
+fn a_state_folder_that_is_removed_under_a_run_is_made_again_and_what_is_missing_is_said() {
+    let (lab, live) = half_way();
+    fs::remove_dir_all(lab.path(".combu")).unwrap();
+    lab.write("go", "");
+    let said = live.end().code(1);
+    let restored = named(&said.events(), "store-restored").into_iter().cloned().collect::<Vec<_>>();
+    assert_eq!((restored.len(), &restored[0]["lost"]), (1, &1.into()), "{}", said.stdout);
+    assert_eq!(lab.combu(&["ls", "-o", "json"]).code(0).json()[0]["counts"]["succeeded"], 2);
+    assert_eq!(lab.combu(&["logs", "late"]).code(0).stdout, "first\nsecond\n");
+    assert_eq!(lab.combu(&["ps", "-o", "json"]).code(0).json()[1]["status"], "succeeded");
+    assert_eq!(lab.read(lab.only_run().join("late/outputs/result")), "4\n");
+    assert_eq!(named(&lab.events(), "run-started").len(), 1);
+    assert_eq!(lab.combu(&["resume"]).code(4).stdout, "");
+}
+
+#[test]
+fn a_database_that_is_removed_or_replaced_under_a_run_is_made_again() {
+    for replaced in [false, true] {
+        let (lab, live) = half_way();
+        let run = lab.runs().into_iter().find(|run| run.join("late").exists()).unwrap();
+        for file in ["combu.db", "combu.db-wal", "combu.db-shm"] {
+            let _absent = fs::remove_file(lab.path(".combu").join(file));
+        }
+        if replaced {
+            Connection::open(lab.path(".combu/combu.db")).unwrap().execute_batch("PRAGMA user_version = 0").unwrap();
+        }
+        lab.write("go", "");
+        let said = live.end().code(0);
+        assert_eq!(named(&said.events(), "store-restored")[0]["lost"], 0);
+        let events = stored(&run);
+        assert_eq!((named(&events, "trial-ended").len(), named(&events, "run-ended").len()), (2, 1));
+    }
 }

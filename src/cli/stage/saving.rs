@@ -51,7 +51,7 @@ pub(crate) fn take_up(
     ui: &Ui,
 ) -> Result<(), CliError> {
     let record = RunRecord { pid: std::process::id(), ..run.record.clone() };
-    let journal = Box::new(state.journal()?);
+    let journal = Box::new(state.journal(&record)?);
     let folder = state.reopen_run(&record, |_| false)?;
     // Read once no other process can go on with it.
     let past = run.history(Kinds::All)?;

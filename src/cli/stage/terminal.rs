@@ -152,7 +152,7 @@ impl Terminal {
             self.mark.replace(Some(self.state.mark_script(&script.id)?));
         }
         let folder = self.create(&record)?;
-        match self.state.journal() {
+        match self.state.journal(&record) {
             Ok(journal) => {
                 self.note(plan, &folder);
                 Ok(self.set_up(&record, folder, Box::new(journal)))
@@ -177,7 +177,7 @@ impl Terminal {
     /// Takes the folder of a run whose process is gone, and makes its sinks.
     pub(crate) fn reopen(&self, run: &PastRun) -> Result<OpenRun, CliError> {
         let record = RunRecord { pid: std::process::id(), ..run.record.clone() };
-        let journal = Box::new(self.state.journal()?);
+        let journal = Box::new(self.state.journal(&record)?);
         let folder = self.state.reopen_run(&record, |live| is_same(live, &record));
         Ok(self.set_up(&record, folder.map_err(|error| self.refusal(error, &record))?, journal))
     }

@@ -280,6 +280,11 @@ pub enum Fact {
         /// Why, as a clause: "3 trials failed (`soon,fail=3`)".
         because: String,
     },
+    /// The store was removed or replaced while the run goes on, and was made again with what is known of the run.
+    StoreRestored {
+        /// Ended attempts whose logs went with it.
+        lost: usize,
+    },
     /// Something that users should know, which stops nothing.
     Warned {
         /// A sentence without its full stop.

@@ -66,6 +66,7 @@ kinds! {
     HeldBack "held-back",
     Released "released",
     Halted "halted",
+    StoreRestored "store-restored",
     Warned "warned",
     RunEnded "run-ended",
 }

@@ -37,6 +37,11 @@ pub trait Journal: fmt::Debug + Send {
     /// # Errors
     /// When they could not be kept; the same events are brought again, with those that came since.
     fn keep(&mut self, events: &[Event]) -> std::io::Result<()>;
+
+    /// The fact that it had to be made again, if it had since it was last asked.
+    fn restored(&mut self) -> Option<Fact> {
+        None
+    }
 }
 
 /// Something that consumes events: a report, a hook.

@@ -140,21 +140,19 @@ impl RunLog {
     fn flush(&mut self) {
         // A journal that fails makes an event of its own.
         loop {
-            let (events, warning) = self.keep(Instant::now());
-            if events.is_empty() && warning.is_none() {
+            let (events, facts) = self.keep(Instant::now());
+            if events.is_empty() && facts.is_empty() {
                 return;
             }
             if !events.is_empty() {
                 self.notify(Notice::Events(events));
             }
-            if let Some(message) = warning {
-                self.warn(message);
-            }
+            facts.into_iter().for_each(|fact| self.emit(fact));
         }
     }
 
-    /// Keeps the events, if the journal takes them; gives those that are to be passed on now, and a warning about the journal.
-    fn keep(&mut self, now: Instant) -> (Vec<Event>, Option<String>) {
+    /// Keeps the events, if the journal takes them; gives those that are to be passed on now, and facts about the journal.
+    fn keep(&mut self, now: Instant) -> (Vec<Event>, Vec<Fact>) {
         let due = self.retry_at.is_none_or(|retry_at| retry_at <= now);
         let kept = if due && !self.events.is_empty() { self.journal.keep(&self.events) } else { Ok(()) };
         let is_kept = kept.is_ok() && due;
@@ -166,14 +164,18 @@ impl RunLog {
             let events = self.events.split_off(std::mem::take(&mut self.passed_on));
             self.events.clear();
             let back = self.retry_at.take().is_some();
-            return (events, back.then(|| "the store can be written again, and lacks no event of this run".to_owned()));
+            let message = || "the store can be written again, and lacks no event of this run".to_owned();
+            let facts = self.journal.restored().into_iter().chain(back.then(|| Fact::Warned { message: message() }));
+            return (events, facts.collect());
         }
         let events = self.events[self.passed_on..].to_vec();
         self.passed_on = self.events.len();
         let first = kept.err().filter(|_| self.retry_at.replace(now + RETRY).is_none());
-        let warning = first.map(|error| {
-            format!("the store cannot be written, and the run goes on; ended containers stay until it can: {error}")
+        let warning = first.map(|error| Fact::Warned {
+            message: format!(
+                "the store cannot be written, and the run goes on; ended containers stay until it can: {error}"
+            ),
         });
-        (events, warning)
+        (events, warning.into_iter().collect())
     }
 }
