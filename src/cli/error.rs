@@ -224,7 +224,9 @@ impl From<StoreError> for CliError {
         if let Some(cause) = std::error::Error::source(&error) {
             message = format!("{message}: {cause}");
         }
-        Self::new(exit::INTERNAL, message)
+        let is_full = error.is_full();
+        let cli = Self::new(exit::INTERNAL, message);
+        if is_full { cli.hint("the disk is full: make room on it, and try again; nothing was changed") } else { cli }
     }
 }
 

@@ -248,6 +248,13 @@ impl History {
         attempt.is_none_or(|attempt| attempt.outcome.is_none() || attempt.incomplete)
     }
 
+    /// Whether containers may be left that hold logs or outputs which could not be written.
+    pub fn has_unfetched(&self) -> bool {
+        self.trials
+            .iter()
+            .any(|trial| trial.planned.image.is_some() && trial.attempts.iter().any(PastAttempt::is_unfetched))
+    }
+
     /// The experiment as it was, to be planned again; `spec` and `id` are what its record says.
     pub fn experiment(&self, spec: PathBuf, id: String) -> Experiment {
         let trials = self.summary.results.iter().map(|TrialResult { trial, .. }| {
@@ -265,6 +272,24 @@ impl TrialResult {
     pub fn unsent(&self) -> Option<&[Collected]> {
         let is_unsent = self.outputs_url.is_none() && self.outputs.iter().any(Collected::is_file);
         is_unsent.then_some(&self.outputs)
+    }
+}
+
+impl PastAttempt {
+    fn end(&mut self, at: u64, fact: &Fact) {
+        let Fact::AttemptEnded { outcome, elapsed, logs, usage, kept, incomplete, .. } = fact else { return };
+        self.ended = Some(at);
+        self.outcome = Some(outcome.clone());
+        self.elapsed = *elapsed;
+        self.logs.clone_from(logs);
+        self.usage = usage.as_deref().copied();
+        self.note = None;
+        (self.kept, self.incomplete) = (*kept, *incomplete);
+    }
+
+    /// Whether what is left of it has logs or outputs that could not be written.
+    pub(crate) fn is_unfetched(&self) -> bool {
+        self.outcome.is_some() && self.kept && self.incomplete
     }
 }
 
@@ -315,16 +340,13 @@ impl TrialHistory {
                 attempt.note = Some(format!("stopping: {because}"));
                 attempt.cause = Some(*cause);
             }),
-            Fact::AttemptEnded { outcome, elapsed, logs, usage, kept, incomplete, .. } => self.change(|attempt| {
-                attempt.ended = Some(at);
-                attempt.outcome = Some(outcome.clone());
-                attempt.elapsed = *elapsed;
-                attempt.logs.clone_from(logs);
-                attempt.usage = usage.as_deref().copied();
-                attempt.note = None;
-                attempt.kept = *kept;
-                attempt.incomplete = *incomplete;
-            }),
+            Fact::AttemptEnded { .. } => self.change(|attempt| attempt.end(at, fact)),
+            Fact::AttemptFetched { attempt: number, logs, kept, .. } => {
+                for attempt in self.attempts.iter_mut().filter(|attempt| attempt.number == *number) {
+                    attempt.logs.clone_from(logs);
+                    (attempt.incomplete, attempt.kept) = (false, *kept);
+                }
+            }
             Fact::RetryScheduled { delay, memory, .. } => {
                 self.last = self.attempts.last().and_then(|attempt| attempt.outcome.clone());
                 self.repeats.count(match (memory, &self.last) {

@@ -168,6 +168,10 @@ impl TrialResult {
                 self.logs.clone_from(logs);
                 self.usage = usage.as_deref().copied();
             }
+            Fact::AttemptFetched { attempt, logs, .. } if *attempt == self.attempts => {
+                self.incomplete = false;
+                self.logs.clone_from(logs);
+            }
             Fact::TrialEnded { outcome, elapsed, attempts, .. } => {
                 self.state = State::Ended(outcome.clone());
                 self.flaky = outcome.is_success() && self.failed_before;

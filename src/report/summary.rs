@@ -40,6 +40,7 @@ pub fn summary(summary: &Summary, next: &NextCommands<'_>, style: &Style) -> Str
     if let Some(early) = &summary.early {
         style.wrap(&style.yellow("ended early: "), &why_early(early), 2).iter().for_each(|line| say(line));
     }
+    missing(summary, style).iter().for_each(|line| say(line));
     say(&counts(summary, style));
     if let Some(folder) = next.folder {
         say(&format!("logs: {}", shown(folder)));
@@ -101,6 +102,26 @@ fn failures(failed: &[&TrialResult], folder: Option<&Path>, style: &Style) -> St
         more => format!("and {more} more\n"),
     };
     list(&columns, &rows, style) + more.as_str()
+}
+
+/// What of the run is not there.
+fn missing(summary: &Summary, style: &Style) -> Vec<String> {
+    let mut parts = Vec::new();
+    if summary.unkept > 0 {
+        parts.push(format!("the store lacks {} of this run", counted(summary.unkept, "event")));
+    }
+    let incomplete: Vec<_> = summary.results.iter().filter(|result| result.incomplete).collect();
+    if let Some(first) = incomplete.first() {
+        let in_containers = incomplete.iter().any(|result| result.trial.image.is_some());
+        let rest = if in_containers { "; containers have them, and `combu resume` fetches them" } else { "" };
+        let (trials, first) = (counted(incomplete.len(), "trial"), &first.trial.name);
+        parts.push(format!("logs or outputs of {trials}, such as `{first}`, are not complete{rest}"));
+    }
+    if summary.lost > 0 {
+        let attempts = counted(summary.lost, "attempt");
+        parts.push(format!("logs or outputs of {attempts} were removed with the state folder"));
+    }
+    parts.iter().flat_map(|part| style.wrap(&style.red("missing: "), part, 2)).collect()
 }
 
 fn skipped(summary: &Summary, style: &Style) -> Vec<String> {

@@ -99,8 +99,10 @@ impl RunRecord {
     pub(super) fn write(&self, run: &Path) -> io::Result<()> {
         let aside = run.join("run.json.new");
         let text = serde_json::to_vec_pretty(&RecordFile { record: self.clone(), place: place() })?;
-        fs::write(&aside, text)?;
-        fs::rename(&aside, run.join(RECORD))
+        fs::write(&aside, text).and_then(|()| fs::rename(&aside, run.join(RECORD))).inspect_err(|_| {
+            // Half a record helps nobody, and may be the last room on the disk.
+            let _absent = fs::remove_file(&aside);
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use std::process::Command;
 use combu::store::{Search, StateDir};
 use rusqlite::Connection;
 
+use crate::docker_lab::{DockerLab, docker_lab};
 use crate::harness::{Lab, Live, eventually, named, stored};
 
 /// A file system of a megabyte. Dropping it unmounts it.
@@ -27,6 +28,14 @@ impl Small {
         writeln!(std::io::stderr(), "SKIPPED (may not mount a small file system): {test}")
             .expect("stderr can be written");
         None
+    }
+}
+
+impl Small {
+    /// Gives it room.
+    fn grow(&self) {
+        let grown = Command::new("mount").args(["-o", "remount,size=20m"]).arg(&self.0).status().unwrap();
+        assert!(grown.success());
     }
 }
 
@@ -272,4 +281,95 @@ fn a_database_that_is_removed_or_replaced_under_a_run_is_made_again() {
         let events = stored(&run);
         assert_eq!((named(&events, "trial-ended").len(), named(&events, "run-ended").len()), (2, 1));
     }
+}
+
+/// Lines of two megabytes and an output, more than the small disk holds.
+const LARGE: &str = "{name: '@large', image: 'IMAGE', networks: ['none'], outputs: ['/out'],
+    cmd: ['sh', '-c', 'mkdir /out; echo result > /out/result; seq 1 300000; echo last']}";
+
+fn full(more: &str) -> Option<(DockerLab, Small)> {
+    let mut lab = docker_lab(&format!("[{LARGE}{more}]"))?;
+    let small = Small::on(&lab.lab.path("small"))?;
+    let path = lab.lab.path("small").display().to_string();
+    lab.lab.set("COMBU_DIR", path);
+    Some((lab, small))
+}
+
+/// The log of a large trial ends as it should, and its output is there.
+#[track_caller]
+fn assert_whole(lab: &DockerLab, trial: &str) {
+    let run = fs::read_dir(lab.lab.path("small/runs")).unwrap().next().unwrap().unwrap().path();
+    let trial = run.join(lab.own(trial));
+    let log = fs::read_to_string(trial.join("1/stdout.log")).unwrap();
+    assert!(log.starts_with("1\n2\n") && log.ends_with("300000\nlast\n"), "{} bytes", log.len());
+    assert_eq!(fs::read_to_string(trial.join("outputs/out/result")).unwrap(), "result\n");
+}
+
+#[test]
+fn what_a_full_disk_did_not_take_is_fetched_from_its_container_by_resume_or_kill() {
+    let other = LARGE.replace("@large", "@other");
+    let Some((lab, small)) = full(&format!(", {other}")) else { return };
+    let said = lab.run(&[]).code(1);
+    assert!(said.stderr.contains("missing: logs or outputs of 2 trials"), "{}", said.stderr);
+    // They are the only copies, and stay as long as there is no room.
+    let said = lab.lab.combu(&["kill", "last"]);
+    assert!(said.code == Some(1) && said.stderr.contains("large"), "{said:?}");
+    assert_eq!(lab.containers().values().collect::<Vec<_>>(), ["exited", "exited"]);
+    small.grow();
+    lab.lab.combu(&["kill", "last", "--trial", &lab.own("@large")]).code(0);
+    assert_whole(&lab, "@large");
+    assert_eq!(lab.containers().keys().collect::<Vec<_>>(), ["other"]);
+    lab.lab.combu(&["resume"]).code(0);
+    assert_whole(&lab, "@other");
+    lab.assert_empty();
+    assert_eq!(lab.lab.combu(&["resume", "last"]).code(4).stdout, "");
+}
+
+#[test]
+fn what_a_full_disk_did_not_take_is_fetched_at_the_end_of_the_same_run() {
+    let Some((lab, _small)) = full(
+        ", {name: '@room', engine: 'local', cmd: 'mount -o remount,size=20m small', workdir: '.',
+            depends: [{trial: '@large', condition: 'completed'}]}",
+    ) else {
+        return;
+    };
+    let said = lab.run(&[]).code(0);
+    assert!(!said.stderr.contains("missing:"), "{}", said.stderr);
+    assert_whole(&lab, "@large");
+    lab.assert_empty();
+}
+
+#[test]
+fn a_resume_on_a_full_disk_changes_nothing_and_says_so() {
+    let mut lab = Lab::with(
+        "[{ name: 'one', engine: 'local', workdir: '.', cmd: ['sh', '-c', 'test -e go || exec sleep 600'] }]",
+    );
+    let Some(small) = Small::on(&lab.path("small")) else { return };
+    let path = lab.path("small").display().to_string();
+    lab.set("COMBU_DIR", path);
+    let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
+    live.event("attempt-started", "one");
+    live.signal(rustix::process::Signal::KILL);
+    live.end();
+    lab.write("go", "");
+    let run = fs::read_dir(lab.path("small/runs")).unwrap().next().unwrap().unwrap().path();
+    let _full = fs::write(lab.path("small/fill"), vec![0; 2_000_000]);
+    let before = (fs::read(run.join("run.json")).unwrap(), stored(&run).len());
+    let said = lab.combu(&["resume"]).code(1);
+    assert!(said.stderr.contains("the disk is full"), "{}", said.stderr);
+    assert_eq!((fs::read(run.join("run.json")).unwrap(), stored(&run).len()), before);
+    small.grow();
+    lab.combu(&["resume"]).code(0);
+}
+
+#[test]
+fn events_that_a_full_stdout_does_not_take_are_an_error() {
+    let lab = Lab::with("[{ name: 'one', engine: 'fake', cmd: 'true' }]");
+    let mut command = lab.command(env!("CARGO_BIN_EXE_combu"));
+    command.args(["run", "spec.jsonnet", "--progress", "json"]).stdout(fs::File::create("/dev/full").unwrap());
+    let (code, stderr) = said(&mut command);
+    assert_eq!(
+        (code, stderr.as_str()),
+        (Some(1), "error: cannot write to stdout: No space left on device (os error 28)\n")
+    );
 }

@@ -121,7 +121,7 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, H
         let sends = summary.options.outputs_to.is_some() || args.limits.outputs_to.is_some();
         let is_unsent = sends && summary.results.iter().any(|result| result.unsent().is_some());
         // A run that could not be started has no events.
-        if past.has_begun() && (past.open() > 0 || summary.elapsed.is_none() || is_unsent) {
+        if past.has_begun() && (past.open() > 0 || summary.elapsed.is_none() || is_unsent || past.has_unfetched()) {
             return Ok((run.clone(), past));
         }
     }

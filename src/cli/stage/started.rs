@@ -79,17 +79,18 @@ pub(crate) fn follow(
     terminal.close(&summary);
     seen?;
     let code = exit::of_summary(&summary);
+    let mut lost = terminal.lost();
     if output == Some(OutputForm::Json) {
         let text = serde_json::to_string_pretty(&summary)
             .map_err(|error| CliError::new(exit::INTERNAL, format!("the results are no JSON: {error}")))?;
-        if let Err(error) = ui.result(&text) {
-            let error = CliError::from(error);
-            if code == exit::OK {
-                return Err(error);
-            }
-            // The end of the run says more than that it could not be written.
-            ui.message(&error.render(ui.err()));
+        lost = lost.or(ui.result(&text).err());
+    }
+    if let Some(error) = lost.map(CliError::from) {
+        if code == exit::OK {
+            return Err(error);
         }
+        // The end of the run says more than that it could not be written.
+        ui.message(&error.render(ui.err()));
     }
     Ok(code)
 }

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -41,6 +42,8 @@ pub(crate) struct Terminal {
     bars: RefCell<Option<Bars>>,
     /// The error that lost something a script printed.
     lost: RefCell<Option<std::io::Error>>,
+    /// The error that lost events on stdout.
+    events_lost: Arc<Mutex<Option<std::io::Error>>>,
     /// The folders of the runs so far, and how to remove what they leave.
     opened: RefCell<HashMap<RunId, (PathBuf, String)>>,
     /// The session in which control sockets are served.
@@ -94,6 +97,7 @@ impl Terminal {
             state,
             bars: RefCell::default(),
             lost: RefCell::default(),
+            events_lost: Arc::default(),
             opened: RefCell::default(),
             session: session.clone(),
             sources: sources.clone(),
@@ -192,7 +196,10 @@ impl Terminal {
                 sinks.push(if bars.is_hidden() { self.lines() } else { Box::new(bars) });
             }
             ProgressMode::Plain | ProgressMode::Auto => sinks.push(self.lines()),
-            ProgressMode::Json => sinks.push(Box::new(Json::new(self.ui.stdout()))),
+            ProgressMode::Json => {
+                let out = Watched { out: self.ui.stdout(), failed: self.events_lost.clone() };
+                sinks.push(Box::new(Json::new(Box::new(out))));
+            }
             ProgressMode::None => {}
         }
         let kill = self.kill_command(&record.spec);
@@ -272,9 +279,10 @@ impl Terminal {
         self.ui.message(&summary(result, &next, self.ui.err()));
     }
 
-    /// The error that lost something a script printed, if any did.
+    /// The error that lost events, or something a script printed, if any did.
     pub(crate) fn lost(&self) -> Option<std::io::Error> {
-        self.lost.borrow_mut().take()
+        let events = self.events_lost.lock().expect("no code panics while it holds the lock").take();
+        self.lost.borrow_mut().take().or(events)
     }
 
     /// Writes above the bars.
@@ -344,6 +352,35 @@ impl ScriptStage for Terminal {
 
     fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String> {
         end_live_runs(&self.state, |live| live.record.spec == spec, None).map_err(|error| error.message)
+    }
+}
+
+/// A writer whose first error is remembered; a reader that is gone is none: `combu run --progress json | head`.
+struct Watched {
+    out: Box<dyn Write + Send>,
+    failed: Arc<Mutex<Option<std::io::Error>>>,
+}
+
+impl Watched {
+    fn note<T>(&self, written: std::io::Result<T>) -> std::io::Result<T> {
+        written.inspect_err(|error| {
+            if error.kind() != std::io::ErrorKind::BrokenPipe {
+                let mut failed = self.failed.lock().expect("no code panics while it holds the lock");
+                failed.get_or_insert_with(|| std::io::Error::new(error.kind(), error.to_string()));
+            }
+        })
+    }
+}
+
+impl Write for Watched {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.note(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let flushed = self.out.flush();
+        self.note(flushed)
     }
 }
 

@@ -191,6 +191,19 @@ pub enum Fact {
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         incomplete: bool,
     },
+    /// What could not be written of an ended attempt's logs and outputs was fetched from what was kept of it.
+    AttemptFetched {
+        /// The trial.
+        trial: Name,
+        /// From 1.
+        attempt: u32,
+        /// Its logs; absent: none were kept.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        logs: Option<Logs>,
+        /// Whether what is left of it stays on the engine still.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        kept: bool,
+    },
     /// An attempt's outputs were copied out of it, as far as they could be.
     OutputsCollected {
         /// The trial.
@@ -322,6 +335,7 @@ impl Fact {
             | Self::Slow { trial, .. }
             | Self::Stopping { trial, .. }
             | Self::AttemptEnded { trial, .. }
+            | Self::AttemptFetched { trial, .. }
             | Self::OutputsCollected { trial, .. }
             | Self::OutputsSent { trial, .. }
             | Self::RetryScheduled { trial, .. }

@@ -55,6 +55,7 @@ kinds! {
     Slow "slow",
     Stopping "stopping",
     AttemptEnded "attempt-ended",
+    AttemptFetched "attempt-fetched",
     OutputsCollected "outputs-collected",
     OutputsSent "outputs-sent",
     RetryScheduled "retry-scheduled",

@@ -19,28 +19,25 @@ struct Wanted {
 }
 
 impl Attempt {
-    /// Copies the trial's `outputs` and the artifacts that it told of; true when nothing is left that only the attempt has.
+    /// Copies the trial's `outputs` and the artifacts that it told of; why something is left that only the attempt has, if so.
     pub(super) async fn collect(
         &self,
         context: &RunContext,
         engine: &dyn Engine,
         handle: &Handle,
         artifacts: &[String],
-    ) -> bool {
-        let Some(folder) = context.output_folder(&self.launch.trial.name) else { return true };
+    ) -> Option<String> {
+        let folder = context.output_folder(&self.launch.trial.name)?;
         let declared = &self.launch.trial.outputs;
         if declared.is_empty() && artifacts.is_empty() {
-            return true;
+            return None;
         }
         let name = &self.launch.trial.name;
         let mut missing: Vec<&str> = Vec::new();
         let wanted = wanted(declared.iter().chain(artifacts), &mut missing);
         let outputs = match Outputs::into_folder(&folder) {
             Ok(outputs) => outputs,
-            Err(error) => {
-                self.warn(format!("the outputs of `{name}` were not collected: {}: {error}", folder.display()));
-                return false;
-            }
+            Err(error) => return Some(format!("{}: {error}", folder.display())),
         };
         let because = tokio::select! {
             biased;
@@ -63,13 +60,8 @@ impl Attempt {
         if let Some(clause) = outputs.left_out() {
             self.warn(format!("of the outputs of `{name}`, {clause}"));
         }
-        let is_complete = because.is_none();
-        if let Some(because) = because {
-            let kept = if engine.capabilities().images { "; its container is kept until `kill`" } else { "" };
-            self.warn(format!("the outputs of `{name}` are not complete: {because}{kept}"));
-        }
         self.say(Stage::Collected { folder, files: outputs.files() });
-        is_complete
+        because
     }
 
     /// Copies each, also while the engine is away for a while; those of them that are not there.

@@ -2,6 +2,7 @@
 
 mod adopted;
 mod collecting;
+mod fetching;
 mod flight;
 mod patience;
 mod pausing;
@@ -190,16 +191,18 @@ impl Attempt {
             (None, Ok(exit)) => Outcome::of(exit),
         };
         if let Some(error) = output.error() {
-            let kept = if engine.capabilities().images { "; its container is kept until `kill`" } else { "" };
-            self.warn(format!("the logs of `{}` are not complete: {error}{kept}", self.launch.trial.name));
+            self.tell_incomplete(engine, "logs", error);
         }
         let seen = self.clock.elapsed().saturating_sub(started);
         let elapsed = self.ran(engine, &handle, seen, ahead).await;
         // Nobody knows whether one that was lost has ended, nor what it has written so far.
         let is_lost = matches!(outcome, Outcome::Lost { .. });
-        let collected = is_lost || self.collect(context, engine, &handle, &recording.artifacts()).await;
+        let missing = if is_lost { None } else { self.collect(context, engine, &handle, &recording.artifacts()).await };
+        if let Some(because) = &missing {
+            self.tell_incomplete(engine, "outputs", because);
+        }
         // What could not be written is still in the container: `docker logs` and `docker cp` have it.
-        let incomplete = output.error().is_some() || !collected;
+        let incomplete = output.error().is_some() || missing.is_some();
         let remove = context.removes(&outcome) && !incomplete;
         // Counted before others hear of the end and start.
         let removal = remove.then(|| context.removal());
@@ -207,17 +210,8 @@ impl Attempt {
         let (ack, acked) = oneshot::channel();
         let ack = remove.then_some(ack);
         let kept = !remove;
-        self.say(Stage::Ended(End {
-            outcome,
-            elapsed,
-            logs,
-            usage,
-            may_retry,
-            unreachable: None,
-            kept,
-            incomplete,
-            ack,
-        }));
+        let end = End { elapsed, logs, usage, may_retry, kept, incomplete, ack, ..End::bare(outcome) };
+        self.say(Stage::Ended(end));
         let Some(_removal) = removal else { return };
         // Until its end is kept, the container is all that tells of it.
         match acked.await {
@@ -232,6 +226,12 @@ impl Attempt {
             // The dispatcher is gone: the whole process comes down.
             Err(_) => {}
         }
+    }
+
+    fn tell_incomplete(&self, engine: &dyn Engine, what: &str, because: &dyn std::fmt::Display) {
+        let has_container = engine.capabilities().images;
+        let kept = if has_container { "; its container has them, and they are fetched when there is room" } else { "" };
+        self.warn(format!("the {what} of `{}` are not complete: {because}{kept}", self.launch.trial.name));
     }
 
     /// Waits for the exit, also while the engine is away.

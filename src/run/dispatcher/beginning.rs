@@ -89,6 +89,11 @@ impl Dispatcher {
         }
         for (place, trial) in plan.trials.iter().enumerate() {
             let Some((result, was)) = past.get(&trial.name) else { continue };
+            for attempt in was.attempts.iter().filter(|attempt| attempt.is_unfetched() && purpose.is_about(&trial.name))
+            {
+                let removes = attempt.outcome.as_ref().is_some_and(|outcome| self.context.removes(outcome));
+                self.cleanup.fetch_later(place, attempt.number, removes);
+            }
             if !purpose.starts() {
                 self.take_as_it_is(place, &past, &purpose, &mut standing);
                 continue;

@@ -1,6 +1,6 @@
 //! Cleanup: what a run leaves on its engines is removed where nobody needs it any more.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -22,18 +22,30 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) struct Cleanup {
     /// Ended attempts that are to be removed once the store can be written.
     leftovers: HashSet<(Name, u32)>,
+    /// Ended attempts whose containers have logs or outputs that could not be written, and whether they go afterwards.
+    unfetched: BTreeMap<(usize, u32), bool>,
     /// Whether an earlier life of the run may still be removing something.
     is_again: bool,
 }
 
 impl Cleanup {
     pub(super) fn new(is_again: bool) -> Self {
-        Self { leftovers: HashSet::new(), is_again }
+        Self { leftovers: HashSet::new(), unfetched: BTreeMap::new(), is_again }
     }
 
     /// An ended attempt is to be removed at the end.
     pub(super) fn leave(&mut self, trial: Name, attempt: u32) {
         self.leftovers.insert((trial, attempt));
+    }
+
+    /// The logs or outputs of an ended attempt are to be fetched at the end, and whether it is removed then.
+    pub(super) fn fetch_later(&mut self, place: usize, attempt: u32, removes: bool) {
+        self.unfetched.insert((place, attempt), removes);
+    }
+
+    /// The attempts whose logs or outputs are to be fetched.
+    pub(super) fn take_unfetched(&mut self) -> BTreeMap<(usize, u32), bool> {
+        std::mem::take(&mut self.unfetched)
     }
 
     /// Removes the ended attempts that waited for the store, of which so many events are missing. The facts to be said.
@@ -96,6 +108,6 @@ async fn sweep_on(context: &RunContext, name: EngineName, leftovers: &HashSet<(N
 }
 
 /// Everything of the run.
-fn selector(context: &RunContext) -> Selector {
+pub(super) fn selector(context: &RunContext) -> Selector {
     Selector { labels: [(label::RUN.to_owned(), context.run.to_string())].into() }
 }

@@ -37,6 +37,8 @@ pub(super) struct RunLog {
     orders: Vec<Order>,
     /// The content of images, as it was last said.
     digests: HashMap<(EngineName, String), String>,
+    /// Whether some trial leaves a container.
+    has_containers: bool,
 }
 
 /// An act that follows from events once they are kept.
@@ -60,6 +62,7 @@ impl RunLog {
         clock: Clock,
         journal: Box<dyn Journal>,
         follower: mpsc::UnboundedSender<Notice>,
+        has_containers: bool,
     ) -> Self {
         Self {
             run,
@@ -72,6 +75,7 @@ impl RunLog {
             acks: Vec::new(),
             orders: Vec::new(),
             digests: HashMap::new(),
+            has_containers,
         }
     }
 
@@ -173,7 +177,8 @@ impl RunLog {
         let first = kept.err().filter(|_| self.retry_at.replace(now + RETRY).is_none());
         let warning = first.map(|error| Fact::Warned {
             message: format!(
-                "the store cannot be written, and the run goes on; ended containers stay until it can: {error}"
+                "the store cannot be written, and the run goes on{}: {error}",
+                if self.has_containers { "; ended containers stay until it can" } else { "" }
             ),
         });
         (events, warning.into_iter().collect())

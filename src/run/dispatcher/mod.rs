@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::engine::{Found, Standing};
 use crate::model::event::{Cause, Early, Fact, Journal};
 use crate::model::name::{EngineName, Name};
 use crate::model::options::When;
@@ -35,7 +36,7 @@ use crate::run::clock::{Clock, Stillness};
 use crate::run::context::RunContext;
 use crate::run::dispatcher::admission::Admission;
 use crate::run::dispatcher::attempts::{Attempts, NewAttempt};
-use crate::run::dispatcher::cleanup::Cleanup;
+use crate::run::dispatcher::cleanup::{Cleanup, selector};
 use crate::run::dispatcher::counts::EndCounts;
 use crate::run::dispatcher::end::RunEnd;
 use crate::run::dispatcher::journal::{Order, RunLog};
@@ -90,6 +91,7 @@ impl Dispatcher {
         let permits = Permits::new(&scope.engines, &scope.options);
         let gate = Gate::new(&scope.options.budget, context.machine);
         let time_budget = scope.options.time_budget;
+        let has_containers = scope.engines.values().any(|engine| engine.containers);
         let (schedule, lived) = match beginning {
             Beginning::Again(again) => {
                 // What is ended for good does not wait again before that.
@@ -105,7 +107,7 @@ impl Dispatcher {
         let inbox = Inbox { messages, requests, follower: follower.clone() };
         let dispatcher = Self {
             schedule,
-            log: RunLog::new(context.run.clone(), context.clock.clone(), journal, follower),
+            log: RunLog::new(context.run.clone(), context.clock.clone(), journal, follower, has_containers),
             attempts: Attempts::new(context.clone(), sender),
             admission: Admission::new(gate),
             outage: Outage::default(),
@@ -205,6 +207,7 @@ impl Dispatcher {
         }
         self.log.keep_at_once();
         self.wait_for_the_store().await;
+        self.fetch(&mut inbox).await;
         let engines: BTreeSet<EngineName> =
             (0..self.schedule.len()).map(|place| self.schedule.entry(place).trial.engine).collect();
         let swept = self.cleanup.sweep(&self.context, &engines, self.log.unkept()).await;
@@ -229,15 +232,59 @@ impl Dispatcher {
         self.log.keep_at_once();
     }
 
+    /// Fetches the logs and outputs that could not be written when their attempts ended.
+    async fn fetch(&mut self, inbox: &mut Inbox) {
+        for ((place, number), removes) in self.cleanup.take_unfetched() {
+            let trial = self.name(place);
+            match self.fetch_one(place, number, removes).await {
+                Ok(Some(fact)) => self.log.emit(fact),
+                // Local trials leave nothing.
+                Ok(None) => {}
+                Err(because) => self.log.warn(format!(
+                    "logs or outputs of `{trial}` could not be fetched from its container, which stays: {because}; \
+                     `combu resume` tries again"
+                )),
+            }
+            while let Ok(message) = inbox.messages.try_recv() {
+                self.take_message(message);
+            }
+            self.log.keep_at_once();
+        }
+    }
+
+    /// Fetches those of one attempt, if anything is left of it.
+    async fn fetch_one(&mut self, place: usize, number: u32, removes: bool) -> Result<Option<Fact>, String> {
+        let entry = self.schedule.entry(place);
+        let launch = self.context.launch(&entry.trial, number, Vec::new(), Vec::new());
+        let trial = launch.trial.name.clone();
+        let engine = self.context.engine(launch.trial.engine).await.map_err(|error| error.chain())?;
+        let found = engine.find(&selector(&self.context)).await.map_err(|error| error.chain())?;
+        let is_it =
+            |one: &Found| one.trial == trial && one.attempt() == Some(number) && one.standing == Standing::Ended;
+        let Some(found) = found.into_iter().find(is_it) else { return Ok(None) };
+        let median = self.counts.median();
+        let (begin, health) = (Begin::Launch, None);
+        let new = NewAttempt { place, launch, begin, health, awaited: false, slow: None, median };
+        let attempt = self.attempts.make(new);
+        let fetched = attempt.fetch(&self.context, engine.as_ref(), &found.handle).await;
+        self.attempts.ended(place);
+        let logs = fetched?;
+        // Until this is kept, the container is all that has them.
+        self.log.keep_at_once();
+        let kept = !removes || self.log.unkept() > 0 || engine.remove(&found.handle).await.is_err();
+        Ok(Some(Fact::AttemptFetched { trial, attempt: number, logs, kept }))
+    }
+
     /// Waits for a store that cannot be written at the end: what it lacks then, it lacks for good.
     async fn wait_for_the_store(&mut self) {
-        if self.log.unkept() > 0 {
+        if self.log.unkept() > 0 && self.purpose.starts() {
             let limit = LAST_PATIENCE.as_secs();
             self.log.warn(format!(
                 "the run is over, and its store cannot be written: combu waits for it, at most {limit} s"
             ));
         }
-        let limit = Instant::now() + LAST_PATIENCE;
+        // Who only saves or kills can do so again.
+        let limit = Instant::now() + if self.purpose.starts() { LAST_PATIENCE } else { Duration::ZERO };
         while self.log.unkept() > 0 && Instant::now() < limit {
             sleep(journal::RETRY).await;
             self.log.keep_at_once();
@@ -309,7 +356,13 @@ impl Dispatcher {
             Message::Attempt(place, Stage::Ended(end)) => self.attempt_ended(place, end),
             Message::Attempt(place, stage) => self.attempt_went_on(place, stage),
             Message::DelayOver(place, attempt) => self.schedule.delayed_is_due(place, attempt),
-            Message::Unremoved(place, attempt) => self.cleanup.leave(self.name(place), attempt),
+            Message::Unremoved(place, attempt) => {
+                let engine = self.schedule.entry(place).trial.engine;
+                // Of others, nothing is left.
+                if self.schedule.engines().get(&engine).is_some_and(|engine| engine.containers) {
+                    self.cleanup.leave(self.name(place), attempt);
+                }
+            }
             Message::Image { engine, image, digest } => self.log.resolve_image(engine, image, digest),
             Message::Preparing { engine, object, state } => self.log.emit(Fact::Preparing { engine, object, state }),
             Message::OutOfSight { engine, because, warning } => {
@@ -390,6 +443,9 @@ impl Dispatcher {
         let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);
         let (outcome, elapsed, logs, usage) = (end.outcome.clone(), end.elapsed, end.logs, end.usage.map(Box::new));
         let (kept, incomplete, ended) = (end.kept, end.incomplete, trial.clone());
+        if incomplete && kept {
+            self.cleanup.fetch_later(place, attempt, self.context.removes(&outcome));
+        }
         self.log.emit(Fact::AttemptEnded { trial: ended, attempt, outcome, elapsed, logs, usage, kept, incomplete });
         if let Some(ack) = end.ack {
             self.log.acknowledge(ack);
