@@ -162,8 +162,11 @@ impl Database {
 
     fn prepare(&self) -> rusqlite::Result<()> {
         self.connection.busy_timeout(LONG_PATIENCE)?;
-        // Readers and a writer do not wait for each other. Where a file system cannot do it, SQLite keeps its older way.
-        self.connection.query_row("PRAGMA journal_mode = WAL", [], |_mode| Ok(()))?;
+        // Readers and a writer do not wait for each other. Its index is memory that processes share through a file, which
+        // some file systems cannot do and others only on one machine: there SQLite's older way stays.
+        if !is_remote(&self.path) {
+            self.connection.query_row("PRAGMA journal_mode = WAL", [], |_mode| Ok(()))?;
+        }
         // A crash of combu loses nothing that was kept; a power cut may lose the last moments, and damages nothing.
         self.connection.execute_batch("PRAGMA synchronous = NORMAL")
     }
@@ -258,6 +261,13 @@ pub(super) fn kind(source: &rusqlite::Error) -> io::ErrorKind {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => io::ErrorKind::WouldBlock,
         _ => io::ErrorKind::Other,
     }
+}
+
+/// Whether a file lies on a file system that may be served by another program or machine: 9p, CIFS, FUSE, NFS, SMB, and
+/// those of virtual machines (`statfs(2)`).
+fn is_remote(path: &Path) -> bool {
+    const REMOTE: [u64; 7] = [0x0102_1997, 0xff53_4d42, 0x6573_5546, 0x6969, 0xfe53_4d42, 0x517b, 0x786f_4256];
+    rustix::fs::statfs(path).is_ok_and(|found| REMOTE.contains(&(found.f_type as u64 & 0xffff_ffff)))
 }
 
 /// Device and number of a file, if it is there.

@@ -52,8 +52,11 @@ impl RunDir {
     ///
     /// # Errors
     /// When something in it cannot be removed.
-    pub fn discard(&self) -> Result<(), StoreError> {
-        fs::remove_dir_all(&self.path).map_err(|source| StoreError::Write { path: self.path.clone(), source })
+    pub fn discard(self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        // Some file systems keep a file that is open under another name.
+        drop(self);
+        fs::remove_dir_all(&path).map_err(|source| StoreError::Write { path, source })
     }
 }
 

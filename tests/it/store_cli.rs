@@ -373,3 +373,42 @@ fn events_that_a_full_stdout_does_not_take_are_an_error() {
         (Some(1), "error: cannot write to stdout: No space left on device (os error 28)\n")
     );
 }
+
+/// A folder that is seen through FUSE, without shared memory. Dropping it unmounts it.
+struct Bound(PathBuf);
+
+impl Bound {
+    /// Nothing where this process may not mount one, or has no bindfs, which is said.
+    fn on(folder: &Path, behind: &Path) -> Option<Self> {
+        fs::create_dir_all(folder).unwrap();
+        fs::create_dir_all(behind).unwrap();
+        let mounted = Command::new("bindfs").args(["-o", "direct_io"]).arg(behind).arg(folder).output();
+        if mounted.is_ok_and(|said| said.status.success()) {
+            return Some(Self(folder.to_owned()));
+        }
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        writeln!(std::io::stderr(), "SKIPPED (bindfs is missing, or may not mount): {test}")
+            .expect("stderr can be written");
+        None
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        let _gone = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_state_folder_on_a_file_system_without_shared_memory_works() {
+    let mut lab = Lab::with("[{ name: 'one', engine: 'local', cmd: 'echo one' }]");
+    let Some(_bound) = Bound::on(&lab.path("bound"), &lab.path("behind")) else { return };
+    let path = lab.path("bound").display().to_string();
+    lab.set("COMBU_DIR", path);
+    lab.combu(&["run", "spec.jsonnet"]).code(0);
+    lab.combu(&["run", "spec.jsonnet"]).code(0);
+    let rows = lab.combu(&["ls", "-o", "json"]).code(0).json();
+    assert_eq!((&rows[0]["state"], &rows[1]["counts"]["succeeded"]), (&"ended".into(), &1.into()));
+    assert_eq!(lab.combu(&["logs", "one"]).code(0).stdout, "one\n");
+    assert!(!lab.path("behind/combu.db-shm").exists());
+}

@@ -35,8 +35,9 @@ pub(crate) fn begin(
     let live = match session.start(prepared, start) {
         Ok(live) => live,
         Err(error) => {
-            folder.discard()?;
-            return Err(error.into());
+            let mut error = CliError::from(error);
+            error.details.extend(folder.discard().err().map(|stays| CliError::from(stays).message));
+            return Err(error);
         }
     };
     Ok(StartedRun { run, live, folder, sinks, control, summary: Summary::default(), detached: false })

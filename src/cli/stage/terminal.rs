@@ -155,17 +155,11 @@ impl Terminal {
         {
             self.mark.replace(Some(self.state.mark_script(&script.id)?));
         }
+        // First what may fail: a run that cannot be kept leaves no folder.
+        let journal = self.state.journal(&record)?;
         let folder = self.create(&record)?;
-        match self.state.journal(&record) {
-            Ok(journal) => {
-                self.note(plan, &folder);
-                Ok(self.set_up(&record, folder, Box::new(journal)))
-            }
-            Err(error) => {
-                folder.discard()?;
-                Err(error.into())
-            }
-        }
+        self.note(plan, &folder);
+        Ok(self.set_up(&record, folder, Box::new(journal)))
     }
 
     /// Writes down where and from what the run is started, beside the run: git may take its time.
@@ -307,9 +301,10 @@ impl ScriptStage for Terminal {
 
     fn discard(&self, opened: Opened) -> Result<(), String> {
         let (folder, _control) = self.starting.take();
-        let discarded = folder.upgrade().map_or(Ok(()), |folder| folder.discard());
+        let folder = folder.upgrade();
         drop(opened);
-        discarded.map_err(|error| CliError::from(error).message)
+        let folder = folder.and_then(Rc::into_inner);
+        folder.map_or(Ok(()), RunDir::discard).map_err(|error| CliError::from(error).message)
     }
 
     fn save(&self, found: &[Found]) -> Result<Vec<Found>, String> {
