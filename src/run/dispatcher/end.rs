@@ -45,6 +45,11 @@ impl RunEnd {
         self.cancels > 1
     }
 
+    /// Whether nobody wants to wait any more.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.cancels > 1
+    }
+
     /// Nothing is left to do: the number to tell the follower, unless it knows.
     pub(super) fn drain(&mut self) -> Option<u64> {
         if std::mem::replace(&mut self.drained, true) {

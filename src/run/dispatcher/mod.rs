@@ -234,6 +234,9 @@ impl Dispatcher {
 
     /// Fetches the logs and outputs that could not be written when their attempts ended.
     async fn fetch(&mut self, inbox: &mut Inbox) {
+        if self.end.is_urgent() {
+            return;
+        }
         for ((place, number), removes) in self.cleanup.take_unfetched() {
             let trial = self.name(place);
             match self.fetch_one(place, number, removes).await {

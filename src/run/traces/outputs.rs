@@ -138,6 +138,7 @@ async fn an_engine_that_is_away_is_asked_again_for_the_outputs() {
 
     aa [] []
     warned: the outputs of `aa` are not complete: there is no such probe
+    warned: logs or outputs of `aa` could not be fetched from its container, which stays: there is no such probe; `combu resume` tries again
     "#);
     assert!(summary.ok() && refused.ok());
 }
