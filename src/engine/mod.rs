@@ -16,6 +16,7 @@ mod outputs;
 mod records;
 mod retrying;
 mod seam;
+mod secret;
 mod settings;
 
 pub use connect::connect;
@@ -26,6 +27,7 @@ pub use output::Output;
 pub use outputs::Outputs;
 pub use records::{MetricsTail, Recorder};
 pub use seam::{Engine, Health, PrepareProgress};
+pub use secret::Secret;
 pub use settings::Settings;
 
 pub(crate) use retrying::Retrying;

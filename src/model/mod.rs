@@ -2,6 +2,7 @@
 //!
 //! May name `std`, `serde`, `serde_json` and, in `suggest`, `strsim` only.
 
+pub mod access;
 pub mod capability;
 pub mod command;
 pub mod event;

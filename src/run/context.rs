@@ -20,6 +20,7 @@ use crate::model::trial::settled::Settled;
 use crate::run::clock::Clock;
 use crate::run::connections::Connections;
 use crate::run::load::{Machine, Reading};
+use crate::run::passed::Passed;
 use crate::run::starts::{Place, Places};
 use crate::run::uploads::Uploads;
 
@@ -43,6 +44,8 @@ pub(crate) struct RunContext {
     pub(crate) machine: Machine,
     /// Where outputs are sent, if anywhere.
     pub(crate) uploads: Option<Arc<Uploads>>,
+    /// The values that trials are given and that nobody writes down.
+    pub(crate) passed: Passed,
     remove: Remove,
     engines: Connections,
     starts: Mutex<HashMap<EngineName, Arc<Places>>>,
@@ -71,6 +74,7 @@ impl RunContext {
             clock: Clock::showing(Duration::ZERO),
             machine: Reading::now,
             uploads: None,
+            passed: Passed::default(),
             remove: experiment.options.rm.unwrap_or_default(),
             engines,
             starts: Mutex::default(),
@@ -97,6 +101,8 @@ impl RunContext {
             trial: trial.clone(),
             attempt,
             env: self.env(trial, attempt, &gpus),
+            // Known to the attempt alone, and when it starts.
+            passed: Vec::new(),
             cores,
             gpus,
             folder: self.folder.clone(),

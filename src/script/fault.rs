@@ -64,6 +64,10 @@ pub(super) fn run_fault(error: &RunError) -> Box<EvalAltResult> {
             let message = format!("the experiment `{}` cannot run:{list}", error.experiment);
             raise(ScriptFault { message, hint, kind: ScriptErrorKind::Run })
         }
+        RunError::Values(missing) => {
+            let hint = missing.0.first().map(|missing| missing.hint.clone());
+            raise(ScriptFault { message: format!("nothing was started: {missing}"), hint, kind: ScriptErrorKind::Run })
+        }
         RunError::Uploads(error) => fault(format!("nothing was started: {error}")),
         RunError::Obstacles(_) => {
             let hint = "`kill(experiment)` removes what earlier runs left of it";

@@ -104,6 +104,34 @@ A `~` is the home folder of whoever calls combu.
 What combu records of a trial (`combu plan -o json`, events, a script's trial) is the same trial with everything
 resolved: durations in seconds, sizes in bytes, absolute paths, commands as lists. It can be read back as a spec.
 
+## Values that are not recorded
+
+Everything that a spec says is recorded with its run: in `.combu/combu.db`, in `combu show`, in `combu plan -o json`. A
+password does not belong there. Two keys say where a value comes from, and only that is recorded:
+
+- `pass_env: ['TOKEN']`, or a name without a value in the list form of `env`, passes on the variable that combu itself
+  was started with: `TOKEN=.. combu run sweep.jsonnet`.
+- `env_file: '.env'` reads a file, as `docker run --env-file` does: one `NAME=VALUE` on a line, the value as it stands,
+  quotes too; empty lines and lines that begin with `#` are passed over; a bare `NAME` passes on the caller's variable.
+
+The values are read once, when a run begins, and again when `combu resume`, `combu rerun` or `combu run --resume` goes
+on with it. One that cannot be had (a variable that is not set, a file that is not there) ends combu with exit code 2
+before anything starts; `combu plan` says so, too. They are in no file of combu, no event, no report and no message.
+
+For `combu run --resume`, trials are the same when they name the same variables and files. What the values are makes
+no difference, nor what stands in a file: nothing of it is kept that it could be compared with.
+
+A variable that several sides give a value has that of the first of these: `env`, `pass_env`, the last file of
+`env_file`, combu itself (`COMBU_SEED`), the image.
+
+What others can see is not for combu to decide: whoever may use Docker on a machine reads the variables of its
+containers with `docker inspect`, as long as a container is there; the same user and root read those of a process in
+`/proc/PID/environ`. And what a trial prints is in its logs.
+
+For values that a spec itself needs, write the name alone: `combu run sweep.jsonnet --ext-str TOKEN` takes the value
+from the environment. The command line is recorded, and `--ext-str TOKEN=..` with it; so is whatever the spec makes of
+the value.
+
 ## What happens when
 
 A trial starts when each of its prerequisites meets its condition: `started` (its process runs, or it ended well),

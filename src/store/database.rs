@@ -16,6 +16,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use crate::model::event::{Event, Fact, FactKind, Journal};
 use crate::model::name::RunId;
 use crate::store::error::StoreError;
+use crate::store::files::open_file;
 
 /// Its file in the state folder.
 const FILE: &str = "combu.db";
@@ -68,6 +69,10 @@ impl Database {
     /// Opens the database of a state folder to write to it; makes it or brings it up to date where needed.
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(FILE);
+        // SQLite makes its other files with the mode of this one.
+        if let Err(source) = open_file(&path) {
+            return Err(StoreError::Write { path, source });
+        }
         let mut database = match Connection::open(&path) {
             Ok(connection) => Self { path, connection },
             Err(source) => return Err(StoreError::Database { path, source }),
@@ -395,7 +400,7 @@ mod tests {
         fs::write(folder.path().join(FILE), "no database at all, but long enough to be one".repeat(100)).unwrap();
         insta::assert_snapshot!(shown(Database::open(folder.path()).unwrap_err()), @"`/lab/.combu/combu.db` is damaged or no database; move it away to begin anew: the logs in `runs/` do not need it");
         let nowhere = folder.path().join("nowhere");
-        assert!(matches!(Database::open(&nowhere), Err(StoreError::Database { .. })));
+        assert!(matches!(Database::open(&nowhere), Err(StoreError::Write { .. })));
         assert!(Database::look(&nowhere).unwrap().is_none());
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::store::error::StoreError;
+use crate::store::files::{create_folder, open_file};
 use crate::store::run::{RECORD, RunRecord};
 
 /// The folder of a run of this process, which is alive for as long as this value is.
@@ -25,7 +26,7 @@ impl Drop for RunDir {
 
 impl RunDir {
     pub(super) fn create(path: PathBuf, record: &RunRecord) -> Result<Self, StoreError> {
-        fs::create_dir(&path).map_err(|source| match source.kind() {
+        create_folder(&path).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => StoreError::RunExists { run: record.run.clone(), path: path.clone() },
             _ => StoreError::Write { path: path.clone(), source },
         })?;
@@ -36,7 +37,12 @@ impl RunDir {
 
     /// Takes the folder of a run whose process is gone; what is not there of it is made.
     pub(super) fn reopen(path: PathBuf, record: &RunRecord) -> Result<Self, StoreError> {
-        fs::create_dir_all(&path).map_err(|source| StoreError::Write { path: path.clone(), source })?;
+        match create_folder(&path) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Write { path, source });
+            }
+            _ => {}
+        }
         let lock = lock(path.join("lock"))?;
         write(record, &path)?;
         Ok(Self { path, lock })
@@ -63,7 +69,7 @@ fn write(record: &RunRecord, run: &Path) -> Result<(), StoreError> {
 /// Locks a file, which is made where it is missing, for as long as it is open. Waits for whoever holds or looks at the lock.
 pub(super) fn lock(path: PathBuf) -> Result<File, StoreError> {
     // Opened for writing: over NFS only that gives a lock of one's own.
-    let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+    let file = match open_file(&path) {
         Ok(file) => file,
         Err(source) => return Err(StoreError::Write { path, source }),
     };

@@ -1,7 +1,7 @@
 //! One run as others see it: its record, and whether its process lives.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::name::RunId;
+use crate::store::files::create_file;
 
 /// Name of the file in a run's folder that says what the run is.
 pub(super) const RECORD: &str = "run.json";
@@ -86,7 +87,7 @@ impl RunRecord {
     pub(super) fn write(&self, run: &Path) -> io::Result<()> {
         let aside = run.join("run.json.new");
         let text = serde_json::to_vec_pretty(&RecordFile { record: self.clone(), place: place() })?;
-        fs::write(&aside, text)?;
+        create_file(&aside)?.write_all(&text)?;
         fs::rename(&aside, run.join(RECORD))
     }
 }

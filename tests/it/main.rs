@@ -37,3 +37,4 @@ mod s3_outputs;
 mod script_cli;
 mod store_cli;
 mod tidy;
+mod values_cli;

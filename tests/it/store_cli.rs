@@ -131,6 +131,31 @@ fn a_new_state_folder_is_its_owners_and_one_that_was_there_stays_as_it_is() {
     assert_eq!(mode(), 0o2770);
 }
 
+#[test]
+fn what_combu_makes_in_the_state_folder_is_open_to_whom_that_is() {
+    let lab = Lab::with("[{ name: 'one', engine: 'local', cmd: ['sh', '-c', 'echo x; echo y >&2'] }]");
+    // As if the caller's mask took nothing away.
+    let modes = |state: u32| {
+        let line = r#"umask 000; exec "$0" "$@""#;
+        let mut command = lab.command("sh");
+        let (code, stderr) = said(command.args(["-c", line, env!("CARGO_BIN_EXE_combu"), "run", "spec.jsonnet"]));
+        assert_eq!(code, Some(0), "{stderr}");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&lab.path(".combu")), state);
+        let run = lab.only_run();
+        let files =
+            ["run.json", "lock", "provenance.json", "one/1/stdout.log", "one/1/stderr.log"].map(|file| run.join(file));
+        let all = files.iter().chain([&lab.path(".combu/combu.db")]).map(|path| mode(path)).collect::<Vec<_>>();
+        let folders = [run.clone(), run.join("one/1")].map(|path| mode(&path));
+        fs::remove_dir_all(lab.path(".combu")).unwrap();
+        (all, folders)
+    };
+    assert_eq!(modes(0o700), (vec![0o600; 6], [0o700; 2]));
+    fs::create_dir(lab.path(".combu")).unwrap();
+    fs::set_permissions(lab.path(".combu"), fs::Permissions::from_mode(0o770)).unwrap();
+    assert_eq!(modes(0o770), (vec![0o660; 6], [0o770; 2]));
+}
+
 /// Runs a program, and says with which code it ended and what it wrote to its standard error.
 fn said(command: &mut Command) -> (Option<i32>, String) {
     let said = command.output().unwrap();

@@ -149,7 +149,7 @@ impl Engine for Local {
         let mut command = launch::command(launch, self.token(), &self.programs)?;
         // Without the file it starts all the same.
         if let Some(file) = records::plain(launch).filter(|file| records::make_plain(file).is_ok())
-            && !launch.trial.env.contains_key(records::VARIABLE)
+            && launch.variable(records::VARIABLE).is_none()
         {
             command.env(records::VARIABLE, file);
         }

@@ -27,6 +27,7 @@ use crate::run::attempt::recording::Recording;
 use crate::run::attempt::running::Running;
 use crate::run::context::RunContext;
 use crate::run::message::{End, Message, Stage};
+use crate::run::passed::MissingValues;
 
 pub(crate) use flight::{Adopted, Attempt, Begin, Ending, Stop};
 pub(crate) use progress::{Progress, StartPhase};
@@ -139,7 +140,7 @@ impl Attempt {
         };
         self.progress.reach(StartPhase::Starting);
         let output = self.output(context);
-        let launch = self.identified(context, engine.capabilities().engine, digest);
+        let launch = self.complete(context, engine.capabilities().engine, digest)?;
         *asked = true;
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
         let handle = engine.start(&launch).await?;
@@ -148,15 +149,23 @@ impl Attempt {
         Ok(Some((engine.clone(), handle, output)))
     }
 
-    /// The launch with its trial's identity, now that the content of its image is known, which is recorded.
-    fn identified(&self, context: &RunContext, engine: EngineName, digest: Option<String>) -> Launch {
+    /// The launch with the values that nobody writes down, and with its trial's identity, now that the content of its image
+    /// is known, which is recorded.
+    fn complete(
+        &self,
+        context: &RunContext,
+        engine: EngineName,
+        digest: Option<String>,
+    ) -> Result<Launch, EngineError> {
         let mut launch = self.launch.clone();
+        let refused = |missing: MissingValues| EngineError::Refused { message: missing.to_string() };
+        launch.passed = context.passed.of(&launch.trial).map_err(refused)?;
         let hash = identity(&launch.trial, digest.as_deref(), context.seed, &Triggers::default());
         launch.labels.insert(label::HASH.to_owned(), hash);
         if let (Some(image), Some(digest)) = (launch.trial.image.clone(), digest) {
             let _gone = self.messages.send(Message::Image { engine, image, digest });
         }
-        launch
+        Ok(launch)
     }
 
     /// Follows the started attempt; its end is said before its container is removed.
