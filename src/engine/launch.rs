@@ -28,6 +28,8 @@ pub struct Launch {
     pub env: Vec<(String, String)>,
     /// Variables of the trial whose values nobody writes down, each once; its `env` wins over them.
     pub passed: Vec<(String, Secret)>,
+    /// All its parameters as JSON, where some of them do not fit into its environment: it gets them as a file.
+    pub params: Option<Arc<str>>,
     /// combu's own labels; see [`crate::model::label`].
     pub labels: BTreeMap<String, String>,
 }

@@ -7,6 +7,7 @@ mod connect;
 pub mod docker;
 mod error;
 pub mod fake;
+mod files;
 mod found;
 mod gpus;
 mod launch;

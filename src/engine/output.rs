@@ -1,12 +1,11 @@
 //! Output of an attempt: one file per stream and never the event channel, and what it took.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::engine::files;
 use crate::engine::records::{Recorder, Scanner};
-use crate::model::access;
 use crate::model::event::{Logs, Usage};
 
 /// Bytes that the files may reach further than a log for that to be seen.
@@ -178,31 +177,13 @@ impl Output {
 impl OutputStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Kept::NotYet = self.file {
-            let around = folder(self.path.parent().unwrap_or(Path::new("/")))?;
-            let mut options = File::options();
-            options.write(true).create(true).truncate(true).mode(access::of_file(around));
-            self.file = Kept::Open(options.open(&self.path)?);
+            self.file = Kept::Open(files::create(&self.path)?);
         }
         match &mut self.file {
             Kept::Open(file) => file.write_all(bytes),
             Kept::NotYet | Kept::Given => Ok(()),
         }
     }
-}
-
-/// The mode of a folder, which is made where it is missing, open to whom the one around it is open.
-fn folder(path: &Path) -> io::Result<u32> {
-    match path.metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        found => return Ok(found?.mode()),
-    }
-    let around = path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(0), folder)?;
-    match DirBuilder::new().mode(access::of_folder(around)).create(path) {
-        // Another stream was faster.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    Ok(path.metadata()?.mode())
 }
 
 /// Removes a file, if it is there.

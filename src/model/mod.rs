@@ -5,6 +5,7 @@
 pub mod access;
 pub mod capability;
 pub mod command;
+pub mod environment;
 pub mod event;
 pub mod experiment;
 pub mod handle;

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
 use crate::engine::Secret;
+use crate::model::environment::{self, ALL, LONGEST};
 use crate::model::name::Name;
 use crate::model::trial::Trial;
 
@@ -88,6 +89,19 @@ impl Passed {
                     });
                 }
             }
+            if trial.pass_env.is_empty() && trial.env_file.is_empty() {
+                continue;
+            }
+            let all = environment::own_size(trial) + self.size(trial);
+            if all > ALL {
+                missing.entry(String::new()).or_insert_with(|| MissingValue {
+                    trial: trial.name.clone(),
+                    problem: format!(
+                        "its command and variables have {all} bytes, and no program can be given more than {ALL}"
+                    ),
+                    hint: "pass on fewer, or mount them as a file with `volumes`".to_owned(),
+                });
+            }
         }
         if missing.is_empty() { Ok(()) } else { Err(MissingValues(missing.into_values().collect())) }
     }
@@ -107,6 +121,15 @@ impl Passed {
         Ok(all.into_iter().collect())
     }
 
+    /// Bytes of all that a trial is given here, as far as it is known.
+    fn size(&self, trial: &Trial) -> usize {
+        let known = self.known.lock().expect("no code panics while it holds the lock");
+        let files = trial.env_file.iter().filter_map(|path| known.files.get(path)).flat_map(|file| file.iter());
+        let files = files.map(|(name, value)| environment::size(name, value.expose()));
+        let passed = trial.pass_env.iter().filter_map(|name| Some((name, known.variables.get(name)?)));
+        files.chain(passed.map(|(name, value)| environment::size(name, value.expose()))).sum()
+    }
+
     fn known_variable(&self, name: &str) -> Result<Secret, String> {
         let known = |known: &Known| known.variables.get(name).cloned();
         if let Some(value) = known(&self.known.lock().expect("no code panics while it holds the lock")) {
@@ -114,6 +137,7 @@ impl Passed {
         }
         let value = (self.variable)(name).ok_or("is not set in the environment of combu")?;
         let value = value.to_str().ok_or("its value is not UTF-8, which engines cannot take")?;
+        check_length(name, value)?;
         let value = Secret::from(value);
         let mut known = self.known.lock().expect("no code panics while it holds the lock");
         known.variables.insert(name.to_owned(), value.clone());
@@ -140,29 +164,39 @@ impl Passed {
         })?;
         let mut variables = Vec::new();
         for (index, line) in text.lines().enumerate() {
-            let at = |fault: &str| Err(format!("cannot be used: line {} {fault}", index + 1));
+            let at = |fault: &str| format!("cannot be used: line {} {fault}", index + 1);
             let line = line.trim_start();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
             let (name, value) = line.split_once('=').map_or((line, None), |(name, value)| (name, Some(value)));
             if line.contains('\0') {
-                return at("has a NUL byte");
+                return Err(at("has a NUL byte"));
             }
             if name.is_empty() {
-                return at("has no name before its `=`");
+                return Err(at("has no name before its `=`"));
             }
             if name.contains(char::is_whitespace) {
-                return at("has a blank in its name");
+                return Err(at("has a blank in its name"));
             }
-            let value = match value.map(Secret::from).map_or_else(|| self.known_variable(name), Ok) {
-                Ok(value) => value,
-                Err(fault) => return at(&format!("is a bare name, of a variable that {fault}")),
+            let value = match value {
+                Some(value) => check_length(name, value).map(|()| Secret::from(value)).map_err(|fault| at(&fault))?,
+                None => self
+                    .known_variable(name)
+                    .map_err(|fault| at(&format!("is a bare name, of a variable that {fault}")))?,
             };
             variables.push((name.to_owned(), value));
         }
         Ok(variables)
     }
+}
+
+fn check_length(name: &str, value: &str) -> Result<(), String> {
+    let bytes = environment::size(name, value);
+    if bytes <= LONGEST {
+        return Ok(());
+    }
+    Err(format!("has {bytes} bytes, and no program can be given more than {LONGEST} in a variable"))
 }
 
 fn content(path: &str) -> io::Result<Vec<u8>> {

@@ -254,7 +254,7 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
     field(
         "params",
         &["{lr: 0.1, layers: [64, 64]}"],
-        "Its point in the parameter space: recorded, and given to it as `COMBU_PARAMS` and `COMBU_PARAM_<NAME>`.",
+        "Its point in the parameter space: recorded, and given to it as `COMBU_PARAMS` and `COMBU_PARAM_<NAME>`; what does not fit there is in the file that `COMBU_PARAMS_FILE` names.",
     ),
     field(
         "metrics",

@@ -28,7 +28,7 @@ pub(super) fn command(item: Item<'_>) -> Option<Vec<String>> {
 /// A string split as a shell would, or a list of words.
 pub(super) fn entrypoint(item: Item<'_>) -> Option<Vec<String>> {
     match item.value {
-        Value::String(text) => words(item, text),
+        Value::String(_) => words(item, item.text()?),
         _ => item.list("a list of words, or a string", |item| item.scalar()),
     }
 }

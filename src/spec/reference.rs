@@ -179,6 +179,9 @@ Networks stay while others use them; volumes are never removed.
   name, the attempt's number from 1
 - `COMBU_PARAMS`: the parameters as JSON
 - `COMBU_PARAM_<NAME>`: each of them as text; the name in upper case, `_` for every character but letters and digits
+- `COMBU_PARAMS_FILE`: only where some of these do not fit, as Linux gives a program no variable of more than 128 KiB,
+  some 1.5 MiB of them together, and none with a NUL byte. Then those are left out, the longest first, and this names a
+  file with all parameters as JSON. A daemon that does not see this machine's files gives no such file
 - `COMBU_SEED`: a number below 2^32, made from the run's seed (`--seed`) and the trial's name
 - `COMBU_METRICS`: the path of a file to which it may write its metrics, a line of JSON each: [metrics.md](metrics.md)
 - `COMBU_CPUS`, `OMP_NUM_THREADS`: where `cpus` is set: that number, and its whole part, at least 1
@@ -187,11 +190,12 @@ The trial's own `env` wins over these. Containers and networks carry the labels 
 `combu.trial`, `combu.attempt`, `combu.spec` (the absolute path of the spec) and `combu.version`.
 
 What is left of a run lies in `.combu/runs/<run>/`: `<trial>/<attempt>/stdout.log` and `stderr.log` (each once
-something was written to it), `<trial>/<attempt>/metrics/` or `.metrics/` (what `COMBU_METRICS` names) and `run.json`;
-while it is live also `control.sock`, through which `combu set` and `combu why` reach it. The nearest `.combu` above
-the spec is used, up to the root of the repository (the folder with `.git`); that of the home folder serves only specs
-that lie there. Without one it is made in the working folder where that is above the spec, else beside the spec, for its
-owner alone; a lab that shares one makes it first: `install -d -m 2770 .combu`. `COMBU_DIR` names another one.
+something was written to it), `<trial>/<attempt>/metrics/` or `.metrics/` (what `COMBU_METRICS` names), `params.json`
+in one of these (what `COMBU_PARAMS_FILE` names) and `run.json`; while it is live also `control.sock`, through which
+`combu set` and `combu why` reach it. The nearest `.combu` above the spec is used, up to the root of the repository
+(the folder with `.git`); that of the home folder serves only specs that lie there. Without one it is made in the
+working folder where that is above the spec, else beside the spec, for its owner alone; a lab that shares one makes it
+first: `install -d -m 2770 .combu`. `COMBU_DIR` names another one.
 
 ## The UUID
 

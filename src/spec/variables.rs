@@ -43,7 +43,7 @@ fn variables(item: Item<'_>) -> Option<(BTreeMap<String, String>, BTreeSet<Strin
     if !item.value.is_array() {
         let what = "an object of variables, or a list: \"NAME=VALUE\", or \"NAME\" to pass it on";
         let table = item.table(what, |key, item| {
-            if key.is_empty() || key.contains(['=', '\0']) {
+            if key.is_empty() || key.contains('=') {
                 return item.fail("a variable's name is not empty and has no `=`");
             }
             item.scalar()

@@ -131,6 +131,7 @@ impl Stage {
             folder: None,
             env: [("COMBU_OURS", "ours"), ("COMBU_BOTH", "ours")].map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
             passed: Vec::new(),
+            params: None,
             labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         }
     }

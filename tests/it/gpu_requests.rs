@@ -49,6 +49,7 @@ async fn asked(gpus: &[&str]) -> String {
         folder: None,
         env: Vec::new(),
         passed: Vec::new(),
+        params: None,
         labels: BTreeMap::from([(label::TRIAL.to_owned(), "trial".to_owned())]),
     };
     // The stand-in starts nothing.

@@ -48,6 +48,7 @@ fn launch(folder: &Path, edit: impl FnOnce(&mut Trial)) -> Launch {
         folder: None,
         env: Vec::new(),
         passed: Vec::new(),
+        params: None,
         labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<BTreeMap<_, _>>(),
     }
 }

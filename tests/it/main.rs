@@ -19,6 +19,7 @@ mod docs;
 mod exit_codes;
 mod gpu_requests;
 mod harness;
+mod large_cli;
 mod live_cli;
 mod local;
 mod look_cli;

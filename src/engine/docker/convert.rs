@@ -9,7 +9,7 @@ use bollard::models::{
 };
 
 use crate::engine::launch::Launch;
-use crate::engine::records::{FILE, INSIDE, VARIABLE, shared};
+use crate::engine::records::{FILE, INSIDE, PARAMS, PARAMS_VARIABLE, VARIABLE, shared};
 use crate::model::label;
 use crate::model::trial::settled::Settled;
 use crate::model::trial::{Healthcheck, Trial, Volume};
@@ -152,7 +152,14 @@ fn host_config(launch: &Launch, memory: Option<u64>, nice: u8) -> HostConfig {
 fn env(launch: &Launch) -> Vec<String> {
     let file = metrics_mount(launch).filter(|_| launch.variable(VARIABLE).is_none());
     let file = file.map(|_| format!("{VARIABLE}={INSIDE}/{FILE}"));
-    file.into_iter().chain(launch.variables().map(|(name, value)| format!("{name}={value}"))).collect()
+    let params = params_file(launch).filter(|_| launch.variable(PARAMS_VARIABLE).is_none());
+    let params = params.map(|path| format!("{PARAMS_VARIABLE}={path}"));
+    file.into_iter().chain(params).chain(launch.variables().map(|(name, value)| format!("{name}={value}"))).collect()
+}
+
+/// Where the container finds its params as a file, if it needs and gets one.
+pub(super) fn params_file(launch: &Launch) -> Option<String> {
+    launch.params.as_ref().and_then(|_| metrics_mount(launch)).map(|_| format!("{INSIDE}/{PARAMS}"))
 }
 
 fn labels(launch: &Launch) -> HashMap<String, String> {
@@ -301,6 +308,7 @@ mod tests {
             folder: None,
             env: vec![("COMBU".to_owned(), "1".to_owned()), ("COMBU_SEED".to_owned(), "7".to_owned())],
             passed: vec![("TOKEN".to_owned(), "s3cret".into()), ("COMBU_SEED".to_owned(), "8".into())],
+            params: None,
             labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         }
     }

@@ -141,6 +141,7 @@ impl Attempt {
         self.progress.reach(StartPhase::Starting);
         let output = self.output(context);
         let launch = self.complete(context, engine.capabilities().engine, digest)?;
+        self.warn_of_params(context, engine.as_ref()).await;
         *asked = true;
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
         let handle = engine.start(&launch).await?;
@@ -166,6 +167,22 @@ impl Attempt {
             let _gone = self.messages.send(Message::Image { engine, image, digest });
         }
         Ok(launch)
+    }
+
+    /// Tells, once a run, that params do not fit into the environment of a trial.
+    async fn warn_of_params(&self, context: &RunContext, engine: &dyn Engine) {
+        if self.launch.params.is_none() || !context.tells_of_params() {
+            return;
+        }
+        let trial = &self.launch.trial.name;
+        let how = match engine.params_file(&self.launch).await {
+            Some(_) => "COMBU_PARAMS_FILE names a file that has all of them".to_owned(),
+            None => format!("the engine {} can give it no file of them either", engine.capabilities().engine),
+        };
+        self.warn(format!(
+            "not all params of `{trial}` fit into its environment (Linux takes 128 KiB in a variable, and no NUL byte): those \
+             that do not are left out, and {how}"
+        ));
     }
 
     /// Follows the started attempt; its end is said before its container is removed.
