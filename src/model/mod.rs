@@ -12,6 +12,7 @@ pub mod handle;
 pub mod history;
 pub mod label;
 pub mod name;
+pub mod nesting;
 pub mod options;
 pub mod outcome;
 pub mod retry;

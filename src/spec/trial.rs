@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::model::label;
 use crate::model::name::Name;
+use crate::model::nesting::{self, DEEPEST};
 use crate::model::trial::Trial;
 use crate::spec::error::Problems;
 use crate::spec::fields;
@@ -146,6 +147,9 @@ fn labels(item: Item<'_>) -> Option<BTreeMap<String, String>> {
 
 fn params(item: Item<'_>) -> Option<Map<String, Value>> {
     match item.value {
+        Value::Object(_) if !nesting::fits(item.value, DEEPEST) => {
+            item.fail(format!("more than {DEEPEST} lists and objects within each other"))
+        }
         Value::Object(map) => Some(map.clone()),
         _ => item.expected("an object of parameters"),
     }

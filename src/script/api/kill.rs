@@ -71,10 +71,12 @@ fn remove(script: &Script, labels: &[(&str, String)], must: BTreeSet<EngineName>
     script.check_interrupt()?;
     let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     let grace = script.options.defaults.stop_grace;
-    let engines = script.session.reached(None).and_then(|reached| reached.with(&must));
-    let killed = engines
-        .and_then(|engines| script.session.kill(&Selector { labels }, &engines, grace))
-        .map_err(|error| engine_fault(&error))?;
+    let session = script.session.clone();
+    let kill = move || {
+        let engines = session.reached(None)?.with(&must)?;
+        session.kill(&Selector { labels }, &engines, grace)
+    };
+    let killed = script.wait_for(kill)?.map_err(|error| engine_fault(&error))?;
     let trials = killed.trials.len() as i64;
     if killed.problems.is_empty() {
         return Ok(trials);
