@@ -248,3 +248,68 @@ fn what_was_forgotten_gives_its_space_back() {
     assert!(size() < before / 10, "{} of {before} bytes are left", size());
     assert!(fs::metadata(lab.path(".combu/combu.db-wal")).map_or(0, |wal| wal.len()) == 0);
 }
+
+#[test]
+fn one_row_that_cannot_be_read_costs_that_row() {
+    let lab = Lab::new();
+    for name in ["good", "bad"] {
+        let spec = format!("[{{name: '{name}-' + n, engine: 'local', cmd: 'echo hi'}} for n in std.range(1, 2)]");
+        lab.write(&format!("{name}.jsonnet"), &spec);
+        lab.combu(&["run", &format!("{name}.jsonnet"), "--progress", "none"]).code(0);
+    }
+    let state = StateDir::locate(&lab.path(""), Search::default()).unwrap();
+    let runs = state.past_runs().unwrap().runs;
+    let id = |name: &str| runs.iter().find(|run| run.record.experiment == name).unwrap().record.run.to_string();
+    let (good, bad) = (id("good"), id("bad"));
+    let database = Connection::open(lab.path(".combu/combu.db")).unwrap();
+    let row: i64 = database
+        .query_row("SELECT max(id) FROM events WHERE run = ?1 AND event = 'trial-ended'", [&bad], |row| row.get(0))
+        .unwrap();
+    // As a disk that lies, and as a newer combu.
+    database.execute("UPDATE events SET fact = '{' || char(27) WHERE id = ?1", [row]).unwrap();
+    database
+        .execute("INSERT INTO events (run, at, event, fact) VALUES (?1, 1, 'moved', '{\"event\":\"moved\"}')", [&bad])
+        .unwrap();
+    drop(database);
+    let warning = |text: &str| {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+        text.contains(&format!("row {row} of run {bad} in the store (`trial-ended`) cannot be read and is left out"))
+    };
+    let bad_trials = format!("{bad}/*");
+    for look in
+        [&["ls"][..], &["ps", &bad], &["show", &bad], &["results", &bad], &["logs", &bad_trials], &["why", "bad-1"]]
+    {
+        let said = lab.combu(look).code(0);
+        assert!(warning(&said.stderr), "{look:?}: {}", said.stderr);
+    }
+    assert!(lab.combu(&["ps", &bad, "--all"]).stdout.contains("bad-1"), "the rest is shown");
+    assert!(lab.combu(&["ls"]).stdout.contains(&good));
+    for look in [&["ps", &good][..], &["show", &good], &["results", &good], &["logs", &format!("{good}/*")]] {
+        let said = lab.combu(look).code(0);
+        assert!(!said.stderr.contains("cannot be read"), "{look:?}: {}", said.stderr);
+    }
+    for go_on in [&["resume", &bad][..], &["rerun", &bad], &["run", "--resume", "bad.jsonnet"]] {
+        let said = lab.combu(go_on).code(2);
+        assert!(warning(&said.stderr) && said.stderr.contains("nothing was done"), "{go_on:?}: {}", said.stderr);
+    }
+    lab.combu(&["run", "--resume", "good.jsonnet", "--progress", "none"]).code(0);
+    lab.combu(&["rm", &bad]).code(0);
+    let said = lab.combu(&["ls"]).code(0);
+    assert!(!said.stdout.contains(&bad) && said.stderr.is_empty(), "{}", said.stderr);
+}
+
+#[test]
+fn what_nests_too_deep_to_be_read_again_is_not_written() {
+    let lab = Lab::with(
+        "local nest(n) = if n == 0 then 1 else { a: nest(n - 1) };
+        [{ name: 'deep', engine: 'local', cmd: 'true', params: nest(std.extVar('levels')) }]",
+    );
+    let run = |levels: &str| lab.combu(&["run", "spec.jsonnet", "--ext-code", &format!("levels={levels}")]);
+    let said = run("101").code(2);
+    assert!(said.stderr.contains("[0].params: more than 100 lists and objects within each other"), "{}", said.stderr);
+    run("100").code(0);
+    for look in [&["ls"][..], &["ps"], &["show", "-o", "json"], &["results"], &["rerun", "last", "deep"]] {
+        lab.combu(look).code(0);
+    }
+}

@@ -12,6 +12,7 @@ use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, none_recorded};
 use crate::cli::time::{minute, utc};
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::cli::which::runs;
 use crate::model::event::FactKind;
 use crate::model::summary::{Counts, Summary};
@@ -69,7 +70,7 @@ pub(crate) fn main(file: Option<&Path>, args: &LsArgs, ui: &Ui) -> Result<u8, Cl
     let mut list = Vec::new();
     for run in runs.past.into_iter().take(most) {
         let live = runs.live.iter().find(|live| live.record.run == run.record.run).cloned();
-        list.push(RunRow::read(ShownRun { run, live })?);
+        list.push(RunRow::read(ShownRun { run, live }, ui)?);
     }
     match args.output {
         Some(OutputForm::Json) => {
@@ -109,12 +110,14 @@ fn table(list: &[RunRow], ui: &Ui) -> String {
 }
 
 impl RunRow {
-    fn read(shown: ShownRun) -> Result<Self, CliError> {
+    fn read(shown: ShownRun, ui: &Ui) -> Result<Self, CliError> {
         let (mut summary, mut last) = (Summary::default(), 0);
-        shown.run.follow().read(Kinds::Only(&KINDS), |event| {
+        let mut follower = shown.run.follow();
+        follower.read(Kinds::Only(&KINDS), |event| {
             summary.add(&event);
             last = last.max(event.at);
         })?;
+        unread::warn(&follower.unread(), ui);
         let elapsed = shown.elapsed(&summary, last);
         Ok(Self { counts: summary.counts(), shown, summary, elapsed })
     }

@@ -12,6 +12,7 @@ use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, look};
 use crate::cli::time::{now, utc};
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::model::history::{History, TrialHistory};
 use crate::model::outcome::{Exit, Outcome, signal_name};
 use crate::model::summary::{State, TrialResult};
@@ -108,6 +109,7 @@ pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, Cl
     let filter = TrialFilter::new(false, args.filter.as_deref())?;
     let shown = look(file, args.run.as_deref(), ui)?;
     let history = shown.run.history(Kinds::WITHOUT_RECORDS)?;
+    unread::warn(&history.unread, ui);
     let list = TrialList { shown: &shown, history: &history, now: now() };
     let mut results = Vec::new();
     for result in &history.summary.results {
