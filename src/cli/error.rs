@@ -7,6 +7,7 @@ use crate::engine::{EngineError, Obstacle};
 use crate::model::name::EngineName;
 use crate::plan::PlanError;
 use crate::report::Style;
+use crate::run::passed::MissingValues;
 use crate::run::session::RunError;
 use crate::script::{Call, ScriptError, ScriptErrorKind, WhereError};
 use crate::spec::{Mistake, SpecError};
@@ -188,9 +189,22 @@ impl From<RunError> for CliError {
                 "nothing was started; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for other servers than Amazon's, \
                  AWS_ENDPOINT_URL (with AWS_ALLOW_HTTP=true for http://) say how a bucket is reached",
             ),
+            RunError::Values(missing) => cannot_be_had(&missing),
             RunError::Obstacles(obstacles) => stands_in_the_way(&obstacles),
         }
     }
+}
+
+fn cannot_be_had(missing: &MissingValues) -> CliError {
+    let message = "values that are to be passed on to trials cannot be had; nothing was started";
+    let mut cli = CliError::new(exit::USAGE, message);
+    for missing in missing.0.iter().take(SHOWN) {
+        cli.details.push(format!("{missing}\n  {}", missing.hint));
+    }
+    if missing.0.len() > SHOWN {
+        cli.details.push(format!("... and {} more", missing.0.len() - SHOWN));
+    }
+    cli
 }
 
 fn stands_in_the_way(obstacles: &[Obstacle]) -> CliError {

@@ -21,6 +21,7 @@ mod stage;
 mod steer;
 mod time;
 mod ui;
+mod unread;
 mod verbs;
 mod which;
 

@@ -46,6 +46,7 @@ pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, 
     for warning in &plan.warnings {
         ui.warn(warning);
     }
+    session.check_values(&plan).map_err(RunError::from)?;
     if survey.obstacles.is_empty() { Ok(exit::OK) } else { Err(RunError::Obstacles(survey.obstacles).into()) }
 }
 

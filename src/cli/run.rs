@@ -15,6 +15,7 @@ use crate::cli::stage::started::{StartedRun, begin, follow};
 use crate::cli::stage::terminal::Terminal;
 use crate::cli::stage::{detach, signals};
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::model::history::History;
 use crate::model::name::RunId;
 use crate::plan::identity::Triggers;
@@ -108,7 +109,9 @@ fn before(path: &Path) -> Result<Vec<(RunRecord, History)>, CliError> {
     let mut before = Vec::new();
     for run in state(path)?.past_runs()?.runs.iter().filter(|run| run.record.spec == spec) {
         if !run.is_rehearsal()? {
-            before.push((run.record.clone(), run.history(Kinds::WITHOUT_RECORDS)?));
+            let history = run.history(Kinds::WITHOUT_RECORDS)?;
+            unread::refuse(&run.record.run, &history.unread)?;
+            before.push((run.record.clone(), history));
         }
     }
     before.retain(|(_, run)| !run.summary.results.is_empty());

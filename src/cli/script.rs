@@ -52,7 +52,9 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let sources = Sources::default();
     let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false, &session, &sources)?.of_script()?);
     let load = args.jsonnet.load_noting(new_id(), sources.clone());
-    let host = ScriptHost { session: session.clone(), args: words.collect(), options, load, stage: stage.clone() };
+    let memory = ScriptHost::memory_limit();
+    let args = words.collect();
+    let host = ScriptHost { session: session.clone(), args, options, load, memory, stage: stage.clone() };
     let finish = execute(path, host);
     session.join();
     let code = finish?.code();

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use console::Term;
 
 use crate::report::Style;
+use crate::store::create_file;
 
 /// Columns of a terminal whose width is not known.
 const COLUMNS: u16 = 80;
@@ -54,7 +55,7 @@ impl Ui {
 
     /// Sends everything for stderr to a file from now on.
     pub(crate) fn redirect(&self, path: &Path) -> io::Result<()> {
-        let file = File::create(path)?;
+        let file = create_file(path)?;
         *self.redirected.lock().expect("no code panics while it holds the lock") = Some(file);
         Ok(())
     }

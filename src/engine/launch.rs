@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::engine::secret::Secret;
 use crate::model::label;
 use crate::model::name::{Name, RunId};
 use crate::model::trial::settled::Settled;
@@ -23,8 +24,12 @@ pub struct Launch {
     pub gpus: Vec<String>,
     /// The run's folder on this machine, if it has one.
     pub folder: Option<PathBuf>,
-    /// combu's own variables (`COMBU_*`); the trial's `env` wins over them.
+    /// combu's own variables (`COMBU_*`); those of the trial win over them.
     pub env: Vec<(String, String)>,
+    /// Variables of the trial whose values nobody writes down, each once; its `env` wins over them.
+    pub passed: Vec<(String, Secret)>,
+    /// All its parameters as JSON, where some of them do not fit into its environment: it gets them as a file.
+    pub params: Option<Arc<str>>,
     /// combu's own labels; see [`crate::model::label`].
     pub labels: BTreeMap<String, String>,
 }
@@ -50,6 +55,22 @@ impl<'a> Claim<'a> {
 }
 
 impl Launch {
+    /// The value of a variable that the trial has of its own.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        let passed = || self.passed.iter().find(|(passed, _)| passed == name).map(|(_, value)| value.expose());
+        self.trial.env.get(name).map(String::as_str).or_else(passed)
+    }
+
+    /// Every variable, each once: combu's own, what is passed on, and those of the trial's `env`.
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = &self.trial.env;
+        let combus = self.env.iter().filter(|(name, _)| self.variable(name).is_none());
+        let passed = self.passed.iter().filter(|(name, _)| !own.contains_key(name));
+        let combus = combus.map(|(name, value)| (name.as_str(), value.as_str()));
+        let passed = passed.map(|(name, value)| (name.as_str(), value.expose()));
+        combus.chain(passed).chain(own.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
     /// The claim that it makes to its trial's name.
     pub(super) fn claim(&self) -> Claim<'_> {
         Claim::new(self.labels.get(label::SPEC).map_or("", String::as_str), &self.trial.name)

@@ -7,6 +7,7 @@ mod connect;
 pub mod docker;
 mod error;
 pub mod fake;
+mod files;
 mod found;
 mod gpus;
 mod launch;
@@ -16,6 +17,7 @@ mod outputs;
 mod records;
 mod retrying;
 mod seam;
+mod secret;
 mod settings;
 
 pub use connect::connect;
@@ -26,6 +28,7 @@ pub use output::Output;
 pub use outputs::Outputs;
 pub use records::{MetricsTail, Recorder};
 pub use seam::{Engine, Health, PrepareProgress};
+pub use secret::Secret;
 pub use settings::Settings;
 
 pub(crate) use retrying::Retrying;

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::engine::files;
 use crate::engine::records::{Recorder, Scanner};
 use crate::model::event::{Logs, Usage};
 
@@ -203,10 +204,7 @@ impl OutputStream {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Kept::NotYet = self.file {
-            if let Some(folder) = self.path.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            self.file = Kept::Open(File::create(&self.path)?);
+            self.file = Kept::Open(files::create(&self.path)?);
         }
         match &mut self.file {
             Kept::Open(file) => file.write_all(bytes),

@@ -48,6 +48,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The path under which the attempt of a launch finds its params as a file (`COMBU_PARAMS_FILE`), where some of them do not
+    /// fit into its environment and the engine can give it one.
+    async fn params_file(&self, _launch: &Launch) -> Option<String> {
+        None
+    }
+
     /// Waits for the end and copies what the attempt writes, complete and in order, to `output`.
     /// Returns when both the exit is known and the output is complete. May be dropped and called again.
     async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError>;

@@ -4,6 +4,7 @@
 //! killed; since events are kept before anything follows from them, what was begun is known either way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::model::command::Command;
 use crate::model::event::{Cause, Collected, Early, Event, Fact, Logs, Usage};
 use crate::model::experiment::Experiment;
 use crate::model::handle::Handle;
-use crate::model::name::{EngineName, Name};
+use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::{Budget, Options};
 use crate::model::outcome::Outcome;
 use crate::model::retry::{Next, Repeats};
@@ -36,6 +37,8 @@ pub struct History {
     pub images: Vec<(EngineName, String, String)>,
     /// Milliseconds since 1970-01-01 UTC, of each time that another process went on with it.
     pub resumed: Vec<u64>,
+    /// Rows of the store that tell something of it and that could not be read.
+    pub unread: Vec<UnreadRow>,
     /// Changes of its budget, in order.
     pub(crate) changes: Vec<Budget>,
     /// Whether its attempts stood still at the end.
@@ -48,6 +51,32 @@ pub struct History {
     life: (u64, u64),
     /// Time of the lives before that.
     lived: Duration,
+}
+
+/// A row of the store that cannot be read: it is damaged, or another version of combu wrote it. The others count without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadRow {
+    /// The run.
+    pub run: RunId,
+    /// Its number in the table of events.
+    pub row: i64,
+    /// The kind of event, as it says itself.
+    pub kind: String,
+    /// Why it cannot be read.
+    pub problem: String,
+}
+
+impl fmt::Display for UnreadRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { run, row, kind, problem } = self;
+        // Whatever stands there, it moves no cursor.
+        let (kind, problem) = (kind.escape_debug(), problem.escape_debug());
+        write!(
+            f,
+            "row {row} of run {run} in the store (`{kind}`) cannot be read and is left out: it is damaged, or another version \
+             of combu wrote it: {problem}"
+        )
+    }
 }
 
 /// What is known of a trial beyond its result.

@@ -2,14 +2,17 @@
 //!
 //! May name `std`, `serde`, `serde_json` and, in `suggest`, `strsim` only.
 
+pub mod access;
 pub mod capability;
 pub mod command;
+pub mod environment;
 pub mod event;
 pub mod experiment;
 pub mod handle;
 pub mod history;
 pub mod label;
 pub mod name;
+pub mod nesting;
 pub mod options;
 pub mod outcome;
 pub mod retry;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::model::capability::Capabilities;
+use crate::model::environment::{self, ALL, LONGEST};
 use crate::model::name::{EngineName, Name};
 use crate::model::options::{HostBudget, Options};
 use crate::model::suggest::nearest;
@@ -144,6 +145,7 @@ pub(super) fn check_needs(trial: &Settled, scope: &Scope, problems: &mut Vec<Pro
     if trial.retries.memory_factor.is_some() && trial.memory.is_none() && !trial.service {
         problems.push(Problem::NoMemory { trial: trial.name.clone() });
     }
+    check_lengths(trial, problems);
     check_limits(trial, options, problems);
     if trial.pin && trial.cpus.is_none_or(|cpus| cpus.fract() != 0.0) {
         problems.push(Problem::PinnedToParts { trial: trial.name.clone(), cpus: trial.cpus });
@@ -167,6 +169,25 @@ fn check_host(trial: &Settled, options: &Options, host: &Capabilities, problems:
     if let Some(memory) = trial.memory.filter(|&memory| memory > budget.memory.min(host.memory)) {
         let has = mebibytes(budget.memory.min(host.memory));
         refuse(format!("{} of memory", mebibytes(memory)), memory > host.memory, has);
+    }
+}
+
+/// Adds a problem for each word that Linux would not take.
+fn check_lengths(trial: &Settled, problems: &mut Vec<Problem>) {
+    let mut refuse = |what: String, bytes, most| {
+        problems.push(Problem::TooLong { trial: trial.name.clone(), what, bytes, most });
+    };
+    for (name, value) in trial.env.iter().filter(|(name, value)| environment::size(name, value) > LONGEST) {
+        refuse(format!("the variable `{name}`"), environment::size(name, value), LONGEST);
+    }
+    for (field, words) in [("entrypoint", &trial.entrypoint), ("cmd", &trial.cmd)] {
+        for word in words.iter().flatten().filter(|word| word.len() >= LONGEST) {
+            refuse(format!("a word in the `{field}`"), word.len() + 1, LONGEST);
+        }
+    }
+    let all = environment::own_size(trial);
+    if all > ALL {
+        refuse("the command with the `env`".to_owned(), all, ALL);
     }
 }
 

@@ -145,6 +145,17 @@ pub enum Problem {
         /// The trial.
         trial: Name,
     },
+    /// A word of a trial's command, or a variable of its `env`, is longer than Linux takes.
+    TooLong {
+        /// The trial.
+        trial: Name,
+        /// What is too long: `the variable `A``.
+        what: String,
+        /// Its bytes.
+        bytes: usize,
+        /// The most that Linux takes.
+        most: usize,
+    },
     /// More containers may be on a network at once than it holds.
     Crowded {
         /// The network.
@@ -188,6 +199,9 @@ impl Problem {
             Self::NoMemory { .. } => {
                 Some("give it a `memory`, or `retries` of its own without `memory_factor`".to_owned())
             }
+            Self::TooLong { .. } => {
+                Some("write it to a file and mount that with `volumes`, or make it one of the `params`".to_owned())
+            }
             Self::Crowded { most, .. } => Some(format!(
                 "run fewer at once (`-j {most}` less its services), spread the trials over several `networks`, or give those \
                  that need none `networks: [\"none\"]`"
@@ -198,6 +212,7 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
+    #[expect(clippy::too_many_lines, reason = "a line for each problem")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoTrials => write!(f, "it has no trials"),
@@ -253,6 +268,9 @@ impl fmt::Display for Problem {
             }
             Self::NoMemory { trial } => {
                 write!(f, "`{trial}` has a `memory_factor` in its `retries` and no `memory` to multiply")
+            }
+            Self::TooLong { trial, what, bytes, most } => {
+                write!(f, "{what} of `{trial}` has {bytes} bytes, and no program can be given more than {most}")
             }
             Self::Crowded { network, at_once, most } => {
                 write!(f, "up to {at_once} trials at once may be on the network `{network}`, which holds {most}")

@@ -111,6 +111,8 @@ mod tests {
             Trial { image: Some("lab/solver:3".to_owned()), ..trial() },
             Trial { cmd: Some(vec!["solve".to_owned(), "-v".to_owned()]), ..trial() },
             Trial { env: [("A".to_owned(), "1".to_owned())].into(), ..trial() },
+            Trial { pass_env: ["A".to_owned()].into(), ..trial() },
+            Trial { env_file: vec!["/lab/.env".to_owned()], ..trial() },
             Trial { memory: Some(1), ..trial() },
             Trial { params: params(json!({"lr": 0.2, "題": "迷路"})), ..trial() },
         ];

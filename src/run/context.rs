@@ -10,8 +10,9 @@ use tokio::sync::watch;
 
 use crate::engine::{Engine, EngineError, Launch};
 use crate::model::capability::Capabilities;
+use crate::model::environment::{self, ParamVariables};
 use crate::model::experiment::Experiment;
-use crate::model::label::{self, param_variable};
+use crate::model::label;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Remove;
 use crate::model::outcome::Outcome;
@@ -20,6 +21,7 @@ use crate::model::trial::settled::Settled;
 use crate::run::clock::Clock;
 use crate::run::connections::Connections;
 use crate::run::load::{Machine, Reading};
+use crate::run::passed::Passed;
 use crate::run::starts::{Place, Places};
 use crate::run::uploads::Uploads;
 
@@ -43,12 +45,16 @@ pub(crate) struct RunContext {
     pub(crate) machine: Machine,
     /// Where outputs are sent, if anywhere.
     pub(crate) uploads: Option<Arc<Uploads>>,
+    /// The values that trials are given and that nobody writes down.
+    pub(crate) passed: Passed,
     remove: Remove,
     engines: Connections,
     starts: Mutex<HashMap<EngineName, Arc<Places>>>,
     removals: watch::Sender<usize>,
     /// Whether it was told that no file for metrics can be made.
     told_of_metrics: AtomicBool,
+    /// Whether it was told that params do not fit into an environment.
+    told_of_params: AtomicBool,
     /// The trials of which it was told that outputs are missing.
     told_of_outputs: Mutex<HashSet<Name>>,
 }
@@ -71,11 +77,13 @@ impl RunContext {
             clock: Clock::showing(Duration::ZERO),
             machine: Reading::now,
             uploads: None,
+            passed: Passed::default(),
             remove: experiment.options.rm.unwrap_or_default(),
             engines,
             starts: Mutex::default(),
             removals: watch::Sender::new(0),
             told_of_metrics: AtomicBool::new(false),
+            told_of_params: AtomicBool::new(false),
             told_of_outputs: Mutex::default(),
         }
     }
@@ -85,6 +93,11 @@ impl RunContext {
         !self.told_of_metrics.swap(true, Ordering::Relaxed)
     }
 
+    /// Whether people are still to be told that params do not fit into an environment: once a run.
+    pub(crate) fn tells_of_params(&self) -> bool {
+        !self.told_of_params.swap(true, Ordering::Relaxed)
+    }
+
     /// Whether people are still to be told that outputs of a trial are missing: once, however many attempts it takes.
     pub(crate) fn tells_of_outputs(&self, trial: &Name) -> bool {
         self.told_of_outputs.lock().expect("no code panics while it holds the lock").insert(trial.clone())
@@ -92,11 +105,15 @@ impl RunContext {
 
     /// Everything the engine is told of an attempt that gets those cores and GPUs.
     pub(crate) fn launch(&self, trial: &Arc<Settled>, attempt: u32, cores: Vec<u32>, gpus: Vec<String>) -> Launch {
+        let (env, params) = self.env(trial, attempt, &gpus);
         Launch {
             run: self.run.clone(),
             trial: trial.clone(),
             attempt,
-            env: self.env(trial, attempt, &gpus),
+            env,
+            // Known to the attempt alone, and when it starts.
+            passed: Vec::new(),
+            params,
             cores,
             gpus,
             folder: self.folder.clone(),
@@ -168,7 +185,8 @@ impl RunContext {
         ])
     }
 
-    fn env(&self, trial: &Trial, attempt: u32, gpus: &[String]) -> Vec<(String, String)> {
+    /// combu's own variables, and all params as JSON where some of them do not fit among those.
+    fn env(&self, trial: &Trial, attempt: u32, gpus: &[String]) -> (Vec<(String, String)>, Option<Arc<str>>) {
         let mut env = vec![
             ("COMBU".to_owned(), "1".to_owned()),
             ("COMBU_RUN_ID".to_owned(), self.run.to_string()),
@@ -176,12 +194,10 @@ impl RunContext {
             ("COMBU_TRIAL".to_owned(), trial.name.to_string()),
             ("COMBU_ATTEMPT".to_owned(), attempt.to_string()),
             ("COMBU_SEED".to_owned(), trial_seed(self.seed, trial.name.as_str()).to_string()),
-            ("COMBU_PARAMS".to_owned(), serde_json::Value::Object(trial.params.clone()).to_string()),
         ];
-        for (name, value) in &trial.params {
-            let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            env.push((param_variable(name), text));
-        }
+        let room = environment::ALL.saturating_sub(environment::own_size(trial));
+        let ParamVariables { given, left_out } = ParamVariables::of(&trial.params, room);
+        env.extend(given);
         if let Some(cpus) = trial.cpus {
             env.push(("COMBU_CPUS".to_owned(), cpus.to_string()));
             env.push(("OMP_NUM_THREADS".to_owned(), (cpus.floor().max(1.0) as u64).to_string()));
@@ -189,7 +205,8 @@ impl RunContext {
         if !gpus.is_empty() {
             env.push(("COMBU_GPUS".to_owned(), gpus.join(",")));
         }
-        env
+        let params = || serde_json::Value::Object(trial.params.clone()).to_string().into();
+        (env, (!left_out.is_empty()).then(params))
     }
 }
 

@@ -8,6 +8,7 @@ mod dispatcher;
 pub mod kill;
 mod load;
 pub mod message;
+pub mod passed;
 mod permits;
 pub mod purpose;
 mod schedule;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
 
 use crate::model::suggest::nearest;
+use crate::run::session::interrupt::Interrupt;
 use crate::script::api::table;
 use crate::script::fault::{ScriptErrorKind, ScriptFault};
-use crate::script::host::Script;
+use crate::script::host::{DEPTH, EXPRESSION, Script};
 use crate::script::resolver;
 
 /// Error that ended a script.
@@ -62,6 +63,13 @@ impl ScriptError {
             kind: ScriptErrorKind::Read,
             trace: Vec::new(),
         }
+    }
+
+    /// A script that was interrupted before it was read.
+    pub(super) fn unread(file: PathBuf, interrupt: &Interrupt) -> Self {
+        let by = interrupt.by().unwrap_or_default();
+        let error = Self::unreadable(file, &std::io::Error::other(format!("interrupted by {by}")));
+        Self { kind: ScriptErrorKind::Interrupted(by), ..error }
     }
 
     /// Error of Rhai, with the place to blame.
@@ -128,9 +136,10 @@ fn line_of(file: &str, line: usize) -> Option<String> {
 pub(super) fn explain(mut error: EvalAltResult) -> (String, Option<String>, ScriptErrorKind) {
     error.clear_position();
     match error {
-        EvalAltResult::ErrorTerminated(by, _) => {
-            (format!("interrupted by {by}"), None, ScriptErrorKind::Interrupted(by.to_string()))
-        }
+        EvalAltResult::ErrorTerminated(by, _) => match by.try_cast_result::<ScriptFault>() {
+            Ok(fault) => (fault.message, fault.hint, fault.kind),
+            Err(by) => (format!("interrupted by {by}"), None, ScriptErrorKind::Interrupted(by.to_string())),
+        },
         EvalAltResult::ErrorRuntime(value, _) => match value.try_cast_result::<ScriptFault>() {
             Ok(fault) => (fault.message, fault.hint, fault.kind),
             Err(value) => (thrown(&value), None, ScriptErrorKind::Run),
@@ -153,7 +162,8 @@ pub(super) fn explain(mut error: EvalAltResult) -> (String, Option<String>, Scri
         }
         EvalAltResult::ErrorDotExpr(message, _) => (lowered(&message), None, ScriptErrorKind::Run),
         EvalAltResult::ErrorStackOverflow(_) => {
-            ("functions call each other too deeply".to_owned(), Some("use a loop".to_owned()), ScriptErrorKind::Run)
+            let message = format!("functions call each other too deeply: more than {DEPTH} calls within each other");
+            (message, Some("use a loop".to_owned()), ScriptErrorKind::Run)
         }
         other => (lowered(&other.to_string()), None, ScriptErrorKind::Run),
     }
@@ -204,6 +214,12 @@ pub(super) fn parse_hint(problem: &ParseErrorType) -> Option<String> {
         ParseErrorType::Reserved(word) => Some(format!(
             "`{word}` is a reserved word of Rhai: as a key write `map[\"{word}\"]`, else choose another name"
         )),
+        ParseErrorType::ExprTooDeep => {
+            let (outside, inside) = EXPRESSION;
+            Some(format!(
+                "an expression may have {outside} parts within each other, {inside} in a function: split it with `let`"
+            ))
+        }
         ParseErrorType::PropertyExpected => {
             Some("a key that is a reserved word of Rhai is written `map[\"key\"]`".to_owned())
         }
@@ -327,7 +343,7 @@ mod tests {
         let text = on_large_stack(|| Lab::new().output("fn f(n) { f(n + 1) }\nf(1);")).unwrap();
         let head: Vec<&str> = text.lines().take(3).collect();
         assert_snapshot!(head.join("\n"), @"
-        script.rhai:2:1: functions call each other too deeply
+        script.rhai:2:1: functions call each other too deeply: more than 100 calls within each other
           | f(1);
           = use a loop
         ");

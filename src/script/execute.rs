@@ -7,15 +7,13 @@ use rhai::{AST, Engine, EvalAltResult};
 
 use crate::script::api;
 use crate::script::error::ScriptError;
-use crate::script::fault::{Answer, interrupted};
-use crate::script::host::{Finish, Script, ScriptHost};
+use crate::script::fault::{Answer, interrupted, out_of_memory};
+use crate::script::host::{DEPTH, EXPRESSION, Finish, Script, ScriptHost, wait_for};
+use crate::script::memory::MemoryWatch;
 use crate::script::resolver;
 
-/// Stack of the thread that calls [`execute`]: [`DEPTH`] nested calls of a debug build fit with room to spare.
+/// Stack of the thread that calls [`execute`]: `DEPTH` nested calls of a debug build fit with room to spare.
 pub const STACK: usize = 64 << 20;
-
-/// Most script functions that may call each other before the script is stopped.
-const DEPTH: usize = 100;
 
 /// Calls `what` on a thread whose stack is large enough for [`execute`], and waits for it.
 ///
@@ -39,10 +37,21 @@ pub fn on_large_stack<T: Send>(what: impl FnOnce() -> T + Send) -> std::io::Resu
 #[expect(clippy::result_large_err, reason = "it is made once, when all is over")]
 pub fn execute(path: &Path, host: ScriptHost) -> Result<Finish, ScriptError> {
     let unreadable = |error| ScriptError::unreadable(path.to_owned(), &error);
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let file = path.to_owned();
+    let read = wait_for(host.session.interrupt(), move || std::fs::read_to_string(file));
+    let text = read.map_err(|_| ScriptError::unread(path.to_owned(), host.session.interrupt()))?.map_err(unreadable)?;
     host.load.sources.note(&std::path::absolute(path).map_err(unreadable)?, &text);
+    let memory = MemoryWatch::start(host.memory).map_err(unreadable)?;
     let script = Rc::new(Script::new(path, host).map_err(unreadable)?);
-    let engine = engine(&script);
+    let mut engine = engine(&script);
+    let (interrupt, limit) = (script.session.interrupt().clone(), script.memory);
+    engine.on_progress(move |operations| {
+        // Reading this flag each time would be felt in loops.
+        if operations & 0x3f == 0 && interrupt.count() > 0 {
+            return Some(interrupt.by().unwrap_or_default().into());
+        }
+        memory.is_over().then(|| out_of_memory(limit))
+    });
     // `#!/usr/bin/env -S combu script` is for the shell; its empty line stays, so that the others keep their numbers.
     let text = if text.starts_with("#!") { text.trim_start_matches(|c| c != '\n').to_owned() } else { text };
     let mut ast = engine
@@ -65,14 +74,8 @@ pub(super) fn engine(script: &Rc<Script>) -> Engine {
     engine.disable_symbol("eval");
     engine.set_strict_variables(true).set_fail_on_invalid_map_property(true);
     // Deep enough for people, and flat enough for the stack.
-    engine.set_max_call_levels(DEPTH).set_max_expr_depths(128, 64);
+    engine.set_max_call_levels(DEPTH).set_max_expr_depths(EXPRESSION.0, EXPRESSION.1);
     engine.set_module_resolver(resolver::Modules::new(script.clone()));
-    let interrupt = script.session.interrupt().clone();
-    engine.on_progress(move |operations| {
-        // Reading the flag each time would be felt in loops.
-        let interrupted = operations & 0x3f == 0 && interrupt.count() > 0;
-        interrupted.then(|| interrupt.by().unwrap_or_default().into())
-    });
     let stage = script.stage.clone();
     engine.on_print(move |text| stage.print(text));
     let (stage, shown) = (script.stage.clone(), script.shown.display().to_string());
@@ -137,12 +140,73 @@ mod tests {
             "sh(\"sleep 600\");",
             "try { sleep(600) } catch { print(\"no\") } print(\"no\");",
             "loop { try { let x = 1; x.nothing() } catch { } }",
+            "sh(\"sleep 600 & true\");",
+            "read_file(\"pipe\");",
+            "read_json(\"pipe\");",
+            "read_csv(\"pipe\");",
+            "append_file(\"pipe\", \"x\");",
+            "import \"pipe\" as pipe;",
+            "try { read_file(\"pipe\") } catch { print(\"no\") }",
+            "run([#{ name: \"slow\" }]);",
+            "start(experiment(\"x\", [#{ name: \"slow\" }])).wait();",
+            "start(experiment(\"x\", [#{ name: \"slow\" }])).next();",
         ] {
-            let lab = Lab::new();
+            let slow = Scene { run_for: Duration::from_secs(600), ..Scene::default() };
+            let lab = Lab::on(Fake::default().scene("slow", [slow]));
+            for pipe in ["pipe", "pipe.rhai"] {
+                let made = std::process::Command::new("mkfifo").arg(lab.folder.path().join(pipe)).status().unwrap();
+                assert!(made.success());
+            }
             let error = interrupted(&lab, &format!("write_file(\"ready\", \"\");\n{body}")).unwrap_err();
             assert_eq!(error.kind, ScriptErrorKind::Interrupted("SIGINT".to_owned()), "{body}");
-            assert_eq!(error.line, Some(2), "{body}");
+            // The first line, where the interrupt comes in the moment between the file and the end of its call.
+            assert!(matches!(error.line, Some(1 | 2)), "{body}");
         }
+    }
+
+    #[test]
+    fn a_script_that_takes_too_much_memory_ends_and_stops_its_runs() {
+        for body in [
+            "let s = \"x\"; loop { s += s; }",
+            "let a = []; loop { a.push(blob(1_000_000)); }",
+            "fn f(s) { loop { s += s; } } try { f(\"x\"); } catch { loop { } }",
+        ] {
+            let slow = Scene { run_for: Duration::from_secs(600), ..Scene::default() };
+            let mut lab = Lab::on(Fake::default().scene("slow", [slow]));
+            lab.memory = super::super::memory::taken() + (200 << 20);
+            let script = format!("let live = start(experiment(\"bg\", [#{{ name: \"slow\" }}]));\n{body}");
+            let output = lab.output(&script);
+            assert!(output.starts_with("closed bg 0/1\nscript.rhai:2:"), "{output}");
+            assert!(output.contains(" MiB of memory\n") || output.contains(" GiB of memory\n"), "{output}");
+            assert!(output.contains("= look for a text, a list or a map that grows without an end"), "{output}");
+        }
+    }
+
+    #[test]
+    fn nesting_has_limits_that_are_told() {
+        super::on_large_stack(nesting).unwrap();
+    }
+
+    fn nesting() {
+        let lab = Lab::new();
+        let deep = |open: &str, close: &str| format!("let x = {}1{};", open.repeat(200), close.repeat(200));
+        assert_snapshot!(lab.output("fn f(n) { f(n + 1) } f(0);").lines().next().unwrap(), @"script.rhai:1:22: functions call each other too deeply: more than 100 calls within each other");
+        for (open, close) in [("(", ")"), ("[", "]"), ("#{a:", "}"), ("!", "")] {
+            let output = lab.output(&deep(open, close));
+            assert!(
+                output.contains("an expression may have 128 parts within each other, 64 in a function"),
+                "{output}"
+            );
+        }
+        assert_snapshot!(lab.output("let a = 1; for n in 0..101 { a = [a]; } to_json(a);"), @"
+        script.rhai:1:41: more than 100 lists and maps within each other have no JSON form
+          | let a = 1; for n in 0..101 { a = [a]; } to_json(a);
+        ");
+        assert_snapshot!(lab.output("let a = 1; for n in 0..100 { a = [a]; } print(from_json(to_json(a)) == a);"), @"true");
+        assert_snapshot!(lab.output("let a = 1; for n in 0..100 { a = [a]; } trial(#{ name: \"deep\", params: #{ a: a } });"), @r#"
+        script.rhai:1:41: more than 100 lists and maps within each other have no JSON form
+          | let a = 1; for n in 0..100 { a = [a]; } trial(#{ name: "deep", params: #{ a: a } });
+        "#);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::engine::EngineError;
 use crate::plan::Problem;
 use crate::run::session::RunError;
 
+/// Most characters, elements or bytes that are made in one step.
+const MOST: i64 = 50_000_000;
+
 /// Answer of a native function.
 pub(super) type Answer<T> = Result<T, Box<EvalAltResult>>;
 
@@ -64,6 +67,10 @@ pub(super) fn run_fault(error: &RunError) -> Box<EvalAltResult> {
             let message = format!("the experiment `{}` cannot run:{list}", error.experiment);
             raise(ScriptFault { message, hint, kind: ScriptErrorKind::Run })
         }
+        RunError::Values(missing) => {
+            let hint = missing.0.first().map(|missing| missing.hint.clone());
+            raise(ScriptFault { message: format!("nothing was started: {missing}"), hint, kind: ScriptErrorKind::Run })
+        }
         RunError::Uploads(error) => fault(format!("nothing was started: {error}")),
         RunError::Obstacles(_) => {
             let hint = "`kill(experiment)` removes what earlier runs left of it";
@@ -92,6 +99,16 @@ pub(super) fn interrupted(by: Option<String>) -> Box<EvalAltResult> {
     EvalAltResult::ErrorTerminated(by.into(), Position::NONE).into()
 }
 
+/// Ends the script, whatever it catches: it takes more memory than it may.
+pub(super) fn out_of_memory(limit: u64) -> Dynamic {
+    let message = match limit >> 30 {
+        0 => format!("the script takes more than {} MiB of memory", limit >> 20),
+        gib => format!("the script takes more than {gib} GiB of memory"),
+    };
+    let hint = "look for a text, a list or a map that grows without an end";
+    Dynamic::from(ScriptFault { message, hint: Some(hint.to_owned()), kind: ScriptErrorKind::Run })
+}
+
 /// An error of combu's own with the place in a value that it is about.
 pub(super) fn within(place: &str, error: EvalAltResult) -> Box<EvalAltResult> {
     match error {
@@ -112,6 +129,15 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// A length that is made; one below zero is zero, as Rhai has it.
+pub(super) fn bounded(length: i64) -> Answer<usize> {
+    if length > MOST {
+        let hint = "make it in parts, or write it to a file";
+        return Err(fault_with(format!("a length of {length} is more than the {MOST} that are made at once"), hint));
+    }
+    Ok(usize::try_from(length).unwrap_or(0))
 }
 
 fn raise(fault: ScriptFault) -> Box<EvalAltResult> {

@@ -27,6 +27,7 @@ pub(super) struct Lab {
     pub(super) session: Session,
     pub(super) args: Vec<String>,
     pub(super) options: Options,
+    pub(super) memory: u64,
     seen: Rc<Seen>,
 }
 
@@ -96,7 +97,7 @@ impl Lab {
             defaults: TrialDefaults { engine: Some(EngineName::Fake), ..TrialDefaults::default() },
             ..Options::default()
         };
-        Self { folder, session, args: Vec::new(), options, seen }
+        Self { folder, session, args: Vec::new(), options, memory: ScriptHost::memory_limit(), seen }
     }
 
     pub(super) fn file(&self, name: &str, text: &str) -> &Self {
@@ -137,6 +138,7 @@ impl Lab {
             args: self.args.clone(),
             options: self.options.clone(),
             load: LoadOptions::default(),
+            memory: self.memory,
             stage: self.seen.clone(),
         }
     }

@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 use rhai::{AST, Engine};
 
@@ -16,11 +19,22 @@ use crate::model::options::Options;
 use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
 use crate::model::trial::Trial;
+use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Commands;
 use crate::run::session::{Prepared, Session, new_id};
-use crate::script::fault::{Answer, interrupted};
+use crate::script::fault::{Answer, fault, interrupted};
+use crate::script::memory;
 use crate::script::values::experiment::ScriptExperiment;
 use crate::spec::LoadOptions;
+
+/// Most script functions that may call each other before the script is stopped.
+pub(super) const DEPTH: usize = 100;
+
+/// Most expressions within each other, outside of functions and in them: deep enough for people, flat enough for the stack.
+pub(super) const EXPRESSION: (usize, usize) = (128, 64);
+
+/// Pause between two looks whether a waiting script was interrupted.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Everything a script may reach.
 pub struct ScriptHost {
@@ -33,8 +47,17 @@ pub struct ScriptHost {
     /// Variables and import paths for specs from the command line; `id` is replaced by a fresh one for each load,
     /// unless the script gives one.
     pub load: LoadOptions,
+    /// Most bytes of memory that the process may take; see [`ScriptHost::memory_limit`].
+    pub memory: u64,
     /// The stage: it stores runs and shows texts.
     pub stage: Rc<dyn ScriptStage>,
+}
+
+impl ScriptHost {
+    /// Most bytes of memory that the process of a script takes, unless somebody says otherwise.
+    pub fn memory_limit() -> u64 {
+        memory::limit()
+    }
 }
 
 /// The part of the command line that scripts need.
@@ -133,6 +156,7 @@ pub(crate) struct Script {
     pub(super) args: Vec<String>,
     pub(super) options: Options,
     pub(super) load: LoadOptions,
+    pub(super) memory: u64,
     pub(super) stage: Rc<dyn ScriptStage>,
     /// The script's file, absolute.
     pub(super) path: PathBuf,
@@ -167,6 +191,7 @@ impl Script {
             args: host.args,
             options: host.options,
             load: host.load,
+            memory: host.memory,
             stage: host.stage,
             folder: absolute.parent().unwrap_or(Path::new("/")).into(),
             path: absolute,
@@ -183,8 +208,40 @@ impl Script {
         if interrupt.count() > 0 { Err(interrupted(interrupt.by())) } else { Ok(()) }
     }
 
+    /// Does what may block for long beside the script, and waits for it. An interrupt ends the waiting; what is being done goes
+    /// on until the process ends, and nobody hears of it.
+    pub(super) fn wait_for<T: Send + 'static>(&self, what: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
+        wait_for(self.session.interrupt(), what)
+    }
+
     /// A path as the script means it: relative ones start at the script's folder.
     pub(super) fn place(&self, path: &str) -> PathBuf {
         self.folder.join(path)
+    }
+}
+
+/// As [`Script::wait_for`], also where there is no script yet.
+pub(super) fn wait_for<T: Send + 'static>(
+    interrupt: &Interrupt,
+    what: impl FnOnce() -> T + Send + 'static,
+) -> Answer<T> {
+    if interrupt.count() > 0 {
+        return Err(interrupted(interrupt.by()));
+    }
+    let (sender, done) = channel();
+    let beside = thread::Builder::new().name("beside the script".to_owned());
+    // Nobody listens any more after an interrupt.
+    let started = beside.spawn(move || drop(sender.send(what())));
+    let started = started.map_err(|error| fault(format!("the system gives no thread: {error}")))?;
+    loop {
+        match done.recv_timeout(LOOK) {
+            Ok(answer) => return Ok(answer),
+            Err(RecvTimeoutError::Timeout) if interrupt.count() > 0 => return Err(interrupted(interrupt.by())),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => match started.join() {
+                Err(panic) => std::panic::resume_unwind(panic),
+                Ok(()) => unreachable!("a thread that ends well has sent its answer"),
+            },
+        }
     }
 }

@@ -50,7 +50,10 @@ fn begin(script: &Script, experiment: &ScriptExperiment, mut options: Map) -> An
     let hooks = Hooks::take(&mut options)?;
     let options = spec::options(&to_object(&options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
-    let prepared = script.session.prepare(experiment.to_model(), options).map_err(|error| run_fault(&error))?;
+    let (session, model) = (script.session.clone(), experiment.to_model());
+    // The engines are asked here, where an interrupt ends the waiting; the start asks them nothing more.
+    let prepare = move || session.prepare(model, options).and_then(|it| session.survey(&it).map(drop).map(|()| it));
+    let prepared = script.wait_for(prepare)?.map_err(|error| run_fault(&error))?;
     let run = RunId::from(script.stage.id().as_str());
     let mut opened = script.stage.open(&prepared, &run).map_err(fault)?;
     let journal = std::mem::replace(&mut opened.journal, Start::unkept(run.clone(), None).journal);

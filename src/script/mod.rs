@@ -12,6 +12,7 @@ mod harness;
 mod hooks;
 mod host;
 mod live;
+mod memory;
 mod resolver;
 mod selection;
 mod values;

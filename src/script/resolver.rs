@@ -77,7 +77,10 @@ impl ModuleResolver for Modules {
             let missing =
                 |error: std::io::Error| placed(fault(format!("cannot import `{path}`: {}: {error}", file.display())));
             let key = file.canonicalize().map_err(missing)?;
-            (key, file.display().to_string(), std::fs::read_to_string(&file).map_err(missing)?)
+            (key, file.display().to_string(), {
+                let read = file.clone();
+                self.script.wait_for(move || std::fs::read_to_string(read)).map_err(placed)?.map_err(missing)?
+            })
         };
         if let Some(module) = self.known.borrow().get(&key) {
             return Ok(module.clone());

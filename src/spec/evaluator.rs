@@ -207,7 +207,12 @@ fn bound() {
 }
 
 fn memory() -> u64 {
+    quarter_of_memory(MEMORY)
+}
+
+/// A quarter of the machine's memory in bytes, but no less and no more than these.
+pub fn quarter_of_memory((least, most): (u64, u64)) -> u64 {
     let system = rustix::system::sysinfo();
     let total = (system.totalram as u64).saturating_mul(u64::from(system.mem_unit));
-    (total / 4).clamp(MEMORY.0, MEMORY.1)
+    (total / 4).clamp(least, most)
 }

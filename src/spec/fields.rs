@@ -51,7 +51,7 @@ pub const TOP: &[Key] = &[
     field(
         "defaults",
         &["{image: 'solver', env: {LANG: 'C'}}"],
-        "Fields of every trial that does not say them itself. `env`, `labels`, `metrics` and `params` are merged key by key, the others are replaced as a whole; `null` in a trial takes a default away.",
+        "Fields of every trial that does not say them itself. `env`, `labels`, `metrics` and `params` are merged key by key, `env` and `pass_env` together; the others are replaced as a whole; `null` in a trial takes a default away.",
     ),
     field(TRIALS, &["[{name: 'first', image: 'solver'}]"], "The trials. Required."),
 ];
@@ -145,8 +145,18 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
     ),
     field(
         "env",
-        &["{LR: 0.1, MODE: 'hard', DEBUG: true}"],
-        "Environment variables. Numbers and truth values become strings.",
+        &["{LR: 0.1, MODE: 'hard', DEBUG: true}", "['TOKEN', 'LR=0.1']"],
+        "Environment variables. Numbers and truth values become strings. In a list, a name without a value is one of `pass_env`. What is written here is recorded with the run: passwords belong into `pass_env` or `env_file`.",
+    ),
+    field(
+        "pass_env",
+        &["['TOKEN']"],
+        "Variables that are passed on from the environment of combu, by name: [values that are not recorded](#values-that-are-not-recorded). `env` wins over them.",
+    ),
+    field(
+        "env_file",
+        &["'.env'", "['base.env', 'secret.env']"],
+        "Files of variables, relative to the spec's folder, in the format of `docker run --env-file`: `A=1` on a line, `#` for comments, a bare `NAME` passes the caller's variable on. A later file wins; `pass_env` and `env` win over them: [values that are not recorded](#values-that-are-not-recorded).",
     ),
     field("workdir", &["'/work'"], "Working folder in the container."),
     field(
@@ -244,7 +254,7 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
     field(
         "params",
         &["{lr: 0.1, layers: [64, 64]}"],
-        "Its point in the parameter space: recorded, and given to it as `COMBU_PARAMS` and `COMBU_PARAM_<NAME>`.",
+        "Its point in the parameter space: recorded, and given to it as `COMBU_PARAMS` and `COMBU_PARAM_<NAME>`; what does not fit there is in the file that `COMBU_PARAMS_FILE` names.",
     ),
     field(
         "metrics",

@@ -17,6 +17,7 @@ mod sources;
 mod trial;
 mod units;
 mod uuid;
+mod variables;
 mod words;
 
 pub use document::load;

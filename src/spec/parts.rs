@@ -28,19 +28,9 @@ pub(super) fn command(item: Item<'_>) -> Option<Vec<String>> {
 /// A string split as a shell would, or a list of words.
 pub(super) fn entrypoint(item: Item<'_>) -> Option<Vec<String>> {
     match item.value {
-        Value::String(text) => words(item, text),
+        Value::String(_) => words(item, item.text()?),
         _ => item.list("a list of words, or a string", |item| item.scalar()),
     }
-}
-
-/// Environment variables.
-pub(super) fn variables(item: Item<'_>) -> Option<BTreeMap<String, String>> {
-    item.table("an object of variables", |key, item| {
-        if key.is_empty() || key.contains(['=', '\0']) {
-            return item.fail("a variable's name is not empty and has no `=`");
-        }
-        item.scalar()
-    })
 }
 
 /// Metrics and the patterns that find them.
@@ -201,23 +191,27 @@ pub(super) fn volume(item: Item<'_>, folder: &Path) -> Option<Volume> {
 
 /// A path becomes absolute; anything else is the name of a volume.
 fn host_side(item: Item<'_>, text: &str, folder: &Path) -> Option<String> {
+    match text {
+        text if text.starts_with(['/', '.', '~']) => path(item, text, folder),
+        text if Name::parse(text).is_ok() => Some(text.to_owned()),
+        text if text.contains('/') => {
+            item.fail_with(format!("`{text}` is not a volume's name"), format!("a path begins with `./`: `./{text}`"))
+        }
+        text => item.fail(format!(
+            "`{text}` is not a volume's name: two or more letters, digits, `_`, `.` or `-`, a letter or digit first"
+        )),
+    }
+}
+
+/// A path of this machine, absolute: a relative one starts in `folder`, `~/` in the caller's home.
+pub(super) fn path(item: Item<'_>, text: &str, folder: &Path) -> Option<String> {
     let path = match text.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => match std::env::home_dir() {
             Some(home) => home.join(rest.trim_start_matches('/')),
             None => return item.fail("`~` stands for the home folder, and there is none"),
         },
         Some(_) => return item.fail(format!("`{text}`: only the caller's own home, `~/`, is known")),
-        None if text.starts_with(['/', '.']) => folder.join(text),
-        None if Name::parse(text).is_ok() => return Some(text.to_owned()),
-        None if text.contains('/') => {
-            return item
-                .fail_with(format!("`{text}` is not a volume's name"), format!("a path begins with `./`: `./{text}`"));
-        }
-        None => {
-            return item.fail(format!(
-                "`{text}` is not a volume's name: two or more letters, digits, `_`, `.` or `-`, a letter or digit first"
-            ));
-        }
+        None => folder.join(text),
     };
     match clean(&path).into_os_string().into_string() {
         Ok(path) => Some(path),

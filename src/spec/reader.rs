@@ -129,9 +129,14 @@ impl<'a> Item<'a> {
 
     pub(super) fn text(&self) -> Option<&'a str> {
         match self.value {
-            Value::String(text) => Some(text),
+            Value::String(text) => self.without_nul(text),
             _ => self.expected("a string"),
         }
+    }
+
+    /// A text as it can be given to a program: none takes a NUL byte.
+    fn without_nul(&self, text: &'a str) -> Option<&'a str> {
+        if text.contains('\0') { self.fail("no NUL byte can stand in it") } else { Some(text) }
     }
 
     /// A string that says something.
@@ -176,7 +181,7 @@ impl<'a> Item<'a> {
     /// A string, or a number or truth value written as one.
     pub(super) fn scalar(&self) -> Option<String> {
         match self.value {
-            Value::String(text) => Some(text.clone()),
+            Value::String(text) => self.without_nul(text).map(ToOwned::to_owned),
             Value::Bool(truth) => Some(truth.to_string()),
             Value::Number(number) => Some(plain(number)),
             _ => self.expected("a string, a number, true or false"),
@@ -232,7 +237,13 @@ impl<'a> Item<'a> {
         let read: Vec<Option<(String, T)>> = map
             .iter()
             .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| Some((key.clone(), read(key, self.key(key, value))?)))
+            .map(|(key, value)| {
+                let item = self.key(key, value);
+                if key.contains('\0') {
+                    return item.fail("no NUL byte can stand in its name");
+                }
+                Some((key.clone(), read(key, item)?))
+            })
             .collect();
         read.into_iter().collect()
     }

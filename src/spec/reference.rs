@@ -104,6 +104,34 @@ A `~` is the home folder of whoever calls combu.
 What combu records of a trial (`combu plan -o json`, events, a script's trial) is the same trial with everything
 resolved: durations in seconds, sizes in bytes, absolute paths, commands as lists. It can be read back as a spec.
 
+## Values that are not recorded
+
+Everything that a spec says is recorded with its run: in `.combu/combu.db`, in `combu show`, in `combu plan -o json`. A
+password does not belong there. Two keys say where a value comes from, and only that is recorded:
+
+- `pass_env: ['TOKEN']`, or a name without a value in the list form of `env`, passes on the variable that combu itself
+  was started with: `TOKEN=.. combu run sweep.jsonnet`.
+- `env_file: '.env'` reads a file, as `docker run --env-file` does: one `NAME=VALUE` on a line, the value as it stands,
+  quotes too; empty lines and lines that begin with `#` are passed over; a bare `NAME` passes on the caller's variable.
+
+The values are read once, when a run begins, and again when `combu resume`, `combu rerun` or `combu run --resume` goes
+on with it. One that cannot be had (a variable that is not set, a file that is not there) ends combu with exit code 2
+before anything starts; `combu plan` says so, too. They are in no file of combu, no event, no report and no message.
+
+For `combu run --resume`, trials are the same when they name the same variables and files. What the values are makes
+no difference, nor what stands in a file: nothing of it is kept that it could be compared with.
+
+A variable that several sides give a value has that of the first of these: `env`, `pass_env`, the last file of
+`env_file`, combu itself (`COMBU_SEED`), the image.
+
+What others can see is not for combu to decide: whoever may use Docker on a machine reads the variables of its
+containers with `docker inspect`, as long as a container is there; the same user and root read those of a process in
+`/proc/PID/environ`. And what a trial prints is in its logs.
+
+For values that a spec itself needs, write the name alone: `combu run sweep.jsonnet --ext-str TOKEN` takes the value
+from the environment. The command line is recorded, and `--ext-str TOKEN=..` with it; so is whatever the spec makes of
+the value.
+
 ## What happens when
 
 A trial starts when each of its prerequisites meets its condition: `started` (its process runs, or it ended well),
@@ -151,6 +179,9 @@ Networks stay while others use them; volumes are never removed.
   name, the attempt's number from 1
 - `COMBU_PARAMS`: the parameters as JSON
 - `COMBU_PARAM_<NAME>`: each of them as text; the name in upper case, `_` for every character but letters and digits
+- `COMBU_PARAMS_FILE`: only where some of these do not fit, as Linux gives a program no variable of more than 128 KiB,
+  some 1.5 MiB of them together, and none with a NUL byte. Then those are left out, the longest first, and this names a
+  file with all parameters as JSON. A daemon that does not see this machine's files gives no such file
 - `COMBU_SEED`: a number below 2^32, made from the run's seed (`--seed`) and the trial's name
 - `COMBU_METRICS`: the path of a file to which it may write its metrics, a line of JSON each: [metrics.md](metrics.md)
 - `COMBU_CPUS`, `OMP_NUM_THREADS`: where `cpus` is set: that number, and its whole part, at least 1
@@ -159,11 +190,12 @@ The trial's own `env` wins over these. Containers and networks carry the labels 
 `combu.trial`, `combu.attempt`, `combu.spec` (the absolute path of the spec) and `combu.version`.
 
 What is left of a run lies in `.combu/runs/<run>/`: `<trial>/<attempt>/stdout.log` and `stderr.log` (each once
-something was written to it), `<trial>/<attempt>/metrics/` or `.metrics/` (what `COMBU_METRICS` names) and `run.json`;
-while it is live also `control.sock`, through which `combu set` and `combu why` reach it. The nearest `.combu` above
-the spec is used, up to the root of the repository (the folder with `.git`); that of the home folder serves only specs
-that lie there. Without one it is made in the working folder where that is above the spec, else beside the spec, for its
-owner alone; a lab that shares one makes it first: `install -d -m 2770 .combu`. `COMBU_DIR` names another one.
+something was written to it), `<trial>/<attempt>/metrics/` or `.metrics/` (what `COMBU_METRICS` names), `params.json`
+in one of these (what `COMBU_PARAMS_FILE` names) and `run.json`; while it is live also `control.sock`, through which
+`combu set` and `combu why` reach it. The nearest `.combu` above the spec is used, up to the root of the repository
+(the folder with `.git`); that of the home folder serves only specs that lie there. Without one it is made in the
+working folder where that is above the spec, else beside the spec, for its owner alone; a lab that shares one makes it
+first: `install -d -m 2770 .combu`. `COMBU_DIR` names another one.
 
 ## The UUID
 

@@ -8,16 +8,18 @@ use serde_json::{Map, Value};
 
 use crate::model::label;
 use crate::model::name::Name;
+use crate::model::nesting::{self, DEEPEST};
 use crate::model::trial::Trial;
 use crate::spec::error::Problems;
 use crate::spec::fields;
 use crate::spec::options::{engine, limits, nice, pull, retries, timeout};
 use crate::spec::parts::{
     addresses, command, dependency, entrypoint, gpus, healthcheck, metrics, network, outputs, pids, port, tmpfs,
-    trial_name, ulimits, variables, volume,
+    trial_name, ulimits, volume,
 };
 use crate::spec::reader::{Item, Report};
 use crate::spec::units::{bytes, cpus, span};
+use crate::spec::variables::{self, Variables};
 
 /// Reads one trial; relative paths of the host are resolved from `folder`, which is absolute.
 ///
@@ -38,12 +40,15 @@ pub(super) fn read(item: Item<'_>, folder: &Path, name: Option<Name>) -> Option<
         Some(name) => object.read("name", |item| item.fail("a default name cannot be unique")).or(Some(name)),
         None => object.need("name", trial_name),
     };
+    let Variables { env, pass_env, env_file } = variables::read(&object, folder);
     Some(Trial {
         engine: object.read("engine", engine),
         image: object.read("image", image),
         cmd: object.read("cmd", command),
         entrypoint: object.read("entrypoint", entrypoint),
-        env: object.read("env", variables).unwrap_or_default(),
+        env,
+        pass_env,
+        env_file,
         workdir: object.read("workdir", |item| item.some_text()),
         user: object.read("user", user),
         hostname: object.read("hostname", |item| item.some_text()),
@@ -103,6 +108,7 @@ pub(super) fn merge(defaults: &Map<String, Value>, own: &Map<String, Value>) -> 
             }
         }
     }
+    variables::merge(defaults, own, &mut merged);
     Value::Object(merged)
 }
 
@@ -141,6 +147,9 @@ fn labels(item: Item<'_>) -> Option<BTreeMap<String, String>> {
 
 fn params(item: Item<'_>) -> Option<Map<String, Value>> {
     match item.value {
+        Value::Object(_) if !nesting::fits(item.value, DEEPEST) => {
+            item.fail(format!("more than {DEEPEST} lists and objects within each other"))
+        }
         Value::Object(map) => Some(map.clone()),
         _ => item.expected("an object of parameters"),
     }
@@ -181,7 +190,7 @@ pub(super) mod tests {
 
     /// One trial with every field set.
     pub(in crate::spec) fn full() -> Trial {
-        read(json!({
+        let mut fields = json!({
             "name": "solver-1",
             "engine": "docker",
             "image": "lab/solver:2",
@@ -222,8 +231,11 @@ pub(super) mod tests {
             "devices": ["/dev/fuse"],
             "cap_add": ["SYS_PTRACE"],
             "extra_hosts": {"registry": "10.0.0.5"},
-        }))
-        .unwrap()
+        });
+        // Apart: the macro takes no more fields at once.
+        fields["pass_env"] = json!(["TOKEN", "AWS_KEY"]);
+        fields["env_file"] = json!([".env", "/etc/lab.env"]);
+        read(fields).unwrap()
     }
 
     #[test]
@@ -237,6 +249,8 @@ pub(super) mod tests {
         cmd: ["python","solve.py","--name","maze one"]
         entrypoint: ["sh","-c"]
         env: {"BIG":"1e+20","DEBUG":"true","LR":"0.1","MODE":"hard","SEED":"3","題":"迷路"}
+        pass_env: ["AWS_KEY","TOKEN"]
+        env_file: ["/lab/maze/.env","/etc/lab.env"]
         workdir: "work"
         user: "1000"
         hostname: "solver"
@@ -291,6 +305,7 @@ pub(super) mod tests {
             json!({"healthcheck": {"test": ["CMD", "a", "b"]}}),
             json!({"healthcheck": {"test": ["CMD-SHELL", "a b"]}}),
             json!({"user": "host", "service": true, "tmpfs": "/run"}),
+            json!({"env": ["TOKEN", "A=b=c", "EMPTY="], "pass_env": ["TOKEN"], "env_file": "x/../.env"}),
         ] {
             let mut value = json!({"name": "some"});
             value.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -416,10 +431,10 @@ pub(super) mod tests {
         insta::assert_snapshot!(wrong, @r#"
         unknown key `imgae`; did you mean `image`?
         name: `実験` cannot be a trial's name: `実` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule)
-        image: `a b` is no image: it has a blank
-        cmd: the ' at character 6 is never closed: 'all; or write a list
         env["A=B"]: a variable's name is not empty and has no `=`
         env.C: expected a string, a number, true or false, found a list
+        image: `a b` is no image: it has a blank
+        cmd: the ' at character 6 is never closed: 'all; or write a list
         user: expected a string, found true
         hostname: an empty string
         labels["combu.run"]: labels that begin with `combu.` are combu's own

@@ -11,11 +11,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior, params};
 
 use crate::model::event::{Event, Fact, FactKind};
+use crate::model::history::UnreadRow;
 use crate::model::name::RunId;
 use crate::store::error::StoreError;
+use crate::store::files::open_file;
 
 /// Its file in the state folder.
 const FILE: &str = "combu.db";
@@ -70,6 +72,10 @@ impl Database {
     /// Opens the database of a state folder to write to it; makes it or brings it up to date where needed.
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(FILE);
+        // SQLite makes its other files with the mode of this one.
+        if let Err(source) = open_file(&path) {
+            return Err(StoreError::Write { path, source });
+        }
         let mut database = match Connection::open(&path) {
             Ok(connection) => Self { path, connection, file: None },
             Err(source) => return Err(StoreError::Database { path, source }),
@@ -95,7 +101,8 @@ impl Database {
     /// Keeps all events of a run that another database has, which was removed.
     pub(super) fn restore(&mut self, run: &RunId, from: &Self) -> Result<Vec<Event>, StoreError> {
         let mut events = Vec::new();
-        from.events_after(run, 0, Kinds::All, |event| events.push(event))?;
+        // Rows that cannot be read were not written by this process.
+        from.events_after(run, 0, Kinds::All, |event| events.extend(event.ok()))?;
         self.forget(run)?;
         self.append(&events).map_err(|source| self.failure(source))?;
         Ok(events)
@@ -208,14 +215,14 @@ impl Database {
         change.commit()
     }
 
-    /// Passes the events of a run that came after one that was read before (0: none was) to `take`, in order; returns the
-    /// number of the last one read.
+    /// Passes the events of a run that came after one that was read before (0: none was) to `take`, in order, and each row
+    /// that cannot be read in its place; returns the number of the last row.
     pub(super) fn events_after(
         &self,
         run: &RunId,
         after: i64,
         kinds: Kinds<'_>,
-        mut take: impl FnMut(Event),
+        mut take: impl FnMut(Result<Event, UnreadRow>),
     ) -> Result<i64, StoreError> {
         // Words of this program, without a quote among them.
         let words = |kinds: &[FactKind]| kinds.iter().map(|kind| kind.word()).collect::<Vec<_>>().join("', '");
@@ -224,21 +231,19 @@ impl Database {
             Kinds::Only(kinds) => format!("AND event IN ('{}')", words(kinds)),
             Kinds::But(kinds) => format!("AND event NOT IN ('{}')", words(kinds)),
         };
-        let sql = format!("SELECT id, at, fact FROM events WHERE run = ?1 AND id > ?2 {condition} ORDER BY id");
+        let sql = format!("SELECT id, at, fact, event FROM events WHERE run = ?1 AND id > ?2 {condition} ORDER BY id");
         let failure = |source| self.failure(source);
         let mut select = self.connection.prepare_cached(&sql).map_err(failure)?;
         let mut rows = select.query(params![run.as_str(), after]).map_err(failure)?;
         let mut last = after;
         while let Some(row) = rows.next().map_err(failure)? {
             last = row.get(0).map_err(failure)?;
-            let at: i64 = row.get(1).map_err(failure)?;
-            let fact = row.get_ref(2).and_then(|fact| Ok(fact.as_str()?)).map_err(failure)?;
-            match serde_json::from_str(fact) {
-                Ok(fact) => take(Event { at: at.cast_unsigned(), run: run.clone(), fact }),
-                Err(source) => {
-                    return Err(StoreError::Event { run: run.clone(), path: self.path.clone(), source });
-                }
-            }
+            take(event(row, run).map_err(|problem| UnreadRow {
+                run: run.clone(),
+                row: last,
+                kind: row.get(3).unwrap_or_default(),
+                problem,
+            }));
         }
         Ok(last)
     }
@@ -252,6 +257,15 @@ impl Database {
     fn failure(&self, source: rusqlite::Error) -> StoreError {
         failure(&self.path, source)
     }
+}
+
+/// The event in a row, or why it cannot be read.
+fn event(row: &Row<'_>, run: &RunId) -> Result<Event, String> {
+    let at: i64 = row.get(1).map_err(|error| error.to_string())?;
+    let fact = row.get_ref(2).map_err(|error| error.to_string())?;
+    let fact = fact.as_str().map_err(|error| error.to_string())?;
+    let fact = serde_json::from_str(fact).map_err(|error| error.to_string())?;
+    Ok(Event { at: at.cast_unsigned(), run: run.clone(), fact })
 }
 
 /// The kind of error that people know.
@@ -336,7 +350,7 @@ mod tests {
     fn kept(folder: &Path, run: &str, kinds: Kinds<'_>) -> Vec<Event> {
         let mut events = Vec::new();
         let database = Database::look(folder).unwrap().unwrap();
-        database.events_after(&run.into(), 0, kinds, |event| events.push(event)).unwrap();
+        database.events_after(&run.into(), 0, kinds, |event| events.push(event.unwrap())).unwrap();
         events
     }
 
@@ -414,20 +428,30 @@ mod tests {
         fs::write(folder.path().join(FILE), "no database at all, but long enough to be one".repeat(100)).unwrap();
         insta::assert_snapshot!(shown(Database::open(folder.path()).unwrap_err()), @"`/lab/.combu/combu.db` is damaged or no database; move it away to begin anew: the logs in `runs/` do not need it");
         let nowhere = folder.path().join("nowhere");
-        assert!(matches!(Database::open(&nowhere), Err(StoreError::Database { .. })));
+        assert!(matches!(Database::open(&nowhere), Err(StoreError::Write { .. })));
         assert!(Database::look(&nowhere).unwrap().is_none());
     }
 
     #[test]
-    fn an_event_of_another_version_is_named_and_not_passed_over() {
+    fn a_row_that_cannot_be_read_is_named_and_costs_no_other() {
         let folder = tempfile::tempdir().unwrap();
-        drop(log(folder.path()));
+        let mut log = log(folder.path());
+        log.append(&[warned("aa", 1, "first")]).unwrap();
         let other = Connection::open(folder.path().join(FILE)).unwrap();
-        other
-            .execute("INSERT INTO events (run, at, event, fact) VALUES ('aa', 1, 'x', '{\"event\":\"x\"}')", [])
-            .unwrap();
+        for fact in [r#"'{"event":"x"}'"#, "'{'", "CAST(x'ff' AS TEXT)"] {
+            other
+                .execute(&format!("INSERT INTO events (run, at, event, fact) VALUES ('aa', 1, 'x', {fact})"), [])
+                .unwrap();
+        }
+        log.append(&[warned("aa", 2, "last")]).unwrap();
+        let (mut read, mut unread) = (Vec::new(), Vec::new());
         let database = Database::look(folder.path()).unwrap().unwrap();
-        let error = database.events_after(&"aa".into(), 0, Kinds::All, |_| {}).unwrap_err();
-        assert!(matches!(error, StoreError::Event { .. }), "{error}");
+        let last = database.events_after(&"aa".into(), 0, Kinds::All, |event| match event {
+            Ok(event) => read.push(event),
+            Err(row) => unread.push((row.row, row.kind)),
+        });
+        assert_eq!(last.unwrap(), 5);
+        assert_eq!(read, [warned("aa", 1, "first"), warned("aa", 2, "last")]);
+        assert_eq!(unread, [2, 3, 4].map(|row| (row, "x".to_owned())));
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::model::history::UnreadRow;
 use crate::model::name::RunId;
 use crate::store::run::LiveRun;
 
@@ -95,17 +96,9 @@ pub enum StoreError {
         /// The last version that this combu knows.
         known: usize,
     },
-    /// A stored event cannot be read.
-    #[error("an event of run `{run}` in `{}` cannot be read; another version of combu may have written it", path.display())]
-    Event {
-        /// The run.
-        run: RunId,
-        /// The database's file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
+    /// A row that matters cannot be read.
+    #[error("{row}; `combu rm {run}` forgets that run", row = .0, run = .0.run)]
+    Row(UnreadRow),
 }
 
 impl StoreError {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::store::error::StoreError;
+use crate::store::files::create_folder;
 use crate::store::lock::hold;
 use crate::store::run::{RECORD, RunRecord};
 
@@ -26,7 +27,7 @@ impl Drop for RunDir {
 
 impl RunDir {
     pub(super) fn create(path: PathBuf, record: &RunRecord) -> Result<Self, StoreError> {
-        fs::create_dir(&path).map_err(|source| match source.kind() {
+        create_folder(&path).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => StoreError::RunExists { run: record.run.clone(), path: path.clone() },
             _ => StoreError::Write { path: path.clone(), source },
         })?;
@@ -37,7 +38,12 @@ impl RunDir {
 
     /// Takes the folder of a run whose process is gone; what is not there of it is made.
     pub(super) fn reopen(path: PathBuf, record: &RunRecord) -> Result<Self, StoreError> {
-        fs::create_dir_all(&path).map_err(|source| StoreError::Write { path: path.clone(), source })?;
+        match create_folder(&path) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Write { path, source });
+            }
+            _ => {}
+        }
         let lock = hold(path.join("lock"))?;
         write(record, &path)?;
         Ok(Self { path, lock })

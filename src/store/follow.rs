@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::event::Event;
+use crate::model::history::UnreadRow;
 use crate::model::name::RunId;
 use crate::store::database::{Database, Kinds};
 use crate::store::error::StoreError;
@@ -17,28 +18,46 @@ pub struct Follower {
     database: Option<Database>,
     /// The last event that was read.
     last: i64,
+    /// Rows that could not be read so far.
+    unread: Vec<UnreadRow>,
 }
 
 impl PastRun {
     /// Reads its events from the first on.
     pub fn follow(&self) -> Follower {
-        Follower { run: self.record.run.clone(), state: self.state.clone(), database: None, last: 0 }
+        Follower {
+            run: self.record.run.clone(),
+            state: self.state.clone(),
+            database: None,
+            last: 0,
+            unread: Vec::new(),
+        }
     }
 }
 
 impl Follower {
-    /// Passes what came behind the last event that was read to `take`, in order.
+    /// Passes what came behind the last event that was read to `take`, in order. Rows that cannot be read are left out, and
+    /// told by [`Follower::unread`].
     ///
     /// # Errors
-    /// When the database cannot be read, or an event in it.
-    pub fn read(&mut self, kinds: Kinds<'_>, take: impl FnMut(Event)) -> Result<(), StoreError> {
+    /// When the database cannot be read.
+    pub fn read(&mut self, kinds: Kinds<'_>, mut take: impl FnMut(Event)) -> Result<(), StoreError> {
         if self.database.is_none() {
             self.database = Database::look(&self.state)?;
         }
         if let Some(database) = &self.database {
-            self.last = database.events_after(&self.run, self.last, kinds, take)?;
+            let unread = &mut self.unread;
+            self.last = database.events_after(&self.run, self.last, kinds, |event| match event {
+                Ok(event) => take(event),
+                Err(row) => unread.push(row),
+            })?;
         }
         Ok(())
+    }
+
+    /// The rows that could not be read since this was asked last.
+    pub fn unread(&mut self) -> Vec<UnreadRow> {
+        std::mem::take(&mut self.unread)
     }
 }
 

@@ -27,20 +27,21 @@ impl PastRun {
     /// Its events so far, in order; none where nothing was kept.
     ///
     /// # Errors
-    /// When the database cannot be read, or an event in it.
+    /// When the database cannot be read, or a row of it.
     pub fn events(&self) -> Result<Vec<Event>, StoreError> {
         let mut events = Vec::new();
         self.each(Kinds::All, |event| events.push(event))?;
         Ok(events)
     }
 
-    /// All that its events of these kinds tell so far.
+    /// All that its events of these kinds tell so far, with the rows that cannot be read.
     ///
     /// # Errors
-    /// As for [`PastRun::events`].
+    /// When the database cannot be read.
     pub fn history(&self, kinds: Kinds<'_>) -> Result<History, StoreError> {
-        let mut history = History::default();
-        self.each(kinds, |event| history.add(&event))?;
+        let (mut history, mut follower) = (History::default(), self.follow());
+        follower.read(kinds, |event| history.add(&event))?;
+        history.unread = follower.unread();
         Ok(history)
     }
 
@@ -78,13 +79,13 @@ impl PastRun {
         entries.flatten().any(is_trials)
     }
 
-    /// The engines on which attempts of it were started.
+    /// The engines on which attempts of it were started, as far as that can be read.
     ///
     /// # Errors
-    /// As for [`PastRun::events`].
+    /// When the database cannot be read.
     pub fn engines(&self) -> Result<BTreeSet<EngineName>, StoreError> {
         let mut engines = BTreeSet::new();
-        self.each(Kinds::Only(&[FactKind::AttemptStarted]), |event| {
+        self.follow().read(Kinds::Only(&[FactKind::AttemptStarted]), |event| {
             if let Fact::AttemptStarted { handle, .. } = event.fact {
                 engines.insert(handle.engine);
             }
@@ -115,8 +116,14 @@ impl PastRun {
         Ok(ends)
     }
 
+    /// Reads everything of these kinds: what decides about trials must not lack a row.
     fn each(&self, kinds: Kinds<'_>, take: impl FnMut(Event)) -> Result<(), StoreError> {
-        self.follow().read(kinds, take)
+        let mut follower = self.follow();
+        follower.read(kinds, take)?;
+        match follower.unread().into_iter().next() {
+            Some(row) => Err(StoreError::Row(row)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use crate::model::event::{Collected, Event, Fact, Journal};
 use crate::store::database::{Database, kind};
 use crate::store::error::StoreError;
+use crate::store::files::create_folder;
 use crate::store::folder::RunDir;
 use crate::store::place::make;
 use crate::store::run::RunRecord;
@@ -35,7 +36,14 @@ impl EventLog {
     /// Makes everything again that somebody removed under the run.
     fn restore(&mut self) -> Result<(), StoreError> {
         make(&self.state)?;
-        let path = self.state.join("runs").join(self.record.run.as_str());
+        let runs = self.state.join("runs");
+        match create_folder(&runs) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Write { path: runs, source });
+            }
+            _ => {}
+        }
+        let path = runs.join(self.record.run.as_str());
         // Where it is there, this process has it locked.
         if !path.join("lock").exists() {
             self.folder = Some(RunDir::reopen(path, &self.record)?);

@@ -2,6 +2,7 @@
 
 mod database;
 mod error;
+mod files;
 mod folder;
 mod follow;
 mod held;
@@ -16,6 +17,7 @@ mod state;
 
 pub use database::Kinds;
 pub use error::StoreError;
+pub use files::create_file;
 pub use folder::RunDir;
 pub use follow::Follower;
 pub use history::PastRun;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::store::error::StoreError;
+use crate::store::files::create_file;
 
 /// Its file in a run's folder.
 const FILE: &str = "provenance.json";
@@ -58,7 +59,7 @@ impl Provenance {
         let (path, aside) = (run.join(FILE), run.join("provenance.json.new"));
         let written = serde_json::to_vec_pretty(self)
             .map_err(io::Error::from)
-            .and_then(|text| fs::write(&aside, text))
+            .and_then(|text| create_file(&aside)?.write_all(&text))
             .and_then(|()| fs::rename(&aside, &path));
         written.map_err(|source| StoreError::Write { path, source })
     }

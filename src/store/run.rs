@@ -1,7 +1,7 @@
 //! One run as others see it: its record, and whether its process lives.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::name::RunId;
+use crate::store::files::create_file;
 use crate::store::held::is_held;
 
 /// Name of the file in a run's folder that says what the run is.
@@ -99,7 +100,8 @@ impl RunRecord {
     pub(super) fn write(&self, run: &Path) -> io::Result<()> {
         let aside = run.join("run.json.new");
         let text = serde_json::to_vec_pretty(&RecordFile { record: self.clone(), place: place() })?;
-        fs::write(&aside, text).and_then(|()| fs::rename(&aside, run.join(RECORD))).inspect_err(|_| {
+        let written = create_file(&aside).and_then(|mut file| file.write_all(&text));
+        written.and_then(|()| fs::rename(&aside, run.join(RECORD))).inspect_err(|_| {
             // Half a record helps nobody, and may be the last room on the disk.
             let _absent = fs::remove_file(&aside);
         })

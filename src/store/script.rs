@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::store::error::StoreError;
+use crate::store::files::create_folder;
 use crate::store::held::is_held;
 use crate::store::lock::hold;
 use crate::store::run::ScriptRecord;
@@ -37,7 +38,12 @@ impl ScriptMark {
     /// Marks a script as alive for as long as the returned value lives.
     pub(super) fn create(state: &Path, id: &str) -> Result<Self, StoreError> {
         let folder = state.join(FOLDER);
-        fs::create_dir_all(&folder).map_err(|source| StoreError::Write { path: folder.clone(), source })?;
+        match create_folder(&folder) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Write { path: folder, source });
+            }
+            _ => {}
+        }
         let path = folder.join(id);
         Ok(Self { _lock: hold(path.clone())?, path })
     }

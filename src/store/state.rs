@@ -11,6 +11,7 @@ use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
+use crate::store::files::create_folder;
 use crate::store::folder::RunDir;
 use crate::store::history::PastRun;
 use crate::store::journal::EventLog;
@@ -134,7 +135,12 @@ impl StateDir {
     pub fn create_run(&self, record: &RunRecord, refuse: impl Fn(&LiveRun) -> bool) -> Result<RunDir, StoreError> {
         self.create()?;
         let runs = self.runs();
-        fs::create_dir_all(&runs).map_err(|source| StoreError::Write { path: runs.clone(), source })?;
+        match create_folder(&runs) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Write { path: runs, source });
+            }
+            _ => {}
+        }
         let _one_at_a_time = self.lock()?;
         if let Some(live) = self.live_runs()?.runs.into_iter().find(refuse) {
             return Err(StoreError::Refused { by: Box::new(live) });

@@ -64,7 +64,7 @@ pub(crate) enum Does {
     Binary,
     /// Writes 10,000,000 times `x`.
     Megabytes,
-    /// Writes `$COMBU_OURS $COMBU_BOTH $MINE`.
+    /// Writes `$COMBU_OURS $COMBU_BOTH $MINE $PASSED`.
     Environment,
     /// Writes its working folder.
     Folder,
@@ -130,6 +130,8 @@ impl Stage {
             gpus: Vec::new(),
             folder: None,
             env: [("COMBU_OURS", "ours"), ("COMBU_BOTH", "ours")].map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
+            passed: vec![("PASSED".to_owned(), "passed".into()), ("MINE".to_owned(), "passed".into())],
+            params: None,
             labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         }
     }
@@ -245,7 +247,7 @@ async fn ten_megabytes_of_output_come_complete(stage: &Stage) {
 
 async fn our_variables_reach_the_trial_and_its_own_win(stage: &Stage) {
     let ended = stage.run("env", Does::Environment).await;
-    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "ours mine mine\n");
+    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "ours mine mine passed\n");
 }
 
 async fn a_trial_runs_in_its_working_folder(stage: &Stage) {
@@ -591,7 +593,7 @@ pub(crate) fn shell(does: &Does) -> String {
         Does::Print => "echo one; echo uno >&2; echo two; echo dos >&2; echo three; echo tres >&2".to_owned(),
         Does::Binary => r"printf '\000\377\n\r\000'".to_owned(),
         Does::Megabytes => "head -c 10000000 /dev/zero | tr '\\000' x".to_owned(),
-        Does::Environment => "echo $COMBU_OURS $COMBU_BOTH $MINE".to_owned(),
+        Does::Environment => "echo $COMBU_OURS $COMBU_BOTH $MINE $PASSED".to_owned(),
         Does::Folder => "pwd".to_owned(),
         Does::Sleep => "trap 'exit 143' TERM; echo ready; sleep 600 & wait".to_owned(),
         Does::Stubborn => "trap '' TERM; echo ready; exec sleep 600".to_owned(),

@@ -104,6 +104,8 @@ impl Daemon {
             gpus: Vec::new(),
             folder: None,
             env: vec![("COMBU".to_owned(), "1".to_owned()), ("COMBU_SEED".to_owned(), "7".to_owned())],
+            passed: Vec::new(),
+            params: None,
             labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
         }
     }

@@ -48,6 +48,8 @@ async fn asked(gpus: &[&str]) -> String {
         gpus: gpus.iter().map(|id| (*id).to_owned()).collect(),
         folder: None,
         env: Vec::new(),
+        passed: Vec::new(),
+        params: None,
         labels: BTreeMap::from([(label::TRIAL.to_owned(), "trial".to_owned())]),
     };
     // The stand-in starts nothing.

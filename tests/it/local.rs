@@ -47,6 +47,8 @@ fn launch(folder: &Path, edit: impl FnOnce(&mut Trial)) -> Launch {
         gpus: Vec::new(),
         folder: None,
         env: Vec::new(),
+        passed: Vec::new(),
+        params: None,
         labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<BTreeMap<_, _>>(),
     }
 }

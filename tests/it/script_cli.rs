@@ -204,3 +204,22 @@ print(result.ok); print(args()); print(param("mode", "a"));"#,
     assert_eq!(said.stdout, "true\n[\"--mode\", \"b\"]\nb\n");
     assert!(said.stderr.contains("at most 1 at once"), "{}", said.stderr);
 }
+
+#[test]
+fn one_ctrl_c_ends_a_script_that_waits_for_a_spec_or_a_pipe() {
+    let lab = Lab::new();
+    lab.write(
+        "loop.jsonnet",
+        "[{name: 'tt', engine: 'local', cmd: 'true',
+           params: {n: std.foldl(function(a, i) a + i, std.range(1, 100000000), 0)}}]",
+    );
+    lab.pipe("pipe");
+    for call in ["experiment(\"loop.jsonnet\")", "read_file(\"pipe\")"] {
+        lab.write("s.rhai", &format!("print(\"begun\"); let x = {call};"));
+        let mut live = lab.start(&["script", "s.rhai"]);
+        live.line("begun");
+        live.signal(Signal::INT);
+        let said = live.end().code(130);
+        assert!(said.stderr.contains("interrupted by SIGINT"), "{}", said.stderr);
+    }
+}

@@ -140,6 +140,31 @@ fn a_new_state_folder_is_its_owners_and_one_that_was_there_stays_as_it_is() {
     assert_eq!(mode(), 0o2770);
 }
 
+#[test]
+fn what_combu_makes_in_the_state_folder_is_open_to_whom_that_is() {
+    let lab = Lab::with("[{ name: 'one', engine: 'local', cmd: ['sh', '-c', 'echo x; echo y >&2'] }]");
+    // As if the caller's mask took nothing away.
+    let modes = |state: u32| {
+        let line = r#"umask 000; exec "$0" "$@""#;
+        let mut command = lab.command("sh");
+        let (code, stderr) = said(command.args(["-c", line, env!("CARGO_BIN_EXE_combu"), "run", "spec.jsonnet"]));
+        assert_eq!(code, Some(0), "{stderr}");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&lab.path(".combu")), state);
+        let run = lab.only_run();
+        let files =
+            ["run.json", "lock", "provenance.json", "one/1/stdout.log", "one/1/stderr.log"].map(|file| run.join(file));
+        let all = files.iter().chain([&lab.path(".combu/combu.db")]).map(|path| mode(path)).collect::<Vec<_>>();
+        let folders = [run.clone(), run.join("one/1")].map(|path| mode(&path));
+        fs::remove_dir_all(lab.path(".combu")).unwrap();
+        (all, folders)
+    };
+    assert_eq!(modes(0o700), (vec![0o600; 6], [0o700; 2]));
+    fs::create_dir(lab.path(".combu")).unwrap();
+    fs::set_permissions(lab.path(".combu"), fs::Permissions::from_mode(0o770)).unwrap();
+    assert_eq!(modes(0o770), (vec![0o660; 6], [0o770; 2]));
+}
+
 /// Runs a program, and says with which code it ended and what it wrote to its standard error.
 fn said(command: &mut Command) -> (Option<i32>, String) {
     let said = command.output().unwrap();
@@ -411,4 +436,68 @@ fn a_state_folder_on_a_file_system_without_shared_memory_works() {
     assert_eq!((&rows[0]["state"], &rows[1]["counts"]["succeeded"]), (&"ended".into(), &1.into()));
     assert_eq!(lab.combu(&["logs", "one"]).code(0).stdout, "one\n");
     assert!(!lab.path("behind/combu.db-shm").exists());
+}
+#[test]
+fn one_row_that_cannot_be_read_costs_that_row() {
+    let lab = Lab::new();
+    for name in ["good", "bad"] {
+        let spec = format!("[{{name: '{name}-' + n, engine: 'local', cmd: 'echo hi'}} for n in std.range(1, 2)]");
+        lab.write(&format!("{name}.jsonnet"), &spec);
+        lab.combu(&["run", &format!("{name}.jsonnet"), "--progress", "none"]).code(0);
+    }
+    let state = StateDir::locate(&lab.path(""), Search::default()).unwrap();
+    let runs = state.past_runs().unwrap().runs;
+    let id = |name: &str| runs.iter().find(|run| run.record.experiment == name).unwrap().record.run.to_string();
+    let (good, bad) = (id("good"), id("bad"));
+    let database = Connection::open(lab.path(".combu/combu.db")).unwrap();
+    let row: i64 = database
+        .query_row("SELECT max(id) FROM events WHERE run = ?1 AND event = 'trial-ended'", [&bad], |row| row.get(0))
+        .unwrap();
+    // As a disk that lies, and as a newer combu.
+    database.execute("UPDATE events SET fact = '{' || char(27) WHERE id = ?1", [row]).unwrap();
+    database
+        .execute("INSERT INTO events (run, at, event, fact) VALUES (?1, 1, 'moved', '{\"event\":\"moved\"}')", [&bad])
+        .unwrap();
+    drop(database);
+    let warning = |text: &str| {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+        text.contains(&format!("row {row} of run {bad} in the store (`trial-ended`) cannot be read and is left out"))
+    };
+    let bad_trials = format!("{bad}/*");
+    for look in
+        [&["ls"][..], &["ps", &bad], &["show", &bad], &["results", &bad], &["logs", &bad_trials], &["why", "bad-1"]]
+    {
+        let said = lab.combu(look).code(0);
+        assert!(warning(&said.stderr), "{look:?}: {}", said.stderr);
+    }
+    assert!(lab.combu(&["ps", &bad, "--all"]).stdout.contains("bad-1"), "the rest is shown");
+    assert!(lab.combu(&["ls"]).stdout.contains(&good));
+    for look in [&["ps", &good][..], &["show", &good], &["results", &good], &["logs", &format!("{good}/*")]] {
+        let said = lab.combu(look).code(0);
+        assert!(!said.stderr.contains("cannot be read"), "{look:?}: {}", said.stderr);
+    }
+    for go_on in [&["resume", &bad][..], &["rerun", &bad], &["run", "--resume", "bad.jsonnet"]] {
+        let said = lab.combu(go_on).code(2);
+        assert!(warning(&said.stderr) && said.stderr.contains("nothing was done"), "{go_on:?}: {}", said.stderr);
+    }
+    lab.combu(&["run", "--resume", "good.jsonnet", "--progress", "none"]).code(0);
+    lab.combu(&["rm", &bad]).code(0);
+    let said = lab.combu(&["ls"]).code(0);
+    assert!(!said.stdout.contains(&bad) && said.stderr.is_empty(), "{}", said.stderr);
+}
+
+#[test]
+fn what_nests_too_deep_to_be_read_again_is_not_written() {
+    let lab = Lab::with(
+        "local nest(n) = if n == 0 then 1 else { a: nest(n - 1) };
+        [{ name: 'deep', engine: 'local', cmd: 'true', params: nest(std.extVar('levels')) }]",
+    );
+    let run = |levels: &str| lab.combu(&["run", "spec.jsonnet", "--ext-code", &format!("levels={levels}")]);
+    let said = run("101").code(2);
+    assert!(said.stderr.contains("[0].params: more than 100 lists and objects within each other"), "{}", said.stderr);
+    run("100").code(0);
+    for look in [&["ls"][..], &["ps"], &["show", "-o", "json"], &["results"], &["rerun", "last", "deep"]] {
+        lab.combu(look).code(0);
+    }
 }

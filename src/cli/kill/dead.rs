@@ -47,7 +47,8 @@ impl Left<'_> {
                 continue;
             }
             let history = run.history(Kinds::WITHOUT_RECORDS)?;
-            if !history.has_begun() {
+            // What cannot be read is not gone on with.
+            if !history.has_begun() || !history.unread.is_empty() {
                 continue;
             }
             // On one engine only, the rest of the run goes on.

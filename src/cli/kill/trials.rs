@@ -15,6 +15,7 @@ use crate::cli::kill::removal::{failed, report};
 use crate::cli::kill::target::{Target, spec, unseen};
 use crate::cli::stage::saving::Unsaved;
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::engine::{Found, Selector};
 use crate::model::label;
 use crate::model::name::Name;
@@ -70,7 +71,9 @@ impl Fitting {
         if !self.known.contains_key(run) {
             let mut fits = HashMap::new();
             if let Some(past) = self.runs.get(run) {
-                for result in past.history(Kinds::WITHOUT_RECORDS)?.summary.results {
+                let history = past.history(Kinds::WITHOUT_RECORDS)?;
+                unread::refuse(&past.record.run, &history.unread)?;
+                for result in history.summary.results {
                     if self.which.has(&result.trial.resolved(), result.outcome())? {
                         fits.insert(result.trial.name.clone(), result.outcome().is_some());
                     }

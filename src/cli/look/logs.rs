@@ -118,7 +118,7 @@ fn watches(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<Vec<WatchedR
         let place = match known {
             Some(place) => place,
             None => {
-                watches.push(WatchedRun::new(shown)?);
+                watches.push(WatchedRun::new(shown, ui)?);
                 watches.len() - 1
             }
         };

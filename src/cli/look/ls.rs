@@ -12,6 +12,7 @@ use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, none_recorded};
 use crate::cli::time::{minute, utc};
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::cli::which::runs;
 use crate::model::event::FactKind;
 use crate::model::summary::{Counts, Summary};
@@ -72,7 +73,7 @@ pub(crate) fn main(file: Option<&Path>, args: &LsArgs, ui: &Ui) -> Result<u8, Cl
             continue;
         }
         let live = runs.live.iter().find(|live| live.record.run == run.record.run).cloned();
-        let row = RunRow::read(ShownRun { run, live })?;
+        let row = RunRow::read(ShownRun { run, live }, ui)?;
         if row.has_begun() {
             list.push(row);
         }
@@ -118,12 +119,14 @@ fn table(list: &[RunRow], ui: &Ui) -> String {
 }
 
 impl RunRow {
-    fn read(shown: ShownRun) -> Result<Self, CliError> {
+    fn read(shown: ShownRun, ui: &Ui) -> Result<Self, CliError> {
         let (mut summary, mut last) = (Summary::default(), 0);
-        shown.run.follow().read(Kinds::Only(&KINDS), |event| {
+        let mut follower = shown.run.follow();
+        follower.read(Kinds::Only(&KINDS), |event| {
             summary.add(&event);
             last = last.max(event.at);
         })?;
+        unread::warn(&follower.unread(), ui);
         let elapsed = shown.elapsed(&summary, last);
         Ok(Self { counts: summary.counts(), shown, summary, elapsed })
     }

@@ -12,6 +12,7 @@ use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, look};
 use crate::cli::time::{now, utc};
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::cli::which::no_events;
 use crate::model::history::{History, TrialHistory};
 use crate::model::outcome::{Exit, Outcome, signal_name};
@@ -109,7 +110,8 @@ pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, Cl
     let filter = TrialFilter::new(false, args.filter.as_deref())?;
     let shown = look(file, args.run.as_deref(), ui)?;
     let history = shown.run.history(Kinds::WITHOUT_RECORDS)?;
-    if !history.has_begun() && shown.live.is_none() {
+    unread::warn(&history.unread, ui);
+    if !history.has_begun() && history.unread.is_empty() && shown.live.is_none() {
         return Err(no_events(&shown.run));
     }
     let list = TrialList { shown: &shown, history: &history, now: now() };

@@ -13,6 +13,7 @@ use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, look};
 use crate::cli::look::{joblog, junit};
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::cli::which::runs;
 use crate::model::history::History;
 use crate::model::name::RunId;
@@ -84,6 +85,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
     let filter = TrialFilter::new(args.failed, args.filter.as_deref())?;
     let shown = look(file, args.run.as_deref(), ui)?;
     let mut history = shown.run.history(Kinds::All)?;
+    unread::warn(&history.unread, ui);
     lend(&mut history, file, ui)?;
     let mut results = Vec::new();
     for result in history.summary.results.iter().filter(|result| !result.service) {

@@ -13,6 +13,7 @@ use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, counts, look};
 use crate::cli::time::{now, second, utc};
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::cli::which::runs;
 use crate::model::capability::Daemon;
 use crate::model::event::Logs;
@@ -53,6 +54,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ShowArgs, ui: &Ui) -> Result<u8, 
         [] => (look(file, None, ui)?, None),
     };
     let history = shown.run.history(Kinds::All)?;
+    unread::warn(&history.unread, ui);
     let Some(trial) = trial else {
         let from = Provenance::read(&shown.run.path)?;
         match args.output {

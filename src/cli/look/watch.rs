@@ -15,6 +15,8 @@ use crate::cli::exit;
 use crate::cli::look::printer::{PrintError, Printer};
 use crate::cli::look::shown::ShownRun;
 use crate::cli::look::tail::LogTail;
+use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::model::event::{Event, Fact, FactKind};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
@@ -89,9 +91,10 @@ struct LogStream {
 }
 
 impl WatchedRun {
-    pub(super) fn new(shown: ShownRun) -> Result<Self, CliError> {
+    pub(super) fn new(shown: ShownRun, ui: &Ui) -> Result<Self, CliError> {
         let (mut follower, mut summary) = (shown.run.follow(), Summary::default());
         follower.read(Kinds::Only(&KINDS), |event| summary.add(&event))?;
+        unread::warn(&follower.unread(), ui);
         let run_is_over = !shown.is_running(&summary);
         let (patterns, trials, places) = (Vec::new(), Vec::new(), HashMap::new());
         Ok(Self { shown, follower, summary, patterns, trials, places, run_is_over })
@@ -146,6 +149,9 @@ impl WatchedRun {
         let is_gone = self.shown.live.as_ref().is_none_or(|live| live.wait_end(Duration::ZERO));
         let mut events = Vec::new();
         self.follower.read(Kinds::Only(&KINDS), |event| events.push(event)).map_err(CliError::from)?;
+        for row in self.follower.unread() {
+            printer.say(&row.to_string())?;
+        }
         for event in events {
             self.take(event, printer, args)?;
         }

@@ -10,6 +10,7 @@ use crate::cli::args::{JsonnetArgs, OutputForm};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::cli::which::runs;
 use crate::model::options::Options;
 use crate::plan::{self, Engines};
@@ -114,6 +115,7 @@ fn side(file: Option<&Path>, text: &str, args: &DiffArgs, id: &str, ui: &Ui) -> 
         return Err(error.hint("`combu ls` lists the runs of this project"));
     };
     let history = run.history(Kinds::WITHOUT_RECORDS)?;
+    unread::warn(&history.unread, ui);
     let trials = history.planned().map(|trial| (trial.name.to_string(), trial.to_json()));
     Ok(Side { trials: trials.collect(), digests: history.digests() })
 }

@@ -15,6 +15,7 @@ use crate::cli::stage::signals;
 use crate::cli::stage::started::{begin, follow};
 use crate::cli::stage::terminal::Terminal;
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::cli::which::runs;
 use crate::model::history::History;
 use crate::model::name::{Name, RunId};
@@ -132,6 +133,7 @@ fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun
         return Err(CliError::new(exit::USAGE, message).hint("wait for its end, or end it with `combu kill`"));
     }
     let past = first.history(Kinds::WITHOUT_RECORDS)?;
+    unread::refuse(&first.record.run, &past.unread)?;
     if !past.has_begun() {
         return Err(CliError::new(exit::NOTHING, format!("run {id} was never started")));
     }
@@ -145,7 +147,9 @@ fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun
 fn ends(family: &[PastRun]) -> Result<HashMap<Name, (Outcome, RunId)>, CliError> {
     let mut last = HashMap::new();
     for run in family {
-        for result in run.history(Kinds::WITHOUT_RECORDS)?.summary.results {
+        let history = run.history(Kinds::WITHOUT_RECORDS)?;
+        unread::refuse(&run.record.run, &history.unread)?;
+        for result in history.summary.results {
             if let Some(outcome) = result.outcome() {
                 let run = result.reused.as_ref().unwrap_or(&run.record.run).clone();
                 last.insert(result.trial.name.clone(), (outcome.clone(), run));

@@ -12,6 +12,7 @@ use crate::cli::stage::started::{StartedRun, follow};
 use crate::cli::stage::terminal::{OpenRun, Terminal};
 use crate::cli::stage::{detach, signals};
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::cli::which::{no_events, runs};
 use crate::model::event::Early;
 use crate::model::history::History;
@@ -71,10 +72,13 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     let OpenRun { folder, journal, mut sinks, control } = terminal.reopen(&run)?;
     // Read again now that no other process can go on with it.
     let mut past = History::default();
-    run.follow().read(Kinds::All, |event| {
+    let mut follower = run.follow();
+    follower.read(Kinds::All, |event| {
         past.add(&event);
         sinks.iter_mut().for_each(|sink| sink.recall(&event));
     })?;
+    // Of what trials told of themselves: it decides nothing.
+    unread::warn(&follower.unread(), ui);
     let summary = past.summary.clone();
     let id = record.run.clone();
     let start = Start { journal, past: Some(past), ..Start::unkept(id.clone(), Some(folder.path().to_path_buf())) };
@@ -117,6 +121,7 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, H
     }
     for run in runs.past.iter().filter(|run| !is_live(run)) {
         let past = run.history(Kinds::WITHOUT_RECORDS)?;
+        unread::refuse(&run.record.run, &past.unread)?;
         let summary = &past.summary;
         let sends = summary.options.outputs_to.is_some() || args.limits.outputs_to.is_some();
         let is_unsent = sends && summary.results.iter().any(|result| result.unsent().is_some());

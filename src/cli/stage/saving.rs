@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::engine::{Found, Standing};
 use crate::model::event::Fact;
 use crate::model::history::History;
@@ -55,6 +56,7 @@ pub(crate) fn take_up(
     let folder = state.reopen_run(&record, |_| false)?;
     // Read once no other process can go on with it.
     let past = run.history(Kinds::All)?;
+    unread::refuse(&record.run, &past.unread)?;
     let mut experiment = past.experiment(record.spec.clone(), record.id.clone());
     if grace.is_some() {
         experiment.trials.iter_mut().for_each(|trial| Arc::make_mut(trial).stop_grace = grace);
@@ -111,7 +113,7 @@ pub(crate) fn save(session: &Session, state: &StateDir, found: &[Found], ui: &Ui
             Some(run) => {
                 let trials: BTreeSet<_> =
                     found.iter().filter(|one| needs(&history, one)).map(|one| one.trial.clone()).collect();
-                if !trials.is_empty() && !live.contains(&run.record.run) {
+                if !trials.is_empty() && history.unread.is_empty() && !live.contains(&run.record.run) {
                     take_up(session, state, run, Purpose::Save(trials), None, ui)?;
                     history = run.history(Kinds::WITHOUT_RECORDS)?;
                 }

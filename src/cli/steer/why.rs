@@ -11,6 +11,7 @@ use crate::cli::control::wire::{ControlReply, ControlRequest, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
+use crate::cli::unread;
 use crate::cli::which::{Runs, runs};
 use crate::model::event::Early;
 use crate::model::name::Name;
@@ -43,7 +44,7 @@ pub(crate) struct WhyArgs {
 pub(crate) fn main(file: Option<&Path>, args: &WhyArgs, ui: &Ui) -> Result<u8, CliError> {
     let runs = runs(file, args.run.as_deref(), ui)?;
     let Ok(trial) = Name::parse(&args.trial) else { return Err(unknown(&args.trial, &runs)) };
-    let answers = if runs.live.is_empty() { ended(&trial, &runs)? } else { live(&trial, &runs)? };
+    let answers = if runs.live.is_empty() { ended(&trial, &runs, ui)? } else { live(&trial, &runs)? };
     for (text, json) in answers {
         match args.output {
             Some(OutputForm::Json) => ui.result(&format!("{json:#}"))?,
@@ -78,14 +79,16 @@ fn live(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
 const RUNS: usize = 20;
 
 /// The end of the trial in the last run that it was in.
-fn ended(trial: &Name, runs: &Runs) -> Result<Vec<(String, Value)>, CliError> {
+fn ended(trial: &Name, runs: &Runs, ui: &Ui) -> Result<Vec<(String, Value)>, CliError> {
     if runs.past.is_empty() {
         return Err(CliError::new(exit::NOTHING, format!("no run{} is live, and none is recorded", runs.asked))
             .hint("it is looked for in the project of the working folder: `.combu/` there, or above"));
     }
     let mut found = None;
     for run in runs.past.iter().take(RUNS) {
-        let summary = run.history(Kinds::WITHOUT_RECORDS)?.summary;
+        let history = run.history(Kinds::WITHOUT_RECORDS)?;
+        unread::warn(&history.unread, ui);
+        let summary = history.summary;
         if summary.get(trial).is_some() {
             found = Some((run, summary));
             break;

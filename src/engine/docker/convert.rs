@@ -9,7 +9,7 @@ use bollard::models::{
 };
 
 use crate::engine::launch::Launch;
-use crate::engine::records::{FILE, INSIDE, VARIABLE, shared};
+use crate::engine::records::{FILE, INSIDE, PARAMS, PARAMS_VARIABLE, VARIABLE, shared};
 use crate::model::label;
 use crate::model::trial::settled::Settled;
 use crate::model::trial::{Healthcheck, Trial, Volume};
@@ -35,6 +35,8 @@ pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
         stop_signal,
         // What has a function of its own below.
         env: _,
+        pass_env: _,
+        env_file: _,
         labels: _,
         ports: _,
         volumes: _,
@@ -148,10 +150,16 @@ fn host_config(launch: &Launch, memory: Option<u64>, nice: u8) -> HostConfig {
 }
 
 fn env(launch: &Launch) -> Vec<String> {
-    let own = &launch.trial.env;
-    let file = metrics_mount(launch).map(|_| (VARIABLE.to_owned(), format!("{INSIDE}/{FILE}")));
-    let combus = launch.env.iter().chain(&file).filter(|(name, _)| !own.contains_key(name));
-    combus.map(|(name, value)| (name, value)).chain(own).map(|(name, value)| format!("{name}={value}")).collect()
+    let file = metrics_mount(launch).filter(|_| launch.variable(VARIABLE).is_none());
+    let file = file.map(|_| format!("{VARIABLE}={INSIDE}/{FILE}"));
+    let params = params_file(launch).filter(|_| launch.variable(PARAMS_VARIABLE).is_none());
+    let params = params.map(|path| format!("{PARAMS_VARIABLE}={path}"));
+    file.into_iter().chain(params).chain(launch.variables().map(|(name, value)| format!("{name}={value}"))).collect()
+}
+
+/// Where the container finds its params as a file, if it needs and gets one.
+pub(super) fn params_file(launch: &Launch) -> Option<String> {
+    launch.params.as_ref().and_then(|_| metrics_mount(launch)).map(|_| format!("{INSIDE}/{PARAMS}"))
 }
 
 fn labels(launch: &Launch) -> HashMap<String, String> {
@@ -299,6 +307,8 @@ mod tests {
             gpus: Vec::new(),
             folder: None,
             env: vec![("COMBU".to_owned(), "1".to_owned()), ("COMBU_SEED".to_owned(), "7".to_owned())],
+            passed: vec![("TOKEN".to_owned(), "s3cret".into()), ("COMBU_SEED".to_owned(), "8".into())],
+            params: None,
             labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         }
     }
@@ -384,7 +394,7 @@ mod tests {
         let mut trial = Trial::new(Name::parse("solver").unwrap());
         trial.image = Some("busybox".to_owned());
         insta::assert_snapshot!(lines(trial), @r#"
-        Env: ["COMBU=1","COMBU_SEED=7"]
+        Env: ["COMBU=1","TOKEN=s3cret","COMBU_SEED=8"]
         Image: "busybox"
         Labels: {"combu.run":"r1","combu.spec":"/x/a.jsonnet","combu.trial":"solver"}
         StopTimeout: 10
@@ -400,7 +410,7 @@ mod tests {
         insta::assert_snapshot!(lines(trial), @r#"
         Cmd: ["solve","fast"]
         Entrypoint: ["/entry","-v"]
-        Env: ["COMBU=1","COMBU_SEED=mine","MODE=a=b"]
+        Env: ["COMBU=1","TOKEN=s3cret","COMBU_SEED=mine","MODE=a=b"]
         ExposedPorts: {"80/tcp":{},"80/udp":{}}
         Healthcheck: {"Interval":500000000,"Retries":4,"StartPeriod":2000000000,"Test":["CMD","true"]}
         HostConfig.CapAdd: ["SYS_PTRACE"]

@@ -123,14 +123,27 @@ impl Docker {
         self.daemon.is_here() && *self.mounts.get_or_init(async || ask().await.unwrap_or(false)).await
     }
 
-    /// Makes the file that an attempt may write its metrics to; without it, it starts all the same.
-    async fn with_metrics<'a>(&self, launch: &'a Launch) -> Cow<'a, Launch> {
+    /// Makes the file that an attempt may write its metrics to; without it, it starts all the same. Beside it the attempt
+    /// finds the params that its environment has no room for.
+    ///
+    /// # Errors
+    /// When those cannot be written.
+    async fn with_files<'a>(&self, launch: &'a Launch) -> Result<Cow<'a, Launch>, EngineError> {
         if launch.folder.is_none() {
-            return Cow::Borrowed(launch);
+            return Ok(Cow::Borrowed(launch));
+        }
+        if let (Some(params), Some(_)) = (&launch.params, self.params_file(launch).await)
+            && let Some(metrics) = records::shared(launch)
+        {
+            let written = records::make_shared(&metrics).and_then(|()| records::write_shared_params(&metrics, params));
+            written.map_err(|error| EngineError::Call {
+                action: format!("write the params of `{}`", launch.trial.name),
+                source: error.into(),
+            })?;
         }
         match self.metrics_file(launch).await.map(|file| records::make_shared(&file)) {
-            Some(Ok(())) => Cow::Borrowed(launch),
-            Some(Err(_)) | None => Cow::Owned(Launch { folder: None, ..launch.clone() }),
+            Some(Ok(())) => Ok(Cow::Borrowed(launch)),
+            Some(Err(_)) | None => Ok(Cow::Owned(Launch { folder: None, ..launch.clone() })),
         }
     }
 
@@ -175,7 +188,7 @@ impl Engine for Docker {
     }
 
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
-        let launch = &*self.with_metrics(launch).await;
+        let launch = &*self.with_files(launch).await?;
         let started = match start::start(&self.daemon, launch).await {
             Err(StartFailure::Gone(_)) => {
                 self.images.forget(launch);
@@ -198,6 +211,10 @@ impl Engine for Docker {
 
     async fn metrics_file(&self, launch: &Launch) -> Option<PathBuf> {
         if self.mounts().await { records::shared(launch) } else { None }
+    }
+
+    async fn params_file(&self, launch: &Launch) -> Option<String> {
+        if self.mounts().await { convert::params_file(launch) } else { None }
     }
 
     async fn wait(&self, handle: &Handle, output: &mut Output) -> Result<Exit, EngineError> {

@@ -68,8 +68,8 @@ fn prepared(launch: &Launch, words: &[&str], programs: &Programs) -> Result<Comm
     // With an absolute path the standard library need not fork: `posix_spawn` does not copy combu's memory map.
     let mut command = Command::new(path);
     command.arg0(program).args(arguments).current_dir(folder);
-    command.envs(launch.env.iter().map(|(name, value)| (name, value))).envs(&launch.trial.env);
-    if !launch.gpus.is_empty() && !launch.trial.env.contains_key("CUDA_VISIBLE_DEVICES") {
+    command.envs(launch.variables());
+    if !launch.gpus.is_empty() && launch.variable("CUDA_VISIBLE_DEVICES").is_none() {
         // By its own order CUDA's 0 is the fastest GPU, and not the one that `nvidia-smi` calls 0.
         command.env("CUDA_DEVICE_ORDER", "PCI_BUS_ID").env("CUDA_VISIBLE_DEVICES", visible(&launch.gpus));
     }
@@ -101,8 +101,7 @@ pub(super) fn folder(launch: &Launch) -> Result<PathBuf, EngineError> {
 }
 
 fn search_path(launch: &Launch) -> OsString {
-    let told = launch.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value);
-    let told = launch.trial.env.get("PATH").or(told).map(OsString::from);
+    let told = launch.variables().find(|(name, _)| *name == "PATH").map(|(_, value)| OsString::from(value));
     told.or_else(|| env::var_os("PATH")).unwrap_or_else(|| "/bin:/usr/bin".into())
 }
 

@@ -149,9 +149,18 @@ impl Engine for Local {
         let mut command = launch::command(launch, self.token(), &self.programs)?;
         // Without the file it starts all the same.
         if let Some(file) = records::plain(launch).filter(|file| records::make_plain(file).is_ok())
-            && !launch.trial.env.contains_key(records::VARIABLE)
+            && launch.variable(records::VARIABLE).is_none()
         {
             command.env(records::VARIABLE, file);
+        }
+        if let (Some(file), Some(params)) = (records::plain_params(launch), &launch.params) {
+            records::write_plain_params(&file, params).map_err(|error| EngineError::Call {
+                action: format!("write the params of `{}` to `{}`", launch.trial.name, file.display()),
+                source: error.into(),
+            })?;
+            if launch.variable(records::PARAMS_VARIABLE).is_none() {
+                command.env(records::PARAMS_VARIABLE, file);
+            }
         }
         if let Some(guard) = &self.watch {
             guard.raise()?;
@@ -168,6 +177,10 @@ impl Engine for Local {
 
     async fn metrics_file(&self, launch: &Launch) -> Option<PathBuf> {
         records::plain(launch)
+    }
+
+    async fn params_file(&self, launch: &Launch) -> Option<String> {
+        records::plain_params(launch).map(|file| file.display().to_string())
     }
 
     async fn collect(

@@ -1,10 +1,11 @@
 //! Files that attempts may write their metrics to.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::engine::files;
 use crate::engine::launch::Launch;
 
 /// The variable that names the file.
@@ -15,6 +16,12 @@ pub(crate) const INSIDE: &str = "/run/combu";
 
 /// Name of the file in that folder.
 pub(crate) const FILE: &str = "metrics.jsonl";
+
+/// The variable that names the file with the params of an attempt, where its environment has no room for them.
+pub(crate) const PARAMS_VARIABLE: &str = "COMBU_PARAMS_FILE";
+
+/// Name of that file.
+pub(crate) const PARAMS: &str = "params.json";
 
 /// The folders it lies in on this machine, below the attempt's.
 const OUTER: &str = "metrics";
@@ -32,6 +39,31 @@ pub(crate) fn plain(launch: &Launch) -> Option<PathBuf> {
 pub(crate) fn shared(launch: &Launch) -> Option<PathBuf> {
     let own = launch.folder.as_ref()?.join(launch.trial.name.as_str()).join(launch.attempt.to_string());
     Some(std::path::absolute(own).ok()?.join(OUTER).join(INNER).join(FILE))
+}
+
+/// The file with the params of an attempt that is a process of this machine, if it needs one.
+pub(crate) fn plain_params(launch: &Launch) -> Option<PathBuf> {
+    launch.params.as_ref()?;
+    let own = launch.folder.as_ref()?.join(launch.trial.name.as_str()).join(launch.attempt.to_string());
+    Some(std::path::absolute(own).ok()?.join(PARAMS))
+}
+
+/// Writes the params of a process.
+///
+/// # Errors
+/// When they cannot be written.
+pub(crate) fn write_plain_params(file: &Path, params: &str) -> io::Result<()> {
+    files::create(file)?.write_all(params.as_bytes())
+}
+
+/// Writes the params of a container beside its file for metrics. Its user may be anybody, and reads them.
+///
+/// # Errors
+/// When they cannot be written.
+pub(crate) fn write_shared_params(metrics: &Path, params: &str) -> io::Result<()> {
+    let file = metrics.with_file_name(PARAMS);
+    fs::write(&file, params)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644))
 }
 
 /// Makes way for a process's file: the folder, and nothing in it of an earlier life.

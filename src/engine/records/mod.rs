@@ -11,5 +11,8 @@ mod tail;
 pub use recorder::Recorder;
 pub use tail::MetricsTail;
 
-pub(super) use file::{FILE, INSIDE, VARIABLE, make_plain, make_shared, plain, shared};
+pub(super) use file::{
+    FILE, INSIDE, PARAMS, PARAMS_VARIABLE, VARIABLE, make_plain, make_shared, plain, plain_params, shared,
+    write_plain_params, write_shared_params,
+};
 pub(super) use scan::Scanner;

@@ -2,7 +2,7 @@
 //!
 //! A field that is added to [`Trial`] does not compile until it has its row here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ pub struct Field<'a> {
     pub actor: Actor,
     /// The kind of difference it makes between two trials; absent: trials that differ in nothing else are the same.
     pub trigger: Option<Trigger>,
-    /// Whether an object under `defaults` and one of a trial are merged key by key.
+    /// Whether the value under `defaults` and that of a trial are merged, key by key or name by name.
     pub merges: bool,
     /// What the trial says in it.
     pub value: &'a dyn FieldValue,
@@ -95,7 +95,7 @@ impl Field<'_> {
 
 impl Trial {
     /// The number of fields.
-    pub const FIELDS: usize = 40;
+    pub const FIELDS: usize = 42;
 
     /// Every field, in the order of the manual.
     #[expect(clippy::too_many_lines, reason = "a row for each field")]
@@ -108,6 +108,8 @@ impl Trial {
             cmd,
             entrypoint,
             env,
+            pass_env,
+            env_file,
             workdir,
             user,
             hostname,
@@ -149,6 +151,9 @@ impl Trial {
             row("cmd", Engine, Some(Trigger::Cmd), cmd),
             row("entrypoint", Engine, Some(Trigger::Cmd), entrypoint),
             row("env", Engine, Some(Trigger::Env), env).merged(),
+            // The name of what is passed on makes a difference, and not its value, which nobody writes down.
+            row("pass_env", Engine, Some(Trigger::Env), pass_env).merged(),
+            row("env_file", Engine, Some(Trigger::Env), env_file),
             row("workdir", Engine, Some(Trigger::Cmd), workdir),
             row("user", Engine, Some(Trigger::Cmd), user),
             row("hostname", Containers, Some(Trigger::Cmd), hostname),
@@ -199,6 +204,16 @@ impl<T: Serialize> FieldValue for Option<T> {
 }
 
 impl<T: Serialize> FieldValue for Vec<T> {
+    fn is_said(&self) -> bool {
+        !self.is_empty()
+    }
+
+    fn to_json(&self) -> Value {
+        json(self)
+    }
+}
+
+impl FieldValue for BTreeSet<String> {
     fn is_said(&self) -> bool {
         !self.is_empty()
     }

@@ -9,7 +9,7 @@ mod parts;
 pub mod settled;
 mod timeout;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +43,12 @@ pub struct Trial {
     /// Environment variables.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub env: BTreeMap<String, String>,
+    /// Names of variables whose values the caller of combu passes on. Values are read when a run begins and kept nowhere.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub pass_env: BTreeSet<String>,
+    /// Files of variables (absolute paths after loading), of which a later one wins. Their content is kept nowhere either.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub env_file: Vec<String>,
     /// Working folder in the container (or of the process; absolute after loading).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workdir: Option<String>,
@@ -157,6 +163,8 @@ impl Trial {
             cmd: None,
             entrypoint: None,
             env: BTreeMap::new(),
+            pass_env: BTreeSet::new(),
+            env_file: Vec::new(),
             workdir: None,
             user: None,
             hostname: None,

@@ -28,6 +28,7 @@ use crate::run::attempt::recording::Recording;
 use crate::run::attempt::running::Running;
 use crate::run::context::RunContext;
 use crate::run::message::{End, Message, Stage};
+use crate::run::passed::MissingValues;
 
 pub(crate) use flight::{Adopted, Attempt, Begin, Ending, Stop};
 pub(crate) use progress::{Progress, StartPhase};
@@ -140,7 +141,8 @@ impl Attempt {
         };
         self.progress.reach(StartPhase::Starting);
         let output = self.output(context);
-        let launch = self.identified(context, engine.capabilities().engine, digest);
+        let launch = self.complete(context, engine.capabilities().engine, digest)?;
+        self.warn_of_params(context, engine.as_ref()).await;
         *asked = true;
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
         let handle = engine.start(&launch).await?;
@@ -149,15 +151,39 @@ impl Attempt {
         Ok(Some((engine.clone(), handle, output)))
     }
 
-    /// The launch with its trial's identity, now that the content of its image is known, which is recorded.
-    fn identified(&self, context: &RunContext, engine: EngineName, digest: Option<String>) -> Launch {
+    /// The launch with the values that nobody writes down, and with its trial's identity, now that the content of its image
+    /// is known, which is recorded.
+    fn complete(
+        &self,
+        context: &RunContext,
+        engine: EngineName,
+        digest: Option<String>,
+    ) -> Result<Launch, EngineError> {
         let mut launch = self.launch.clone();
+        let refused = |missing: MissingValues| EngineError::Refused { message: missing.to_string() };
+        launch.passed = context.passed.of(&launch.trial).map_err(refused)?;
         let hash = identity(&launch.trial, digest.as_deref(), context.seed, &Triggers::default());
         launch.labels.insert(label::HASH.to_owned(), hash);
         if let (Some(image), Some(digest)) = (launch.trial.image.clone(), digest) {
             let _gone = self.messages.send(Message::Image { engine, image, digest });
         }
-        launch
+        Ok(launch)
+    }
+
+    /// Tells, once a run, that params do not fit into the environment of a trial.
+    async fn warn_of_params(&self, context: &RunContext, engine: &dyn Engine) {
+        if self.launch.params.is_none() || !context.tells_of_params() {
+            return;
+        }
+        let trial = &self.launch.trial.name;
+        let how = match engine.params_file(&self.launch).await {
+            Some(_) => "COMBU_PARAMS_FILE names a file that has all of them".to_owned(),
+            None => format!("the engine {} can give it no file of them either", engine.capabilities().engine),
+        };
+        self.warn(format!(
+            "not all params of `{trial}` fit into its environment (Linux takes 128 KiB in a variable, and no NUL byte): those \
+             that do not are left out, and {how}"
+        ));
     }
 
     /// Follows the started attempt; its end is said before its container is removed.

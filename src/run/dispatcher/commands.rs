@@ -31,6 +31,12 @@ impl Dispatcher {
     }
 
     fn admit(&mut self, command: &Command) -> Result<(), Refusal> {
+        if let Command::Retry { trial } | Command::Submit { trial } = command {
+            self.context.passed.read([&**trial]).map_err(|missing| Refusal {
+                hint: missing.0.first().map(|missing| missing.hint.clone()),
+                message: missing.to_string(),
+            })?;
+        }
         match command {
             Command::Kill { trial } => self.place(trial, "killed").map(drop),
             Command::Retry { trial } => {

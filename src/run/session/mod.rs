@@ -30,6 +30,7 @@ use crate::run::connections::{Connections, other_daemon};
 use crate::run::context::RunContext;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::dispatcher::life::{Beginning, Resumption};
+use crate::run::passed::{MissingValues, Passed};
 use crate::run::purpose::Purpose;
 use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Live;
@@ -65,6 +66,9 @@ pub enum RunError {
     /// Something stands in the way on the engine; nothing was started.
     #[error("{}", obstacles(.0))]
     Obstacles(Vec<Obstacle>),
+    /// Values that trials are to be given cannot be had; nothing was started.
+    #[error(transparent)]
+    Values(#[from] MissingValues),
     /// Outputs cannot be sent where they are to go; nothing was started.
     #[error(transparent)]
     Uploads(#[from] UploadError),
@@ -179,10 +183,19 @@ impl Session {
         Ok(prepared.survey.get_or_init(|| survey))
     }
 
+    /// Looks whether everything can be had now that a run of this plan passes on to its trials. Keeps nothing of it.
+    ///
+    /// # Errors
+    /// What cannot be had.
+    pub fn check_values(&self, plan: &Plan) -> Result<(), MissingValues> {
+        Passed::default().read(plan.trials.iter().map(|trial| &*trial.written))
+    }
+
     /// Starts a run.
     ///
     /// # Errors
-    /// When something stands in the way, or an engine fails; nothing was started then.
+    /// When something stands in the way, a value that is to be passed on cannot be had, or an engine fails; nothing was
+    /// started then.
     pub fn start(&self, prepared: Prepared, start: Start) -> Result<Live, RunError> {
         let Start { run, folder, journal, reused, past, purpose } = start;
         if let Some(past) = past.as_ref().filter(|past| past.may_have_left_something()) {
@@ -200,7 +213,14 @@ impl Session {
             return Err(RunError::Obstacles(obstacles));
         }
         let Prepared { plan, engines, .. } = prepared;
+        let is_over = |trial: &Settled| match &past {
+            Some(past) => !trial.service && !past.is_open(&trial.name),
+            None => reused.contains_key(&trial.name),
+        };
+        let passed = Passed::default();
+        passed.read(plan.trials.iter().filter(|trial| starts && !is_over(trial)).map(|trial| &*trial.written))?;
         let mut context = self.context(&plan, &run, folder);
+        context.passed = passed;
         // `resume` sends what is not sent.
         if let Some(destination) = plan.experiment.options.outputs_to.as_ref().filter(|_| starts) {
             let opening = Uploads::open(destination, &plan.experiment.name, &run);

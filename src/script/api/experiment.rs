@@ -115,7 +115,8 @@ fn load(script: &Script, path: &str, options: &Map) -> Answer<ScriptExperiment> 
             }
         }
     }
-    let experiment = spec::load(&script.place(path), &load).map_err(|error| fault(chain(&error)))?;
+    let place = script.place(path);
+    let experiment = script.wait_for(move || spec::load(&place, &load))?.map_err(|error| fault(chain(&error)))?;
     Ok(ScriptExperiment::new(experiment))
 }
 

@@ -36,20 +36,34 @@ fn register_text(engine: &mut Engine, script: &Rc<Script>) {
     engine.register_fn("write_file", move |path: &str, text: Dynamic| write(&made, path, &text.to_string()));
     let made = script.clone();
     engine.register_fn("append_file", move |path: &str, text: Dynamic| {
-        let opened = fs::OpenOptions::new().append(true).create(true).open(made.place(path));
-        done("append to", path, opened.and_then(|mut file| file.write_all(text.to_string().as_bytes())))
+        let (place, text) = (made.place(path), text.to_string());
+        let append = move || {
+            let mut file = fs::OpenOptions::new().append(true).create(true).open(place)?;
+            file.write_all(text.as_bytes())
+        };
+        done("append to", path, made.wait_for(append)?)
     });
     let made = script.clone();
-    engine.register_fn("exists", move |path: &str| made.place(path).exists());
+    engine.register_fn("exists", move |path: &str| {
+        let place = made.place(path);
+        made.wait_for(move || place.exists())
+    });
     let made = script.clone();
-    engine.register_fn("mkdir", move |path: &str| done("make the folder", path, fs::create_dir_all(made.place(path))));
+    engine.register_fn("mkdir", move |path: &str| {
+        let place = made.place(path);
+        done("make the folder", path, made.wait_for(move || fs::create_dir_all(place))?)
+    });
     let made = script.clone();
     engine.register_fn("glob", move |pattern: &str| {
-        let mut found = Vec::new();
         let relative = !pattern.starts_with('/');
         let start = if relative { made.folder.to_path_buf() } else { PathBuf::from("/") };
-        let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
-        done("search", pattern, glob(&start, &parts, &mut found))?;
+        let asked = pattern.to_owned();
+        let search = move || {
+            let mut found = Vec::new();
+            let parts: Vec<&str> = asked.split('/').filter(|part| !part.is_empty()).collect();
+            glob(&start, &parts, &mut found).map(|()| found)
+        };
+        let mut found = done("search", pattern, made.wait_for(search)?)?;
         found.sort();
         found.dedup();
         let name = |path: &PathBuf| {
@@ -85,7 +99,8 @@ fn done<T>(action: &str, object: &str, outcome: std::io::Result<T>) -> Answer<T>
 }
 
 fn read(script: &Script, path: &str) -> Answer<String> {
-    done("read", path, fs::read_to_string(script.place(path)))
+    let place = script.place(path);
+    done("read", path, script.wait_for(move || fs::read_to_string(place))?)
 }
 
 /// Writes a file whole or not at all: a reader, or the script's next life, never sees half of it.
@@ -93,12 +108,16 @@ fn write(script: &Script, path: &str, text: &str) -> Answer<()> {
     let target = script.place(path);
     let mut beside = target.clone().into_os_string();
     beside.push(format!(".{}.part", std::process::id()));
-    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &target));
-    if written.is_err() {
-        // Whatever the reason, what is left of it is of no use to anyone.
-        let _none = fs::remove_file(&beside);
-    }
-    done("write", path, written)
+    let text = text.to_owned();
+    let write = move || {
+        let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &target));
+        if written.is_err() {
+            // Whatever the reason, what is left of it is of no use to anyone.
+            let _none = fs::remove_file(&beside);
+        }
+        written
+    };
+    done("write", path, script.wait_for(write)?)
 }
 
 /// Paths that match a pattern: `*` and `?` within a name, `**` for any number of folders.

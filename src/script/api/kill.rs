@@ -71,14 +71,20 @@ fn remove(script: &Script, labels: &[(&str, String)], must: BTreeSet<EngineName>
     script.check_interrupt()?;
     let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     let grace = script.options.defaults.stop_grace;
-    let engines = script.session.reached(None).and_then(|reached| reached.with(&must));
-    let selector = Selector { labels };
-    let failed = |error| engine_fault(&error);
-    let engines = engines.map_err(failed)?;
-    let found = script.session.find(&selector, &engines).map_err(failed)?;
+    let (session, selector) = (script.session.clone(), Selector { labels });
+    let (wanted, sought) = (session.clone(), selector.clone());
+    let find = move || {
+        let engines = wanted.reached(None)?.with(&must)?;
+        wanted.find(&sought, &engines).map(|found| (engines, found))
+    };
+    let (engines, found) = script.wait_for(find)?.map_err(|error| engine_fault(&error))?;
     let stay = script.stage.save(&found).map_err(fault)?;
-    let spares = |found: &Found| stay.iter().any(|one| one.handle == found.handle);
-    let killed = script.session.kill_but(&selector, &engines, grace, spares).map_err(failed)?;
+    let spared = stay.clone();
+    let kill = move || {
+        let spares = |found: &Found| spared.iter().any(|one| one.handle == found.handle);
+        session.kill_but(&selector, &engines, grace, spares)
+    };
+    let killed = script.wait_for(kill)?.map_err(|error| engine_fault(&error))?;
     if let Some(one) = stay.first() {
         return Err(fault_with(
             format!("{} containers stay, such as `{}`: they hold what is kept nowhere else", stay.len(), one.trial),

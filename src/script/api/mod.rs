@@ -8,6 +8,7 @@ mod random;
 pub(super) mod reference;
 mod result;
 mod run;
+mod sizes;
 mod system;
 pub(super) mod table;
 pub(super) mod trial;
@@ -36,4 +37,5 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     system::register(engine, script);
     files::register(engine, script);
     random::register(engine);
+    sizes::register(engine);
 }

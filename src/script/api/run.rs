@@ -101,7 +101,9 @@ fn loose(script: &Script, trials: &[Dynamic]) -> Answer<ScriptExperiment> {
 fn plan(script: &Script, what: &ScriptExperiment, options: &Map) -> Answer<String> {
     let options = spec::options(&to_object(options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
-    let plan = script.session.prepare(what.to_model(), options).map_err(|error| run_fault(&error))?.plan;
+    let (session, model) = (script.session.clone(), what.to_model());
+    let prepared = script.wait_for(move || session.prepare(model, options))?;
+    let plan = prepared.map_err(|error| run_fault(&error))?.plan;
     Ok(plan.to_string())
 }
 

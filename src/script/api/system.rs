@@ -53,11 +53,12 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
 /// The default engine; this machine's own where that does not answer.
 fn default_engine(script: &Script) -> Answer<Arc<dyn engine::Engine>> {
     let name = script.options.defaults.engine.unwrap_or_default();
-    let found = match script.session.engine(name) {
-        Err(EngineError::Unreachable { .. }) => script.session.engine(EngineName::Local),
+    let session = script.session.clone();
+    let find = move || match session.engine(name) {
+        Err(EngineError::Unreachable { .. }) => session.engine(EngineName::Local),
         answer => answer,
     };
-    found.map_err(|error| engine_fault(&error))
+    script.wait_for(find)?.map_err(|error| engine_fault(&error))
 }
 
 /// CPUs and memory of the default engine's host.
@@ -69,7 +70,9 @@ fn host(script: &Script) -> Answer<(f64, u64)> {
 /// The GPUs of the default engine's host, as they are at this moment.
 fn gpus(script: &Script) -> Answer<Array> {
     let engine = default_engine(script)?;
-    let gpus = script.session.tokio().block_on(engine.gpus()).map_err(|error| engine_fault(&error))?;
+    let session = script.session.clone();
+    let gpus =
+        script.wait_for(move || session.tokio().block_on(engine.gpus()))?.map_err(|error| engine_fault(&error))?;
     Ok(gpus.into_iter().map(|gpu| Dynamic::from_map(gpu_map(gpu))).collect())
 }
 
@@ -149,7 +152,11 @@ fn sh(script: &Script, line: &str) -> Answer<Map> {
     let stdout = reader(child.stdout.take());
     let stderr = reader(child.stderr.take());
     let status = loop {
-        if let Some(status) = child.try_wait().map_err(failed)? {
+        // What it left in the background may hold its streams.
+        if let Some(status) = child.try_wait().map_err(failed)?
+            && stdout.is_finished()
+            && stderr.is_finished()
+        {
             break status;
         }
         if let Err(interrupted) = script.check_interrupt() {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, FnPtr, Map};
 use serde_json::{Number, Value};
 
+use crate::model::nesting::DEEPEST;
 use crate::model::trial::Trial;
-use crate::script::fault::{Answer, fault};
+use crate::script::fault::{Answer, bounded, fault};
 use crate::script::values::params::Params;
 use crate::script::values::result::{RunResult, TrialView};
 
@@ -37,6 +38,9 @@ fn object_at(map: &Map, path: &mut Vec<String>) -> Answer<serde_json::Map<String
 }
 
 fn json_at(value: &Dynamic, path: &mut Vec<String>) -> Answer<Value> {
+    if path.len() > DEEPEST {
+        return Err(fault(format!("more than {DEEPEST} lists and maps within each other have no JSON form")));
+    }
     // A variable that a closure captured is shared; JSON wants what is in it.
     let value = &value.clone().flatten();
     if value.is_unit() {
@@ -67,10 +71,12 @@ fn json_at(value: &Dynamic, path: &mut Vec<String>) -> Answer<Value> {
         return Ok(Value::Array(list));
     }
     if let Some(range) = value.read_lock::<std::ops::Range<i64>>() {
-        return Ok(Value::Array(range.clone().map(Value::from).collect()));
+        return bounded(range.end.saturating_sub(range.start))
+            .map(|_| Value::Array(range.clone().map(Value::from).collect()));
     }
     if let Some(range) = value.read_lock::<std::ops::RangeInclusive<i64>>() {
-        return Ok(Value::Array(range.clone().map(Value::from).collect()));
+        let length = range.end().saturating_sub(*range.start());
+        return bounded(length).map(|_| Value::Array(range.clone().map(Value::from).collect()));
     }
     own_type(value).ok_or_else(|| {
         let at = if path.is_empty() { String::new() } else { format!("`{}`: ", path.join(".")) };
