@@ -18,6 +18,8 @@ pub struct Launch {
     pub trial: Arc<Settled>,
     /// From 1.
     pub attempt: u32,
+    /// Id of the content that the run uses under the name of the trial's image, once it is known.
+    pub content: Option<String>,
     /// Cores of its own, if it is pinned: it runs on no other.
     pub cores: Vec<u32>,
     /// Ids of the GPUs that it gets, and no other.

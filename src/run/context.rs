@@ -37,6 +37,8 @@ pub(crate) struct RunContext {
     pub(crate) spec: PathBuf,
     pub(crate) seed: u64,
     pub(crate) folder: Option<PathBuf>,
+    /// The ids of the contents of images that an earlier life of the run used, by engine and name.
+    pub(crate) contents: BTreeMap<(EngineName, String), String>,
     /// Whether the run goes on from an earlier life, which may have left files in its folder.
     pub(crate) resumed: bool,
     /// The run's time.
@@ -73,6 +75,7 @@ impl RunContext {
             spec: experiment.spec.clone(),
             seed,
             folder,
+            contents: BTreeMap::new(),
             resumed: false,
             clock: Clock::showing(Duration::ZERO),
             machine: Reading::now,
@@ -110,6 +113,7 @@ impl RunContext {
             run: self.run.clone(),
             trial: trial.clone(),
             attempt,
+            content: self.content(trial),
             env,
             // Known to the attempt alone, and when it starts.
             passed: Vec::new(),
@@ -119,6 +123,11 @@ impl RunContext {
             folder: self.folder.clone(),
             labels: self.labels(trial, attempt),
         }
+    }
+
+    /// The content of the trial's image that an earlier life of the run used.
+    fn content(&self, trial: &Settled) -> Option<String> {
+        self.contents.get(&(trial.engine, trial.image.clone()?)).cloned()
     }
 
     pub(crate) async fn engine(&self, name: EngineName) -> Result<Arc<dyn Engine>, EngineError> {

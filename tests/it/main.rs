@@ -12,6 +12,7 @@ mod docker_cli;
 mod docker_engine;
 mod docker_forms;
 mod docker_guest;
+mod docker_images;
 mod docker_lab;
 mod docker_metrics;
 mod docker_outputs;

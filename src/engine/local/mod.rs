@@ -141,8 +141,8 @@ impl Engine for Local {
         Ok(survey)
     }
 
-    async fn prepare(&self, _launch: &Launch, _progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
-        Ok(())
+    async fn prepare(&self, _launch: &Launch, _progress: &PrepareProgress<'_>) -> Result<Option<String>, EngineError> {
+        Ok(None)
     }
 
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {

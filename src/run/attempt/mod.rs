@@ -126,21 +126,20 @@ impl Attempt {
                 let (object, state) = (object.to_owned(), state.to_owned());
                 let _gone = messages.send(Message::Preparing { engine: name, object, state });
             };
-            engine.prepare(&self.launch, &progress).await?;
-            let digest = engine.digest(&self.launch).await;
+            let content = engine.prepare(&self.launch, &progress).await?;
             self.progress.reach(StartPhase::Waiting);
             let place = context.place_to_start(engine.capabilities()).await;
             self.awake.begin().await;
-            Ok::<_, EngineError>((place, digest))
+            Ok::<_, EngineError>((place, content))
         };
-        let (place, digest) = tokio::select! {
+        let (place, content) = tokio::select! {
             biased;
             _ = stop.wait_for(Option::is_some) => return Ok(None),
             prepared = preparation => prepared?,
         };
         self.progress.reach(StartPhase::Starting);
         let output = self.output(context);
-        let launch = self.complete(context, engine.capabilities().engine, digest)?;
+        let launch = self.complete(context, engine.capabilities().engine, content)?;
         self.warn_of_params(context, engine.as_ref()).await;
         *asked = true;
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
@@ -156,16 +155,18 @@ impl Attempt {
         &self,
         context: &RunContext,
         engine: EngineName,
-        digest: Option<String>,
+        content: Option<String>,
     ) -> Result<Launch, EngineError> {
         let mut launch = self.launch.clone();
         let refused = |missing: MissingValues| EngineError::Refused { message: missing.to_string() };
         launch.passed = context.passed.of(&launch.trial).map_err(refused)?;
-        let hash = identity(&launch.trial, digest.as_deref(), context.seed, &Triggers::default());
+        let hash = identity(&launch.trial, content.as_deref(), context.seed, &Triggers::default());
         launch.labels.insert(label::HASH.to_owned(), hash);
-        if let (Some(image), Some(digest)) = (launch.trial.image.clone(), digest) {
+        if let (Some(image), Some(digest)) = (launch.trial.image.clone(), content.clone()) {
+            launch.labels.insert(label::IMAGE.to_owned(), image.clone());
             let _gone = self.messages.send(Message::Image { engine, image, digest });
         }
+        launch.content = content;
         Ok(launch)
     }
 
