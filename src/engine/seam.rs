@@ -73,6 +73,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether something asked an ended attempt to end: for one that no `stop` ended, somebody else did. False where the
+    /// engine cannot say.
+    async fn was_stopped(&self, _handle: &Handle) -> bool {
+        false
+    }
+
     /// Asks the attempt to end (SIGTERM, or the image's stop signal) and kills it after `grace`; zero kills at once.
     /// Idempotent: an attempt that has ended, or is unknown, is stopped. `wait` then returns its exit.
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError>;

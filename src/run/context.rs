@@ -57,6 +57,8 @@ pub(crate) struct RunContext {
     told_of_metrics: AtomicBool,
     /// Whether it was told that params do not fit into an environment.
     told_of_params: AtomicBool,
+    /// What it was told that trials wait for.
+    told_of_lacks: Mutex<HashSet<String>>,
     /// The trials of which it was told that outputs are missing.
     told_of_outputs: Mutex<HashSet<Name>>,
 }
@@ -87,6 +89,7 @@ impl RunContext {
             removals: watch::Sender::new(0),
             told_of_metrics: AtomicBool::new(false),
             told_of_params: AtomicBool::new(false),
+            told_of_lacks: Mutex::default(),
             told_of_outputs: Mutex::default(),
         }
     }
@@ -99,6 +102,11 @@ impl RunContext {
     /// Whether people are still to be told that params do not fit into an environment: once a run.
     pub(crate) fn tells_of_params(&self) -> bool {
         !self.told_of_params.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether people are still to be told that trials wait for that: once, however many do.
+    pub(crate) fn tells_of_lack(&self, lack: &str) -> bool {
+        self.told_of_lacks.lock().expect("no code panics while it holds the lock").insert(lack.to_owned())
     }
 
     /// Whether people are still to be told that outputs of a trial are missing: once, however many attempts it takes.

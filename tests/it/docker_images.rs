@@ -49,12 +49,12 @@ fn a_tag_that_moves_changes_nothing_of_a_run_that_goes_on() {
     for trial in ["@a", "@b", "@c"] {
         assert_eq!(lab.lab.log(&lab.own(trial)), "1\n", "{trial}");
     }
-    assert_eq!(shown(&lab), [first.clone()]);
+    assert_eq!(shown(&lab), [Value::from(first)]);
     // A new run uses what the name stands for then, and reuses nothing of another content.
     let said = lab.run(&["--resume", "--rm", "never"]).code(0);
     assert!(!said.stderr.contains("earlier run"), "{}", said.stderr);
     assert_eq!(lab.docker_logs("@c"), "2\n");
-    assert_eq!(shown(&lab), [content(&lab)]);
+    assert_eq!(shown(&lab), [Value::from(content(&lab))]);
     let container = lab.inspect("@c");
     assert_eq!(container.image.as_ref(), Some(&content(&lab)));
     let labels = container.config.unwrap().labels.unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::args::OutputForm;
 use crate::cli::chosen::{fitting, pattern};
-use crate::cli::error::{CliError, quoted, short_path};
+use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, counts, look};
 use crate::cli::time::{now, second, utc};
@@ -20,6 +20,7 @@ use crate::model::event::Logs;
 use crate::model::history::{History, PastAttempt};
 use crate::model::name::EngineName;
 use crate::model::outcome::Outcome;
+use crate::model::shell::quoted;
 use crate::model::summary::TrialResult;
 use crate::report::style::{bytes, clean, elapsed, took};
 use crate::report::table::{Cut, lines};

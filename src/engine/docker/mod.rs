@@ -9,6 +9,7 @@ mod convert;
 mod credentials;
 mod image;
 mod logs;
+mod memory;
 mod network;
 mod once;
 mod outputs;
@@ -241,6 +242,10 @@ impl Engine for Docker {
 
     async fn ran(&self, handle: &Handle) -> Option<Duration> {
         wait::ran(&self.daemon, &handle.id).await
+    }
+
+    async fn was_stopped(&self, handle: &Handle) -> bool {
+        memory::was_stopped(&self.daemon, &handle.id).await
     }
 
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {

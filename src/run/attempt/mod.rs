@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::engine::{Engine, EngineError, Health, Launch, Output};
+use crate::engine::{Engine, EngineError, Health, Launch, Output, Retrying};
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::EngineName;
@@ -34,6 +34,9 @@ pub(crate) use progress::{Progress, StartPhase};
 
 /// After a wait that went well for so long there is the whole patience again.
 const WENT_WELL: Duration = Duration::from_secs(60);
+
+/// Longest pause before a start is tried again that lacked something.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What is told of an attempt whose engine is there and does not know how it goes.
 const OUT_OF_SIGHT: &str = "is out of sight; combu looks for it for 10 min";
@@ -83,9 +86,10 @@ impl Attempt {
         let mut patience = Patience::new(self, "could not be started and is started again");
         let mut stop = self.stop.clone();
         let mut asked = false;
+        let mut busy = Retrying::up_to(LONGEST_WAIT);
         loop {
             let error = match self.try_launch(context, &engine, &mut asked).await {
-                Err(error) if error.may_pass() => error,
+                Err(error) if error.may_pass() || matches!(error, EngineError::Busy { .. }) => error,
                 Ok(None) if asked => {
                     self.sweep(engine.as_ref()).await;
                     return Ok(None);
@@ -99,6 +103,11 @@ impl Attempt {
                     _ = stop.wait_for(Option::is_some) => None,
                     lasts = patience.lasts(&error) => Some(lasts),
                 },
+                EngineError::Busy { .. } => tokio::select! {
+                    biased;
+                    _ = stop.wait_for(Option::is_some) => None,
+                    () = self.wait_for_room(context, &error, &mut busy) => Some(true),
+                },
                 _ => Some(false),
             };
             if goes_on == Some(true) {
@@ -109,6 +118,16 @@ impl Attempt {
             }
             return if goes_on.is_none() { Ok(None) } else { Err(error) };
         }
+    }
+
+    /// Waits a little for what others use now; says the first time that it does.
+    async fn wait_for_room(&self, context: &RunContext, error: &EngineError, pauses: &mut Retrying) {
+        let lack = error.chain();
+        if context.tells_of_lack(&lack) {
+            self.warn(format!("`{}` waits: {lack}", self.launch.trial.name));
+        }
+        self.progress.reach(StartPhase::Lacking);
+        pauses.pause().await;
     }
 
     /// Prepares and starts; `asked` says whether the engine was asked to start it, so that it may have.
@@ -205,16 +224,12 @@ impl Attempt {
         self.awake.set(false);
         // What may still run must not be launched a second time.
         let mut may_retry = true;
-        let outcome = match (cause, waited) {
-            (_, Err(error)) => {
+        let outcome = match waited {
+            Err(error) => {
                 may_retry = self.give_up(engine, &handle).await;
                 Outcome::Lost { message: error.chain() }
             }
-            (Some(Ending::TimedOut), Ok(_)) => Outcome::TimedOut,
-            (Some(Ending::Unhealthy), Ok(_)) => Outcome::Unhealthy,
-            (Some(Ending::Asked(Stop::Killed { .. })), Ok(_)) => Outcome::Killed,
-            (Some(Ending::Asked(Stop::Unneeded)), Ok(_)) => Outcome::Stopped,
-            (None, Ok(exit)) => Outcome::of(exit),
+            Ok(exit) => judged(engine, &handle, exit, cause).await,
         };
         if let Some(error) = output.error() {
             let kept = if engine.capabilities().images { "; its container is kept until `kill`" } else { "" };
@@ -331,6 +346,21 @@ impl Attempt {
     fn say(&self, stage: Stage) {
         // The dispatcher outlives its attempts, unless the whole process is coming down.
         let _gone = self.messages.send(Message::Attempt(self.place, stage));
+    }
+}
+
+/// What the end of an attempt means that exited so, and that was being stopped for that cause.
+async fn judged(engine: &dyn Engine, handle: &Handle, exit: Exit, cause: Option<Ending>) -> Outcome {
+    match cause {
+        Some(Ending::TimedOut) => Outcome::TimedOut,
+        Some(Ending::Unhealthy) => Outcome::Unhealthy,
+        Some(Ending::Asked(Stop::Killed { .. })) => Outcome::Killed,
+        Some(Ending::Asked(Stop::Unneeded)) => Outcome::Stopped,
+        // A program that ends with 0 when it is asked to has not done its work.
+        None if exit == Exit::Code(0) && engine.was_stopped(handle).await => {
+            Outcome::Lost { message: "something else stopped it, and it ended with 0".to_owned() }
+        }
+        None => Outcome::of(exit),
     }
 }
 
