@@ -516,7 +516,7 @@ async fn a_gpu_that_the_daemon_cannot_give_is_refused_with_what_to_install() {
 }
 
 #[tokio::test]
-async fn a_published_port_answers_and_a_taken_one_is_refused() {
+async fn a_published_port_answers_and_a_taken_one_can_be_asked_for_again() {
     let Some(daemon) = daemon() else { return };
     let port = |host| Port { ip: Some("127.0.0.1".to_owned()), host, container: 80, protocol: Protocol::Tcp };
     let line = "while true; do echo hello | nc -l -p 80; done";
@@ -535,7 +535,7 @@ async fn a_published_port_answers_and_a_taken_one_is_refused() {
     .await;
 
     let second = daemon.launch("b", "true", |trial| trial.ports = vec![port(Some(number))]);
-    let message = refusal(start(&daemon, &second).await);
+    let Err(EngineError::Busy { message }) = start(&daemon, &second).await else { panic!("the port is in use") };
     assert!(message.contains(&format!("127.0.0.1:{number}")) && message.contains("already"), "{message}");
     assert!(!message.contains("external connectivity"), "{message}");
     assert!(inspect(&daemon, second.trial.name.as_str()).await.is_none(), "nothing is left of it");
