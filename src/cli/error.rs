@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::cli::exit;
 use crate::engine::{EngineError, Obstacle};
 use crate::model::name::EngineName;
+use crate::model::shell::quoted;
 use crate::plan::PlanError;
 use crate::report::Style;
 use crate::run::passed::MissingValues;
@@ -224,7 +225,7 @@ fn stands_in_the_way(obstacles: &[Obstacle]) -> CliError {
         ));
     }
     if any(|obstacle| matches!(obstacle, Obstacle::Foreign { .. })) {
-        cli = cli.hint("combu never touches what is not its own: rename the trial, or remove the other by hand");
+        cli = cli.hint("combu never touches what is not its own: wait for what runs, free the name with that command, or rename the trial");
     }
     if any(|obstacle| matches!(obstacle, Obstacle::MissingImage { .. })) {
         cli = cli.hint("build or load the image first, or allow pulling with `--pull missing`");
@@ -281,12 +282,6 @@ fn call(place: &Call) -> String {
 /// The command that removes what was started from a file, as it can be typed in a shell.
 pub(crate) fn kill_command(file: &Path) -> String {
     format!("combu -f {} kill", quoted(&short_path(file)))
-}
-
-/// A word as it can be typed in a shell.
-pub(crate) fn quoted(word: &str) -> String {
-    // Only a NUL cannot be quoted, and no path has one.
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }
 
 /// The command line as it can be typed; of the program, its name is enough.

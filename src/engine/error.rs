@@ -41,6 +41,18 @@ pub enum EngineError {
         /// The engine's words.
         message: String,
     },
+    /// The launch needs something that others use now: a host port, a name, room on a disk. It can be made again.
+    #[error("{message}")]
+    Busy {
+        /// What it lacks and who has it, with how to free it.
+        message: String,
+    },
+    /// Nobody knows whether the attempt ran, and nothing of it runs now.
+    #[error("{message}")]
+    Lost {
+        /// What happened to it.
+        message: String,
+    },
     /// A call failed that may succeed another time.
     #[error("failed to {action}")]
     Call {
@@ -69,7 +81,9 @@ impl EngineError {
     pub fn out_of_reach(&self) -> Option<EngineName> {
         match self {
             Self::Unreachable { engine, .. } | Self::OtherDaemon { engine, .. } => Some(*engine),
-            Self::Image { .. } | Self::Refused { .. } | Self::Call { .. } => None,
+            Self::Image { .. } | Self::Refused { .. } | Self::Busy { .. } | Self::Lost { .. } | Self::Call { .. } => {
+                None
+            }
         }
     }
 

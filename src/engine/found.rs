@@ -91,6 +91,8 @@ pub enum Obstacle {
         trial: Name,
         /// Holder of the name, for people: `a container of image postgres`, `a container of the experiment at /x/a.jsonnet`.
         holder: String,
+        /// The command that frees the name.
+        frees: String,
     },
     /// An image is not there and may not be pulled.
     MissingImage {
@@ -113,7 +115,9 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Running { trial, run } => write!(f, "`{trial}` is still running (run {run})"),
-            Self::Foreign { trial, holder } => write!(f, "the name `{trial}` is taken by {holder}"),
+            Self::Foreign { trial, holder, frees } => {
+                write!(f, "the name `{trial}` is taken by {holder}: `{frees}` frees it")
+            }
             Self::MissingImage { image } => write!(f, "the image `{image}` is not there, and `pull` is \"never\""),
         }
     }

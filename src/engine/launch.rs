@@ -18,6 +18,8 @@ pub struct Launch {
     pub trial: Arc<Settled>,
     /// From 1.
     pub attempt: u32,
+    /// Id of the content that the run uses under the name of the trial's image, once it is known.
+    pub content: Option<String>,
     /// Cores of its own, if it is pinned: it runs on no other.
     pub cores: Vec<u32>,
     /// Ids of the GPUs that it gets, and no other.
@@ -45,6 +47,11 @@ impl<'a> Claim<'a> {
     /// The claim of the experiment of that spec.
     pub(super) fn new(spec: &'a str, trial: &'a Name) -> Self {
         Self { spec, trial: trial.as_str() }
+    }
+
+    /// The claimed name.
+    pub(super) fn trial(&self) -> &'a str {
+        self.trial
     }
 
     /// Whether an attempt with those labels was made under this claim.

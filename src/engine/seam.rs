@@ -27,13 +27,9 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Looks, without changing anything, at what stands in the way of trials of that spec and what would be made for them.
     async fn survey(&self, spec: &str, trials: &[Arc<Settled>]) -> Result<Survey, EngineError>;
 
-    /// Makes what the launch needs: images, networks. Idempotent; the same need of many launches is met once.
-    async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<(), EngineError>;
-
-    /// The id of the content of the launch's image, once it is prepared: `sha256:...`; absent where there is none.
-    async fn digest(&self, _launch: &Launch) -> Option<String> {
-        None
-    }
+    /// Makes what the launch needs: images, networks. Idempotent; the same need of many launches is met once. The answer is
+    /// the id of the content of its image, `sha256:...`, the same for all launches of a run; absent where there is none.
+    async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<Option<String>, EngineError>;
 
     /// Starts an attempt; when this returns an error, nothing runs. After an error that may pass nobody may know what became
     /// of it: then a further start of the same launch takes over what there is, and never launches it twice. Replaces a
@@ -75,6 +71,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Time that an ended attempt ran, by the engine's own clock; absent where the engine cannot say.
     async fn ran(&self, _handle: &Handle) -> Option<Duration> {
         None
+    }
+
+    /// Whether something asked an ended attempt to end: for one that no `stop` ended, somebody else did. False where the
+    /// engine cannot say.
+    async fn was_stopped(&self, _handle: &Handle) -> bool {
+        false
     }
 
     /// Asks the attempt to end (SIGTERM, or the image's stop signal) and kills it after `grace`; zero kills at once.

@@ -237,6 +237,12 @@ impl History {
         self.summary.get(name).zip(self.trial(name))
     }
 
+    /// The contents that the run used of images, by engine and name.
+    pub fn contents(&self) -> BTreeMap<(EngineName, String), String> {
+        let contents = self.images.iter();
+        contents.map(|(engine, image, digest)| ((*engine, image.clone()), digest.clone())).collect()
+    }
+
     /// What the names of images stood for.
     pub fn digests(&self) -> BTreeMap<String, String> {
         self.images.iter().map(|(_, image, digest)| (image.clone(), digest.clone())).collect()

@@ -8,6 +8,8 @@ pub const EXPERIMENT: &str = "combu.experiment";
 pub const TRIAL: &str = "combu.trial";
 /// The attempt's number, from 1.
 pub const ATTEMPT: &str = "combu.attempt";
+/// The name of the image; the container itself is made from the image's id, so that the name may move.
+pub const IMAGE: &str = "combu.image";
 /// Absolute path of the spec or script the experiment came from.
 pub const SPEC: &str = "combu.spec";
 /// The trial's identity; see `plan::identity`.

@@ -16,6 +16,7 @@ pub mod nesting;
 pub mod options;
 pub mod outcome;
 pub mod retry;
+pub mod shell;
 pub(crate) mod span;
 pub mod suggest;
 pub mod summary;

@@ -25,6 +25,11 @@ impl Exit {
             Self::Oom => 137,
         }
     }
+
+    /// Whether a signal ended it that is sent to end a process, and that its own faults do not raise.
+    pub fn was_asked_for(self) -> bool {
+        matches!(self, Self::Signal(1 | 2 | 3 | 9 | 15))
+    }
 }
 
 impl fmt::Display for Exit {

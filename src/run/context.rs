@@ -37,6 +37,8 @@ pub(crate) struct RunContext {
     pub(crate) spec: PathBuf,
     pub(crate) seed: u64,
     pub(crate) folder: Option<PathBuf>,
+    /// The ids of the contents of images that an earlier life of the run used, by engine and name.
+    pub(crate) contents: BTreeMap<(EngineName, String), String>,
     /// Whether the run goes on from an earlier life, which may have left files in its folder.
     pub(crate) resumed: bool,
     /// The run's time.
@@ -55,6 +57,8 @@ pub(crate) struct RunContext {
     told_of_metrics: AtomicBool,
     /// Whether it was told that params do not fit into an environment.
     told_of_params: AtomicBool,
+    /// What it was told that trials wait for.
+    told_of_lacks: Mutex<HashSet<String>>,
     /// The trials of which it was told that outputs are missing.
     told_of_outputs: Mutex<HashSet<Name>>,
 }
@@ -73,6 +77,7 @@ impl RunContext {
             spec: experiment.spec.clone(),
             seed,
             folder,
+            contents: BTreeMap::new(),
             resumed: false,
             clock: Clock::showing(Duration::ZERO),
             machine: Reading::now,
@@ -84,6 +89,7 @@ impl RunContext {
             removals: watch::Sender::new(0),
             told_of_metrics: AtomicBool::new(false),
             told_of_params: AtomicBool::new(false),
+            told_of_lacks: Mutex::default(),
             told_of_outputs: Mutex::default(),
         }
     }
@@ -98,6 +104,11 @@ impl RunContext {
         !self.told_of_params.swap(true, Ordering::Relaxed)
     }
 
+    /// Whether people are still to be told that trials wait for that: once, however many do.
+    pub(crate) fn tells_of_lack(&self, lack: &str) -> bool {
+        self.told_of_lacks.lock().expect("no code panics while it holds the lock").insert(lack.to_owned())
+    }
+
     /// Whether people are still to be told that outputs of a trial are missing: once, however many attempts it takes.
     pub(crate) fn tells_of_outputs(&self, trial: &Name) -> bool {
         self.told_of_outputs.lock().expect("no code panics while it holds the lock").insert(trial.clone())
@@ -110,6 +121,7 @@ impl RunContext {
             run: self.run.clone(),
             trial: trial.clone(),
             attempt,
+            content: self.content(trial),
             env,
             // Known to the attempt alone, and when it starts.
             passed: Vec::new(),
@@ -119,6 +131,11 @@ impl RunContext {
             folder: self.folder.clone(),
             labels: self.labels(trial, attempt),
         }
+    }
+
+    /// The content of the trial's image that an earlier life of the run used.
+    fn content(&self, trial: &Settled) -> Option<String> {
+        self.contents.get(&(trial.engine, trial.image.clone()?)).cloned()
     }
 
     pub(crate) async fn engine(&self, name: EngineName) -> Result<Arc<dyn Engine>, EngineError> {

@@ -149,6 +149,9 @@ impl End {
 
     pub(crate) fn not_started(error: &EngineError) -> Self {
         let message = error.chain();
+        if let EngineError::Lost { .. } = error {
+            return Self { may_retry: true, ..Self::bare(Outcome::Lost { message }) };
+        }
         let unreachable = matches!(error, EngineError::Unreachable { .. }).then(|| message.clone());
         let may_retry = matches!(error, EngineError::Call { .. });
         Self { may_retry, unreachable, ..Self::bare(Outcome::NotStarted { message }) }

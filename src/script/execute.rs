@@ -149,7 +149,7 @@ mod tests {
             "try { read_file(\"pipe\") } catch { print(\"no\") }",
             "run([#{ name: \"slow\" }]);",
             "start(experiment(\"x\", [#{ name: \"slow\" }])).wait();",
-            "start(experiment(\"x\", [#{ name: \"slow\" }])).next();",
+            "let r = start(experiment(\"x\", [#{ name: \"slow\" }])); loop { r.next(); }",
         ] {
             let slow = Scene { run_for: Duration::from_secs(600), ..Scene::default() };
             let lab = Lab::on(Fake::default().scene("slow", [slow]));
@@ -160,7 +160,7 @@ mod tests {
             let error = interrupted(&lab, &format!("write_file(\"ready\", \"\");\n{body}")).unwrap_err();
             assert_eq!(error.kind, ScriptErrorKind::Interrupted("SIGINT".to_owned()), "{body}");
             // The first line, where the interrupt comes in the moment between the file and the end of its call.
-            assert!(matches!(error.line, Some(1 | 2)), "{body}");
+            assert!(matches!(error.line, Some(1 | 2)), "{body}: {:?} {error}", error.line);
         }
     }
 

@@ -132,7 +132,11 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
         &["'solver-1'"],
         "Name of the trial and of its container: two or more letters, digits, `_`, `.` and `-`, a letter or digit first. Required, and unique in the experiment.",
     ),
-    field("image", &["'busybox'", "'lab/solver:2'"], "The image. Required for engines that run images."),
+    field(
+        "image",
+        &["'busybox'", "'lab/solver:2'"],
+        "The image. Required for engines that run images. A run uses one content of it, though the name may move meanwhile.",
+    ),
     field(
         "cmd",
         &["'make simulate MODE=hard'", "['python', 'train.py', 3]"],

@@ -143,8 +143,12 @@ changes the order. `docs/guest.md` has more of that.
 
 A service is started when trials next in line need it, and stopped when all its dependants have ended. It takes no
 place among the trials that run at once. The run's `timeout` is not applied to it. When its healthcheck fails for good
-and others wait for it, it is stopped and ends as `unhealthy`. A service without dependants runs until all trials but
-services have ended; an experiment of services only runs until they end by themselves, or are interrupted or killed.
+and others wait for it, it is stopped and ends as `unhealthy`. A service that ends while trials need it, with 0 or
+because something stopped or killed it, is `lost` and started again, up to `crash_limit` times; those that have not
+begun wait for it. One that fails is not, unless its `retries` say so. A trial that is a service only because it has no
+command, and that nobody awaits as healthy, may do its work and end with 0: that meets `started`. A service without
+dependants runs until all trials but services have ended; an experiment of services only runs until they end by
+themselves, or are interrupted or killed.
 
 ## When an attempt does not succeed
 
@@ -154,9 +158,14 @@ same again: it is repeated only where `on` names `oom`, or with more memory by `
 `memory_max` (or what the run, or else the engine's host, has). Each attempt reserves and gets the memory it then has.
 Of a signal, `on` takes the code that a shell shows: 137 is SIGKILL.
 
-A trial that its engine lost (its machine went down, somebody removed its container) is started again up to five times,
+A trial that its engine lost (its machine went down, somebody removed its container, or stopped it and it ended with 0,
+which is no success) is started again up to five times,
 also without `retries`; `crash_limit` is another number, and an `on` without `lost` means never. One that may still run,
 because the engine is out of reach for ten minutes and longer, is not started again: it ends as `lost`.
+
+A trial that lacks what others use now waits for it, and a warning says for what: a host port, room on the daemon's
+disk, a name that a container of another live run has; for local trials also processes and open files. `combu kill`
+gives it up.
 
 A trial that succeeded after an attempt that failed is called flaky.
 

@@ -126,6 +126,7 @@ impl Stage {
             run: RunId::from("contract0run"),
             trial: Arc::new(trial.into()),
             attempt: 1,
+            content: None,
             cores: Vec::new(),
             gpus: Vec::new(),
             folder: None,

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptionsBuilder,
+    ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions,
 };
 use combu::engine::docker::Docker;
 use combu::engine::{Engine, Launch, Settings};
@@ -100,6 +100,7 @@ impl Daemon {
             run: self.run().as_str().into(),
             trial: Arc::new(trial.into()),
             attempt: 1,
+            content: None,
             cores: Vec::new(),
             gpus: Vec::new(),
             folder: None,
@@ -125,6 +126,11 @@ impl Drop for Daemon {
             let options = ListNetworksOptionsBuilder::new().filters(&named).build();
             for network in api.list_networks(Some(options)).await.unwrap_or_default() {
                 let _gone = api.remove_network(&network.id.unwrap_or_default()).await;
+            }
+            let options = ListImagesOptionsBuilder::new().build();
+            let images = api.list_images(Some(options)).await.unwrap_or_default();
+            for name in images.into_iter().flat_map(|image| image.repo_tags).filter(|name| name.starts_with(&prefix)) {
+                let _gone = api.remove_image(&name, None::<RemoveImageOptions>, None).await;
             }
             let options = ListVolumesOptionsBuilder::new().filters(&named).build();
             let volumes = api.list_volumes(Some(options)).await.unwrap_or_default().volumes;
@@ -169,6 +175,11 @@ async fn ensure(api: &bollard::Docker, repository: &str, tag: &str, change: &str
     if api.inspect_image(&name).await.is_ok() {
         return;
     }
+    import(api, repository, tag, change).await;
+}
+
+/// Makes an image, or moves its tag to a new content.
+pub(crate) async fn import(api: &bollard::Docker, repository: &str, tag: &str, change: &str) {
     let changes = if change.is_empty() { Vec::new() } else { vec![change.to_owned()] };
     let options = CreateImageOptionsBuilder::new().from_src("-").repo(repository).tag(tag).changes(changes).build();
     let mut answers = api.create_image(Some(options), Some(bollard::body_full(root_filesystem().into())), None);

@@ -516,7 +516,7 @@ async fn a_gpu_that_the_daemon_cannot_give_is_refused_with_what_to_install() {
 }
 
 #[tokio::test]
-async fn a_published_port_answers_and_a_taken_one_is_refused() {
+async fn a_published_port_answers_and_a_taken_one_can_be_asked_for_again() {
     let Some(daemon) = daemon() else { return };
     let port = |host| Port { ip: Some("127.0.0.1".to_owned()), host, container: 80, protocol: Protocol::Tcp };
     let line = "while true; do echo hello | nc -l -p 80; done";
@@ -535,7 +535,7 @@ async fn a_published_port_answers_and_a_taken_one_is_refused() {
     .await;
 
     let second = daemon.launch("b", "true", |trial| trial.ports = vec![port(Some(number))]);
-    let message = refusal(start(&daemon, &second).await);
+    let Err(EngineError::Busy { message }) = start(&daemon, &second).await else { panic!("the port is in use") };
     assert!(message.contains(&format!("127.0.0.1:{number}")) && message.contains("already"), "{message}");
     assert!(!message.contains("external connectivity"), "{message}");
     assert!(inspect(&daemon, second.trial.name.as_str()).await.is_none(), "nothing is left of it");
@@ -579,10 +579,12 @@ async fn a_foreign_container_of_the_same_name_is_never_touched() {
     let options = CreateContainerOptionsBuilder::new().name(&name).build();
     let id = daemon.api.create_container(Some(options), body).await.unwrap().id;
     let survey = surveyed(&daemon.engine, std::slice::from_ref(&launch)).await.unwrap();
-    let holder = format!("a container of image {IMAGE}");
-    assert_eq!(survey.obstacles, [Obstacle::Foreign { trial: launch.trial.name.clone(), holder: holder.clone() }]);
+    let holder = format!("a container of image {IMAGE}, which is not combu's and has ended and is kept");
+    let frees = format!("docker rm -f {name}");
+    let trial = launch.trial.name.clone();
+    assert_eq!(survey.obstacles, [Obstacle::Foreign { trial, holder: holder.clone(), frees: frees.clone() }]);
     let message = refusal(start(&daemon, &launch).await);
-    assert_eq!(message, format!("the name `{name}` is taken by {holder}: remove that container or rename the trial"));
+    assert_eq!(message, format!("the name `{name}` is taken by {holder}: `{frees}` frees it"));
     assert_eq!(inspect(&daemon, &name).await.unwrap().id, Some(id));
     assert!(daemon.engine.find(&selector(&daemon)).await.unwrap().is_empty());
 }
@@ -602,9 +604,16 @@ async fn a_finished_attempt_is_replaced_and_a_running_one_is_not() {
     assert_ne!(first.id, second.id);
     let survey = surveyed(&daemon.engine, std::slice::from_ref(&launch)).await.unwrap();
     assert_eq!(survey.obstacles, [Obstacle::Running { trial: launch.trial.name.clone(), run: daemon.run() }]);
-    let message = refusal(start(&daemon, &again(launch.clone(), 3)).await);
+    let mut other = again(launch.clone(), 3);
+    other.labels.insert(label::RUN.to_owned(), "another".to_owned());
+    let Err(EngineError::Busy { message }) = start(&daemon, &other).await else { panic!("the name is in use") };
     assert_eq!(message, format!("trial `{}` still runs, from run {}", launch.trial.name, daemon.run()));
     assert!(daemon.engine.find(&selector(&daemon)).await.unwrap()[0].standing == Standing::Running);
+
+    // To its own run it is over, and somebody started it again.
+    start(&daemon, &again(launch.clone(), 3)).await.unwrap();
+    let found = daemon.engine.find(&selector(&daemon)).await.unwrap();
+    assert_eq!((found.len(), found[0].attempt()), (1, Some(3)));
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ async fn asked(gpus: &[&str]) -> String {
         run: RunId::from("gpus00000run"),
         trial: Arc::new(trial.into()),
         attempt: 1,
+        content: None,
         cores: Vec::new(),
         gpus: gpus.iter().map(|id| (*id).to_owned()).collect(),
         folder: None,

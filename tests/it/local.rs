@@ -43,6 +43,7 @@ fn launch(folder: &Path, edit: impl FnOnce(&mut Trial)) -> Launch {
         run: RunId::from("local0000run"),
         trial: Arc::new(trial.into()),
         attempt: 1,
+        content: None,
         cores: Vec::new(),
         gpus: Vec::new(),
         folder: None,

@@ -63,7 +63,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     ("rustls", &["src/run/uploads"]),
     ("sha2", &["src/engine/outputs/", "src/plan/identity.rs"]),
-    ("shlex", &["src/cli/error.rs", "src/engine/records/parse.rs", "src/plan/text.rs", "src/spec/words.rs"]),
+    ("shlex", &["src/model/shell.rs", "src/engine/records/parse.rs", "src/plan/text.rs", "src/spec/words.rs"]),
     ("strsim", &["src/model/suggest.rs"]),
     ("tar", &["src/engine/outputs/"]),
     // In `cli`: what listens beside a run, for connections and for signals.

@@ -1,8 +1,8 @@
 //! The log of GNU parallel: a line for each trial that was launched and has ended, with its columns and their meaning.
 
-use crate::cli::error::quoted;
 use crate::model::history::History;
 use crate::model::outcome::{Exit, Outcome};
+use crate::model::shell::quoted;
 use crate::model::summary::TrialResult;
 
 /// The first line of GNU parallel's log.

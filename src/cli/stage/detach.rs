@@ -7,10 +7,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::cli::error::{CliError, kill_command, quoted};
+use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::ui::Ui;
 use crate::model::name::RunId;
+use crate::model::shell::quoted;
 
 /// Starts the background half and waits until it has started the run.
 pub(crate) fn hand_over(spec: &Path, ui: &Ui) -> Result<u8, CliError> {

@@ -77,6 +77,14 @@ pub(super) fn is_refusal(error: &Error) -> bool {
     status(error).is_some_and(|status| (400..500).contains(&status) || refuses())
 }
 
+/// What a daemon says where something that others use is missing: host ports, room on its disk.
+const SHORTAGES: [&str; 3] = ["already allocated", "address already in use", "no space left on device"];
+
+/// True for a refusal that passes once others have given back what they use.
+pub(super) fn is_shortage(error: &Error) -> bool {
+    status(error).is_some() && SHORTAGES.iter().any(|shortage| error.to_string().contains(shortage))
+}
+
 /// True for an answer that did not arrive, or not whole.
 fn is_lost(error: &Error) -> bool {
     match error {

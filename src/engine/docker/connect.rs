@@ -2,9 +2,10 @@
 //! it is.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bollard::{API_DEFAULT_VERSION, Docker as Api};
+use jiff::{SignedDuration, Timestamp};
 use rustix::process::getuid;
 use serde::Deserialize;
 
@@ -37,12 +38,19 @@ pub(super) struct Connection {
     pub(super) is_podman: bool,
     /// Longest time it may take to begin an answer.
     pub(super) within: Duration,
+    /// How far the daemon's clock was ahead of ours when it was asked.
+    ahead: SignedDuration,
 }
 
 impl Connection {
     /// The meaning of a call's error; `action` is a verb and its object.
     pub(super) fn failure(&self, action: impl Into<String>, error: bollard::errors::Error) -> EngineError {
         call::failure(&self.address, action, error)
+    }
+
+    /// The time on the daemon's clock.
+    pub(super) fn now(&self) -> SystemTime {
+        Timestamp::now().saturating_add(self.ahead).map_or_else(|_| SystemTime::now(), SystemTime::from)
     }
 
     /// True when the daemon sees this machine's files.
@@ -108,10 +116,16 @@ async fn open(address: &Address) -> Result<(Connection, Capabilities), EngineErr
     let number = info.server_version.or(version.version).unwrap_or_default();
     let number = number.split_once('+').map_or(number.as_str(), |(number, _build)| number);
     let description = format!("{kind} {number} at {host}");
+    let theirs = info.system_time.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+    let theirs = theirs.filter(|_| !host.starts_with("unix://"));
+    let ahead = theirs.map(|theirs| theirs.duration_since(Timestamp::now())).unwrap_or_default();
     let data = info.docker_root_dir.unwrap_or_default();
     let daemon = info.id.filter(|id| !id.is_empty()).map(|id| Daemon { id, data, address: host.to_owned() });
     let capabilities = Capabilities { daemon, ..capabilities(description, host, info.ncpu, info.mem_total) };
-    Ok((Connection { api, address: host.to_owned(), is_podman, within: Duration::from_secs(TIMEOUT) }, capabilities))
+    Ok((
+        Connection { api, address: host.to_owned(), is_podman, within: Duration::from_secs(TIMEOUT), ahead },
+        capabilities,
+    ))
 }
 
 fn capabilities(description: String, host: &str, cpus: Option<i64>, memory: Option<i64>) -> Capabilities {

@@ -72,7 +72,7 @@ pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
     } = &**written;
     let endpoint = networks.first().and_then(|network| endpoint(written, network));
     ContainerCreateBody {
-        image: image.clone(),
+        image: launch.content.as_ref().or(image.as_ref()).cloned(),
         cmd: cmd.clone(),
         entrypoint: entrypoint.clone(),
         env: some(env(launch)),
@@ -303,6 +303,7 @@ mod tests {
             run: "r1".into(),
             trial: Arc::new(trial.into()),
             attempt: 1,
+            content: None,
             cores: Vec::new(),
             gpus: Vec::new(),
             folder: None,

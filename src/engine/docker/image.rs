@@ -1,4 +1,7 @@
 //! Images: their names, whether they are there, and pulling each once per run. Never removes one.
+//!
+//! A run uses one content of an image: the one that its name stands for when the first launch needs it. Containers are made
+//! from that content by its id, so a tag that moves while the run goes on changes nothing.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -70,12 +73,18 @@ impl Reference {
     }
 }
 
-/// A run's need of an image. `Pull::Always` is a need of its own: it is met once per run.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Need {
+/// An image as a run uses it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Used {
     run: RunId,
     image: String,
     platform: Option<String>,
+}
+
+/// A run's need of an image. `Pull::Always` is a need of its own: it is met once per run.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Need {
+    used: Used,
     always: bool,
     never: bool,
 }
@@ -83,45 +92,53 @@ struct Need {
 /// The images of the runs of this process.
 #[derive(Debug, Default)]
 pub(super) struct Images {
-    /// The value is why the image cannot be had: all who need it hear the same, and nobody tries again in this run.
-    needs: Once<Need, Result<(), String>>,
-    /// The ids of their contents, by run and name.
-    digests: Once<(RunId, String), Option<String>>,
+    /// The value is the id of the content, or why the image cannot be had: all who need it hear the same, and nobody tries
+    /// again in this run.
+    needs: Once<Need, Result<Option<String>, String>>,
+    /// The id of the content that a run uses, whatever its needs of the image are.
+    contents: Once<Used, Option<String>>,
 }
 
 impl Images {
-    /// Makes sure that the launch's image is there, as its pull policy says.
+    /// Makes sure that the launch's image is there, as its pull policy says. The answer is the id of the content that the
+    /// run uses.
     pub(super) async fn prepare(
         &self,
         daemon: &Connection,
         config: Option<&Path>,
         launch: &Launch,
         progress: &PrepareProgress<'_>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Option<String>, EngineError> {
         let (image, reference) = named(&launch.trial)?;
-        let cell = self.needs.cell(need(launch, &reference));
-        let met = cell
-            .get_or_try_init(async || {
-                let policy = launch.trial.pull;
-                if policy != Pull::Always && is_there(daemon, image, launch.trial.platform.as_deref()).await? {
-                    return Ok(Ok(()));
+        let need = need(launch, &reference);
+        let used = self.contents.cell(need.used.clone());
+        let met = self.needs.cell(need);
+        let met = met.get_or_try_init(async || {
+            let platform = launch.trial.platform.as_deref();
+            if let Some(content) = &launch.content
+                && find(daemon, content, platform).await?.is_some()
+            {
+                return Ok(Ok(Some(content.clone())));
+            }
+            let policy = launch.trial.pull;
+            let mut found = find(daemon, image, platform).await?;
+            if policy == Pull::Never && found.is_none() {
+                return Ok(Err("it is not there, and `pull` is `never`".to_owned()));
+            }
+            if policy == Pull::Always || found.is_none() {
+                if let Err(message) = pull(daemon, config, &reference, launch, progress).await? {
+                    return Ok(Err(message));
                 }
-                if policy == Pull::Never {
-                    return Ok(Err("it is not there, and `pull` is `never`".to_owned()));
-                }
-                pull(daemon, config, &reference, launch, progress).await
+                found = look(daemon, image).await?;
+            }
+            let now = found.and_then(|found| found.id);
+            Ok::<_, EngineError>(match (&launch.content, &now) {
+                (Some(then), Some(now)) if then != now => Err(moved(then, now)),
+                _ => Ok(now),
             })
-            .await?;
-        met.clone().map_err(|message| EngineError::Image { image: image.to_owned(), message })
-    }
-
-    /// The id of the content of the launch's image, asked for once per run.
-    pub(super) async fn digest(&self, daemon: &Connection, launch: &Launch) -> Option<String> {
-        let image = launch.trial.image.clone()?;
-        let cell = self.digests.cell((launch.run.clone(), image.clone()));
-        // It is recorded and decides nothing now: where the daemon does not say it, it stays unknown.
-        let digest = async || look(daemon, &image).await.ok().flatten().and_then(|found| found.id);
-        cell.get_or_init(digest).await.clone()
+        });
+        let content = met.await?.clone().map_err(|message| EngineError::Image { image: image.to_owned(), message })?;
+        Ok(used.get_or_init(async || content).await.clone())
     }
 
     /// Forgets that the launch's image was there.
@@ -133,10 +150,17 @@ impl Images {
     }
 }
 
-/// True when an image is there, for that platform.
-async fn is_there(daemon: &Connection, image: &str, platform: Option<&str>) -> Result<bool, EngineError> {
-    let found = look(daemon, image).await?;
-    Ok(found.is_some_and(|found| fits(&found, platform)))
+/// An image that is there, for that platform.
+async fn find(daemon: &Connection, image: &str, platform: Option<&str>) -> Result<Option<ImageInspect>, EngineError> {
+    Ok(look(daemon, image).await?.filter(|found| fits(found, platform)))
+}
+
+/// Why a run cannot go on with an image whose name stands for something else now.
+fn moved(then: &str, now: &str) -> String {
+    format!(
+        "the run began with its content {then}, which was removed since, and the name stands for {now} now; a new run uses \
+         that (`combu run --resume` reuses what is still the same)"
+    )
 }
 
 /// True for an image of that platform.
@@ -167,9 +191,7 @@ pub(super) fn named(trial: &Settled) -> Result<(&str, Reference), EngineError> {
 
 fn need(launch: &Launch, reference: &Reference) -> Need {
     Need {
-        run: launch.run.clone(),
-        image: reference.canonical(),
-        platform: launch.trial.platform.clone(),
+        used: Used { run: launch.run.clone(), image: reference.canonical(), platform: launch.trial.platform.clone() },
         always: launch.trial.pull == Pull::Always,
         never: launch.trial.pull == Pull::Never,
     }

@@ -9,6 +9,7 @@ mod convert;
 mod credentials;
 mod image;
 mod logs;
+mod memory;
 mod network;
 mod once;
 mod outputs;
@@ -175,16 +176,13 @@ impl Engine for Docker {
         survey::survey(&self.daemon, spec, trials).await
     }
 
-    async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
+    async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<Option<String>, EngineError> {
         if self.daemon.is_here() {
             make_folders(launch)?;
         }
-        self.images.prepare(&self.daemon, self.config.as_deref(), launch, progress).await?;
-        self.networks.prepare(&self.daemon, launch, progress).await
-    }
-
-    async fn digest(&self, launch: &Launch) -> Option<String> {
-        self.images.digest(&self.daemon, launch).await
+        let content = self.images.prepare(&self.daemon, self.config.as_deref(), launch, progress).await?;
+        self.networks.prepare(&self.daemon, launch, progress).await?;
+        Ok(content)
     }
 
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
@@ -244,6 +242,10 @@ impl Engine for Docker {
 
     async fn ran(&self, handle: &Handle) -> Option<Duration> {
         wait::ran(&self.daemon, &handle.id).await
+    }
+
+    async fn was_stopped(&self, handle: &Handle) -> bool {
+        memory::was_stopped(&self.daemon, &handle.id).await
     }
 
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), EngineError> {

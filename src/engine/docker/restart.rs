@@ -12,28 +12,15 @@
 //! in its last moments without a daemon is kept by nobody (seen with Docker 20.10): its log may not be complete then.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use bollard::errors::Error;
 use bollard::models::{ContainerState, SystemInfo};
-use bollard::query_parameters::EventsOptionsBuilder;
-use futures_util::StreamExt;
-use jiff::Timestamp;
 
 use crate::engine::docker::call::steady;
 use crate::engine::docker::connect::Connection;
-
-/// A daemon that tells fewer events than that remembers all since its start: it could tell 256, and those of the last
-/// moments may not be among what it tells.
-const FEW: usize = 128;
-
-/// Time for which the daemon's events are read on, to hear of what happens meanwhile.
-const LISTEN: Duration = Duration::from_secs(1);
-
-/// Most questions to a daemon that says it was not there.
-const ASKED: usize = 3;
+use crate::engine::docker::memory::{DaemonMemory, recall, time};
 
 /// Longest time between a container's end and the moment when combu hears of it.
 const SLACK: Duration = Duration::from_secs(3);
@@ -60,17 +47,6 @@ impl Breaks {
     fn of(&self, id: &str) -> Option<SystemTime> {
         self.0.lock().expect("no code panics while it holds the lock").get(id).copied()
     }
-}
-
-/// A daemon's memory of a container's start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DaemonMemory {
-    /// The daemon saw the start.
-    Saw,
-    /// The daemon was not there.
-    Absent,
-    /// So much happened since that it may have forgotten.
-    Forgot,
 }
 
 /// An end of a container that combu did not see.
@@ -101,13 +77,7 @@ pub(super) async fn ending(
     let (Some(started), Some(ended)) = (time(state.started_at.as_deref()), time(state.finished_at.as_deref())) else {
         return Ok(UnseenEnd::Own);
     };
-    let mut memory = steady(|| recall(daemon, id, started, &info)).await?;
-    for _ in 1..ASKED {
-        // A reply that was cut short is as good as a daemon that does not remember.
-        if memory == DaemonMemory::Absent {
-            memory = steady(|| recall(daemon, id, started, &info)).await?;
-        }
-    }
+    let memory = recall(daemon, id, "start", started, &info).await?;
     // Its clock may not be ours.
     let lost = lost.map(|lost| shifted(lost, &info));
     let outlives = info.live_restore_enabled == Some(true);
@@ -128,26 +98,6 @@ fn decided(memory: DaemonMemory, lost: Option<SystemTime>, ended: SystemTime, su
     }
 }
 
-async fn recall(daemon: &Connection, id: &str, started: SystemTime, info: &SystemInfo) -> Result<DaemonMemory, Error> {
-    let now = time(info.system_time.as_deref()).unwrap_or_else(SystemTime::now);
-    let until = (now + LISTEN).duration_since(UNIX_EPOCH).unwrap_or_default();
-    let until = format!("{}.{:09}", until.as_secs(), until.subsec_nanos());
-    let options = EventsOptionsBuilder::new().since("1").until(&until).build();
-    let mut events = pin!(daemon.api.events(Some(options)));
-    let (mut count, mut oldest) = (0, None);
-    while let Some(event) = events.next().await {
-        let event = event?;
-        count += 1;
-        let at = event.time_nano.and_then(|at| u64::try_from(at).ok()).map(|at| UNIX_EPOCH + Duration::from_nanos(at));
-        oldest = oldest.or(at);
-        if event.action.as_deref() == Some("start") && event.actor.and_then(|actor| actor.id).as_deref() == Some(id) {
-            return Ok(DaemonMemory::Saw);
-        }
-    }
-    let reaches_back = count < FEW || oldest.is_some_and(|oldest| oldest < started);
-    Ok(if reaches_back { DaemonMemory::Absent } else { DaemonMemory::Forgot })
-}
-
 /// A moment on our clock as the daemon's clock shows it.
 fn shifted(moment: SystemTime, info: &SystemInfo) -> SystemTime {
     let (ours, Some(theirs)) = (SystemTime::now(), time(info.system_time.as_deref())) else { return moment };
@@ -157,25 +107,11 @@ fn shifted(moment: SystemTime, info: &SystemInfo) -> SystemTime {
     }
 }
 
-/// A time as a daemon writes it, in whatever time zone; Go's zero time, in the year 1, stands for never.
-pub(super) fn time(text: Option<&str>) -> Option<SystemTime> {
-    text?.parse::<Timestamp>().ok().filter(|time| *time >= Timestamp::UNIX_EPOCH).map(SystemTime::from)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    use std::time::{Duration, UNIX_EPOCH};
 
-    use super::{DaemonMemory, decided, time};
-
-    #[test]
-    fn times_are_read_as_docker_writes_them() {
-        let at = |text| time(Some(text)).map(|time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_millis());
-        assert_eq!(at("1970-01-01T00:00:01.5Z"), Some(1500));
-        assert_eq!(at("1970-01-01T09:00:01.5+09:00"), Some(1500));
-        assert_eq!(at("1970-01-01T00:00:01.500000001-05:00"), Some(5 * 3_600_000 + 1500));
-        assert_eq!((at("soon"), at("0001-01-01T00:00:00Z")), (None, None));
-    }
+    use super::{DaemonMemory, decided};
 
     #[test]
     fn only_what_ended_out_of_sight_and_under_another_daemon_is_taken_along() {

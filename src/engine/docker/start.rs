@@ -2,7 +2,7 @@
 //! is called for every attempt.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, NetworkConnectRequest};
@@ -12,11 +12,12 @@ use bollard::query_parameters::{
 use rustix::process::{getgid, getuid};
 use tokio::time::{Instant, sleep};
 
-use crate::engine::docker::call::{is_refusal, is_trouble, is_uncertain, message, status, steady};
+use crate::engine::docker::call::{is_refusal, is_shortage, is_trouble, is_uncertain, message, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::convert;
 use crate::engine::docker::logs::Pieces;
-use crate::engine::docker::survey::Holder;
+use crate::engine::docker::memory::{DaemonMemory, recall, time};
+use crate::engine::docker::survey::{Holder, Stranger};
 use crate::engine::docker::wait::is_running;
 use crate::engine::error::EngineError;
 use crate::engine::found::Standing;
@@ -40,6 +41,9 @@ const TROUBLES: usize = 6;
 /// it was asked: from then on an inspection waits for the end of that.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+
+/// Longest time between the making of a container and its start, or between its end and its removal, in a run that lives.
+const PASSING: Duration = Duration::from_secs(60);
 
 /// Pause between two looks at what goes away by itself.
 const LOOK: Duration = Duration::from_millis(50);
@@ -100,13 +104,39 @@ pub(super) async fn start(daemon: &Connection, launch: &Launch) -> Result<(Strin
         let pieces = Pieces::logs(&daemon.api, &made.id);
         return Ok((made.id, pieces));
     }
-    match run(daemon, launch, &made).await {
+    let started = match made.is_new || !was_restarted(daemon, &made.id).await? {
+        true => run(daemon, launch, &made).await,
+        false => Err(lost(launch)),
+    };
+    match started {
         Ok(pieces) => Ok((made.id, pieces)),
         Err(failure) => {
             remove(daemon, &made.id, "could not be started").await.map_err(StartFailure::Final)?;
             Err(failure)
         }
     }
+}
+
+/// True when the daemon that made the container was restarted since. Then nobody knows whether a container that seems never
+/// to have been started was: its daemon may have died between the start and the note of it.
+async fn was_restarted(daemon: &Connection, id: &str) -> Result<bool, StartFailure> {
+    // Podman has no daemon that could forget it.
+    if daemon.is_podman {
+        return Ok(false);
+    }
+    let Some(found) = inspect(daemon, id).await.map_err(StartFailure::Final)? else { return Ok(false) };
+    let failed = |error| StartFailure::Final(daemon.failure(format!("ask for the events of container `{id}`"), error));
+    let info = steady(|| daemon.api.info()).await.map_err(failed)?;
+    let made = time(found.created.map(|made| made.to_string()).as_deref()).unwrap_or_else(|| daemon.now());
+    let memory = recall(daemon, id, "create", made, &info).await.map_err(failed)?;
+    Ok(memory == DaemonMemory::Absent)
+}
+
+/// A launch whose start was cut off by the end of its daemon.
+fn lost(launch: &Launch) -> StartFailure {
+    let trial = &launch.trial.name;
+    let message = format!("the daemon ended while it started `{trial}`, and nobody knows how far that came");
+    StartFailure::Final(EngineError::Lost { message })
 }
 
 /// Removes a container with its anonymous volumes, running or not; one that is gone is removed.
@@ -200,6 +230,9 @@ async fn begin(daemon: &Connection, launch: &Launch, id: &str) -> Result<(), Sta
     let mut doubt = Doubt::new();
     loop {
         let Err(error) = daemon.api.start_container(id, None::<StartContainerOptions>).await else { return Ok(()) };
+        if is_left_over(&error) {
+            return Err(lost(launch));
+        }
         if is_about_a_network(&error) {
             return Err(StartFailure::Gone(failed(daemon, launch, "start", error)));
         }
@@ -211,12 +244,19 @@ async fn begin(daemon: &Connection, launch: &Launch, id: &str) -> Result<(), Sta
                 Ok(found) if found.as_ref().map(standing).is_some_and(|standing| standing != Standing::Created) => {
                     return Ok(());
                 }
+                Ok(_) if was_restarted(daemon, id).await? => return Err(lost(launch)),
                 Ok(_) => break,
                 Err(EngineError::Call { .. }) => {}
                 Err(error) => return Err(StartFailure::Final(error)),
             }
         }
     }
+}
+
+/// True where a daemon that was killed left the processes of the container, which its successor knows nothing of.
+fn is_left_over(error: &Error) -> bool {
+    let text = message(error);
+    text.starts_with("task ") && text.contains("already exists")
 }
 
 /// True for an error about a network that is not there any more, or there twice: two processes made it at once, and one takes its own back.
@@ -234,20 +274,48 @@ async fn make_way(daemon: &Connection, launch: &Launch) -> Result<Option<Made>, 
         let standing = standing(&found);
         return Ok(found.id.map(|id| Made { id, standing, is_new: false }));
     }
+    if is_superseded(&found, launch) {
+        remove(daemon, &found.id.unwrap_or_default(), "was started again by somebody").await?;
+        return Ok(None);
+    }
     let running = found.state.as_ref().is_some_and(is_running);
+    let is_passing = running || passes(daemon, &found);
     let config = found.config.unwrap_or_default();
     let labels: HashMap<String, String> = config.labels.unwrap_or_default();
-    let refused = |message| Err(EngineError::Refused { message });
     match Holder::of(&labels, config.image.as_deref(), running, launch.claim()) {
         Holder::Finished => {
             remove(daemon, &found.id.unwrap_or_default(), "has finished").await?;
             Ok(None)
         }
-        Holder::Running(run) => refused(format!("trial `{name}` still runs, from run {run}")),
-        Holder::Foreign(holder) => {
-            refused(format!("the name `{name}` is taken by {holder}: remove that container or rename the trial"))
+        Holder::Running(run) => {
+            Err(EngineError::Busy { message: format!("trial `{name}` still runs, from run {run}") })
+        }
+        Holder::Foreign(Stranger { what, frees }) => {
+            let message = format!("the name `{name}` is taken by {what}: `{frees}` frees it");
+            let is_ours = labels.contains_key(label::RUN);
+            Err(if is_ours && is_passing { EngineError::Busy { message } } else { EngineError::Refused { message } })
         }
     }
+}
+
+/// True for a container of this very trial that an earlier attempt of this run was: that one has ended for the run, and
+/// somebody else started it again.
+fn is_superseded(found: &ContainerInspectResponse, launch: &Launch) -> bool {
+    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+    let says = |key: &str| labels.and_then(|labels| labels.get(key));
+    [label::RUN, label::TRIAL].iter().all(|key| launch.labels.get(*key).is_some_and(|value| says(key) == Some(value)))
+        && says(label::ATTEMPT)
+            .and_then(|number| number.parse().ok())
+            .is_some_and(|number: u32| number < launch.attempt)
+}
+
+/// True for a container that is about to be started, or to be removed: a live run has it.
+fn passes(daemon: &Connection, found: &ContainerInspectResponse) -> bool {
+    let since = |time: Option<SystemTime>| time.and_then(|time| daemon.now().duration_since(time).ok());
+    let state = found.state.as_ref();
+    let ended = since(time(state.and_then(|state| state.finished_at.as_deref())));
+    let made = since(time(found.created.as_ref().map(ToString::to_string).as_deref()));
+    ended.or(made).is_some_and(|since| since < PASSING)
 }
 
 /// The container of that name or id; absent when there is none.
@@ -292,6 +360,9 @@ fn is_clash(error: &Error) -> bool {
 /// The meaning of a failed call for the launch.
 fn failed(daemon: &Connection, launch: &Launch, verb: &str, error: Error) -> EngineError {
     let trial = launch.trial.name.as_str();
+    if is_shortage(&error) {
+        return EngineError::Busy { message: format!("failed to {verb} container `{trial}`: {}", message(&error)) };
+    }
     if is_refusal(&error) {
         let advice = advice(&error.to_string());
         let message = format!("failed to {verb} container `{trial}`: {}{advice}", message(&error));

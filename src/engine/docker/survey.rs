@@ -15,6 +15,7 @@ use crate::engine::launch::Claim;
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::{EngineName, Name};
+use crate::model::shell;
 use crate::model::trial::Pull;
 use crate::model::trial::settled::Settled;
 
@@ -25,14 +26,24 @@ pub(super) enum Holder {
     Running(String),
     /// A trial of this experiment, ended or never started.
     Finished,
-    /// Something else, in words.
-    Foreign(String),
+    /// Something else.
+    Foreign(Stranger),
+}
+
+/// A container that has the name of a trial and is another's.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stranger {
+    /// What it is, for people.
+    pub(super) what: String,
+    /// The command that frees the name.
+    pub(super) frees: String,
 }
 
 impl Holder {
     /// Judges a container that has the name of the claimed trial.
     pub(super) fn of(labels: &HashMap<String, String>, image: Option<&str>, running: bool, claim: Claim<'_>) -> Self {
         let run = labels.get(label::RUN);
+        let (name, does) = (claim.trial(), if running { "runs" } else { "has ended and is kept" });
         match run {
             Some(run) if claim.covers(|key| labels.get(key)) => {
                 if running {
@@ -42,10 +53,22 @@ impl Holder {
                 }
             }
             Some(_) => Self::Foreign(match labels.get(label::SPEC) {
-                Some(spec) => format!("a container of the experiment at {spec}"),
-                None => "a container of another experiment".to_owned(),
+                Some(spec) => Stranger {
+                    what: format!("a container of the experiment at {spec}, which {does}"),
+                    frees: format!("combu -f {} kill", shell::quoted(spec)),
+                },
+                None => Stranger {
+                    what: format!("a container of another experiment, which {does}"),
+                    frees: format!("docker rm -f {name}"),
+                },
             }),
-            None => Self::Foreign(format!("a container of image {}", image.unwrap_or("nobody knows"))),
+            None => Self::Foreign(Stranger {
+                what: format!(
+                    "a container of image {}, which is not combu's and {does}",
+                    image.unwrap_or("nobody knows")
+                ),
+                frees: format!("docker rm -f {name}"),
+            }),
         }
     }
 }
@@ -69,7 +92,9 @@ pub(super) async fn survey(daemon: &Connection, spec: &str, trials: &[Arc<Settle
                 survey.makes.push(format!("replace finished container {trial}"));
                 survey.finished.extend(self::found((*container).clone()));
             }
-            Holder::Foreign(holder) => survey.obstacles.push(Obstacle::Foreign { trial, holder }),
+            Holder::Foreign(Stranger { what, frees }) => {
+                survey.obstacles.push(Obstacle::Foreign { trial, holder: what, frees });
+            }
         }
     }
     Ok(survey)
@@ -164,7 +189,7 @@ fn standing(container: &ContainerSummary) -> Standing {
 mod tests {
     use std::collections::HashMap;
 
-    use super::Holder;
+    use super::{Holder, Stranger};
     use crate::engine::launch::Claim;
     use crate::model::label;
     use crate::model::name::Name;
@@ -180,8 +205,19 @@ mod tests {
         let of = |labels: &HashMap<_, _>, running| Holder::of(labels, Some("postgres"), running, claim);
         assert_eq!(of(&ours, true), Holder::Running("r1".to_owned()));
         assert_eq!(of(&ours, false), Holder::Finished);
-        let other = labels(&[(label::RUN, "r1"), (label::SPEC, "/x/b.jsonnet"), (label::TRIAL, "ab")]);
-        assert_eq!(of(&other, false), Holder::Foreign("a container of the experiment at /x/b.jsonnet".to_owned()));
-        assert_eq!(of(&HashMap::new(), false), Holder::Foreign("a container of image postgres".to_owned()));
+        let other = labels(&[(label::RUN, "r1"), (label::SPEC, "/x/b c.jsonnet"), (label::TRIAL, "ab")]);
+        let stranger =
+            |what: &str, frees: &str| Holder::Foreign(Stranger { what: what.to_owned(), frees: frees.to_owned() });
+        assert_eq!(
+            of(&other, false),
+            stranger(
+                "a container of the experiment at /x/b c.jsonnet, which has ended and is kept",
+                "combu -f '/x/b c.jsonnet' kill"
+            )
+        );
+        assert_eq!(
+            of(&HashMap::new(), true),
+            stranger("a container of image postgres, which is not combu's and runs", "docker rm -f ab")
+        );
     }
 }

@@ -1,21 +1,19 @@
 //! Following an attempt to its end, and its health. Changes nothing.
 
-use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum};
-use bollard::query_parameters::{
-    EventsOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder, WaitContainerOptionsBuilder,
-};
+use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder, WaitContainerOptionsBuilder};
 use futures_util::StreamExt;
 
 use crate::engine::docker::call::{is_uncertain, is_unreached, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::logs::Pieces;
-use crate::engine::docker::restart::{Breaks, UnseenEnd, ending, time};
+use crate::engine::docker::memory::{time, was_killed};
+use crate::engine::docker::restart::{Breaks, UnseenEnd, ending};
 use crate::engine::error::EngineError;
 use crate::engine::output::Output;
 use crate::engine::retrying::Retrying;
@@ -27,9 +25,6 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// Last pieces of the log that are compared with what was copied.
 const TAIL: &str = "32";
-
-/// Longest time from a kill to the daemon's report of it.
-const REPORT: Duration = Duration::from_millis(300);
 
 /// Tries to follow an attempt anew after the connection broke, and the pauses between them, ten seconds in all: a daemon
 /// that is restarted while its containers live on is back in seconds.
@@ -205,24 +200,6 @@ async fn log_tail(daemon: &Connection, id: &str) -> Result<(Vec<u8>, Vec<u8>), E
         }
     }
     Ok((stdout, stderr))
-}
-
-/// True when somebody had the daemon kill the container. Where nobody did, and its memory is limited, the kernel did:
-/// with many at once, Docker misses that for some of them and leaves `OOMKilled` false (7 % of 24 at once, cgroup v1).
-///
-/// Only for a container that has just ended: the daemon remembers its last 256 events.
-async fn was_killed(daemon: &Connection, id: &str) -> bool {
-    let filters = HashMap::from([("container", vec![id]), ("event", vec!["kill"])]);
-    // Any time ago: the container's id is its own.
-    let options = EventsOptionsBuilder::new().since("1").filters(&filters).build();
-    let mut kills = pin!(daemon.api.events(Some(options)).filter_map(async |event| {
-        // An event that cannot be read may be the one: then the exit stays what Docker says it is.
-        let Ok(event) = event else { return Some(()) };
-        let signal = event.actor.and_then(|actor| actor.attributes?.remove("signal"));
-        matches!(signal.as_deref(), Some("9" | "KILL" | "SIGKILL")).then_some(())
-    }));
-    // The stream tells the past at once and then waits for the future, of which only the kill's own report matters.
-    tokio::time::timeout(REPORT, kills.next()).await.is_ok()
 }
 
 /// The stream and the state contradict each other: the connection was closed on us, or is about to be.

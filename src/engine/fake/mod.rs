@@ -186,8 +186,8 @@ impl Engine for Fake {
         Ok(survey)
     }
 
-    async fn prepare(&self, _launch: &Launch, _progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
-        Ok(())
+    async fn prepare(&self, _launch: &Launch, _progress: &PrepareProgress<'_>) -> Result<Option<String>, EngineError> {
+        Ok(None)
     }
 
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {

@@ -1,6 +1,5 @@
 //! Affinity of an attempt's processes: the cores they run on, and how much they give way. Limits no amount.
 
-use std::io;
 use std::process::{Child, Command};
 
 use rustix::process::{getpriority_process, setpriority_process};
@@ -43,10 +42,7 @@ impl Affinity {
                 self.take()?;
                 command.spawn().map_err(|error| refusal::of_start(command, error))
             });
-            let failed = |source: io::Error| EngineError::Call {
-                action: "start a thread to start a trial from".to_owned(),
-                source: source.into(),
-            };
+            let failed = |error| refusal::shortage("start a thread to start a trial from", error);
             started.map_err(failed)?.join().expect("it does not panic")
         })
     }

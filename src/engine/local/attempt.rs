@@ -103,7 +103,9 @@ impl LocalAttempt {
                 let group = Pid::from_raw(pid).expect("a child's number is not zero");
                 proc::send(group, Signal::KILL);
                 let _unasked = child.wait();
-                Err(EngineError::Call { action: format!("follow process {pid}"), source: source.into() })
+                Err(EngineError::Lost {
+                    message: format!("it was started, and ended at once: combu cannot follow it: {source}"),
+                })
             }
         }
     }

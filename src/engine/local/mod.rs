@@ -20,7 +20,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rustix::process::Signal;
+use rustix::process::{Resource, Signal, getrlimit};
 
 use crate::engine::error::EngineError;
 use crate::engine::found::{Cleaned, Found, Obstacle, Selector, Standing, Survey};
@@ -55,7 +55,15 @@ pub struct Local {
     watch: Option<Guard>,
     gpus: GpuSource,
     programs: Programs,
+    /// Most attempts at once, for the limit of open files.
+    most: usize,
 }
+
+/// Files that an attempt holds open: its two pipes, its end, its two logs, and two while it is started.
+const FILES: u64 = 7;
+
+/// Files that combu itself holds open.
+const OWN_FILES: u64 = 48;
 
 /// An attempt of ours, as far as it is still needed.
 #[derive(Debug, Clone)]
@@ -106,11 +114,23 @@ impl Local {
             watch: settings.watch.as_ref().map(guard),
             gpus: GpuSource::new(settings),
             programs: Programs::default(),
+            most: most(getrlimit(Resource::Nofile).current),
         })
     }
 
     fn token(&self) -> Option<&str> {
         self.watch.as_ref().map(|guard| guard.token.as_str())
+    }
+
+    /// # Errors
+    /// [`EngineError::Busy`] while as many attempts run as there are files for.
+    fn check_room(&self) -> Result<(), EngineError> {
+        let started = |known: &&KnownAttempt| matches!(known, KnownAttempt::Started(_));
+        if self.lock().values().filter(started).count() < self.most {
+            return Ok(());
+        }
+        let message = format!("{} processes run, and the limit of open files (`ulimit -n`) allows no more", self.most);
+        Err(EngineError::Busy { message })
     }
 
     fn known(&self, handle: &Handle) -> Option<KnownAttempt> {
@@ -120,6 +140,12 @@ impl Local {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, KnownAttempt>> {
         self.attempts.lock().expect("no code panics while it holds the lock")
     }
+}
+
+/// The attempts that a limit of open files has room for.
+fn most(files: Option<u64>) -> usize {
+    let most = files.map(|files| files.saturating_sub(OWN_FILES) / FILES);
+    most.and_then(|most| usize::try_from(most.max(1)).ok()).unwrap_or(usize::MAX)
 }
 
 #[async_trait]
@@ -141,8 +167,8 @@ impl Engine for Local {
         Ok(survey)
     }
 
-    async fn prepare(&self, _launch: &Launch, _progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
-        Ok(())
+    async fn prepare(&self, _launch: &Launch, _progress: &PrepareProgress<'_>) -> Result<Option<String>, EngineError> {
+        Ok(None)
     }
 
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
@@ -153,6 +179,7 @@ impl Engine for Local {
         {
             command.env(records::VARIABLE, file);
         }
+        self.check_room()?;
         if let (Some(file), Some(params)) = (records::plain_params(launch), &launch.params) {
             records::write_plain_params(&file, params).map_err(|error| EngineError::Call {
                 action: format!("write the params of `{}` to `{}`", launch.trial.name, file.display()),

@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::engine::error::EngineError;
 use crate::engine::local::proc::{self, Process};
+use crate::engine::local::refusal;
 use crate::engine::retrying::Retrying;
 
 /// Pause of the watch after each read: thousands of short trials wake it ten times a second, and no more.
@@ -40,10 +41,7 @@ impl WatchProcess {
     /// # Errors
     /// When it cannot be started.
     pub(super) fn start(program: &Path, token: &str) -> Result<Self, EngineError> {
-        let failed = |source: io::Error| EngineError::Call {
-            action: format!("start `{} __watch`", program.display()),
-            source: source.into(),
-        };
+        let failed = |error| refusal::shortage(&format!("start `{} __watch`", program.display()), error);
         // A combu inside a trial carries that trial's marks; its watch must not, or it would be ended as an orphan
         // before it has done its work. A group of its own keeps the terminal's Ctrl-C away.
         let mut child = Command::new(program)

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::engine::{Engine, EngineError, Health, Launch, Output};
+use crate::engine::{Engine, EngineError, Health, Launch, Output, Retrying};
 use crate::model::handle::Handle;
 use crate::model::label;
 use crate::model::name::EngineName;
@@ -35,6 +35,9 @@ pub(crate) use progress::{Progress, StartPhase};
 
 /// After a wait that went well for so long there is the whole patience again.
 const WENT_WELL: Duration = Duration::from_secs(60);
+
+/// Longest pause before a start is tried again that lacked something.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What is told of an attempt whose engine is there and does not know how it goes.
 const OUT_OF_SIGHT: &str = "is out of sight; combu looks for it for 10 min";
@@ -84,9 +87,10 @@ impl Attempt {
         let mut patience = Patience::new(self, "could not be started and is started again");
         let mut stop = self.stop.clone();
         let mut asked = false;
+        let mut busy = Retrying::up_to(LONGEST_WAIT);
         loop {
             let error = match self.try_launch(context, &engine, &mut asked).await {
-                Err(error) if error.may_pass() => error,
+                Err(error) if error.may_pass() || matches!(error, EngineError::Busy { .. }) => error,
                 Ok(None) if asked => {
                     self.sweep(engine.as_ref()).await;
                     return Ok(None);
@@ -100,6 +104,11 @@ impl Attempt {
                     _ = stop.wait_for(Option::is_some) => None,
                     lasts = patience.lasts(&error) => Some(lasts),
                 },
+                EngineError::Busy { .. } => tokio::select! {
+                    biased;
+                    _ = stop.wait_for(Option::is_some) => None,
+                    () = self.wait_for_room(context, &error, &mut busy) => Some(true),
+                },
                 _ => Some(false),
             };
             if goes_on == Some(true) {
@@ -110,6 +119,16 @@ impl Attempt {
             }
             return if goes_on.is_none() { Ok(None) } else { Err(error) };
         }
+    }
+
+    /// Waits a little for what others use now; says the first time that it does.
+    async fn wait_for_room(&self, context: &RunContext, error: &EngineError, pauses: &mut Retrying) {
+        let lack = error.chain();
+        if context.tells_of_lack(&lack) {
+            self.warn(format!("`{}` waits: {lack}", self.launch.trial.name));
+        }
+        self.progress.reach(StartPhase::Lacking);
+        pauses.pause().await;
     }
 
     /// Prepares and starts; `asked` says whether the engine was asked to start it, so that it may have.
@@ -127,21 +146,20 @@ impl Attempt {
                 let (object, state) = (object.to_owned(), state.to_owned());
                 let _gone = messages.send(Message::Preparing { engine: name, object, state });
             };
-            engine.prepare(&self.launch, &progress).await?;
-            let digest = engine.digest(&self.launch).await;
+            let content = engine.prepare(&self.launch, &progress).await?;
             self.progress.reach(StartPhase::Waiting);
             let place = context.place_to_start(engine.capabilities()).await;
             self.awake.begin().await;
-            Ok::<_, EngineError>((place, digest))
+            Ok::<_, EngineError>((place, content))
         };
-        let (place, digest) = tokio::select! {
+        let (place, content) = tokio::select! {
             biased;
             _ = stop.wait_for(Option::is_some) => return Ok(None),
             prepared = preparation => prepared?,
         };
         self.progress.reach(StartPhase::Starting);
         let output = self.output(context);
-        let launch = self.complete(context, engine.capabilities().engine, digest)?;
+        let launch = self.complete(context, engine.capabilities().engine, content)?;
         self.warn_of_params(context, engine.as_ref()).await;
         *asked = true;
         // Never dropped half-way: a start that was cut off could leave a container that nobody waits for.
@@ -157,16 +175,18 @@ impl Attempt {
         &self,
         context: &RunContext,
         engine: EngineName,
-        digest: Option<String>,
+        content: Option<String>,
     ) -> Result<Launch, EngineError> {
         let mut launch = self.launch.clone();
         let refused = |missing: MissingValues| EngineError::Refused { message: missing.to_string() };
         launch.passed = context.passed.of(&launch.trial).map_err(refused)?;
-        let hash = identity(&launch.trial, digest.as_deref(), context.seed, &Triggers::default());
+        let hash = identity(&launch.trial, content.as_deref(), context.seed, &Triggers::default());
         launch.labels.insert(label::HASH.to_owned(), hash);
-        if let (Some(image), Some(digest)) = (launch.trial.image.clone(), digest) {
+        if let (Some(image), Some(digest)) = (launch.trial.image.clone(), content.clone()) {
+            launch.labels.insert(label::IMAGE.to_owned(), image.clone());
             let _gone = self.messages.send(Message::Image { engine, image, digest });
         }
+        launch.content = content;
         Ok(launch)
     }
 
@@ -205,16 +225,12 @@ impl Attempt {
         self.awake.set(false);
         // What may still run must not be launched a second time.
         let mut may_retry = true;
-        let outcome = match (cause, waited) {
-            (_, Err(error)) => {
+        let outcome = match waited {
+            Err(error) => {
                 may_retry = self.give_up(engine, &handle).await;
                 Outcome::Lost { message: error.chain() }
             }
-            (Some(Ending::TimedOut), Ok(_)) => Outcome::TimedOut,
-            (Some(Ending::Unhealthy), Ok(_)) => Outcome::Unhealthy,
-            (Some(Ending::Asked(Stop::Killed { .. })), Ok(_)) => Outcome::Killed,
-            (Some(Ending::Asked(Stop::Unneeded)), Ok(_)) => Outcome::Stopped,
-            (None, Ok(exit)) => Outcome::of(exit),
+            Ok(exit) => judged(engine, &handle, exit, cause).await,
         };
         if let Some(error) = output.error() {
             self.tell_incomplete(engine, "logs", error);
@@ -330,6 +346,21 @@ impl Attempt {
     fn say(&self, stage: Stage) {
         // The dispatcher outlives its attempts, unless the whole process is coming down.
         let _gone = self.messages.send(Message::Attempt(self.place, stage));
+    }
+}
+
+/// What the end of an attempt means that exited so, and that was being stopped for that cause.
+async fn judged(engine: &dyn Engine, handle: &Handle, exit: Exit, cause: Option<Ending>) -> Outcome {
+    match cause {
+        Some(Ending::TimedOut) => Outcome::TimedOut,
+        Some(Ending::Unhealthy) => Outcome::Unhealthy,
+        Some(Ending::Asked(Stop::Killed { .. })) => Outcome::Killed,
+        Some(Ending::Asked(Stop::Unneeded)) => Outcome::Stopped,
+        // A program that ends with 0 when it is asked to has not done its work.
+        None if exit == Exit::Code(0) && engine.was_stopped(handle).await => {
+            Outcome::Lost { message: "something else stopped it, and it ended with 0".to_owned() }
+        }
+        None => Outcome::of(exit),
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum StartPhase {
     Waiting,
     /// The engine starts it.
     Starting,
+    /// It waits for something that others use.
+    Lacking,
 }
 
 impl Progress {
@@ -26,7 +28,8 @@ impl Progress {
         match self.0.load(Ordering::Relaxed) {
             0 => StartPhase::Preparing,
             1 => StartPhase::Waiting,
-            _ => StartPhase::Starting,
+            2 => StartPhase::Starting,
+            _ => StartPhase::Lacking,
         }
     }
 }

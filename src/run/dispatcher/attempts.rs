@@ -130,6 +130,7 @@ impl Attempts {
                 format!("a place among the starts in flight, for which {} wait", self.context.waiting())
             }
             StartPhase::Starting => "the engine is starting it".to_owned(),
+            StartPhase::Lacking => "something that others use now; a warning said what".to_owned(),
         })
     }
 

@@ -79,6 +79,7 @@ impl Dispatcher {
         let parallel = self.schedule.permits_mut().most();
         let options = Some(Box::new(self.schedule.options().clone()));
         self.log.emit(Fact::RunResumed { parallel, open: past.open(), options });
+        self.log.know_images(&self.context.contents);
         self.name_daemons(Some(&past));
         let mut standing: HashMap<_, _> =
             found.into_iter().filter_map(|found| Some(((found.trial.clone(), found.attempt()?), found))).collect();

@@ -4,7 +4,7 @@
 //! A journal that fails costs a warning and never the run: its events wait until they can be kept, and until then no ended
 //! attempt is removed, since its container is all that would be left of it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -36,7 +36,7 @@ pub(super) struct RunLog {
     acks: Vec<oneshot::Sender<bool>>,
     orders: Vec<Order>,
     /// The content of images, as it was last said.
-    digests: HashMap<(EngineName, String), String>,
+    digests: BTreeMap<(EngineName, String), String>,
     /// Whether some trial leaves a container.
     has_containers: bool,
 }
@@ -74,7 +74,7 @@ impl RunLog {
             retry_at: None,
             acks: Vec::new(),
             orders: Vec::new(),
-            digests: HashMap::new(),
+            digests: BTreeMap::new(),
             has_containers,
         }
     }
@@ -89,7 +89,12 @@ impl RunLog {
         self.emit(Fact::Warned { message: message.into() });
     }
 
-    /// Notes what an image's name stands for, if that is new: it may be moved to another content while the run goes on.
+    /// Takes over what images' names stood for in an earlier life of the run.
+    pub(super) fn know_images(&mut self, known: &BTreeMap<(EngineName, String), String>) {
+        self.digests.extend(known.clone());
+    }
+
+    /// Notes what an image's name stands for, if that is new.
     pub(super) fn resolve_image(&mut self, engine: EngineName, image: String, digest: String) {
         if self.digests.insert((engine, image.clone()), digest.clone()).as_ref() != Some(&digest) {
             self.emit(Fact::ImageResolved { engine, image, digest });

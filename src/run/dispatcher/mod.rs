@@ -441,10 +441,11 @@ impl Dispatcher {
         if !self.attempts.ended(place) {
             return;
         }
+        let judged = self.schedule.judged(place, end.outcome);
         let entry = self.schedule.entry_mut(place);
         entry.elapsed = end.elapsed;
         let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);
-        let (outcome, elapsed, logs, usage) = (end.outcome.clone(), end.elapsed, end.logs, end.usage.map(Box::new));
+        let (outcome, elapsed, logs, usage) = (judged.clone(), end.elapsed, end.logs, end.usage.map(Box::new));
         let (kept, incomplete, ended) = (end.kept, end.incomplete, trial.clone());
         if incomplete && kept {
             self.cleanup.fetch_later(place, attempt, self.context.removes(&outcome));
@@ -457,7 +458,7 @@ impl Dispatcher {
             self.end.end_early(Early::Unreachable(message));
             self.stop_everything("the engine is out of reach", false);
         }
-        if let Some(Repetition { repeat, memory }) = self.schedule.attempt_ended(place, end.outcome, end.may_retry) {
+        if let Some(Repetition { repeat, memory }) = self.schedule.attempt_ended(place, judged, end.may_retry) {
             let delay = self.schedule.entry(place).trial.retries.delay(repeat, rand::random());
             self.log.emit(Fact::RetryScheduled { trial, attempt: attempt + 1, delay, memory });
             self.delay(place, attempt, delay);

@@ -218,6 +218,27 @@ impl Schedule {
         }
     }
 
+    /// The end of an attempt as it counts for the run. A service ends when nothing needs it any more: one that was lost
+    /// then has ended as it would have, and one that ended before, by itself or because somebody made it, was lost to those
+    /// who need it. One that is a service only because it has no command of its own may do its work and end.
+    pub(crate) fn judged(&self, place: usize, outcome: Outcome) -> Outcome {
+        let entry = &self.entries[place];
+        if !entry.trial.service || self.closed.is_some() {
+            return outcome;
+        }
+        let stopping = matches!(entry.phase, Phase::Active { stopping: true, .. });
+        let serves = entry.trial.written.service == Some(true) || self.is_awaited(place, Condition::Healthy);
+        match outcome {
+            Outcome::Lost { .. } if !self.is_needed(place) => Outcome::Stopped,
+            _ if stopping || !self.is_needed(place) => outcome,
+            Outcome::Succeeded if serves => Outcome::Lost { message: "it ended while trials need it".to_owned() },
+            Outcome::Failed { exit } if exit.was_asked_for() => {
+                Outcome::Lost { message: format!("something else ended it ({exit}) while trials need it") }
+            }
+            outcome => outcome,
+        }
+    }
+
     /// The attempt ended. Says how, if there will be another one: `delayed_is_due` is then to be called after the delay.
     pub(crate) fn attempt_ended(&mut self, place: usize, outcome: Outcome, may_retry: bool) -> Option<Repetition> {
         let is_open = self.closed.is_none();
@@ -318,11 +339,17 @@ impl Schedule {
         }
     }
 
-    /// Stops a service once all its dependants ended; one without dependants, once all trials but services ended.
+    /// Whether anything needs the service: one of its dependants has not ended; without dependants, some trial that is no
+    /// service has not.
+    fn is_needed(&self, place: usize) -> bool {
+        let entry = &self.entries[place];
+        if entry.dependants.is_empty() { self.open_work > 0 || self.work == 0 } else { entry.users > 0 }
+    }
+
+    /// Stops a service that nothing needs.
     fn stop_if_unneeded(&mut self, place: usize) {
         let entry = &self.entries[place];
-        let needed = if entry.dependants.is_empty() { self.open_work > 0 || self.work == 0 } else { entry.users > 0 };
-        if !entry.trial.service || needed {
+        if !entry.trial.service || self.is_needed(place) {
             return;
         }
         match entry.phase {

@@ -227,6 +227,7 @@ impl Session {
             context.uploads = Some(Arc::new(self.tokio().block_on(opening)?));
         }
         context.resumed = past.is_some();
+        context.contents = past.as_ref().map(History::contents).unwrap_or_default();
         let beginning = match past {
             Some(past) => Beginning::Again(Box::new(self.find_again(&plan, &run, past, purpose)?)),
             None => Beginning::Anew { reused },

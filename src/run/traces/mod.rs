@@ -9,6 +9,7 @@ mod pausing;
 mod random;
 mod retries;
 mod room;
+mod services;
 pub(crate) mod shaky;
 mod times;
 mod told;

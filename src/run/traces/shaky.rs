@@ -125,7 +125,7 @@ impl Engine for Shaky {
         self.all.meet()?;
         self.fake.survey(spec, trials).await
     }
-    async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
+    async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<Option<String>, EngineError> {
         self.all.meet()?;
         self.fake.prepare(launch, progress).await
     }
