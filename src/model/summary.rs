@@ -61,6 +61,9 @@ pub struct TrialResult {
     /// Whether an attempt has failed so far.
     #[serde(skip)]
     failed_before: bool,
+    /// Attempts that its engine lost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost_attempts: Vec<u32>,
     /// Seconds of its last attempt, once that ended.
     #[serde(serialize_with = "span::serialize")]
     pub elapsed: Duration,
@@ -160,8 +163,9 @@ impl TrialResult {
                 self.outputs.clone_from(files);
             }
             Fact::OutputsSent { url, .. } => self.outputs_url = Some(url.clone()),
-            Fact::AttemptEnded { outcome, elapsed, logs, usage, incomplete, .. } => {
+            Fact::AttemptEnded { attempt, outcome, elapsed, logs, usage, incomplete, .. } => {
                 self.state = State::Waiting;
+                self.lost_attempts.extend(matches!(outcome, Outcome::Lost { .. }).then_some(*attempt));
                 self.incomplete = *incomplete;
                 self.failed_before |= outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. });
                 self.elapsed = *elapsed;
@@ -348,6 +352,7 @@ impl Summary {
             attempts: 0,
             flaky: false,
             failed_before: false,
+            lost_attempts: Vec::new(),
             elapsed: Duration::ZERO,
             reused: None,
             logs: None,

@@ -32,6 +32,7 @@ pub fn summary(summary: &Summary, next: &NextCommands<'_>, style: &Style) -> Str
     warnings(summary, style).iter().for_each(|line| say(line));
     skipped(summary, style).iter().for_each(|line| say(line));
     flaky(summary, style).iter().for_each(|line| say(line));
+    lost(summary, style).iter().for_each(|line| say(line));
     let failed: Vec<&TrialResult> =
         summary.results.iter().filter(|result| result.outcome().is_some_and(Outcome::is_failure)).collect();
     if !failed.is_empty() {
@@ -161,6 +162,23 @@ fn flaky(summary: &Summary, style: &Style) -> Vec<String> {
     }
     let mut lines = style.wrap(&style.yellow("flaky: "), &names.join(", "), 2);
     lines.extend(more(flaky.len(), "flaky trial"));
+    lines
+}
+
+/// Which trials ran again because their engine lost an attempt of theirs.
+fn lost(summary: &Summary, style: &Style) -> Vec<String> {
+    let ran_again = |result: &&TrialResult| result.lost_attempts.iter().any(|attempt| *attempt < result.attempts);
+    let lost: Vec<&TrialResult> = summary.results.iter().filter(ran_again).collect();
+    let name = |result: &&TrialResult| {
+        let attempts = result.lost_attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        format!("`{}` (attempt {attempts})", result.trial.name)
+    };
+    let names: Vec<String> = lost.iter().take(MOST).map(name).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = style.wrap(&style.yellow("lost and run again: "), &names.join(", "), 2);
+    lines.extend(more(lost.len(), "lost trial"));
     lines
 }
 

@@ -352,6 +352,7 @@ mod tests {
         ");
         insta::assert_snapshot!(summary(&script.summary(), &NextCommands::default(), &Style::PLAIN), @"
         flaky: `a1` (attempt 2), `a2` (attempt 2)
+        lost and run again: `a3` (attempt 1)
         FAILED  HOW          ATTEMPTS  TIME  LOG
         a4      exit code 1         1  1.0s    -
         4 trials: 3 succeeded (2 flaky), 1 failed in 1m 02s

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::daemon::apart;
 use crate::harness::{Lab, Live, Said, eventually, named};
-use crate::own_daemon::{End, OwnDaemon, lab};
+use crate::own_daemon::{self, End, OwnDaemon, lab};
 
 /// Waits until so many attempts have started, in whatever order.
 fn started(live: &mut Live, number: usize) {
@@ -39,7 +39,8 @@ local line = 'seq 1 100; [ $COMBU_ATTEMPT -gt 1 ] || while true; do sleep 0.1; d
 local trial(name, before) = { name: name, image: 'IMAGE', cmd: ['sh', '-c', before + line], networks: ['none'],
                               stop_grace: '1s' };
 { parallel: 3, trials: [
-  trial('killed', ''), trial('polite', \"trap 'exit 0' TERM; \"), trial('rude', \"trap 'exit 3' TERM; \"),
+  trial('killed', ''),
+  trial('polite', \"trap 'exit 0' TERM; echo $COMBU_ATTEMPT >/out; \") { outputs: ['/out'] }, trial('rude', \"trap 'exit 3' TERM; \"),
   trial('later', '[ $COMBU_ATTEMPT -gt 1 ] || exec seq 1 200; '),
 ] }";
     let lab = lab(&daemon, spec);
@@ -53,6 +54,9 @@ local trial(name, before) = { name: name, image: 'IMAGE', cmd: ['sh', '-c', befo
     for trial in ["killed", "polite", "rude"] {
         assert_eq!(attempts(&events, trial), ["lost", "succeeded"], "{end:?} {trial}\n{}", said.stdout);
         assert_eq!(log(&lab, &events, trial), sequence(1..=200), "{end:?} {trial}");
+    }
+    for (outputs, attempt) in [("polite/1/outputs", "1\n"), ("polite/outputs", "2\n")] {
+        assert_eq!(lab.read(lab.only_run().join(outputs).join("out")), attempt, "{end:?} {outputs}");
     }
     assert_eq!(attempts(&events, "later"), ["succeeded"], "{end:?}\n{}", said.stdout);
     assert_eq!(log(&lab, &events, "later"), sequence(1..=200), "{end:?}");
@@ -222,4 +226,23 @@ fn a_local_run_needs_no_docker_to_be_killed() {
     for form in [["kill", "last"], ["kill", "--all"], ["kill", "spec.jsonnet"]] {
         lab.combu(&form).code(0);
     }
+}
+
+#[test]
+fn a_daemon_that_is_frozen_is_said_to_be_away() {
+    let Some(daemon) = OwnDaemon::new(false) else { return };
+    let spec = "[{ name: 'trial', image: 'IMAGE', networks: ['none'], volumes: ['./shared:/shared'],
+                   cmd: ['sh', '-c', 'until [ -e /shared/go ]; do sleep 0.05; done'] }]";
+    let lab = lab(&daemon, spec);
+    let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
+    started(&mut live, 1);
+    daemon.signal(rustix::process::Signal::STOP);
+    let away = live.line(r#""event":"engine-away""#);
+    assert!(away.contains("no answer in 10 s"), "{away}");
+    let refused = own_daemon::lab(&daemon, spec).combu(&["run", "spec.jsonnet"]).code(125);
+    assert!(refused.stderr.contains("does `docker version` answer?"), "{}", refused.stderr);
+    daemon.signal(rustix::process::Signal::CONT);
+    live.line(r#""event":"engine-back""#);
+    fs::write(lab.path("shared/go"), "").unwrap();
+    live.end().code(0);
 }

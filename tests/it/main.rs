@@ -41,6 +41,8 @@ mod s3_outputs;
 mod saving_cli;
 mod script_cli;
 mod shortages;
+mod small_disk;
+mod state_faults;
 mod store_cli;
 mod tidy;
 mod values_cli;

@@ -117,7 +117,9 @@ impl OwnDaemon {
         }
         let _ended = (process.kill(), process.wait());
         let log = fs::read_to_string(path("log")).unwrap_or_default();
-        Err(format!("dockerd did not come up: {}", log.lines().last().unwrap_or("it said nothing")))
+        let why = log.lines().rfind(|line| line.starts_with("panic:") || line.starts_with("failed to"));
+        let why = why.or(log.lines().last()).unwrap_or("it said nothing");
+        Err(format!("dockerd did not come up: {why}"))
     }
 
     pub(crate) fn end(&mut self, end: End) {
@@ -130,6 +132,12 @@ impl OwnDaemon {
         if let Ok(pid) = containerd {
             eventually("containerd ends with its daemon", || !is_alive(pid.trim()));
         }
+    }
+
+    /// Sends the daemon a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let process = self.process.as_ref().expect("it was started");
+        rustix::process::kill_process(rustix::process::Pid::from_child(process), signal).unwrap();
     }
 
     fn answers(&self) -> bool {
@@ -172,6 +180,9 @@ impl OwnDaemon {
 
 impl Drop for OwnDaemon {
     fn drop(&mut self) {
+        if self.process.is_some() {
+            self.signal(rustix::process::Signal::CONT);
+        }
         if !self.folder.path().join("data").exists() || (self.process.is_none() && self.start().is_err()) {
             return;
         }

@@ -12,38 +12,7 @@ use rusqlite::Connection;
 
 use crate::docker_lab::{DockerLab, docker_lab};
 use crate::harness::{Lab, Live, eventually, named, stored};
-
-/// A file system of a megabyte. Dropping it unmounts it.
-struct Small(PathBuf);
-
-impl Small {
-    /// Nothing where this process may not mount one, which is said.
-    fn on(folder: &Path) -> Option<Self> {
-        fs::create_dir_all(folder).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder).output();
-        if mounted.is_ok_and(|said| said.status.success()) {
-            return Some(Self(folder.to_owned()));
-        }
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        writeln!(std::io::stderr(), "SKIPPED (may not mount a small file system): {test}")
-            .expect("stderr can be written");
-        None
-    }
-}
-
-impl Small {
-    /// Gives it room.
-    fn grow(&self) {
-        let grown = Command::new("mount").args(["-o", "remount,size=20m"]).arg(&self.0).status().unwrap();
-        assert!(grown.success());
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _gone = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
+use crate::small_disk::SmallDisk;
 
 #[test]
 fn a_full_disk_costs_a_warning_and_what_could_not_be_kept_is_kept_later() {
@@ -57,7 +26,7 @@ fn a_full_disk_costs_a_warning_and_what_could_not_be_kept_is_kept_later() {
           + [{name: 'empty', cmd: 'rm small/fill', workdir: '.', depends: after('during-40')},
              {name: 'later', cmd: 'sleep 1.5', depends: after('empty')}]}",
     );
-    let Some(_small) = Small::on(&lab.path("small")) else { return };
+    let Some(_small) = SmallDisk::on(&lab.path("small")) else { return };
     let small = lab.path("small").display().to_string();
     lab.set("COMBU_DIR", small);
     // The logs of two trials are not complete.
@@ -76,7 +45,7 @@ fn a_full_disk_costs_a_warning_and_what_could_not_be_kept_is_kept_later() {
 fn a_disk_that_is_full_from_the_start_lets_nothing_begin() {
     let mut lab =
         Lab::with("{engine: 'local', trials: [{name: 'a1', cmd: ['sh', '-c', 'touch began'], workdir: '.'}]}");
-    let Some(_small) = Small::on(&lab.path("small")) else { return };
+    let Some(_small) = SmallDisk::on(&lab.path("small")) else { return };
     let small = lab.path("small").display().to_string();
     lab.set("COMBU_DIR", small);
     let _full = fs::write(lab.path("small/fill"), vec![0; 2_000_000]);
@@ -312,9 +281,9 @@ fn a_database_that_is_removed_or_replaced_under_a_run_is_made_again() {
 const LARGE: &str = "{name: '@large', image: 'IMAGE', networks: ['none'], outputs: ['/out'],
     cmd: ['sh', '-c', 'mkdir /out; echo result > /out/result; seq 1 300000; echo last']}";
 
-fn full(more: &str) -> Option<(DockerLab, Small)> {
+fn full(more: &str) -> Option<(DockerLab, SmallDisk)> {
     let mut lab = docker_lab(&format!("[{LARGE}{more}]"))?;
-    let small = Small::on(&lab.lab.path("small"))?;
+    let small = SmallDisk::on(&lab.lab.path("small"))?;
     let path = lab.lab.path("small").display().to_string();
     lab.lab.set("COMBU_DIR", path);
     Some((lab, small))
@@ -369,7 +338,7 @@ fn a_resume_on_a_full_disk_changes_nothing_and_says_so() {
     let mut lab = Lab::with(
         "[{ name: 'one', engine: 'local', workdir: '.', cmd: ['sh', '-c', 'test -e go || exec sleep 600'] }]",
     );
-    let Some(small) = Small::on(&lab.path("small")) else { return };
+    let Some(small) = SmallDisk::on(&lab.path("small")) else { return };
     let path = lab.path("small").display().to_string();
     lab.set("COMBU_DIR", path);
     let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);

@@ -128,7 +128,7 @@ pub(super) fn message(error: &Error) -> String {
 pub(super) fn failure(address: &str, action: impl Into<String>, error: Error) -> EngineError {
     match &error {
         _ if is_unreached(&error) => unreachable(address, deepest(&error)),
-        Error::RequestTimeoutError => unreachable(address, format!("no answer when asked to {}", action.into())),
+        Error::RequestTimeoutError => unreachable(address, format!("no answer when combu tried to {}", action.into())),
         Error::DockerResponseServerError { status_code: 400..=499, .. } => {
             EngineError::Refused { message: format!("failed to {}: {}", action.into(), message(&error)) }
         }
@@ -142,6 +142,8 @@ pub(super) fn unreachable(address: &str, cause: String) -> EngineError {
         " (is this user in the group of the socket, mostly `docker`?)"
     } else if cause.contains("o such file") || cause.contains("onnection refused") {
         " (is the daemon running? DOCKER_HOST or `docker context use` choose another one)"
+    } else if cause.contains("no answer") {
+        " (something listens there and is frozen or has too much to do: does `docker version` answer?)"
     } else {
         ""
     };

@@ -17,6 +17,9 @@ use crate::model::name::EngineName;
 /// Longest the daemon may take to begin an answer, in seconds: a start on a crowded host takes tens of them.
 const TIMEOUT: u64 = 180;
 
+/// Longest a daemon may take to say who it is, in seconds, before it is said that it does not answer.
+const FIRST_TIMEOUT: u64 = 15;
+
 /// Reads a variable of the environment; an empty one counts as absent, as in the Docker CLI.
 pub(super) type Env<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
@@ -106,7 +109,7 @@ async fn open(address: &Address) -> Result<(Connection, Capabilities), EngineErr
         }
         _ => return Err(call::unreachable(host, "an address starts with unix://, tcp:// or http://".to_owned())),
     };
-    let api = api.map_err(fail)?;
+    let api = api.map_err(fail)?.with_timeout(Duration::from_secs(FIRST_TIMEOUT));
     let api = call::steady(|| api.clone().negotiate_version()).await.map_err(fail)?;
     let version = call::steady(|| api.version()).await.map_err(fail)?;
     let info = call::steady(|| api.info()).await.map_err(fail)?;
@@ -122,10 +125,8 @@ async fn open(address: &Address) -> Result<(Connection, Capabilities), EngineErr
     let data = info.docker_root_dir.unwrap_or_default();
     let daemon = info.id.filter(|id| !id.is_empty()).map(|id| Daemon { id, data, address: host.to_owned() });
     let capabilities = Capabilities { daemon, ..capabilities(description, host, info.ncpu, info.mem_total) };
-    Ok((
-        Connection { api, address: host.to_owned(), is_podman, within: Duration::from_secs(TIMEOUT), ahead },
-        capabilities,
-    ))
+    let (within, address) = (Duration::from_secs(TIMEOUT), host.to_owned());
+    Ok((Connection { api: api.with_timeout(within), address, is_podman, within, ahead }, capabilities))
 }
 
 fn capabilities(description: String, host: &str, cpus: Option<i64>, memory: Option<i64>) -> Capabilities {

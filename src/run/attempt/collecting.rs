@@ -64,6 +64,26 @@ impl Attempt {
         because
     }
 
+    /// Copies the trial's `outputs` of an attempt that was lost beside its logs, as far as it has left some: the next attempt
+    /// takes the place of its container. Why something is left that only it has, if so.
+    pub(super) async fn keep_lost(&self, context: &RunContext, engine: &dyn Engine, handle: &Handle) -> Option<String> {
+        let folder = context.log_folder(&self.launch)?.join("outputs");
+        let wanted = wanted(self.launch.trial.outputs.iter(), &mut Vec::new());
+        if wanted.is_empty() {
+            return None;
+        }
+        let outputs = match Outputs::into_folder(&folder) {
+            Ok(outputs) => outputs,
+            Err(error) => return Some(format!("{}: {error}", folder.display())),
+        };
+        match self.collect_all(engine, handle, &wanted, &outputs).await {
+            Ok(_) => outputs.error(),
+            // It may be gone altogether, as its outcome says.
+            Err(EngineError::Refused { .. }) => None,
+            Err(error) => Some(error.chain()),
+        }
+    }
+
     /// Copies each, also while the engine is away for a while; those of them that are not there.
     async fn collect_all<'a>(
         &self,

@@ -237,9 +237,12 @@ impl Attempt {
         }
         let seen = self.clock.elapsed().saturating_sub(started);
         let elapsed = self.ran(engine, &handle, seen, ahead).await;
-        // Nobody knows whether one that was lost has ended, nor what it has written so far.
-        let is_lost = matches!(outcome, Outcome::Lost { .. });
-        let missing = if is_lost { None } else { self.collect(context, engine, &handle, &recording.artifacts()).await };
+        let missing = match outcome {
+            // Nobody knows whether one that was lost had done its work: its outputs are none of the trial's.
+            Outcome::Lost { .. } if may_retry => self.keep_lost(context, engine, &handle).await,
+            Outcome::Lost { .. } => None,
+            _ => self.collect(context, engine, &handle, &recording.artifacts()).await,
+        };
         if let Some(because) = &missing {
             self.tell_incomplete(engine, "outputs", because);
         }

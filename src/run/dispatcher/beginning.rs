@@ -27,6 +27,7 @@ impl Dispatcher {
             Beginning::Anew { reused } => self.begin_anew(plan, reused),
             Beginning::Again(again) => self.begin_again(&plan, *again),
         }
+        self.outage.watch(self.schedule.engines(), &self.context, &self.attempts.messages());
         if self.schedule.options().budget.pressure.is_some() && !knows_pressure() {
             self.log.warn("this kernel does not tell its pressure: `pressure` holds nothing back");
         }
@@ -220,8 +221,19 @@ impl Dispatcher {
                 let message = "it was gone when combu came back".to_owned();
                 Begin::Gone(Outcome::Lost { message })
             }
+            // A process leaves nothing that tells whether it was started.
+            None if !self.leaves_container(place) => {
+                let message = "combu died while it started it, and nobody knows how far that came".to_owned();
+                Begin::Gone(Outcome::Lost { message })
+            }
             _ => Begin::Launch,
         }
+    }
+
+    /// Whether an attempt of the trial leaves a container.
+    fn leaves_container(&self, place: usize) -> bool {
+        let engine = self.schedule.entry(place).trial.engine;
+        self.schedule.engines().get(&engine).is_some_and(|engine| engine.containers)
     }
 
     /// Counts an end of an earlier life.

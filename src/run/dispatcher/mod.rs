@@ -446,9 +446,14 @@ impl Dispatcher {
         entry.elapsed = end.elapsed;
         let (trial, attempt) = (entry.trial.name.clone(), entry.attempts);
         let (outcome, elapsed, logs, usage) = (judged.clone(), end.elapsed, end.logs, end.usage.map(Box::new));
-        let (kept, incomplete, ended) = (end.kept, end.incomplete, trial.clone());
-        if incomplete && kept {
-            self.cleanup.fetch_later(place, attempt, self.context.removes(&outcome));
+        let (incomplete, ended) = (end.incomplete, trial.clone());
+        let removes = self.context.removes(&outcome);
+        let kept = end.kept && (incomplete || !removes);
+        if kept && incomplete {
+            self.cleanup.fetch_later(place, attempt, removes);
+        } else if end.kept && !kept {
+            // As it ended it would have been kept, and not as that counts.
+            self.cleanup.leave(trial.clone(), attempt);
         }
         self.log.emit(Fact::AttemptEnded { trial: ended, attempt, outcome, elapsed, logs, usage, kept, incomplete });
         if let Some(ack) = end.ack {

@@ -1,5 +1,5 @@
 //! Outages: when attempts hear nothing, the engine itself is asked, and that it is away or back is said once, however many
-//! attempts wait for it.
+//! attempts wait for it. A daemon is asked besides whether it is still there: one that is frozen breaks no connection.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,17 +8,21 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::engine::{EngineError, Retrying, Selector};
 use crate::model::event::Fact;
 use crate::model::label;
 use crate::model::name::EngineName;
+use crate::plan::Engines;
 use crate::run::context::RunContext;
 use crate::run::message::Message;
 
 /// Longest time an engine that is there takes to say so.
-const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Time between two questions to a daemon whether it is there.
+const WATCH: Duration = Duration::from_secs(10);
 
 /// Longest pause between two questions whether it is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -71,6 +75,27 @@ impl Outage {
         }
     }
 
+    /// Watches over the daemons among the engines until the run ends: says when one does not answer.
+    pub(super) fn watch(
+        &mut self,
+        engines: &Engines,
+        context: &Arc<RunContext>,
+        messages: &mpsc::UnboundedSender<Message>,
+    ) {
+        for &name in engines.iter().filter(|(_, engine)| engine.daemon.is_some()).map(|(name, _)| name) {
+            let (context, messages) = (context.clone(), messages.clone());
+            self.looks.spawn(async move {
+                loop {
+                    sleep(WATCH).await;
+                    if timeout(ANSWER, look(&context, name)).await.is_err() {
+                        let because = format!("no answer in {} s", ANSWER.as_secs());
+                        let _gone = messages.send(Message::OutOfSight { engine: name, because, warning: None });
+                    }
+                }
+            });
+        }
+    }
+
     /// Asks the engine until it answers; each answer comes as a message.
     pub(super) fn ask(
         &mut self,
@@ -80,14 +105,10 @@ impl Outage {
         messages: mpsc::UnboundedSender<Message>,
     ) {
         while self.looks.try_join_next().is_some() {}
-        // There is no such attempt: the answer is short.
-        let labels = [(label::RUN.to_owned(), context.run.to_string()), (label::ATTEMPT.to_owned(), "0".to_owned())];
-        let selector = Selector { labels: labels.into() };
         self.looks.spawn(async move {
             let mut pauses = Retrying::up_to(LONGEST_PAUSE);
             loop {
-                let look = async { context.engine(name).await?.find(&selector).await.map(drop) };
-                let answer = match timeout(ANSWER, look).await {
+                let answer = match timeout(ANSWER, look(&context, name)).await {
                     Ok(Err(error @ EngineError::Unreachable { .. })) => Err(error.chain()),
                     // What it said elsewhere says more than that it said nothing here.
                     Ok(Err(EngineError::Call { .. })) | Err(_) => Err(because.clone()),
@@ -102,6 +123,13 @@ impl Outage {
             }
         });
     }
+}
+
+/// Asks the engine for something that it can say at once.
+async fn look(context: &RunContext, name: EngineName) -> Result<(), EngineError> {
+    // There is no such attempt: the answer is short.
+    let labels = [(label::RUN.to_owned(), context.run.to_string()), (label::ATTEMPT.to_owned(), "0".to_owned())];
+    context.engine(name).await?.find(&Selector { labels: labels.into() }).await.map(drop)
 }
 
 #[cfg(test)]
