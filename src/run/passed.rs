@@ -162,6 +162,8 @@ impl Passed {
             let line = content[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
             format!("is not UTF-8 text: see line {line}")
         })?;
+        // As of every line that ends with CR LF, so of a last one that has only the CR.
+        let text = text.strip_suffix('\r').unwrap_or(text);
         let mut variables = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let at = |fault: &str| format!("cannot be used: line {} {fault}", index + 1);
@@ -242,7 +244,7 @@ mod tests {
             path.display().to_string()
         };
         let first = write("first.env", "\u{feff}# comment\n\n  A=1\r\nB= two words \nKEY=file\nQ='quotes stay'\nE=\n");
-        let second = write("second.env", "B=later=x\nTOKEN\n");
+        let second = write("second.env", "B=later=x\r\nTOKEN\r");
         let passed = passed();
         let trial = trial("a1", &["KEY"], &[&first, &second]);
         passed.read([&trial]).unwrap();

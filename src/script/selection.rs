@@ -11,9 +11,10 @@ use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
+use crate::script::api::sizes;
 use crate::script::api::trial::seconds;
 use crate::script::error::{explain, lowered, parse_hint};
-use crate::script::fault::fault;
+use crate::script::fault::{Answer, fault};
 use crate::script::values::convert::{from_json, from_object};
 use crate::script::values::experiment::ScriptExperiment;
 use crate::spec;
@@ -159,13 +160,20 @@ fn engine() -> Engine {
     let mut engine = Engine::new();
     engine.set_strict_variables(true).set_max_expr_depths(64, 64).set_max_call_levels(32);
     // What looks at trials has no effects and no delay.
-    for word in ["eval", "print", "debug", "sleep"] {
+    for word in ["eval", "print", "debug"] {
         engine.disable_symbol(word);
     }
+    sizes::register(&mut engine);
+    // Rhai disables its keywords only, of which this is none.
+    engine.register_fn("sleep", |_: i64| sleepless()).register_fn("sleep", |_: f64| sleepless());
     engine
         .register_fn("seconds", |text: &str| seconds(text))
         .register_fn("bytes", |text: &str| spec::size(text).map(|bytes| bytes as i64).map_err(fault));
     engine
+}
+
+fn sleepless() -> Answer<()> {
+    Err(fault("an expression does not sleep"))
 }
 
 fn hint_for(problem: &ParseErrorType) -> Option<String> {
@@ -306,6 +314,16 @@ mod tests {
         assert_snapshot!(wrong("cpus > 1 &&"), @"1:12: the expression has no end");
         assert_snapshot!(wrong("eval(\"1\")"), @"1:1: reserved keyword 'eval' is disabled");
         assert_snapshot!(wrong("print(1) == ()"), @"1:1: reserved keyword 'print' is disabled");
+    }
+
+    #[test]
+    fn an_expression_neither_waits_nor_takes_the_memory() {
+        for text in ["sleep(1000)", "sleep(1e3)"] {
+            let told = wrong(text);
+            assert!(told.contains("of the trial `solver-1`: an expression does not sleep"), "{told}");
+        }
+        let told = wrong("\"\".pad(99999999999, \"x\") == ()");
+        assert!(told.contains("of the trial `solver-1`: "), "{told}");
     }
 
     #[test]

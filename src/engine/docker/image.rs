@@ -64,11 +64,12 @@ impl Reference {
         let repository = if library { format!("library/{repository}") } else { repository.to_owned() };
         let tag = digest.unwrap_or(tag).to_owned();
         let complete = !tag.is_empty() && !repository.ends_with('/');
+        let complete = complete && !repository.contains(':') && !tag.contains(['/', '@']);
         complete.then(|| Self { registry: registry.to_owned(), repository, name: name.to_owned(), tag })
     }
 
     /// One text for all ways to write the same name.
-    fn canonical(&self) -> String {
+    pub(super) fn canonical(&self) -> String {
         format!("{}/{}:{}", self.registry, self.repository, self.tag)
     }
 }
@@ -264,13 +265,13 @@ fn pull_failure(said: &str, problem: Option<&str>) -> String {
 
 /// Progress of the layers of a pull.
 #[derive(Debug, Default)]
-struct Layers {
+pub(super) struct Layers {
     done: HashMap<String, bool>,
 }
 
 impl Layers {
     /// Takes one line of the daemon's; true when it changed what there is to say.
-    fn add(&mut self, info: &CreateImageInfo) -> bool {
+    pub(super) fn add(&mut self, info: &CreateImageInfo) -> bool {
         let (Some(id), Some(state)) = (&info.id, info.status.as_deref()) else { return false };
         let done = match state {
             "Pull complete" | "Already exists" => true,
@@ -317,6 +318,8 @@ mod tests {
             "-a",
             "a?tag=x",
             "a/",
+            "a/b:1/c",
+            "a@b/c",
         ];
         let table: Vec<String> = names
             .iter()
@@ -338,6 +341,8 @@ mod tests {
         "-a": no name
         "a?tag=x": no name
         "a/": no name
+        "a/b:1/c": no name
+        "a@b/c": no name
         "#);
     }
 

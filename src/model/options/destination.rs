@@ -26,7 +26,7 @@ impl Destination {
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |what: &str| format!("`{text}` {what}: write `s3://bucket/prefix` or `file:///folder`");
         match text.trim().split_once("://") {
-            Some(("file", path)) if path.starts_with('/') => Ok(Self::Folder(path.to_owned())),
+            Some(("file", path)) if path.starts_with('/') => Ok(Self::Folder(folder(path))),
             Some(("file", _)) => Err(wrong("names no absolute path")),
             Some(("s3", rest)) => {
                 let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -42,10 +42,18 @@ impl Destination {
     }
 }
 
+/// A folder without the slash at its end, which only the root has.
+fn folder(path: &str) -> String {
+    match path.trim_end_matches('/') {
+        "" => "/".to_owned(),
+        path => path.to_owned(),
+    }
+}
+
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Folder(path) => write!(f, "file://{}", path.trim_end_matches('/')),
+            Self::Folder(path) => write!(f, "file://{path}"),
             Self::Bucket { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
             Self::Bucket { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
         }
@@ -76,9 +84,11 @@ mod tests {
             ("s3://lab/", "s3://lab"),
             ("s3://lab//a/b/", "s3://lab/a/b"),
             ("file:///data/out/", "file:///data/out"),
+            ("file:///", "file:///"),
         ] {
             assert_eq!(shown(text), Ok(read.to_owned()));
             assert_eq!(shown(read), Ok(read.to_owned()));
+            assert_eq!(Destination::parse(text), Destination::parse(read));
         }
         let wrong = ["", "/data", "s3:///a", "s3://", "file://data", "gs://lab", "http://lab"];
         let said = wrong.map(|text| shown(text).unwrap_err()).join("\n");

@@ -1,15 +1,15 @@
 //! The functions that scripts call, one file for each theme; `table` lists them for people.
 
 mod experiment;
-mod files;
+pub(super) mod files;
 mod kill;
 mod params;
 mod random;
 pub(super) mod reference;
 mod result;
 mod run;
-mod sizes;
-mod system;
+pub(super) mod sizes;
+pub(super) mod system;
 pub(super) mod table;
 pub(super) mod trial;
 

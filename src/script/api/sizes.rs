@@ -4,7 +4,7 @@ use rhai::{Array, Blob, Dynamic, Engine, ImmutableString};
 
 use crate::script::fault::{Answer, bounded};
 
-pub(super) fn register(engine: &mut Engine) {
+pub(crate) fn register(engine: &mut Engine) {
     engine
         .register_fn("pad", |text: &mut ImmutableString, length: i64, with: char| {
             pad_text(text, length, &with.to_string())
