@@ -12,6 +12,8 @@
 
 pub mod cli;
 pub mod engine;
+#[cfg(test)]
+mod fuzz;
 pub mod model;
 pub mod plan;
 pub mod report;

@@ -10,6 +10,8 @@ mod context;
 mod control;
 mod error;
 mod exit;
+#[cfg(test)]
+mod fuzz;
 mod kill;
 mod look;
 mod manual;

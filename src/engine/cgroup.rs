@@ -166,7 +166,7 @@ async fn over(process: Option<&AsyncFd<OwnedFd>>) {
 }
 
 /// The path in `/proc/PID/cgroup` that holds the container's id: `9:memory:/docker/ID`, `0::/system.slice/docker-ID.scope`.
-fn path_of<'a>(text: &'a str, id: &str) -> Option<&'a str> {
+pub(super) fn path_of<'a>(text: &'a str, id: &str) -> Option<&'a str> {
     let mut lines = text.lines().filter_map(|line| {
         let (_, rest) = line.split_once(':')?;
         rest.split_once(':')
@@ -178,13 +178,13 @@ fn path_of<'a>(text: &'a str, id: &str) -> Option<&'a str> {
 }
 
 /// Seconds in `cpu.stat` of cgroup v2.
-fn cpu_of_stat(text: &str) -> Option<f64> {
+pub(super) fn cpu_of_stat(text: &str) -> Option<f64> {
     let microseconds = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
     Some(microseconds.trim().parse::<u64>().ok()? as f64 / 1e6)
 }
 
 /// Bytes in `io.stat` of cgroup v2, of all devices: `259:0 rbytes=4096 wbytes=0 rios=1 ...`.
-fn io_of_stat(text: &str) -> Usage {
+pub(super) fn io_of_stat(text: &str) -> Usage {
     let sum = |key: &str| {
         text.split_ascii_whitespace().filter_map(|word| word.strip_prefix(key)?.parse::<u64>().ok()).sum::<u64>()
     };
@@ -192,7 +192,7 @@ fn io_of_stat(text: &str) -> Usage {
 }
 
 /// Bytes in `blkio.throttle.io_service_bytes` of cgroup v1, of all devices: `8:0 Read 4096`.
-fn io_of_blkio(text: &str) -> Usage {
+pub(super) fn io_of_blkio(text: &str) -> Usage {
     let sum = |operation: &str| {
         let amount = |line: &str| line.split_once(operation)?.1.trim().parse::<u64>().ok();
         text.lines().filter_map(amount).sum::<u64>()

@@ -149,13 +149,13 @@ impl GpuSource {
 }
 
 /// Lines with something on them, without that.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     let silent = |line: &&str| !line.is_empty() && !line.starts_with("No running processes");
     text.lines().map(str::trim).filter(silent)
 }
 
 /// Reads `0, GPU-5a1b, NVIDIA A100-SXM4-80GB, 81920`: memory in MiB. What the GPU does not tell is in brackets: `[N/A]`.
-fn gpu(line: &str) -> Result<Gpu, String> {
+pub(super) fn gpu(line: &str) -> Result<Gpu, String> {
     let fields = || {
         let (index, rest) = line.split_once(", ")?;
         let (uuid, rest) = rest.split_once(", ")?;
@@ -169,7 +169,7 @@ fn gpu(line: &str) -> Result<Gpu, String> {
 }
 
 /// Reads `GPU-5a1b, 4711, /usr/bin/python3, 512`: a GPU's UUID and who uses it, if that is not the screen.
-fn user(line: &str) -> Result<(String, Option<String>), String> {
+pub(super) fn user(line: &str) -> Result<(String, Option<String>), String> {
     let fields = || {
         let (uuid, rest) = line.split_once(", ")?;
         let (pid, rest) = rest.split_once(", ")?;
@@ -210,7 +210,7 @@ fn index(path: &Path) -> Option<u32> {
 }
 
 /// The full names of single GPUs in a CDI file, by index; those by UUID, and `all`, are the same GPUs again.
-fn cdi_names(file: &Path) -> Vec<String> {
+pub(super) fn cdi_names(file: &Path) -> Vec<String> {
     #[derive(Deserialize)]
     struct Cdi {
         kind: String,

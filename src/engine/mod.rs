@@ -9,6 +9,8 @@ mod error;
 pub mod fake;
 mod files;
 mod found;
+#[cfg(test)]
+mod fuzz;
 mod gpus;
 mod launch;
 pub mod local;

@@ -5,6 +5,8 @@ mod clock;
 pub mod connections;
 mod context;
 mod dispatcher;
+#[cfg(test)]
+mod fuzz;
 pub mod kill;
 mod load;
 pub mod message;

@@ -121,15 +121,17 @@ impl Lab {
 
     /// Everything registered beside Rhai's own functions, as JSON.
     pub(super) fn functions(&self) -> String {
-        self.file("script.rhai", "");
-        let script = Script::new(&self.folder.path().join("script.rhai"), self.host()).unwrap();
-        engine(&Rc::new(script)).gen_fn_metadata_to_json(false).unwrap()
+        engine(&self.script()).gen_fn_metadata_to_json(false).unwrap()
     }
 
     pub(super) fn compile(&self, text: &str) -> Result<(), rhai::ParseError> {
+        engine(&self.script()).compile(text).map(|_| ())
+    }
+
+    /// A script of that file, without its text.
+    pub(super) fn script(&self) -> Rc<Script> {
         self.file("script.rhai", "");
-        let script = Script::new(&self.folder.path().join("script.rhai"), self.host()).unwrap();
-        engine(&Rc::new(script)).compile(text).map(|_| ())
+        Rc::new(Script::new(&self.folder.path().join("script.rhai"), self.host()).unwrap())
     }
 
     fn host(&self) -> ScriptHost {

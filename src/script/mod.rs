@@ -8,6 +8,8 @@ mod error;
 mod execute;
 mod fault;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod harness;
 mod hooks;
 mod host;

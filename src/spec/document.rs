@@ -46,11 +46,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
         return Err(invalid(alone("the file is empty".to_owned(), Some(hint))));
     }
     let folder = spec.parent().unwrap_or(Path::new("/"));
-    let read = |value: Value, values: &mut dyn Iterator<Item = Value>| {
-        let report = Report::default();
-        let read = experiment(Item::root(&value, &report), values, folder);
-        report.finish(read)
-    };
+    let read = |value: Value, values: &mut dyn Iterator<Item = Value>| read_document(&value, values, folder);
     let is_json = path.extension().is_some_and(|ending| ending == "json") && options.takes_plain_json();
     let read = match is_json.then(|| plain::parse(text)).flatten() {
         Some(mut value) => {
@@ -77,7 +73,7 @@ fn alone(message: String, hint: Option<String>) -> Problems {
 }
 
 /// Takes the trials out of a document, which is left with an empty list of them.
-fn take_trials(document: &mut Value) -> Vec<Value> {
+pub(super) fn take_trials(document: &mut Value) -> Vec<Value> {
     let list = match document {
         Value::Object(map) => map.get_mut(fields::TRIALS),
         list => Some(list),
@@ -85,7 +81,19 @@ fn take_trials(document: &mut Value) -> Vec<Value> {
     list.and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default()
 }
 
-type Parts = (Option<String>, Options, Vec<Arc<Trial>>);
+/// An experiment's name, its options and its trials.
+pub(super) type Parts = (Option<String>, Options, Vec<Arc<Trial>>);
+
+/// Reads a document; its list of trials is empty, and their `values` are made while they are read.
+pub(super) fn read_document(
+    value: &Value,
+    values: &mut dyn Iterator<Item = Value>,
+    folder: &Path,
+) -> Result<Parts, Problems> {
+    let report = Report::default();
+    let read = experiment(Item::root(value, &report), values, folder);
+    report.finish(read)
+}
 
 /// Reads a list of trials, or an object around one. The list is empty there; its `values` are made while they are read.
 fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Value>, folder: &Path) -> Option<Parts> {

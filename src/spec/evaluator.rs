@@ -31,10 +31,10 @@ const LAST_WORDS: u64 = 1 << 16;
 
 /// What is asked for.
 #[derive(Serialize, Deserialize)]
-struct EvaluationRequest<'a> {
-    path: Cow<'a, Path>,
-    text: Cow<'a, str>,
-    options: Cow<'a, LoadOptions>,
+pub(super) struct EvaluationRequest<'a> {
+    pub(super) path: Cow<'a, Path>,
+    pub(super) text: Cow<'a, str>,
+    pub(super) options: Cow<'a, LoadOptions>,
 }
 
 /// A file that was read.
@@ -105,10 +105,10 @@ fn start(program: &Path) -> io::Result<Child> {
 }
 
 /// The values as they come; the end is known once there are no more.
-struct Answers<'a, R> {
-    lines: R,
-    sources: &'a Sources,
-    end: Option<Result<(), Unevaluated>>,
+pub(super) struct Answers<'a, R> {
+    pub(super) lines: R,
+    pub(super) sources: &'a Sources,
+    pub(super) end: Option<Result<(), Unevaluated>>,
 }
 
 impl<R: BufRead> Iterator for Answers<'_, R> {
@@ -134,7 +134,7 @@ impl<R: BufRead> Iterator for Answers<'_, R> {
 }
 
 /// The depth is that of the evaluator, which has its own limit.
-fn parsed<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+pub(super) fn parsed<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
     let mut json = serde_json::Deserializer::from_slice(json);
     json.disable_recursion_limit();
     T::deserialize(&mut json).ok()
@@ -188,7 +188,7 @@ pub fn serve(out: impl Write) -> ExitCode {
     if ended.and_then(|()| out.flush()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn answer(out: &mut impl Write, kind: u8, what: &impl Serialize) -> io::Result<()> {
+pub(super) fn answer(out: &mut impl Write, kind: u8, what: &impl Serialize) -> io::Result<()> {
     out.write_all(&[kind])?;
     serde_json::to_writer(&mut *out, what)?;
     out.write_all(b"\n")

@@ -7,6 +7,8 @@ mod document;
 mod error;
 pub mod evaluator;
 mod fields;
+#[cfg(test)]
+mod fuzz;
 mod load;
 mod options;
 mod parts;

@@ -167,6 +167,28 @@ impl Database {
         database.version().map(|_version| database)
     }
 
+    /// One in memory, and its connection, through which a row may be anything.
+    #[cfg(test)]
+    pub(super) fn in_memory() -> Self {
+        let connection = Connection::open_in_memory().expect("SQLite gives memory");
+        let mut database = Self { path: PathBuf::new(), connection, file: None };
+        database.migrate().expect("a database in memory");
+        database
+    }
+
+    /// Adds rows to a run, whatever is in them: the time, and what should be a fact.
+    #[cfg(test)]
+    pub(super) fn insert_rows(&self, run: &RunId, rows: &[(i64, &[u8])]) {
+        let mut insert =
+            self.connection.prepare_cached("INSERT INTO events (run, at, event, fact) VALUES (?1, ?2, '', ?3)");
+        let insert = insert.as_mut().expect("the table is there");
+        for (at, fact) in rows {
+            // As it is read from a damaged file: a text that may be none.
+            let fact = rusqlite::types::ToSqlOutput::Borrowed(rusqlite::types::ValueRef::Text(fact));
+            insert.execute(params![run.as_str(), at, fact]).expect("a row");
+        }
+    }
+
     fn prepare(&self) -> rusqlite::Result<()> {
         self.connection.busy_timeout(LONG_PATIENCE)?;
         // Readers and a writer do not wait for each other. Its index is memory that processes share through a file, which

@@ -5,6 +5,8 @@ mod error;
 mod files;
 mod folder;
 mod follow;
+#[cfg(test)]
+mod fuzz;
 mod held;
 mod history;
 mod journal;

@@ -233,7 +233,7 @@ async fn serve(mut stream: UnixStream, requests: &Requests, commands: &Commands)
     timeout(PATIENCE, stream.write_all(&line(&answer)?)).await?
 }
 
-fn request(text: &[u8]) -> Result<ControlRequest, String> {
+pub(super) fn request(text: &[u8]) -> Result<ControlRequest, String> {
     #[derive(serde::Deserialize)]
     struct Versioned {
         version: u32,

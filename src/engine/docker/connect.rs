@@ -25,7 +25,7 @@ pub(super) type Env<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 /// An address where a daemon may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Address {
+pub(super) struct Address {
     /// `unix:///var/run/docker.sock`, `tcp://host:2375`.
     host: String,
     /// Folder of `ca.pem`, `cert.pem` and `key.pem`.
@@ -175,7 +175,7 @@ fn sockets(env: Env<'_>) -> Vec<Address> {
     paths.into_iter().map(|path| Address { host: format!("unix://{}", path.display()), certificates: None }).collect()
 }
 
-fn current_context(config: &Path) -> Option<String> {
+pub(super) fn current_context(config: &Path) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct ContextConfig {
@@ -186,7 +186,7 @@ fn current_context(config: &Path) -> Option<String> {
 }
 
 /// The address of a context of the Docker CLI, looked up in its store by name.
-fn context_address(config: Option<&Path>, name: &str) -> Result<Address, EngineError> {
+pub(super) fn context_address(config: Option<&Path>, name: &str) -> Result<Address, EngineError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Meta {

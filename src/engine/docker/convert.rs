@@ -223,7 +223,7 @@ fn health_config(check: &Healthcheck) -> HealthConfig {
 }
 
 /// Reads `host[:container[:rwm]]`; a second part of only r, w and m is the rights, as in `docker run --device`.
-fn device_mapping(text: &str) -> DeviceMapping {
+pub(super) fn device_mapping(text: &str) -> DeviceMapping {
     let mut parts = text.splitn(3, ':');
     let host = parts.next().unwrap_or_default();
     let is_rights = |part: &str| !part.is_empty() && part.chars().all(|c| "rwm".contains(c));
@@ -260,7 +260,7 @@ fn device_requests(gpus: &[String]) -> Vec<DeviceRequest> {
 }
 
 /// True for a device that is named as the Container Device Interface does: `vendor/class=name`.
-fn is_cdi(id: &str) -> bool {
+pub(super) fn is_cdi(id: &str) -> bool {
     id.split_once('=').is_some_and(|(kind, name)| !name.is_empty() && kind.contains('/'))
 }
 

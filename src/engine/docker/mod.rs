@@ -7,6 +7,8 @@ mod call;
 mod connect;
 mod convert;
 mod credentials;
+#[cfg(test)]
+mod fuzz;
 mod image;
 mod logs;
 mod memory;

@@ -109,7 +109,7 @@ pub(super) async fn find(daemon: &Connection, selector: &Selector) -> Result<Vec
 }
 
 /// The attempt that a container is.
-fn found(container: ContainerSummary) -> Option<Found> {
+pub(super) fn found(container: ContainerSummary) -> Option<Found> {
     let standing = standing(&container);
     let labels: BTreeMap<String, String> = container.labels?.into_iter().collect();
     let trial = Name::parse(labels.get(label::TRIAL)?).ok()?;
@@ -168,7 +168,7 @@ async fn list(daemon: &Connection, labels: Vec<String>) -> Result<Vec<ContainerS
 }
 
 /// A container's own names: those of links have a second slash.
-fn names(container: &ContainerSummary) -> impl Iterator<Item = &str> {
+pub(super) fn names(container: &ContainerSummary) -> impl Iterator<Item = &str> {
     let names = container.names.iter().flatten();
     names.map(|name| name.trim_start_matches('/')).filter(|name| !name.contains('/'))
 }

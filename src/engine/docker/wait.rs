@@ -244,7 +244,7 @@ pub(super) async fn ran(daemon: &Connection, id: &str) -> Option<Duration> {
     lasted(&inspect(daemon, id).await.ok()?.state?)
 }
 
-fn lasted(state: &ContainerState) -> Option<Duration> {
+pub(super) fn lasted(state: &ContainerState) -> Option<Duration> {
     time(state.finished_at.as_deref())?.duration_since(time(state.started_at.as_deref())?).ok()
 }
 
@@ -281,7 +281,7 @@ pub(super) fn is_running(state: &ContainerState) -> bool {
 
 /// The exit of a container. Docker reports a signal as 128 + its number, as a shell does, so the two cannot be told
 /// apart: a code that is one of the signals that end programs counts as that signal.
-fn exit(state: &ContainerState) -> Exit {
+pub(super) fn exit(state: &ContainerState) -> Exit {
     let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-1);
     match code {
         0 => Exit::Code(0),

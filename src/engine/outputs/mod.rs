@@ -6,6 +6,8 @@
 mod archive;
 mod copy;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod tree;
 
 pub use files::Outputs;

@@ -2,6 +2,8 @@
 //! lines of a file, and from whatever a pattern of the spec finds. Never fails an attempt.
 
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod parse;
 mod pattern;
 mod recorder;

@@ -60,7 +60,7 @@ pub trait Sink {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -91,7 +91,8 @@ mod tests {
         }
     }
 
-    fn facts() -> Vec<Fact> {
+    /// Facts of many kinds.
+    pub(crate) fn facts() -> Vec<Fact> {
         let (aa, attempt, elapsed) = (name("a1"), 2, Duration::from_millis(1_234));
         let handle = Handle { engine: EngineName::Docker, id: "0123".to_owned() };
         let logs = Logs { stdout: "/x/out".into(), stdout_bytes: 1, stderr: "/x/err".into(), stderr_bytes: u64::MAX };

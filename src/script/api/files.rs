@@ -152,7 +152,7 @@ fn glob(folder: &Path, parts: &[&str], found: &mut Vec<PathBuf>) -> std::io::Res
 }
 
 /// What fits a name: `*` and `?` stand for other characters, all others for themselves.
-fn matcher(part: &str) -> std::io::Result<GlobMatcher> {
+pub(crate) fn matcher(part: &str) -> std::io::Result<GlobMatcher> {
     let signs = part.chars().map(|c| if "*?".contains(c) { c.to_string() } else { globset::escape(&c.to_string()) });
     let glob = GlobBuilder::new(&signs.collect::<String>()).literal_separator(true).backslash_escape(false).build();
     glob.map(|glob| glob.compile_matcher()).map_err(std::io::Error::other)
@@ -173,7 +173,7 @@ pub(super) fn guessed(text: &str) -> Dynamic {
     }
 }
 
-fn read_csv(text: &str) -> Result<Array, csv::Error> {
+pub(crate) fn read_csv(text: &str) -> Result<Array, csv::Error> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let headings = reader.headers()?.clone();
     let row = |record: csv::StringRecord| {
@@ -183,7 +183,7 @@ fn read_csv(text: &str) -> Result<Array, csv::Error> {
     reader.records().map(|record| record.map(row)).collect()
 }
 
-fn to_csv(rows: &[Dynamic]) -> Answer<String> {
+pub(crate) fn to_csv(rows: &[Dynamic]) -> Answer<String> {
     let mut objects = Vec::with_capacity(rows.len());
     let mut columns: Vec<String> = Vec::new();
     for row in rows {

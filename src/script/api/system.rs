@@ -86,7 +86,7 @@ fn gpu_map(gpu: Gpu) -> Map {
 }
 
 /// The value of `--name value`, `--name=value` or `name=value` among the arguments, typed like the default.
-fn param(args: &[String], name: &str, default: &Dynamic) -> Answer<Dynamic> {
+pub(crate) fn param(args: &[String], name: &str, default: &Dynamic) -> Answer<Dynamic> {
     let flag = format!("--{}", name.replace('_', "-"));
     let mut given = None;
     for (place, argument) in args.iter().enumerate() {

@@ -1,0 +1,144 @@
+//! Fuzz targets: whatever stands in a row of the database or in a file of a run's folder, reading it ends with a value or an
+//! error, and what is written reads back equal.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::fuzz::{check, texts};
+use crate::model::event::{Event, Fact};
+use crate::model::history::History;
+use crate::model::name::RunId;
+use crate::store::database::{Database, Kinds};
+use crate::store::provenance::{Git, Provenance};
+use crate::store::run::{LiveRun, RECORD, RunRecord, ScriptRecord};
+use crate::store::state::tests::record;
+
+/// The events of the database that an older combu left, as lines; see `tests/it/old_store.rs`.
+fn old_events() -> Vec<u8> {
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/old_store");
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(old.join("combu.db"), folder.path().join("combu.db")).unwrap();
+    let database = Database::open(folder.path()).unwrap();
+    let mut lines = Vec::new();
+    for run in fs::read_dir(old.join("runs")).unwrap() {
+        let run = RunId::from(run.unwrap().file_name().to_str().unwrap());
+        let line = |event: Result<_, _>| lines.push(line(&event.unwrap()));
+        database.events_after(&run, 0, Kinds::All, line).unwrap();
+    }
+    assert!(lines.len() > 5, "the old store has no events");
+    lines.concat()
+}
+
+/// An event as a line of this target: its time, and the fact as it is stored.
+fn line(event: &Event) -> Vec<u8> {
+    format!("{} {}\n", event.at.cast_signed(), serde_json::to_string(&event.fact).unwrap()).into_bytes()
+}
+
+#[test]
+fn rows_of_the_database() {
+    thread_local!(static DATABASE: std::cell::RefCell<Database> = Database::in_memory().into());
+    let run: RunId = "aaaaaaaaaaaa".into();
+    let all = crate::model::event::tests::facts();
+    let events = all.into_iter().enumerate().map(|(at, fact)| Event { at: at as u64, run: run.clone(), fact });
+    let lines: Vec<Vec<u8>> = events.map(|event| line(&event)).collect();
+    let told = texts(&[]).filter(|text| text.contains("\"event\"")).map(String::into_bytes);
+    let seeds = told.chain([old_events(), lines.concat()]).chain(lines);
+    check(seeds.collect::<Vec<_>>(), |input| {
+        let run: RunId = "aaaaaaaaaaaa".into();
+        let row = |line| {
+            let (at, fact) = split(line);
+            (at.unwrap_or(1_795_000_000_000), fact)
+        };
+        let rows: Vec<(i64, &[u8])> = input.split(|byte| *byte == b'\n').map(row).collect();
+        let read = |database: &Database| {
+            let (mut events, mut unread) = (Vec::new(), Vec::new());
+            let take = |row: Result<_, _>| row.map_or_else(|row| unread.push(row), |event| events.push(event));
+            database.events_after(&run, 0, Kinds::All, take).unwrap();
+            (events, unread)
+        };
+        DATABASE.with_borrow_mut(|database| {
+            database.forget(&run).unwrap();
+            database.insert_rows(&run, &rows);
+            let (events, unread) = read(database);
+            assert_eq!(events.len() + unread.len(), rows.len(), "each row is read or told");
+            assert!(unread.iter().all(|row| !row.problem.is_empty()));
+            look(&events);
+            database.forget(&run).unwrap();
+            database.append(&events).unwrap();
+            assert_eq!(read(database), (events, Vec::new()), "what is written reads back");
+        });
+    });
+}
+
+/// The time at the beginning of a line, and what is behind it.
+fn split(line: &[u8]) -> (Option<i64>, &[u8]) {
+    let space = line.iter().position(|byte| *byte == b' ').unwrap_or_default();
+    let at = std::str::from_utf8(&line[..space]).ok().and_then(|at| at.parse().ok());
+    (at, if at.is_some() { &line[space + 1..] } else { line })
+}
+
+/// Asks everything of a run with these events.
+fn look(events: &[Event]) {
+    let mut history = History::default();
+    events.iter().for_each(|event| history.add(event));
+    let names: Vec<_> = history.summary.results.iter().map(|result| result.trial.name.clone()).collect();
+    for name in &names {
+        assert!(history.trial(name).is_some() && history.summary.get(name).is_some());
+        let _ = (history.is_open(name), history.keeps(name, 1), history.needs(name, 1));
+    }
+    for result in &history.summary.results {
+        let limit = result.trial.timeout.map(|timeout| (timeout.slow(), timeout.limit(Some(Duration::from_secs(9)))));
+        assert!(limit.is_none_or(|(_, limit)| limit.is_some()));
+        assert_eq!(result.trial.resolved().name, result.trial.name);
+    }
+    let counts = history.summary.counts();
+    assert_eq!(counts.total, names.len());
+    let asked =
+        (history.lived(), history.last(), history.open(), history.may_have_left_something(), history.has_unfetched());
+    assert_eq!(asked.1, events.iter().map(|event| event.at).max().unwrap_or_default());
+    let again = history.experiment("/lab/maze.jsonnet".into(), "abcdefghijkl".to_owned());
+    assert_eq!(again.trials.len(), names.len());
+    let _ = (history.contents(), history.digests(), history.left_on(), history.summary.is_whole());
+    let ends = events.iter().filter(|event| matches!(event.fact, Fact::RunEnded { .. })).count();
+    assert!(ends > 0 || history.summary.elapsed.is_none());
+}
+
+/// A run's folder of this process.
+fn folder() -> PathBuf {
+    thread_local!(static FOLDER: tempfile::TempDir = tempfile::tempdir().unwrap());
+    FOLDER.with(|folder| folder.path().to_owned())
+}
+
+#[test]
+fn records_of_runs() {
+    let of_script = RunRecord {
+        script: Some(ScriptRecord { file: "/lab/a.rhai".to_owned(), id: "0123".to_owned() }),
+        repeats: Some("bbbbbbbbbbbb".into()),
+        ..record("aaaaaaaaaaaa")
+    };
+    let provenance = Provenance {
+        combu: "0.1.0".to_owned(),
+        git: Some(Git { commit: "0123".to_owned(), dirty: true }),
+        sources: [("/lab/実験.jsonnet".to_owned(), "[]".to_owned())].into(),
+        ..Provenance::default()
+    };
+    of_script.write(&folder()).unwrap();
+    let written = fs::read(folder().join(RECORD)).unwrap();
+    let plain = [serde_json::to_vec(&record("aaaaaaaaaaaa")).unwrap(), serde_json::to_vec(&provenance).unwrap()];
+    check(plain.into_iter().chain([written]), |input| {
+        let folder = folder();
+        fs::write(folder.join(RECORD), input).unwrap();
+        if let Ok(run) = LiveRun::read(folder.clone()) {
+            run.record.write(&folder).unwrap();
+            let again = LiveRun::read(folder.clone()).unwrap();
+            assert_eq!(again.record, run.record);
+            assert!(again.is_here);
+        }
+        fs::write(folder.join("provenance.json"), input).unwrap();
+        if let Ok(Some(read)) = Provenance::read(&folder) {
+            read.write(&folder).unwrap();
+            assert_eq!(Provenance::read(&folder).unwrap(), Some(read));
+        }
+    });
+}
