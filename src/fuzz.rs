@@ -226,7 +226,9 @@ fn files(path: &Path, take: &mut impl FnMut(&Path, Vec<u8>)) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{check, strings, texts};
+    #[cfg(not(fuzzing_libfuzzer))]
+    use super::check;
+    use super::{strings, texts};
 
     #[test]
     fn strings_of_a_source_are_what_they_stand_for() {

@@ -33,10 +33,10 @@ fn spec() -> PathBuf {
     path.canonicalize().unwrap()
 }
 
-/// Whether the evaluator may make more of it than a test has time and memory for: it calls functions, or it has a number that
-/// is large. Of combu, the process around the evaluator bounds that.
+/// Whether the evaluator may make more of it than a test has time and memory for: it calls functions, extends objects by themselves, or
+/// has a number that is large. Of combu, the process around the evaluator bounds that.
 fn may_take_long(text: &str) -> bool {
-    const CALLS: [&str; 8] = ["function", "fold", "range", "repeat", "makeArray", ") =", ")=", "):"];
+    const CALLS: [&str; 10] = ["function", "fold", "range", "repeat", "makeArray", ") =", ")=", "):", "self", "$"];
     let digits = |c: char| c.is_ascii_digit() || c == '_';
     let is_long = |number: &str| number.chars().filter(char::is_ascii_digit).count() > 3;
     let power = |at: usize| text[at + 1..].trim_start_matches(['+', ' ']).starts_with(|c: char| c.is_ascii_digit());
