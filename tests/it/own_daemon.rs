@@ -183,10 +183,11 @@ impl Drop for OwnDaemon {
         if self.process.is_some() {
             self.signal(rustix::process::Signal::CONT);
         }
-        if !self.folder.path().join("data").exists() || (self.process.is_none() && self.start().is_err()) {
-            return;
-        }
+        let is_up = self.folder.path().join("data").exists() && (self.process.is_some() || self.start().is_ok());
         apart(async {
+            if !is_up {
+                return;
+            }
             let api = self.api();
             let options = bollard::query_parameters::ListContainersOptionsBuilder::new().all(true).build();
             for container in api.list_containers(Some(options)).await.unwrap_or_default() {
