@@ -51,7 +51,7 @@ fn vary(seeds: &[Vec<u8>], read: fn(&[u8])) {
     use rand::{RngExt, SeedableRng};
 
     /// Variations of all seeds together.
-    const VARIATIONS: usize = 1_000;
+    const VARIATIONS: usize = 500;
 
     /// Says which input it was that a reader did not survive.
     struct Shown<'a>(&'a [u8]);

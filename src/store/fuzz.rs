@@ -9,6 +9,7 @@ use crate::fuzz::{check, texts};
 use crate::model::event::{Event, Fact};
 use crate::model::history::History;
 use crate::model::name::RunId;
+use crate::model::options::Options;
 use crate::store::database::{Database, Kinds};
 use crate::store::provenance::{Git, Provenance};
 use crate::store::run::{LiveRun, RECORD, RunRecord, ScriptRecord};
@@ -87,7 +88,17 @@ fn look(events: &[Event]) {
         assert!(history.trial(name).is_some() && history.summary.get(name).is_some());
         let _ = (history.is_open(name), history.keeps(name, 1), history.needs(name, 1));
     }
+    for event in events {
+        if let Fact::CommandTaken { command } | Fact::CommandRefused { command, .. } = &event.fact {
+            assert!(!command.to_string().is_empty());
+        }
+    }
     for result in &history.summary.results {
+        if let Some(outcome) = result.outcome() {
+            assert!(!(outcome.is_success() && outcome.is_failure()));
+            assert!(!outcome.to_string().is_empty() && !outcome.status().is_empty());
+            let _ = outcome.exit_code();
+        }
         let limit = result.trial.timeout.map(|timeout| (timeout.slow(), timeout.limit(Some(Duration::from_secs(9)))));
         assert!(limit.is_none_or(|(_, limit)| limit.is_some()));
         assert_eq!(result.trial.resolved().name, result.trial.name);
@@ -97,6 +108,8 @@ fn look(events: &[Event]) {
     let asked =
         (history.lived(), history.last(), history.open(), history.may_have_left_something(), history.has_unfetched());
     assert_eq!(asked.1, events.iter().map(|event| event.at).max().unwrap_or_default());
+    let options = (*history.summary.options).clone();
+    assert_eq!(options.clone().over(Options::default()), options);
     let again = history.experiment("/lab/maze.jsonnet".into(), "abcdefghijkl".to_owned());
     assert_eq!(again.trials.len(), names.len());
     let _ = (history.contents(), history.digests(), history.left_on(), history.summary.is_whole());

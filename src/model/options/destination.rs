@@ -25,7 +25,7 @@ impl Destination {
     /// A sentence that says what is accepted.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |what: &str| format!("`{text}` {what}: write `s3://bucket/prefix` or `file:///folder`");
-        match text.trim().split_once("://") {
+        match text.split_once("://") {
             Some(("file", path)) if path.starts_with('/') => Ok(Self::Folder(folder(path))),
             Some(("file", _)) => Err(wrong("names no absolute path")),
             Some(("s3", rest)) => {
@@ -85,6 +85,7 @@ mod tests {
             ("s3://lab//a/b/", "s3://lab/a/b"),
             ("file:///data/out/", "file:///data/out"),
             ("file:///", "file:///"),
+            ("s3://lab/a \t/", "s3://lab/a \t"),
         ] {
             assert_eq!(shown(text), Ok(read.to_owned()));
             assert_eq!(shown(read), Ok(read.to_owned()));
