@@ -15,9 +15,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let read = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-        Err(_) => humantime::parse_duration(text).ok(),
+        Err(_) => humantime::parse_duration(text).ok().and_then(as_stored),
     };
     read.ok_or_else(|| format!("`{text}` is not a duration: write `30m`, `1h 30m`, `90s`, `500ms` or seconds"))
+}
+
+/// The duration as it reads back from its JSON form, in which parts of a second make it a fraction.
+fn as_stored(span: Duration) -> Option<Duration> {
+    if span.subsec_nanos() == 0 { Some(span) } else { Duration::try_from_secs_f64(span.as_secs_f64()).ok() }
 }
 
 /// Reads a duration, or a share of the median of the successes so far: `300%`.
@@ -131,6 +136,9 @@ mod tests {
         for wrong in ["", "-1", "-1s", "nan", "inf", "1e300", "1x", "m", "s30"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+        assert!(duration("18446744073709551614s 500ms").is_err(), "as a fraction it is more than there is");
+        let long = duration("90180151s 515ms").unwrap();
+        assert_eq!(Duration::from_secs_f64(long.as_secs_f64()), long);
         insta::assert_snapshot!(duration("soon").unwrap_err(), @"`soon` is not a duration: write `30m`, `1h 30m`, `90s`, `500ms` or seconds");
     }
 
