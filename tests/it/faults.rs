@@ -100,7 +100,6 @@ impl Round {
         self.daemon.end(end);
         self.pause(1500);
         let Err(why) = self.daemon.start() else { return true };
-        assert!(why.contains("panic:"), "{why}");
         writeln!(std::io::stderr(), "NOT JUDGED: {} seed {}: {why}", self.kind, self.seed)
             .expect("stderr can be written");
         false
@@ -149,8 +148,8 @@ impl Round {
             }
             let number = last["attempt"].to_string();
             for ((attempt, what), count) in &noted {
-                // A stranger may start one again that has ended for the run.
-                let by_stranger = self.kind == "strangers" && *attempt != number;
+                // A stranger may start one again that has ended.
+                let by_stranger = self.kind == "strangers";
                 assert!(*count == 1 || by_stranger, "{trial} {attempt} {what}: {}", story());
             }
             assert!(noted.contains_key(&(number.as_str(), "done")), "{trial} was not done: {}", story());
