@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::daemon::apart;
-use crate::harness::{Lab, Live, named};
+use crate::harness::{Lab, Live, fault_rounds, named};
 use crate::own_daemon::{End, OwnDaemon, lab};
 
 /// The trials, and the lines that each prints.
@@ -49,11 +49,6 @@ local run(n) = {{
     )
 }
 
-/// How often each kind of fault is tried.
-fn rounds() -> u64 {
-    std::env::var("COMBU_FAULT_ROUNDS").ok().map_or(3, |text| text.parse().expect("COMBU_FAULT_ROUNDS is a number"))
-}
-
 /// One sweep under faults.
 struct Round {
     kind: &'static str,
@@ -67,6 +62,15 @@ struct Round {
 enum Combu {
     Alive(Live),
     Ended,
+}
+
+impl Combu {
+    /// The combu of that run, killed.
+    fn killed(live: Live) -> Self {
+        live.signal_if_alive(Signal::KILL);
+        live.end();
+        Self::Ended
+    }
 }
 
 impl Round {
@@ -103,6 +107,13 @@ impl Round {
         writeln!(std::io::stderr(), "NOT JUDGED: {} seed {}: {why}", self.kind, self.seed)
             .expect("stderr can be written");
         false
+    }
+
+    /// Ends the daemon, starts it again, and judges what became of the run.
+    fn survive(mut self, end: End, combu: Combu) {
+        if self.restart(end) {
+            self.judge(combu);
+        }
     }
 
     /// Follows the run to its end, through `resume` where its combu is dead, and checks what became of it.
@@ -166,17 +177,17 @@ impl Round {
 
 #[test]
 fn a_daemon_that_is_killed_among_starts_costs_no_trial() {
-    for seed in 0..rounds() {
+    for seed in 0..fault_rounds(3) {
         let Some(mut round) = Round::new("killed among starts", seed, false) else { return };
         let mut live = round.run();
         live.line(r#""event":"healthy""#);
         round.pause(1500);
         let restarts = round.random.random_range(1..=2);
-        let mut is_up = true;
-        for _ in 0..restarts {
-            is_up = is_up && round.restart(End::Crash);
+        let is_up = (0..restarts).all(|_| {
+            let is_up = round.restart(End::Crash);
             round.pause(2500);
-        }
+            is_up
+        });
         if is_up {
             round.judge(Combu::Alive(live));
         }
@@ -185,59 +196,40 @@ fn a_daemon_that_is_killed_among_starts_costs_no_trial() {
 
 #[test]
 fn a_daemon_that_dies_together_with_combu_costs_no_trial() {
-    for seed in 0..rounds() {
+    for seed in 0..fault_rounds(3) {
         let Some(mut round) = Round::new("killed together", seed, false) else { return };
         let mut live = round.run();
         round.any_moment(&mut live, 60);
-        live.signal_if_alive(Signal::KILL);
-        live.end();
-        if round.restart(End::Crash) {
-            round.judge(Combu::Ended);
-        }
+        round.survive(End::Crash, Combu::killed(live));
     }
 }
 
 #[test]
 fn a_daemon_that_is_restarted_gracefully_costs_no_trial() {
-    for seed in 0..rounds() {
+    for seed in 0..fault_rounds(3) {
         let Some(mut round) = Round::new("restarted", seed, false) else { return };
         let mut live = round.run();
         round.any_moment(&mut live, 60);
-        let dies = round.random.random_bool(0.5);
-        if dies {
-            live.signal_if_alive(Signal::KILL);
-            live.end();
-            if round.restart(End::Stop) {
-                round.judge(Combu::Ended);
-            }
-        } else if round.restart(End::Stop) {
-            round.judge(Combu::Alive(live));
-        }
+        let combu = if round.random.random_bool(0.5) { Combu::killed(live) } else { Combu::Alive(live) };
+        round.survive(End::Stop, combu);
     }
 }
 
 #[test]
 fn a_daemon_whose_containers_outlive_it_costs_no_trial() {
-    for seed in 0..rounds() {
+    for seed in 0..fault_rounds(3) {
         let Some(mut round) = Round::new("live-restore", seed, true) else { return };
         let mut live = round.run();
         round.any_moment(&mut live, 60);
         let end = if round.random.random_bool(0.5) { End::Stop } else { End::Crash };
-        if round.random.random_bool(0.5) {
-            live.signal_if_alive(Signal::KILL);
-            live.end();
-            if round.restart(end) {
-                round.judge(Combu::Ended);
-            }
-        } else if round.restart(end) {
-            round.judge(Combu::Alive(live));
-        }
+        let combu = if round.random.random_bool(0.5) { Combu::killed(live) } else { Combu::Alive(live) };
+        round.survive(end, combu);
     }
 }
 
 #[test]
 fn strangers_that_stop_or_remove_containers_cost_no_trial() {
-    for seed in 0..rounds() {
+    for seed in 0..fault_rounds(3) {
         let Some(mut round) = Round::new("strangers", seed, false) else { return };
         let mut live = round.run();
         live.line(r#""event":"healthy""#);

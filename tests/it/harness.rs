@@ -43,6 +43,11 @@ pub(crate) struct Live {
     is_over: bool,
 }
 
+/// How often each kind of fault is tried; a figure of the environment for longer watches.
+pub(crate) fn fault_rounds(usual: u64) -> u64 {
+    std::env::var("COMBU_FAULT_ROUNDS").map_or(usual, |text| text.parse().expect("COMBU_FAULT_ROUNDS is a number"))
+}
+
 /// The combu under test. `COMBU_TEST_BINARY` names another one, to see which promises that one does not hold.
 fn program() -> String {
     std::env::var("COMBU_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_combu").to_owned())

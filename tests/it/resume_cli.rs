@@ -9,12 +9,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::docker_lab::{DockerLab, docker_lab};
-use crate::harness::{Lab, eventually, is_alive, named, steady, written};
-
-/// How often the whole is done; a figure of the environment for longer watches.
-fn rounds() -> u64 {
-    std::env::var("COMBU_FAULT_ROUNDS").ok().map_or(2, |text| text.parse().expect("COMBU_FAULT_ROUNDS is a number"))
-}
+use crate::harness::{Lab, eventually, fault_rounds, is_alive, named, steady, written};
 
 /// Lines that each trial prints.
 const LINES: usize = 60;
@@ -75,7 +70,7 @@ fn check(lab: &DockerLab, seed: u64) {
 #[test]
 fn a_sweep_whose_combu_is_killed_again_and_again_ends_as_if_it_had_not_been() {
     let mut deaths = 0;
-    for seed in 0..rounds() {
+    for seed in 0..fault_rounds(2) {
         let Some(lab) = docker_lab(&forty()) else { return };
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut args = vec!["-f", "spec.jsonnet", "run", "-j", "8", "--progress", "json"];

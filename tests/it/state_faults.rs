@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::harness::{Lab, Live, named};
+use crate::harness::{Lab, Live, fault_rounds, named};
 use crate::small_disk::SmallDisk;
 
 const TRIALS: usize = 12;
@@ -27,11 +27,6 @@ local seq = 'i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; sleep 0
   {{ name: 't%d' % n, workdir: '.', outputs: ['out%d' % n],
      cmd: ['sh', '-c', 'echo t%d >>launches; echo %d >out%d; ' % [n, n, n] + seq] }} for n in std.range(0, {TRIALS} - 1)] }}"#
     )
-}
-
-/// How often each kind of fault is tried.
-fn rounds() -> u64 {
-    std::env::var("COMBU_FAULT_ROUNDS").ok().map_or(3, |text| text.parse().expect("COMBU_FAULT_ROUNDS is a number"))
 }
 
 /// A run, and a fault of its state folder at any moment.
@@ -104,7 +99,7 @@ impl Round {
 
 #[test]
 fn a_state_folder_that_goes_under_a_run_costs_no_trial() {
-    for seed in 0..rounds() {
+    for seed in 0..fault_rounds(3) {
         let mut round = Round::new("removed", seed);
         let live = round.begin();
         match round.random.random_range(0..3) {
@@ -123,7 +118,7 @@ fn a_state_folder_that_goes_under_a_run_costs_no_trial() {
 
 #[test]
 fn a_database_that_is_locked_under_a_run_costs_nothing() {
-    for seed in 0..rounds() {
+    for seed in 0..fault_rounds(3) {
         let mut round = Round::new("locked", seed);
         let live = round.begin();
         {
@@ -138,7 +133,7 @@ fn a_database_that_is_locked_under_a_run_costs_nothing() {
 
 #[test]
 fn a_disk_that_is_full_under_a_run_costs_no_trial() {
-    for seed in 0..rounds() {
+    for seed in 0..fault_rounds(3) {
         let mut round = Round::new("full", seed);
         round.state = round.lab.path("small");
         let Some(_disk) = SmallDisk::on(&round.state) else { return };

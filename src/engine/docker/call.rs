@@ -17,11 +17,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Refusals that a daemon sends with a status of the 500s although it is sure of them: asking again changes nothing.
-const REFUSALS: [&str; 10] = [
+const REFUSALS: [&str; 8] = [
     "is not paused",
     "already paused",
-    "already allocated",
-    "address already in use",
     "select device driver",
     "CDI device",
     "OCI runtime",
@@ -29,6 +27,12 @@ const REFUSALS: [&str; 10] = [
     "address pool",
     "does not support reading",
 ];
+
+/// What a daemon says of a host port that another has: a refusal as well, though it passes.
+const TAKEN_PORTS: [&str; 2] = ["already allocated", "address already in use"];
+
+/// What a daemon says when its disk is full.
+const FULL_DISK: &str = "no space left on device";
 
 /// Makes a call that may be repeated, again while it is uncertain what became of it.
 pub(super) async fn steady<T, F>(call: impl Fn() -> F) -> Result<T, Error>
@@ -72,17 +76,15 @@ pub(super) fn is_trouble(error: &Error) -> bool {
 pub(super) fn is_refusal(error: &Error) -> bool {
     let refuses = || {
         let text = error.to_string();
-        REFUSALS.iter().any(|refusal| text.contains(refusal))
+        REFUSALS.iter().chain(&TAKEN_PORTS).any(|refusal| text.contains(refusal))
     };
     status(error).is_some_and(|status| (400..500).contains(&status) || refuses())
 }
 
-/// What a daemon says where something that others use is missing: host ports, room on its disk.
-const SHORTAGES: [&str; 3] = ["already allocated", "address already in use", "no space left on device"];
-
-/// True for a refusal that passes once others have given back what they use.
+/// True where something that others use is missing, until they give it back: a host port, room on the daemon's disk.
 pub(super) fn is_shortage(error: &Error) -> bool {
-    status(error).is_some() && SHORTAGES.iter().any(|shortage| error.to_string().contains(shortage))
+    let text = error.to_string();
+    status(error).is_some() && TAKEN_PORTS.iter().chain([&FULL_DISK]).any(|shortage| text.contains(shortage))
 }
 
 /// True for an answer that did not arrive, or not whole.

@@ -45,38 +45,34 @@ pub(super) async fn recall(
     done: SystemTime,
     info: &SystemInfo,
 ) -> Result<DaemonMemory, Error> {
-    let mut memory = steady(|| ask(daemon, id, action, done, info)).await?;
-    for _ in 1..ASKED {
-        // A reply that was cut short is as good as a daemon that does not remember.
-        if memory == DaemonMemory::Absent {
-            memory = steady(|| ask(daemon, id, action, done, info)).await?;
+    let ask = || async move {
+        let now = time(info.system_time.as_deref()).unwrap_or_else(SystemTime::now);
+        let options = EventsOptionsBuilder::new().since("1").until(&stamp(now + LISTEN)).build();
+        let mut events = pin!(daemon.api.events(Some(options)));
+        let (mut count, mut oldest) = (0, None);
+        while let Some(event) = events.next().await {
+            let event = event?;
+            count += 1;
+            let at =
+                event.time_nano.and_then(|at| u64::try_from(at).ok()).map(|at| UNIX_EPOCH + Duration::from_nanos(at));
+            oldest = oldest.or(at);
+            if event.action.as_deref() == Some(action) && event.actor.and_then(|actor| actor.id).as_deref() == Some(id)
+            {
+                return Ok(DaemonMemory::Saw);
+            }
+        }
+        let reaches_back = count < FEW || oldest.is_some_and(|oldest| oldest < done);
+        Ok::<_, Error>(if reaches_back { DaemonMemory::Absent } else { DaemonMemory::Forgot })
+    };
+    let mut memory = DaemonMemory::Absent;
+    // A reply that was cut short is as good as a daemon that does not remember.
+    for _ in 0..ASKED {
+        memory = steady(ask).await?;
+        if memory != DaemonMemory::Absent {
+            break;
         }
     }
     Ok(memory)
-}
-
-async fn ask(
-    daemon: &Connection,
-    id: &str,
-    action: &str,
-    done: SystemTime,
-    info: &SystemInfo,
-) -> Result<DaemonMemory, Error> {
-    let now = time(info.system_time.as_deref()).unwrap_or_else(SystemTime::now);
-    let options = EventsOptionsBuilder::new().since("1").until(&stamp(now + LISTEN)).build();
-    let mut events = pin!(daemon.api.events(Some(options)));
-    let (mut count, mut oldest) = (0, None);
-    while let Some(event) = events.next().await {
-        let event = event?;
-        count += 1;
-        let at = event.time_nano.and_then(|at| u64::try_from(at).ok()).map(|at| UNIX_EPOCH + Duration::from_nanos(at));
-        oldest = oldest.or(at);
-        if event.action.as_deref() == Some(action) && event.actor.and_then(|actor| actor.id).as_deref() == Some(id) {
-            return Ok(DaemonMemory::Saw);
-        }
-    }
-    let reaches_back = count < FEW || oldest.is_some_and(|oldest| oldest < done);
-    Ok(if reaches_back { DaemonMemory::Absent } else { DaemonMemory::Forgot })
 }
 
 /// True when somebody had the daemon kill the container. Where nobody did, and its memory is limited, the kernel did:
