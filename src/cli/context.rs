@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cli::doors::Taken;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::engine::Settings;
+use crate::model::experiment::Experiment;
 use crate::run::session::Session;
+use crate::spec::{self, LoadOptions, SpecError};
 use crate::store::{Search, StateDir};
 
 /// A session with the engines of this machine.
@@ -42,6 +45,17 @@ pub(crate) fn spec_path(file: Option<&Path>, positional: Option<&Path>) -> Resul
         (None, None) => Err(CliError::new(exit::USAGE, "no spec is given")
             .hint("give it with `-f experiment.jsonnet`, before or after the verb")),
     }
+}
+
+/// The experiment of a spec.
+///
+/// # Errors
+/// When it is none; where the file's name says what it is instead, that is told.
+pub(crate) fn load_spec(path: &Path, options: &LoadOptions) -> Result<Experiment, CliError> {
+    spec::load(path, options).map_err(|error| match error {
+        SpecError::Invalid { .. } => error.into(),
+        SpecError::Read { .. } | SpecError::Jsonnet { .. } => Taken::SPEC.explain(path, error.into()),
+    })
 }
 
 /// The real path of a spec or script, by which its runs are known. A file that is gone has the path at which it would lie.

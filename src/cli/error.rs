@@ -1,8 +1,10 @@
 //! Errors as users see them: what, where, why, what to do next, and with which exit code combu ends.
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use crate::cli::exit;
+use crate::cli::ui::Ui;
 use crate::engine::{EngineError, Obstacle};
 use crate::model::name::EngineName;
 use crate::model::shell::quoted;
@@ -57,21 +59,34 @@ impl CliError {
         text
     }
 
+    /// Shows the error, as the last thing of this process.
+    pub(crate) fn end(&self, ui: &Ui) -> ExitCode {
+        ui.message(&self.render(ui.err()));
+        ExitCode::from(self.code)
+    }
+
     /// The error as text, without a final newline.
     pub(crate) fn render(&self, style: &Style) -> String {
-        let mut text = format!("{} {}", style.red("error:"), self.message);
+        let mut text = format!("{} {}", style.red("error:"), printable(&self.message));
         if let Some(place) = &self.place {
             text.push_str(&place.render(style));
         }
         for detail in &self.details {
             text.push_str("\n  ");
-            text.push_str(&detail.replace('\n', "\n  "));
+            text.push_str(&printable(detail).replace('\n', "\n  "));
         }
         for hint in &self.hints {
-            text.push_str(&format!("\n{} {hint}", style.bold("hint:")));
+            text.push_str(&format!("\n{} {}", style.bold("hint:"), printable(hint)));
         }
         text
     }
+}
+
+/// The text with every control character but the end of a line and the tab written as `\u{1b}`: it may come from a spec or
+/// an engine, and moves no cursor.
+fn printable(text: &str) -> String {
+    let is_plain = |c: char| !c.is_control() || c == '\n' || c == '\t';
+    text.chars().map(|c| if is_plain(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
 }
 
 impl FilePlace {
@@ -87,7 +102,7 @@ impl FilePlace {
         format!(
             "{head}\n{margin} {bar}\n{} {bar} {}\n{margin} {bar} {indent}{}",
             style.dim(&number),
-            self.text,
+            printable(&self.text),
             style.red("^")
         )
     }

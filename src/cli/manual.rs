@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
+use clap::Arg;
 use clap::builder::StyledStr;
-use clap::{Arg, CommandFactory};
 
 use crate::cli::exit;
-use crate::cli::verbs::Cli;
+use crate::cli::verbs::{GROUPS as VERBS, WIDEST, command_in};
 
 /// Headings of the options that several verbs take.
 const GROUPS: [&str; 4] = ["Jsonnet", "Running", "Budget", "Display"];
@@ -16,10 +16,11 @@ pub fn reference() -> String {
     let mut text = String::from(
         "# Command line\n\nGenerated from the program; `combu --help` and `combu VERB --help` say the same.\n",
     );
-    let mut command = Cli::command().term_width(100);
+    let mut command = command_in(WIDEST).term_width(WIDEST);
     command.build();
     section(&mut text, "combu", &command.clone().render_long_help());
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+    let verbs = VERBS.iter().flat_map(|(_, verbs)| *verbs).filter_map(|verb| command.find_subcommand(verb));
+    for verb in verbs {
         let mut page = verb.clone().mut_args(|arg| if group(&arg).is_some() { arg.hide(true) } else { arg });
         section(&mut text, verb.get_bin_name().unwrap_or_default(), &page.render_long_help());
         let has = |heading: &&&str| verb.get_arguments().any(|arg| group(arg) == Some(**heading));

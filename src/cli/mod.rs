@@ -8,10 +8,12 @@ mod args;
 mod chosen;
 mod context;
 mod control;
+mod doors;
 mod error;
 mod exit;
 #[cfg(test)]
 mod fuzz;
+mod help;
 mod kill;
 mod look;
 mod manual;
@@ -23,20 +25,27 @@ mod stage;
 mod steer;
 mod time;
 mod ui;
+mod unknown;
 mod unread;
 mod verbs;
 mod which;
 
 pub use manual::reference;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use crate::cli::ui::Ui;
 use crate::cli::verbs::Cli;
 
 /// Runs combu on this process's arguments.
 pub fn main() -> ExitCode {
-    Cli::parse().dispatch(&Ui::new())
+    let line: Vec<OsString> = std::env::args_os().collect();
+    match Cli::read(&line) {
+        Ok(cli) => cli.dispatch(&Ui::new()),
+        Err(error) => match unknown::explain(&error, &line) {
+            Some(error) => error.end(&Ui::new()),
+            None => error.exit(),
+        },
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, SpecArgs};
 use crate::cli::chosen::select;
-use crate::cli::context::{session, spec_path};
+use crate::cli::context::{load_spec, session, spec_path};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
@@ -35,7 +35,7 @@ pub(crate) struct PlanArgs {
 
 pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, CliError> {
     let path = spec_path(file, args.spec.spec.as_deref())?;
-    let experiment = crate::spec::load(&path, &args.jsonnet.load_options(new_id()))?;
+    let experiment = load_spec(&path, &args.jsonnet.load_options(new_id()))?;
     let experiment = select(experiment, args.spec.filter.as_deref(), &path)?;
     let session = session()?;
     let (plan, survey) = look(&session, experiment, args.limits.options(), ui)?;

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, ProgressArgs, SpecArgs, check_streams};
 use crate::cli::chosen::select;
-use crate::cli::context::{SessionGuard, real, session, spec_path, state};
+use crate::cli::context::{SessionGuard, load_spec, real, session, spec_path, state};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::past::before::unchanged;
 use crate::cli::plan::{self, PlanArgs};
@@ -22,6 +22,16 @@ use crate::plan::identity::Triggers;
 use crate::run::session::new_id;
 use crate::spec::Sources;
 use crate::store::{Kinds, RunRecord};
+
+/// Examples below the options.
+pub(crate) const HELP: &str = "Examples:
+  combu run sweep.jsonnet                         every trial, as many at once as fit the machine
+  combu run sweep.jsonnet -j 4 --timeout 2h       four at once, each two hours at most
+  combu run sweep.jsonnet --resume                only what is new, changed, or has not succeeded
+  combu run sweep.jsonnet --where 'params.lr > 0.1'
+  combu run sweep.jsonnet --engine fake           a rehearsal: nothing is started
+  combu run sweep.jsonnet --detach                in the background; `combu ps` and `combu logs -f` look at it
+  combu run sweep.jsonnet --max-fail 3            start nothing more once three trials failed";
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -78,7 +88,7 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     let before = if args.resume { before(&path)? } else { Vec::new() };
     let sources = Sources::default();
     let load_id = before.first().map_or_else(|| id.clone(), |(record, _)| record.id.clone());
-    let experiment = crate::spec::load(&path, &args.jsonnet.load_noting(load_id, sources.clone()))?;
+    let experiment = load_spec(&path, &args.jsonnet.load_noting(load_id, sources.clone()))?;
     let experiment = select(experiment, args.spec.filter.as_deref(), &path)?;
     let session = session()?;
     let _ending = SessionGuard(session.clone());

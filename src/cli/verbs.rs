@@ -1,12 +1,14 @@
 //! The command line: every verb, and where it is carried out. The comments here are the manual: `--help` and
 //! `docs/cli.md` are made from them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::error::CliError;
+use crate::cli::help::{self, HelpArgs};
 use crate::cli::kill;
 use crate::cli::kill::args::{self as kill_args, KillArgs};
 use crate::cli::look::logs::{self, LogsArgs};
@@ -25,6 +27,7 @@ use crate::cli::steer::set::{self, SetArgs};
 use crate::cli::steer::why::{self, WhyArgs};
 use crate::cli::ui::Ui;
 use crate::engine;
+use crate::report::Style;
 use crate::spec::evaluator;
 
 /// Turn one container image into a thousand experiments.
@@ -32,7 +35,7 @@ use crate::spec::evaluator;
 /// Describe trials in a jsonnet spec, or build them in a Rhai script; combu runs them in dependency order, as many at
 /// once as the machine holds, and leaves logs and exit codes behind in `.combu/`.
 #[derive(Debug, Parser)]
-#[command(name = "combu", version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "combu", version, max_term_width = 100, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     /// The spec: a jsonnet or JSON file. Stands before or after the verb.
     #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
@@ -59,10 +62,47 @@ const AFTER_HELP: &str = "Examples:
   combu results -o csv                     params, ends, times and metrics of all trials
   combu script sweep.rhai --image solver   run a script";
 
+/// The verbs under their headings, in the order of the manual.
+pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
+    ("Run", &["plan", "run", "script", "resume", "rerun"]),
+    ("Look", &["ls", "ps", "logs", "results", "show", "why", "diff"]),
+    ("Steer", &["set", "kill"]),
+    ("Tidy", &["rm", "gc"]),
+    ("Manual", &["help"]),
+];
+
+/// Widest line of the manual.
+pub(crate) const WIDEST: usize = 100;
+
+/// combu's command line as clap has it, with the verbs in groups.
+pub(crate) fn command() -> Command {
+    command_in(Ui::new().out().width.min(WIDEST))
+}
+
+/// The command line with a list of verbs of that width, in columns.
+pub(crate) fn command_in(width: usize) -> Command {
+    let style = Style { width, ..Style::PLAIN };
+    let command = Cli::command();
+    let bold = |heading: &str| format!("\u{1b}[1m\u{1b}[4m{heading}:\u{1b}[0m");
+    let mut text = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
+    for (heading, verbs) in GROUPS {
+        text.push_str(&format!("\n{}\n", bold(heading)));
+        for verb in verbs.iter().filter_map(|verb| command.find_subcommand(verb)) {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            for line in style.wrap(&format!("  {:8} ", verb.get_name()), &about, 11) {
+                text.push_str(&format!("{line}\n"));
+            }
+        }
+    }
+    text.push_str(&format!("\n{}\n{{options}}{{after-help}}", bold("Options")));
+    command.help_template(text)
+}
+
 /// The verb: what combu does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Run the trials of a spec.
+    #[command(after_help = run::HELP)]
     Run(RunArgs),
     /// Go on with a run whose combu was killed, or which was ended early.
     ///
@@ -111,6 +151,9 @@ pub(crate) enum Verb {
     Show(ShowArgs),
     Logs(LogsArgs),
     Results(ResultsArgs),
+    /// Show the manual: of a verb, of specs, of scripts, of one field or function.
+    #[command(after_help = help::after_help())]
+    Help(HelpArgs),
     /// Evaluates a spec for the combu that started it.
     #[command(name = evaluator::VERB, hide = true)]
     Evaluate,
@@ -123,6 +166,30 @@ pub(crate) enum Verb {
 }
 
 impl Cli {
+    /// Reads a command line. combu's options may stand behind a script's file too.
+    ///
+    /// # Errors
+    /// When it cannot be understood, or asks for help.
+    pub(crate) fn read(line: &[OsString]) -> Result<Self, clap::Error> {
+        let read = |line: &[OsString]| Self::from_arg_matches(&command().try_get_matches_from(line)?);
+        let mut cli = read(line)?;
+        if let Verb::Script(args) = &mut cli.verb {
+            let mut command = command();
+            command.build();
+            let verb = command.find_subcommand("script").expect("it is one of the verbs");
+            if let Some(line) = args.take_options(line, verb) {
+                let again = read(&line)?;
+                return match (again.verb, cli.verb) {
+                    (Verb::Script(options), Verb::Script(words)) => {
+                        Ok(Self { verb: Verb::Script(options.with_words_of(words)), ..again })
+                    }
+                    _ => unreachable!("the verb is the same"),
+                };
+            }
+        }
+        Ok(cli)
+    }
+
     /// Carries out the verb.
     pub(crate) fn dispatch(self, ui: &Ui) -> ExitCode {
         let file = self.file.as_deref();
@@ -142,16 +209,31 @@ impl Cli {
             Verb::Show(args) => show::main(file, &args, ui),
             Verb::Logs(args) => logs::main(file, &args, ui),
             Verb::Results(args) => results::main(file, &args, ui),
-            Verb::Script(args) => script::main(args, ui),
+            Verb::Script(args) => script::main(file, args, ui),
+            Verb::Help(args) => help::main(&args, command(), ui),
             Verb::Evaluate => return evaluator::serve(ui.stdout()),
             Verb::Watch { token } => return engine::local::watch(&token),
         };
         match ended {
             Ok(code) => ExitCode::from(code),
-            Err(error) => {
-                ui.message(&error.render(ui.err()));
-                ExitCode::from(error.code)
-            }
+            Err(error) => error.end(ui),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GROUPS, command};
+
+    #[test]
+    fn every_verb_stands_in_one_group() {
+        let command = command();
+        let verbs: Vec<&str> =
+            command.get_subcommands().filter(|verb| !verb.is_hide_set()).map(clap::Command::get_name).collect();
+        let listed: Vec<&str> = GROUPS.iter().flat_map(|(_, verbs)| *verbs).copied().collect();
+        for verb in &verbs {
+            assert_eq!(listed.iter().filter(|listed| *listed == verb).count(), 1, "{verb}");
+        }
+        assert_eq!(listed.len(), verbs.len());
     }
 }

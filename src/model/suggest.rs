@@ -12,15 +12,16 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let mut best: Option<(usize, &'a str)> = None;
     for candidate in candidates {
         let known = candidate.to_lowercase();
-        let longest = (lower.len().max(known.len()) / 3).max(1);
+        let (letters, others) = (lower.chars().count(), known.chars().count());
+        let longest = (letters.max(others) / 3).max(1);
         // Of words whose lengths differ by more, the distance is greater.
-        if lower.len().abs_diff(known.len()) <= longest {
+        if letters.abs_diff(others) <= longest {
             let distance = strsim::damerau_levenshtein(&lower, &known);
             if distance <= longest && best.is_none_or(|(least, _)| distance < least) {
                 best = Some((distance, candidate));
             }
         }
-        if beginning.is_none() && lower.len() > 2 && known.starts_with(&lower) {
+        if beginning.is_none() && lower.chars().count() > 2 && known.starts_with(&lower) {
             beginning = Some(candidate);
         }
     }
@@ -32,9 +33,40 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
     nearest(word, candidates).map(|near| format!("did you mean `{near}`?"))
 }
 
+/// For tests: words that slips of the keyboard make of a known one (two neighbours swapped, a letter left out, a letter
+/// doubled), but those that are as near to another known word.
+#[cfg(test)]
+pub(crate) fn misspelt(word: &str, known: &[&str]) -> Vec<String> {
+    let letters: Vec<char> = word.chars().collect();
+    let mut slips = Vec::new();
+    for at in 0..letters.len() {
+        let mut doubled = letters.clone();
+        doubled.insert(at, letters[at]);
+        slips.push(doubled);
+        if letters.len() > 3 {
+            let mut shorter = letters.clone();
+            shorter.remove(at);
+            slips.push(shorter);
+        }
+        if at + 1 < letters.len() {
+            let mut swapped = letters.clone();
+            swapped.swap(at, at + 1);
+            slips.push(swapped);
+        }
+    }
+    let mut slips: Vec<String> = slips.into_iter().map(String::from_iter).collect();
+    let near = |slip: &str, other: &str| strsim::damerau_levenshtein(slip, other);
+    slips.retain(|slip| {
+        slip != word && known.iter().all(|other| *other == word || near(slip, other) > near(slip, word))
+    });
+    slips.sort();
+    slips.dedup();
+    slips
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{misspelt, nearest};
 
     #[test]
     fn the_nearest_word_is_near() {
@@ -45,5 +77,13 @@ mod tests {
         assert_eq!(nearest("me", known), None);
         assert_eq!(nearest("volumes", known), None);
         assert_eq!(nearest("x", []), None);
+        assert_eq!(nearest("mod", ["データ", "lr", "b"]), None);
+        assert_eq!(nearest("デタ", ["lr", "データ"]), Some("データ"));
+    }
+
+    #[test]
+    fn slips_of_the_keyboard_are_near_to_the_word_alone() {
+        assert_eq!(misspelt("ls", &["ls", "ps", "rm"]), ["lls", "lss", "sl"]);
+        assert!(misspelt("show", &["show", "how"]).iter().all(|slip| slip != "how"));
     }
 }

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
+use rhai::{Dynamic, EvalAltResult, LexError, ParseErrorType, Position};
 
 use crate::model::suggest::nearest;
 use crate::run::session::interrupt::Interrupt;
 use crate::script::api::table;
 use crate::script::fault::{ScriptErrorKind, ScriptFault};
+use crate::script::habits;
 use crate::script::host::{DEPTH, EXPRESSION, Script};
 use crate::script::resolver;
+use crate::script::source::without_mark;
 
 /// Error that ended a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +111,9 @@ impl ScriptError {
             error = *inner;
         }
         let (file, position) = blamed;
+        let habit = habit(&error, &file, position);
         let (message, hint, kind) = explain(error);
+        let hint = habit.or(hint);
         Self {
             source_line: position.line().and_then(|line| line_of(&file, line)),
             file: file.into(),
@@ -125,11 +129,28 @@ impl ScriptError {
 
 /// The text of a line of the script or of a module.
 fn line_of(file: &str, line: usize) -> Option<String> {
-    let text = match resolver::embedded(file) {
-        Some(text) => text.to_owned(),
-        None => std::fs::read_to_string(file).ok()?,
+    text_of(file)?.lines().nth(line.checked_sub(1)?).map(str::to_owned)
+}
+
+/// The text of the script or of a module.
+fn text_of(file: &str) -> Option<String> {
+    match resolver::embedded(file) {
+        Some(text) => Some(text.to_owned()),
+        None => Some(without_mark(&std::fs::read_to_string(file).ok()?).to_owned()),
+    }
+}
+
+/// What to write instead, where the text has what other languages write.
+fn habit(error: &EvalAltResult, file: &str, position: Position) -> Option<String> {
+    let undefined = match error {
+        EvalAltResult::ErrorParsing(ParseErrorType::BadInput(LexError::MalformedChar(_)), _) => {
+            return Some(habits::QUOTES.to_owned());
+        }
+        EvalAltResult::ErrorParsing(ParseErrorType::VariableUndefined(_), _) => true,
+        EvalAltResult::ErrorParsing(..) | EvalAltResult::ErrorFunctionNotFound(..) => false,
+        _ => return None,
     };
-    text.lines().nth(line.checked_sub(1)?).map(str::to_owned)
+    habits::instead(&text_of(file)?, position.line()?, position.position().unwrap_or(1), undefined)
 }
 
 /// The message of an error of Rhai, what to do about it, and its kind.
@@ -189,7 +210,7 @@ fn function_hint(name: &str) -> String {
             format!("did you mean {}?", known.join(", "))
         }
         None => {
-            format!("docs/scripting.md lists every function; a closure in a variable is called `{name}.call(..)`")
+            format!("`combu help script` lists every function; a closure in a variable is called `{name}.call(..)`")
         }
     }
 }
@@ -240,6 +261,9 @@ pub(super) fn lowered(text: &str) -> String {
 mod tests {
     use insta::assert_snapshot;
 
+    use super::function_hint;
+    use crate::model::suggest::misspelt;
+    use crate::script::api::table;
     use crate::script::harness::Lab;
     use crate::script::{ScriptErrorKind, on_large_stack};
 
@@ -289,7 +313,7 @@ mod tests {
         assert_snapshot!(lab.output("let f = |x| x;\nf(1);"), @"
         script.rhai:2:1: no function `f (i64)`
           | f(1);
-          = docs/scripting.md lists every function; a closure in a variable is called `f.call(..)`
+          = `combu help script` lists every function; a closure in a variable is called `f.call(..)`
         ");
         assert_snapshot!(lab.output("let m = #{ mode: 1 };\nprint(m.mdoe);"), @r#"
         script.rhai:2:9: no property `mdoe`
@@ -332,7 +356,7 @@ mod tests {
         assert_snapshot!(lab.output("[1, 2].map(|x| {\n  x.nothing()\n});"), @"
         script.rhai:2:5: no function `nothing (i64)`
           | x.nothing()
-          = docs/scripting.md lists every function; a closure in a variable is called `nothing.call(..)`
+          = `combu help script` lists every function; a closure in a variable is called `nothing.call(..)`
           < a closure at script.rhai:1:8
           < map at script.rhai:1:8
         ");
@@ -363,7 +387,7 @@ mod tests {
         assert_snapshot!(lab.output("import \"lib/body\" as body;"), @"
         lib/body.rhai:2:11: no function `nothing (i64)`
           | let b = a.nothing();
-          = docs/scripting.md lists every function; a closure in a variable is called `nothing.call(..)`
+          = `combu help script` lists every function; a closure in a variable is called `nothing.call(..)`
           < FOLDER/lib/body.rhai at script.rhai:1:8
         ");
         assert_snapshot!(lab.output("import \"lib/calls\" as calls;\ncalls::begin();"), @r#"
@@ -392,6 +416,21 @@ mod tests {
           | import "loop" as l;
           < FOLDER/loop.rhai at script.rhai:1:8
         "#);
+    }
+
+    #[test]
+    fn every_misspelt_function_is_recognized() {
+        let known: Vec<&str> = table::names().filter(|name| !name.is_empty()).collect();
+        let mut count = 0;
+        for name in &known {
+            for slip in misspelt(name, &known) {
+                let hint = function_hint(&slip);
+                let signatures: Vec<&str> = table::signatures(name).collect();
+                assert_eq!(hint, format!("did you mean {}?", signatures.join(", ")), "{slip}");
+                count += 1;
+            }
+        }
+        assert!(count > 500, "{count}");
     }
 
     #[test]

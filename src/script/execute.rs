@@ -10,7 +10,9 @@ use crate::script::error::ScriptError;
 use crate::script::fault::{Answer, interrupted, out_of_memory};
 use crate::script::host::{DEPTH, EXPRESSION, Finish, Script, ScriptHost, wait_for};
 use crate::script::memory::MemoryWatch;
+use crate::script::parameters::Parameters;
 use crate::script::resolver;
+use crate::script::source::readable;
 
 /// Stack of the thread that calls [`execute`]: `DEPTH` nested calls of a debug build fit with room to spare.
 pub const STACK: usize = 64 << 20;
@@ -52,13 +54,13 @@ pub fn execute(path: &Path, host: ScriptHost) -> Result<Finish, ScriptError> {
         }
         memory.is_over().then(|| out_of_memory(limit))
     });
-    // `#!/usr/bin/env -S combu script` is for the shell; its empty line stays, so that the others keep their numbers.
-    let text = if text.starts_with("#!") { text.trim_start_matches(|c| c != '\n').to_owned() } else { text };
+    let text = readable(&text);
     let mut ast = engine
         .compile(text)
         .map_err(|error| ScriptError::of(EvalAltResult::ErrorParsing(*error.0, error.1), &script))?;
     ast.set_source(path.display().to_string());
-    let ended = run(&script, &engine, &ast);
+    let known = Parameters::of(&ast, text);
+    let ended = script.args.expect(known).and_then(|()| run(&script, &engine, &ast));
     ended.map_err(|error| ScriptError::of(*error, &script))?;
     let ends = script.ends.borrow();
     Ok(Finish {
@@ -102,6 +104,7 @@ fn run(script: &Script, engine: &Engine, ast: &AST) -> Answer<()> {
     match ended {
         // A run that was interrupted returns like any other; the script may have had nothing left to do.
         Ok(()) if script.session.interrupt().count() > 0 => Err(interrupted(script.session.interrupt().by())),
+        Ok(()) if script.exit.get().is_none() => script.args.check(true),
         ended => ended,
     }
 }
@@ -238,8 +241,15 @@ mod tests {
     }
 
     #[test]
-    fn a_first_line_for_the_shell_is_passed_over() {
+    fn a_first_line_for_the_shell_and_a_mark_of_the_byte_order_are_passed_over() {
         assert_eq!(Lab::new().output("#!/usr/bin/env -S combu script\nprint(1);"), "1");
+        assert_eq!(Lab::new().output("\u{feff}print(1);"), "1");
+        assert_eq!(Lab::new().output("\u{feff}#!/usr/bin/env -S combu script\nprint(1);"), "1");
+        assert_eq!(
+            Lab::new().file("mark.rhai", "\u{feff}fn f() { 2 }").output("import \"mark\" as mark; print(mark::f());"),
+            "2"
+        );
+        assert_eq!(Lab::new().file("mark.json", "\u{feff}[3]").output("print(read_json(\"mark.json\"));"), "[3]");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::model::outcome::{Exit, Outcome};
 use crate::model::trial::Trial;
 use crate::script::api::files::{matcher, read_csv, to_csv};
 use crate::script::api::system::param;
+use crate::script::arguments::Arguments;
 use crate::script::error::ScriptError;
 use crate::script::execute::engine;
 use crate::script::harness::Lab;
@@ -161,7 +162,7 @@ fn arguments_and_patterns() {
         let defaults = [1.into(), 0.5.into(), true.into(), Dynamic::from_array(Vec::new()), "text".into()];
         for default in &defaults {
             for name in ["count", "modes", text] {
-                let _ = param(&args, name, default).map(|value| written(&value));
+                let _ = param(&Arguments::new(args.clone()), name, default).map(|value| written(&value));
             }
         }
         let Ok(pattern) = matcher(text) else { return };

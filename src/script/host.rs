@@ -22,6 +22,7 @@ use crate::model::trial::Trial;
 use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Commands;
 use crate::run::session::{Prepared, Session, new_id};
+use crate::script::arguments::Arguments;
 use crate::script::fault::{Answer, fault, interrupted};
 use crate::script::memory;
 use crate::script::values::experiment::ScriptExperiment;
@@ -153,7 +154,7 @@ impl Finish {
 /// A script that is being executed, as the functions it calls see it.
 pub(crate) struct Script {
     pub(super) session: Session,
-    pub(super) args: Vec<String>,
+    pub(super) args: Arguments,
     pub(super) options: Options,
     pub(super) load: LoadOptions,
     pub(super) memory: u64,
@@ -188,7 +189,7 @@ impl Script {
         let absolute = path.canonicalize()?;
         Ok(Self {
             session: host.session,
-            args: host.args,
+            args: Arguments::new(host.args),
             options: host.options,
             load: host.load,
             memory: host.memory,

@@ -47,6 +47,7 @@ struct Started {
 /// Plans and starts an experiment with the script's options; the command line's win.
 fn begin(script: &Script, experiment: &ScriptExperiment, mut options: Map) -> Answer<Started> {
     script.check_interrupt()?;
+    script.args.check(false)?;
     let hooks = Hooks::take(&mut options)?;
     let options = spec::options(&to_object(&options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
@@ -462,7 +463,7 @@ mod tests {
         assert_snapshot!(output(&lab, "run(e, #{\n  on_complete: |t| {\n    t.nothing()\n  },\n});"), @"
         script.rhai:4:7: no function `nothing (TrialResult)`
           | t.nothing()
-          = docs/scripting.md lists every function; a closure in a variable is called `nothing.call(..)`
+          = `combu help script` lists every function; a closure in a variable is called `nothing.call(..)`
           < a closure at script.rhai:2:1
         ");
         assert_snapshot!(output(&lab, "run(e, #{ on_complete: |t, run, more| 1 });"), @"
@@ -590,7 +591,7 @@ mod tests {
         assert_snapshot!(output(&Lab::new(), lines), @r#"
         nothing is set
         unknown key `paralel`; did you mean `parallel`?
-        unknown key `seed`; see docs/spec.md for the known ones
+        unknown key `seed`; `combu help fields` lists the known ones
         array
         closed search 1/1
         the run has ended, and nothing waits any more

@@ -4,25 +4,31 @@
 //! files, processes and engines; it is the user's own program, not a guest.
 
 mod api;
+mod arguments;
 mod error;
 mod execute;
 mod fault;
 #[cfg(test)]
 mod fuzz;
+mod habits;
 #[cfg(test)]
 mod harness;
 mod hooks;
 mod host;
 mod live;
 mod memory;
+mod parameters;
 mod resolver;
 mod selection;
+mod source;
 mod values;
 mod way;
 
 pub use api::reference::reference;
+pub use api::table::{functions, section};
 pub use error::{Call, ScriptError};
 pub use execute::{STACK, execute, on_large_stack};
 pub use fault::ScriptErrorKind;
 pub use host::{Finish, Opened, ScriptHost, ScriptStage};
+pub use parameters::{Parameter, Parameters};
 pub use selection::{Where, WhereError};

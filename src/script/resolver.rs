@@ -10,6 +10,7 @@ use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, 
 use crate::model::suggest::did_you_mean;
 use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::host::Script;
+use crate::script::source::readable;
 
 /// Beginning of the names of the binary's modules.
 const PREFIX: &str = "combu/";
@@ -89,7 +90,7 @@ impl ModuleResolver for Modules {
             return Err(placed(fault(format!("`{path}` imports itself, directly or through another module"))));
         }
         self.loading.borrow_mut().push(key.clone());
-        let evaluated = self.evaluate(engine, &shown, &text);
+        let evaluated = self.evaluate(engine, &shown, readable(&text));
         self.loading.borrow_mut().pop();
         let module: Shared<Module> = evaluated.map_err(placed)?.into();
         self.known.borrow_mut().insert(key, module.clone());

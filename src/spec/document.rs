@@ -421,11 +421,11 @@ mod tests {
     #[test]
     fn a_recursion_without_end_is_short() {
         insta::assert_snapshot!(read("local f(x) = f(x + 1) + 1;\n[{ name: f(1) }]").unwrap_err(), @"
-        LAB/maze.jsonnet:1:15: infinite recursion
+        LAB/maze.jsonnet:1:15: calls are nested more than 2000 deep
             local f(x) = f(x + 1) + 1;
           in the value of [0].name
           LAB/maze.jsonnet:2:11 function <f> call
-          hint: look for a function or a field that uses itself without an end
+          hint: look for a function that calls itself without an end; many steps are a `std.foldl(..)`
         ");
         insta::assert_snapshot!(read("local a = { b: a };\n[{ name: 'aa', params: a }]").unwrap_err(), @"
         LAB/maze.jsonnet: a value has more than 200 levels; it seems to contain itself
@@ -440,6 +440,14 @@ mod tests {
             import 'maze.jsonnet'
           hint: look for a function or a field that uses itself without an end
         ");
+    }
+
+    #[test]
+    fn a_wrong_index_is_told_by_what_was_expected() {
+        let message = |text: &str| read(text).unwrap_err().lines().next().unwrap_or_default().to_owned();
+        insta::assert_snapshot!(message("local a = [1]; [{ name: 'aa', params: { lr: a['0'] } }]"), @"LAB/maze.jsonnet: wrong index of a value of the type array: expected a number, got a value of the type string");
+        insta::assert_snapshot!(message("local a = { b: 1 }; [{ name: 'aa', params: { lr: a[0] } }]"), @"LAB/maze.jsonnet: wrong field of an object: expected a string, got a value of the type number");
+        insta::assert_snapshot!(message("local a = 1; [{ name: 'aa', params: { lr: a.b } }]"), @"LAB/maze.jsonnet: a value of the type number has neither elements nor fields");
     }
 
     #[test]
@@ -470,7 +478,7 @@ mod tests {
             @"
         spec `LAB/maze.jsonnet` is not valid:
           [1]: `name` is missing
-          [2]: unknown key `題`; see docs/spec.md for the known ones
+          [2]: unknown key `題`; `combu help fields` lists the known ones
           [2].ports[0].host: `http` is no protocol: write tcp, udp or sctp
           [3]: expected a trial (an object), found the number 7
         "

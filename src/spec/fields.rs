@@ -301,6 +301,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{FIELDS, TOP, options};
+    use crate::model::suggest::misspelt;
+    use crate::spec::reader::is_of_compose;
     use crate::spec::reference::{EXAMPLE, reference};
     use crate::spec::{LoadOptions, load};
 
@@ -342,6 +344,30 @@ mod tests {
             assert!(known.contains(&key.as_str()), "{key} is not in FIELDS");
         }
         assert_eq!(known.len(), crate::spec::trial::tests::full().to_json().len());
+    }
+
+    #[test]
+    fn every_misspelt_key_is_recognized() {
+        let hint = |object: Value| crate::spec::trial(&object, Path::new("/lab")).unwrap_err().to_string();
+        let known: Vec<&str> = super::names().to_vec();
+        let mut count = 0;
+        for name in &known {
+            for slip in misspelt(name, &known).iter().filter(|slip| !is_of_compose(slip)) {
+                let told = hint(json!({"name": "one", slip.as_str(): 1}));
+                assert!(told.contains(&format!("unknown key `{slip}`; did you mean `{name}`?")), "{told}");
+                count += 1;
+            }
+        }
+        let known = super::option_names();
+        for name in known {
+            for slip in misspelt(name, known).iter().filter(|slip| !is_of_compose(slip)) {
+                let Value::Object(map) = json!({slip.as_str(): 1}) else { unreachable!() };
+                let told = crate::spec::options(&map).unwrap_err().to_string();
+                assert!(told.contains(&format!("unknown key `{slip}`; did you mean `{name}`?")), "{told}");
+                count += 1;
+            }
+        }
+        assert!(count > 500, "{count}");
     }
 
     #[test]

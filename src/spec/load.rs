@@ -319,10 +319,18 @@ fn told(error: &Error, at: &str) -> Unevaluated {
         ErrorKind::ImportBadFileUtf8(path) => {
             format!("`{}` is not UTF-8", path.path().map_or_else(|| path.to_string(), shown))
         }
-        ErrorKind::StackOverflow | ErrorKind::InfiniteRecursionDetected => {
+        ErrorKind::StackOverflow => {
+            hint = Some(
+                "look for a function that calls itself without an end; many steps are a `std.foldl(..)`".to_owned(),
+            );
+            format!("calls are nested more than {DEEPEST_CALL} deep")
+        }
+        ErrorKind::InfiniteRecursionDetected => {
             hint = Some("look for a function or a field that uses itself without an end".to_owned());
             "infinite recursion".to_owned()
         }
+        // What the evaluator says was wanted is always a string.
+        ErrorKind::ValueIndexMustBeTypeGot(value, _, index) => wrong_index(value.name(), index.name()),
         ErrorKind::UndefinedExternalVariable(name) => {
             hint = Some(format!("give it with `--ext-str {name}=..` or `--ext-code {name}=..`"));
             format!("the external variable `{name}` is not given")
@@ -340,6 +348,17 @@ fn told(error: &Error, at: &str) -> Unevaluated {
     };
     spans.extend(error.trace().0.iter().map(|frame| (frame.location.as_ref(), frame.desc.as_str())));
     Unevaluated { message, hint, at: at.to_owned(), frames: frames(&spans) }
+}
+
+/// The message of an index that does not fit its value, both by their types.
+fn wrong_index(value: &str, index: &str) -> String {
+    match value {
+        "array" | "string" => {
+            format!("wrong index of a value of the type {value}: expected a number, got a value of the type {index}")
+        }
+        "object" => format!("wrong field of an object: expected a string, got a value of the type {index}"),
+        value => format!("a value of the type {value} has neither elements nor fields"),
+    }
 }
 
 /// What to say of a character that jsonnet allows in strings and comments only.

@@ -313,7 +313,7 @@ mod tests {
         assert_eq!((super::budget(&written).unwrap(), written.len()), (change, fields.len()));
         let Value::Object(wrong) = json!({"seed": 1, "paralel": 2, "cpus": 0}) else { panic!("an object") };
         insta::assert_snapshot!(super::budget(&wrong).unwrap_err(), @"
-        unknown key `seed`; see docs/spec.md for the known ones
+        unknown key `seed`; `combu help fields` lists the known ones
         unknown key `paralel`; did you mean `parallel`?
         cpus: 0 is not a number of CPUs; write a number above zero, such as 2 or 0.5
         ");

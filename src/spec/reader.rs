@@ -258,7 +258,7 @@ impl<'a> Item<'a> {
             let hint = match from_compose(key, keys).or_else(|| nearest(key, keys.iter().copied())) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None if keys.len() <= 6 => format!("known are {}", quoted(keys)),
-                None => "see docs/spec.md for the known ones".to_owned(),
+                None => "`combu help fields` lists the known ones".to_owned(),
             };
             self.note::<()>(message, Some(hint));
         }
@@ -324,6 +324,12 @@ const COMPOSE: [(&str, &str); 9] = [
 fn from_compose<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     let (_, ours) = COMPOSE.iter().find(|(theirs, _)| *theirs == key)?;
     known.iter().find(|known| *known == ours).copied()
+}
+
+/// True for a key of compose files that has another name here.
+#[cfg(test)]
+pub(super) fn is_of_compose(key: &str) -> bool {
+    COMPOSE.iter().any(|(theirs, _)| *theirs == key)
 }
 
 /// `a`, `b` or `c`, in backticks.

@@ -51,7 +51,8 @@ fn what_cannot_be_understood_is_told_with_what_to_write() {
     }
     insta::assert_snapshot!(told, @"
     $ combu walk
-    error: unrecognized subcommand 'walk'
+    error: there is no verb `walk`
+    hint: `combu --help` lists the verbs
     $ combu run
     error: no spec is given
     hint: give it with `-f experiment.jsonnet`, before or after the verb

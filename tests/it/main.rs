@@ -17,6 +17,7 @@ mod docker_lab;
 mod docker_metrics;
 mod docker_outputs;
 mod docs;
+mod doors_cli;
 mod exit_codes;
 mod faults;
 mod gpu_requests;

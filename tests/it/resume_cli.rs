@@ -203,7 +203,7 @@ fn a_script_that_died_is_not_gone_on_with_and_that_is_said() {
     let lab = Lab::new();
     lab.write(
         "sweep.rhai",
-        "let held = [#{ name: \"a1\", engine: \"local\", cmd: [\"sh\", \"-c\", \"test -e go || exec sleep 600\"], workdir: \".\" }];
+        "param(\"rate\", \"\"); let held = [#{ name: \"a1\", engine: \"local\", cmd: [\"sh\", \"-c\", \"test -e go || exec sleep 600\"], workdir: \".\" }];
         run(experiment(\"first\", held), #{ on_complete: |t| write_file(\"hooked\", \"\") });
         write_file(\"after\", \"\");",
     );

@@ -85,7 +85,7 @@ pub(crate) struct LimitArgs {
 pub(crate) struct BudgetArgs {
     /// Trials at once: `4`, `50%` of the CPUs, `-1` all but one. Default: as many as fit the CPUs of the engine's host,
     /// a trial without `cpus` counting one.
-    #[arg(short = 'j', long, value_name = "N", value_parser = Parallel::parse, allow_hyphen_values = true)]
+    #[arg(short = 'j', long, visible_alias = "parallel", value_name = "N", value_parser = Parallel::parse, allow_hyphen_values = true)]
     pub(crate) jobs: Option<Parallel>,
 
     /// CPUs for all trials together. Default: those of the engine's host.

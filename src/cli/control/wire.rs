@@ -94,12 +94,24 @@ pub(crate) fn ask(run: &LiveRun, ask: ControlRequest, wait: Duration) -> Result<
             io::ErrorKind::PermissionDenied => {
                 CliError::new(exit::INTERNAL, format!("run {id} belongs to another user"))
             }
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut if is_suspended(run.record.pid) => CliError::new(
+                exit::INTERNAL,
+                format!("run {id} (process {}) is suspended, as by Ctrl-Z, and does not answer", run.record.pid),
+            )
+            .hint(format!("`fg` in its terminal, or `kill -CONT {}`, lets it go on", run.record.pid)),
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                 CliError::new(exit::INTERNAL, format!("run {id} (process {}) does not answer", run.record.pid))
             }
             _ => CliError::new(exit::INTERNAL, format!("run {id} cannot be asked: {error}")),
         }
     })
+}
+
+/// True where the process stands still until it is told to go on (proc(5): its state is `T`).
+fn is_suspended(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in brackets, may hold anything.
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
 }
 
 fn exchange(run: &Path, request: &VersionedRequest, wait: Duration) -> io::Result<ControlReply> {

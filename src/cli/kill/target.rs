@@ -48,6 +48,8 @@ pub(super) fn target(file: Option<&Path>, args: &KillArgs, session: &Session) ->
             let past = state.past_runs()?.runs;
             Ok((Target::Run(run(text, &past, args, session)?), state))
         }
+        None if file.is_none() => Err(CliError::new(exit::USAGE, "nothing is named that is to be stopped")
+            .hint("name a spec, `combu kill experiment.jsonnet`, or a run, `combu kill last`; all of the project: `combu kill --all`")),
         text => {
             let given = spec_path(file, text.as_deref().map(Path::new))?;
             let path = real(&given)?;

@@ -135,7 +135,18 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, H
         [one] => return Err(nothing_left(one)?),
         all => format!("none of {} runs{} is unfinished", all.len(), runs.asked),
     };
-    Err(CliError::new(exit::NOTHING, message))
+    let mut error = CliError::new(exit::NOTHING, message);
+    if runs.past.len() == 1 {
+        return Err(error);
+    }
+    for live in &runs.live {
+        let (id, pid) = (&live.record.run, live.record.pid);
+        error.details.push(format!("run {id} is running (process {pid}): there is nothing to go on with"));
+    }
+    Err(match runs.live.first() {
+        Some(live) => error.hint(format!("`combu ps {0}` shows it, and `combu kill {0}` ends it", live.record.run)),
+        None => error,
+    })
 }
 
 /// The error that a run has nothing left to do.

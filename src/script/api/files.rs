@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::report::results;
 use crate::script::fault::{Answer, fault};
 use crate::script::host::Script;
+use crate::script::source::without_mark;
 use crate::script::values::convert::from_json;
 use crate::script::values::json::to_json;
 
@@ -77,7 +78,7 @@ fn register_text(engine: &mut Engine, script: &Rc<Script>) {
 fn register_values(engine: &mut Engine, script: &Rc<Script>) {
     let made = script.clone();
     engine.register_fn("read_json", move |path: &str| {
-        let value: Value = serde_json::from_str(&read(&made, path)?)
+        let value: Value = serde_json::from_str(without_mark(&read(&made, path)?))
             .map_err(|error| fault(format!("`{path}` is no JSON: {error}")))?;
         Ok::<_, Box<EvalAltResult>>(from_json(&value))
     });

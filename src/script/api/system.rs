@@ -14,6 +14,7 @@ use crate::engine;
 use crate::engine::EngineError;
 use crate::model::capability::Gpu;
 use crate::model::name::EngineName;
+use crate::script::arguments::Arguments;
 use crate::script::fault::{Answer, engine_fault, fault, fault_with};
 use crate::script::host::Script;
 
@@ -28,7 +29,7 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     let made = script.clone();
     engine.register_fn("gpus", move || gpus(&made));
     let made = script.clone();
-    engine.register_fn("args", move || made.args.iter().map(|text| text.as_str().into()).collect::<Array>());
+    engine.register_fn("args", move || made.args.all().iter().map(|text| text.as_str().into()).collect::<Array>());
     let made = script.clone();
     engine.register_fn("param", move |name: &str, default: Dynamic| param(&made.args, name, &default));
     engine.register_fn("env", |name: &str| {
@@ -85,27 +86,9 @@ fn gpu_map(gpu: Gpu) -> Map {
     ])
 }
 
-/// The value of `--name value`, `--name=value` or `name=value` among the arguments, typed like the default.
-pub(crate) fn param(args: &[String], name: &str, default: &Dynamic) -> Answer<Dynamic> {
-    let flag = format!("--{}", name.replace('_', "-"));
-    let mut given = None;
-    for (place, argument) in args.iter().enumerate() {
-        let (key, value) = match argument.split_once('=') {
-            Some((key, value)) => (key, Some(value.to_owned())),
-            None => (argument.as_str(), None),
-        };
-        let spelled = format!("--{name}");
-        match value {
-            Some(value) if key == name || key == flag || key == spelled => given = Some(value),
-            // `--quick` alone means yes.
-            None if (key == flag || key == spelled) && default.is_bool() => given = Some("true".to_owned()),
-            None if key == flag || key == spelled => {
-                let next = args.get(place + 1).cloned();
-                given = Some(next.ok_or_else(|| fault(format!("`{key}` needs a value")))?);
-            }
-            _ => {}
-        }
-    }
+/// The value of a parameter among the arguments, typed like the default.
+pub(crate) fn param(args: &Arguments, name: &str, default: &Dynamic) -> Answer<Dynamic> {
+    let given = args.take(name, default.is_bool())?;
     given.map_or_else(|| Ok(default.clone()), |text| typed(name, &text, default))
 }
 

@@ -19,8 +19,30 @@ pub(crate) fn signatures(wanted: &str) -> impl Iterator<Item = &'static str> {
     entries().filter(move |signature| signature.contains('(') && name(signature) == wanted)
 }
 
+/// What the manual says of a function, with its heading; of each, where several have that name.
+pub fn section(wanted: &str) -> Option<String> {
+    let sections = TEXT.split("\n### ").skip(1);
+    let is_of = |section: &&str| {
+        let heading = section.lines().next().unwrap_or_default();
+        heading.split('`').skip(1).step_by(2).any(|signature| name(signature) == wanted)
+    };
+    let found: Vec<_> = sections.filter(is_of).map(|text| text.split("\n## ").next().unwrap_or_default()).collect();
+    let found: Vec<_> = found.iter().map(|text| format!("### {}", text.trim_end())).collect();
+    (!found.is_empty()).then(|| found.join("\n\n"))
+}
+
+/// The names of the functions, without those that only stand for others.
+pub fn functions() -> impl Iterator<Item = &'static str> {
+    names().filter(|name| !name.is_empty())
+}
+
+/// The properties of a trial's result: `exit` in `t.exit`.
+pub(super) fn properties_of_results() -> impl Iterator<Item = &'static str> {
+    entries().filter_map(|signature| signature.strip_prefix("t.")).filter(|property| !property.contains('('))
+}
+
 /// The name in a signature: `filter` in `experiment.filter(closure)`, `ok` in `result.ok`.
-fn name(signature: &'static str) -> &'static str {
+fn name(signature: &str) -> &str {
     let called = signature.split('(').next().unwrap_or_default();
     called.rsplit('.').next().unwrap_or_default()
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
+use crate::script::api::table;
 use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::host::Script;
 use crate::script::values::convert::{from_json, from_object};
@@ -135,9 +136,14 @@ fn is_field(field: &str) -> bool {
 
 fn no_field(field: &str) -> Box<rhai::EvalAltResult> {
     let message = format!("a trial has no field `{field}`");
+    if table::properties_of_results().any(|property| property == field) {
+        let hint =
+            format!("this is a trial to run; how it ended is in the result of its run: `result[t.name].{field}`");
+        return fault_with(message, hint);
+    }
     match did_you_mean(field, fields()) {
         Some(hint) => fault_with(message, hint),
-        None => fault_with(message, "docs/spec.md lists the fields; what is yours goes into `params`"),
+        None => fault_with(message, "`combu help fields` lists the fields; what is yours goes into `params`"),
     }
 }
 
@@ -248,7 +254,7 @@ mod tests {
           | t.env = #{ f: |x| x };
         ");
         assert_snapshot!(output("trial(#{ name: \"x y\", ports: [#{ container: \"web\" }], colour: 1 });"), @r#"
-        script.rhai:2:1: unknown key `colour`; see docs/spec.md for the known ones
+        script.rhai:2:1: unknown key `colour`; `combu help fields` lists the known ones
         name: `x y` cannot be a trial's name: ` ` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule)
         ports[0].container: `web` is not a port between 1 and 65535
           | trial(#{ name: "x y", ports: [#{ container: "web" }], colour: 1 });
