@@ -139,13 +139,19 @@ fn help_behind_a_script_shows_its_parameters_without_running_it() {
     ");
 }
 
-#[test]
-fn files_and_words_lead_to_the_right_verb() {
+/// A lab with files that are given to the wrong verb.
+fn with_files() -> Lab {
     let lab = with(SWEEP);
     lab.write("ok.jsonnet", "[{ name: 'one', engine: 'local', cmd: 'true' }]");
     lab.write("compose.yaml", "services:\n  db:\n    image: postgres\n");
     lab.write("train.py", "import torch\n");
-    let cases: [&[&str]; 14] = [
+    lab
+}
+
+#[test]
+fn files_lead_to_the_verb_that_takes_them() {
+    let lab = with_files();
+    let cases: [&[&str]; 10] = [
         &["ok.jsonnet"],
         &["sweep.rhai"],
         &["run", "sweep.rhai"],
@@ -156,13 +162,8 @@ fn files_and_words_lead_to_the_right_verb() {
         &["run", "OK.jsonnet"],
         &["run", "ok"],
         &["script", "swep.rhai"],
-        &["stop"],
-        &["rnu", "ok.jsonnet"],
-        &["run", "ok.jsonnet", "--paralell", "4"],
-        &["kill"],
     ];
-    let all: String = cases.map(|args| told(&lab, args)).concat();
-    insta::assert_snapshot!(all, @"
+    insta::assert_snapshot!(cases.map(|args| told(&lab, args)).concat(), @"
     $ combu ok.jsonnet
     error: `ok.jsonnet` is a spec, and no verb
     hint: run it with `combu run ok.jsonnet`
@@ -203,6 +204,15 @@ fn files_and_words_lead_to_the_right_verb() {
     error: cannot read the script `swep.rhai`: No such file or directory (os error 2)
     hint: did you mean `sweep.rhai`?
     [2]
+    ");
+    assert!(lab.runs().is_empty());
+}
+
+#[test]
+fn words_of_others_and_misspelt_ones_lead_to_combus() {
+    let lab = with_files();
+    let cases: [&[&str]; 4] = [&["stop"], &["rnu", "ok.jsonnet"], &["run", "ok.jsonnet", "--paralell", "4"], &["kill"]];
+    insta::assert_snapshot!(cases.map(|args| told(&lab, args)).concat(), @"
     $ combu stop
     error: there is no verb `stop`
     hint: combu's word for it is `combu kill`
