@@ -26,9 +26,8 @@ const LINES: usize = 40;
 
 /// Trials that need a service, note each start and each end in a file, and take a second or two. Half of them end with 0
 /// when they are asked to, as programs do that save their work; the service does, too. They see it live by its heartbeat,
-/// and fail where they do not: what a stranger kills has failed, and just after its daemon is back a trial may begin before
-/// combu has seen that the service is gone. Then their `retries` are what saves them.
-fn spec() -> String {
+/// and fail where they do not. What a stranger kills has failed, too: it is repeated as often as `retries` says.
+fn spec(retries: u32) -> String {
     format!(
         r#"
 local seq(n) = 'i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; sleep 0.0%d; done; ' % (2 + n % 4);
@@ -37,7 +36,7 @@ local polite(n) = if n % 2 == 0 then 'trap "exit 0" TERM; ' else '';
 local served = 'beat=$(cat /shared/beat); sleep 0.6; [ "$beat" != "$(cat /shared/beat)" ] || exit 9; ';
 local run(n) = {{
   name: 't%d' % n, image: 'IMAGE', networks: ['faults'], volumes: ['./shared:/shared'], stop_grace: '1s',
-  retries: {{ count: 3, crash_limit: 20 }}, depends: ['srv'],
+  retries: {{ count: {retries}, crash_limit: 20 }}, depends: ['srv'],
   cmd: ['sh', '-c', polite(n) + note('start') + served + seq(n) + note('done')],
 }};
 {{ trials: [{{
@@ -76,7 +75,7 @@ impl Combu {
 impl Round {
     fn new(kind: &'static str, seed: u64, live_restore: bool) -> Option<Self> {
         let daemon = OwnDaemon::new(live_restore)?;
-        let lab = lab(&daemon, &spec());
+        let lab = lab(&daemon, &spec(if kind == "strangers" { 3 } else { 0 }));
         Some(Self { kind, seed, random: Xoshiro256PlusPlus::seed_from_u64(seed), daemon, lab })
     }
 

@@ -188,6 +188,7 @@ impl Engine for Docker {
     }
 
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
+        self.breaks.are_over().await;
         let launch = &*self.with_files(launch).await?;
         let started = match start::start(&self.daemon, launch).await {
             Err(StartFailure::Gone(_)) => {

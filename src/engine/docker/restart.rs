@@ -12,11 +12,12 @@
 //! in its last moments without a daemon is kept by nobody (seen with Docker 20.10): its log may not be complete then.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use bollard::errors::Error;
 use bollard::models::{ContainerState, SystemInfo};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::engine::docker::call::steady;
 use crate::engine::docker::connect::Connection;
@@ -28,24 +29,37 @@ const SLACK: Duration = Duration::from_secs(3);
 /// Codes of containers that were made to end: killed, asked to end, and ended nobody knows how.
 const TAKEN_ALONG: [i64; 3] = [137, 143, 255];
 
+/// Longest time for which a start waits for the containers that are out of sight.
+const OUT_OF_SIGHT: Duration = Duration::from_secs(15);
+
 /// Moments at which combu lost sight of containers that it follows, by their ids.
 #[derive(Debug, Default)]
-pub(super) struct Breaks(Mutex<HashMap<String, SystemTime>>);
+pub(super) struct Breaks(watch::Sender<HashMap<String, SystemTime>>);
 
 impl Breaks {
     /// Notes that the container is out of sight from now on, unless it is already.
     pub(super) fn note(&self, id: &str) {
-        let mut breaks = self.0.lock().expect("no code panics while it holds the lock");
-        breaks.entry(id.to_owned()).or_insert_with(SystemTime::now);
+        self.0.send_modify(|breaks| {
+            breaks.entry(id.to_owned()).or_insert_with(SystemTime::now);
+        });
     }
 
     /// Forgets it: the container is in sight, or gone.
     pub(super) fn forget(&self, id: &str) {
-        self.0.lock().expect("no code panics while it holds the lock").remove(id);
+        self.0.send_if_modified(|breaks| breaks.remove(id).is_some());
     }
 
     fn of(&self, id: &str) -> Option<SystemTime> {
-        self.0.lock().expect("no code panics while it holds the lock").get(id).copied()
+        self.0.borrow().get(id).copied()
+    }
+
+    /// Waits until no container is out of sight: after a break, what is started next may need one that is gone. One that
+    /// does not come into sight is not waited for longer than [`OUT_OF_SIGHT`].
+    pub(super) async fn are_over(&self) {
+        let mut breaks = self.0.subscribe();
+        let seen = breaks.wait_for(HashMap::is_empty);
+        // Over, or waited for long enough.
+        drop(timeout(OUT_OF_SIGHT, seen).await);
     }
 }
 

@@ -27,10 +27,10 @@ const SILENCE: Duration = Duration::from_secs(30);
 const TAIL: &str = "32";
 
 /// Tries to follow an attempt anew after the connection broke, and the pauses between them, ten seconds in all: a daemon
-/// that is restarted while its containers live on is back in seconds.
-const TRIES: usize = 4;
+/// that is restarted while its containers live on is back in seconds. What is to be started waits for this.
+const TRIES: usize = 12;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(6);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Looks at a killed container that somebody may be removing, half a second long, and the first pause between them.
 const LOOKS_FOR_REMOVAL: usize = 3;
@@ -58,7 +58,7 @@ pub(super) async fn wait(
     output: &mut Output,
 ) -> Result<Exit, EngineError> {
     let mut attached = attached;
-    let mut pauses = Retrying::new(FIRST_PAUSE, LONGEST_PAUSE).by(4.0).take(TRIES);
+    let mut pauses = Retrying::new(FIRST_PAUSE, LONGEST_PAUSE).take(TRIES);
     let mut copied = 0;
     loop {
         let pieces = attached.take().unwrap_or_else(|| {
@@ -75,7 +75,10 @@ pub(super) async fn wait(
                 }
                 return Ok(exit);
             }
-            Err(FollowError::Failed(error)) => return Err(error),
+            Err(FollowError::Failed(error)) => {
+                breaks.forget(id);
+                return Err(error);
+            }
             Err(FollowError::Lost(error)) => {
                 breaks.note(id);
                 match pauses.next() {

@@ -43,6 +43,8 @@ pub(crate) struct Entry {
     pub(super) shape: usize,
     /// Wanted again while it was being stopped.
     pub(super) again: bool,
+    /// The service that was lost to its attempt.
+    pub(super) unserved: Option<usize>,
     /// A service that may start.
     pub(super) demanded: bool,
 }
@@ -91,6 +93,7 @@ impl Entry {
             permit: None,
             shape: 0,
             again: false,
+            unserved: None,
             demanded: false,
         }
     }

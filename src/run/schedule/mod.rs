@@ -185,7 +185,7 @@ impl Schedule {
         entry.permit = Some(permit);
         entry.phase = Phase::Active { started: false, stopping: false };
         entry.attempts += 1;
-        (entry.healthy, entry.unhealthy) = (false, false);
+        (entry.healthy, entry.unhealthy, entry.unserved) = (false, false, None);
         Some(place)
     }
 
@@ -220,11 +220,21 @@ impl Schedule {
 
     /// The end of an attempt as it counts for the run. A service ends when nothing needs it any more: one that was lost
     /// then has ended as it would have, and one that ended before, by itself or because somebody made it, was lost to those
-    /// who need it. One that is a service only because it has no command of its own may do its work and end.
+    /// who need it. One that is a service only because it has no command of its own may do its work and end. A trial that
+    /// fails after its service was lost to it was lost, too: it may have begun when the service was gone already.
     pub(crate) fn judged(&self, place: usize, outcome: Outcome) -> Outcome {
         let entry = &self.entries[place];
-        if !entry.trial.service || self.closed.is_some() {
+        if self.closed.is_some() {
             return outcome;
+        }
+        if !entry.trial.service {
+            return match (outcome, entry.unserved) {
+                (Outcome::Failed { exit }, Some(service)) => {
+                    let service = &self.entries[service].trial.name;
+                    Outcome::Lost { message: format!("it failed ({exit}) after its service `{service}` was lost") }
+                }
+                (outcome, _) => outcome,
+            };
         }
         let stopping = matches!(entry.phase, Phase::Active { stopping: true, .. });
         let serves = entry.trial.written.service == Some(true) || self.is_awaited(place, Condition::Healthy);
@@ -242,6 +252,9 @@ impl Schedule {
     /// The attempt ended. Says how, if there will be another one: `delayed_is_due` is then to be called after the delay.
     pub(crate) fn attempt_ended(&mut self, place: usize, outcome: Outcome, may_retry: bool) -> Option<Repetition> {
         let is_open = self.closed.is_none();
+        if matches!(outcome, Outcome::Lost { .. }) && self.entries[place].trial.service {
+            self.lose_service(place);
+        }
         let most = self.permits.memory(self.entries[place].trial.engine);
         let entry = &mut self.entries[place];
         if let Some(permit) = entry.permit.take() {
@@ -264,6 +277,18 @@ impl Schedule {
         let again = entry.repeat(next, outcome);
         self.refresh(place);
         Some(again)
+    }
+
+    /// Notes with the attempts that need the service that it was lost to them.
+    fn lose_service(&mut self, place: usize) {
+        for index in 0..self.entries[place].dependants.len() {
+            let (dependant, wait) = self.entries[place].dependants[index];
+            let entry = &mut self.entries[dependant];
+            let needs = entry.waits[wait].condition != Condition::Completed;
+            if needs && matches!(entry.phase, Phase::Active { .. }) {
+                entry.unserved = Some(place);
+            }
+        }
     }
 
     /// The delay after that attempt is over.

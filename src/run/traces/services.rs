@@ -118,3 +118,44 @@ async fn a_service_that_is_lost_when_nothing_needs_it_any_more_has_ended_well() 
      12.50  end
     ");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_fails_after_its_service_was_lost_is_lost_too() {
+    let failing = [Scene { run_for: seconds(4.0), exit: Exit::Code(9), ..Scene::default() }, Scene::default()];
+    let engine = Fake::new(4.0).scene("srv", [ends(Exit::Code(0)), for_ever()]).scene("a1", failing);
+    let user = after(trial("a1", "sleep 4"), "srv", Some(Condition::Healthy));
+    assert_snapshot!(trace(engine, vec![said(), user], Options::default()).await, @"
+     0.00  srv started
+     0.00  srv healthy
+     0.00  a1 started
+     3.00  srv will be retried in 0s
+     3.00  srv started, attempt 2
+     4.00  a1 will be retried in 0s
+     5.00  srv healthy
+     5.00  a1 started, attempt 2
+     5.00  a1 succeeded
+     5.00  srv stopping: nothing needs it any more
+     5.00  srv stopped, nothing needs it any more
+     5.00  end
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_failed_before_its_service_was_lost_has_failed() {
+    let failing = [Scene { run_for: seconds(2.0), exit: Exit::Code(9), ..Scene::default() }];
+    let engine = Fake::new(4.0).scene("srv", [ends(Exit::Code(0)), for_ever()]).scene("a1", failing);
+    let user = |name| after(trial(name, "sleep 4"), "srv", Some(Condition::Healthy));
+    assert_snapshot!(trace(engine, vec![said(), user("a1"), user("b1")], Options::default()).await, @"
+     0.00  srv started
+     0.00  srv healthy
+     0.00  a1 started
+     0.00  b1 started
+     2.00  a1 failed (exit code 9)
+     3.00  srv will be retried in 0s
+     3.00  srv started, attempt 2
+     4.00  b1 succeeded
+     4.00  srv stopping: nothing needs it any more
+     4.00  srv stopped, nothing needs it any more
+     4.00  end
+    ");
+}
