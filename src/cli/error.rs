@@ -242,6 +242,9 @@ fn stands_in_the_way(obstacles: &[Obstacle]) -> CliError {
     if any(|obstacle| matches!(obstacle, Obstacle::Foreign { .. })) {
         cli = cli.hint("combu never touches what is not its own: wait for what runs, free the name with that command, or rename the trial");
     }
+    if any(|obstacle| matches!(obstacle, Obstacle::MissingSource { .. })) {
+        cli = cli.hint("correct the path in `volumes`, which is relative to the spec's folder, or make it first");
+    }
     if any(|obstacle| matches!(obstacle, Obstacle::MissingImage { .. })) {
         cli = cli.hint("build or load the image first, or allow pulling with `--pull missing`");
     }

@@ -43,7 +43,7 @@ pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, 
         Some(OutputForm::Json) => ui.result(&resolved(&plan))?,
         None => ui.result(&text(&plan, &survey))?,
     }
-    for warning in &plan.warnings {
+    for warning in plan.warnings.iter().chain(&survey.warnings) {
         ui.warn(warning);
     }
     session.check_values(&plan).map_err(RunError::from)?;

@@ -71,6 +71,8 @@ pub struct Survey {
     pub digests: BTreeMap<String, String>,
     /// Ended attempts, of whatever run, whose names launches would take.
     pub finished: Vec<Found>,
+    /// Sentences about what a reader of the spec would not expect.
+    pub warnings: Vec<String>,
     /// Obstacles in the way; with any of these, nothing may be started.
     pub obstacles: Vec<Obstacle>,
 }
@@ -99,13 +101,24 @@ pub enum Obstacle {
         /// The image.
         image: String,
     },
+    /// What a trial mounts is not there, and must not be made.
+    MissingSource {
+        /// A trial that mounts it.
+        trial: Name,
+        /// Path on the host.
+        source: String,
+        /// Why it must not be made, as a clause.
+        because: String,
+    },
 }
 
 impl Obstacle {
     /// The trial in whose way it stands, if it is one.
     pub fn trial(&self) -> Option<&Name> {
         match self {
-            Self::Running { trial, .. } | Self::Foreign { trial, .. } => Some(trial),
+            Self::Running { trial, .. } | Self::Foreign { trial, .. } | Self::MissingSource { trial, .. } => {
+                Some(trial)
+            }
             Self::MissingImage { .. } => None,
         }
     }
@@ -117,6 +130,9 @@ impl fmt::Display for Obstacle {
             Self::Running { trial, run } => write!(f, "`{trial}` is still running (run {run})"),
             Self::Foreign { trial, holder, frees } => {
                 write!(f, "the name `{trial}` is taken by {holder}: `{frees}` frees it")
+            }
+            Self::MissingSource { trial, source, because } => {
+                write!(f, "`{source}`, which `{trial}` mounts, is not there, {because}")
             }
             Self::MissingImage { image } => write!(f, "the image `{image}` is not there, and `pull` is \"never\""),
         }

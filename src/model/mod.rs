@@ -17,6 +17,7 @@ pub mod options;
 pub mod outcome;
 pub mod retry;
 pub mod shell;
+pub mod source;
 pub(crate) mod span;
 pub mod suggest;
 pub mod summary;

@@ -113,19 +113,24 @@ fn places<'a>(trials: &'a [Arc<Trial>], problems: &mut Vec<Problem>) -> HashMap<
     places
 }
 
-/// For each trial, whether it is a service: when it says so; else when it has no command of its own, and others depend on
-/// it without waiting for its end.
+/// For each trial, whether it is a service: when it says so; else when others wait until it is healthy because they wrote
+/// so, or when it has no command of its own and others depend on it; and nobody waits for its end.
 fn services(trials: &[Arc<Trial>], places: &HashMap<&Name, usize>) -> Vec<bool> {
     let mut needed = vec![false; trials.len()];
     let mut awaited_end = vec![false; trials.len()];
+    let mut awaited_health = vec![false; trials.len()];
     for dependency in trials.iter().flat_map(|trial| &trial.depends) {
         let Some(&on) = places.get(&dependency.trial) else { continue };
+        awaited_health[on] |= dependency.condition == Some(Condition::Healthy);
         match condition(dependency, &trials[on]) {
             Condition::Completed => awaited_end[on] = true,
             Condition::Started | Condition::Healthy => needed[on] = true,
         }
     }
-    let by_default = |place: usize| needed[place] && !awaited_end[place] && trials[place].cmd.is_none();
+    let by_default = |place: usize| {
+        let serves = awaited_health[place] || trials[place].cmd.is_none();
+        needed[place] && !awaited_end[place] && serves
+    };
     trials.iter().enumerate().map(|(place, trial)| trial.service.unwrap_or_else(|| by_default(place))).collect()
 }
 
@@ -140,7 +145,7 @@ mod tests {
     use crate::model::name::{EngineName, Name};
     use crate::model::options::{Budget, Options, Parallel, TrialDefaults};
     use crate::model::retry::Retries;
-    use crate::model::trial::{Condition, Dependency, Timeout, Trial};
+    use crate::model::trial::{Condition, Dependency, Port, Protocol, Timeout, Trial};
     use crate::plan::{Engines, Plan, PlanError, build};
 
     fn trial(name: &str, cmd: &str) -> Trial {
@@ -292,6 +297,68 @@ mod tests {
         `unprobed` is waited for until it is healthy and has no `healthcheck`: where its image has none either, it counts as healthy as soon as it runs
         the parameters `a-b` and `a_b` of `params` are both `COMBU_PARAM_A_B` in its environment: COMBU_PARAMS tells them apart
         ");
+    }
+
+    fn warned(trials: Vec<Trial>) -> String {
+        planned(trials, Options::default()).unwrap().warnings.join("\n")
+    }
+
+    #[test]
+    fn signs_of_a_shell_that_no_shell_reads_are_warned_of() {
+        let sweep = (1..=3).map(|n| trial(&format!("t{n}"), "echo $HOME"));
+        let quiet = [
+            Trial { entrypoint: Some(vec!["sh".to_owned(), "-c".to_owned()]), ..trial("shell", "$CMD") },
+            trial("price", "echo 5$ $1 a>b --glob=*.py"),
+        ];
+        let trials: Vec<Trial> = sweep.chain([trial("chain", "ls | wc -l")]).chain(quiet).collect();
+        assert_snapshot!(warned(trials), @"
+        `$HOME` in the `cmd` of `t1` and 2 more is passed to the program as it stands: no shell reads a `cmd`; where a shell is to read it, write cmd: ['sh', '-c', '..']
+        `|` in the `cmd` of `chain` is passed to the program as it stands: no shell reads a `cmd`; where a shell is to read it, write cmd: ['sh', '-c', '..']
+        ");
+    }
+
+    #[test]
+    fn who_starts_before_the_end_of_a_bare_prerequisite_is_warned() {
+        let summary = |name: &str| after(trial(name, "cat r1"), "fold", None);
+        let trials = vec![trial("fold", "fit"), summary("sum-1"), summary("sum-2"), summary("sum-3")];
+        assert_snapshot!(warned(trials), @"`sum-1` and 2 more start as soon as `fold` has started, and not when it is done: if they wait for its end, write { trial: 'fold', condition: 'completed' } in `depends`");
+        let said = Trial { service: Some(false), ..trial("fold", "fit") };
+        assert_eq!(warned(vec![said, summary("sum-1")]), "");
+        assert_eq!(warned(vec![trial("fold", "fit"), after(trial("sum", "x"), "fold", Some(Condition::Started))]), "");
+    }
+
+    #[test]
+    fn a_trial_that_is_awaited_as_healthy_is_a_service_unless_it_says_otherwise() {
+        let awaited = |db: Trial| {
+            let plan = planned(vec![db, after(trial("web", "x"), "db", Some(Condition::Healthy))], Options::default());
+            plan.unwrap().trials[0].service
+        };
+        assert!(awaited(trial("db", "sleep 600")));
+        assert!(!awaited(Trial { service: Some(false), ..trial("db", "sleep 600") }));
+        let both = vec![
+            trial("db", "sleep 600"),
+            after(trial("web", "x"), "db", Some(Condition::Healthy)),
+            after(trial("end", "x"), "db", Some(Condition::Completed)),
+        ];
+        assert!(!planned(both, Options::default()).unwrap().trials[0].service, "somebody waits for its end");
+    }
+
+    #[test]
+    fn a_port_of_the_host_that_several_trials_publish_is_warned_of() {
+        let publishing = |name: &str, host: Option<u16>, ip: Option<&str>| Trial {
+            ports: vec![Port { ip: ip.map(ToOwned::to_owned), host, container: 80, protocol: Protocol::Tcp }],
+            ..trial(name, "x")
+        };
+        let trials = vec![
+            publishing("t1", Some(8080), None),
+            publishing("t2", Some(8080), Some("127.0.0.1")),
+            publishing("t3", Some(8081), None),
+            publishing("t4", Some(8082), Some("10.0.0.1")),
+            publishing("t5", Some(8082), Some("10.0.0.2")),
+            publishing("t6", None, None),
+            publishing("t7", None, None),
+        ];
+        assert_snapshot!(warned(trials), @"`t1` and `t2` publish the host's port 8080: they run one after the other");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rhai::{Dynamic, EvalAltResult, LexError, ParseErrorType, Position};
 
+use crate::model::source::without_mark;
 use crate::model::suggest::nearest;
 use crate::run::session::interrupt::Interrupt;
 use crate::script::api::table;
@@ -11,7 +12,6 @@ use crate::script::fault::{ScriptErrorKind, ScriptFault};
 use crate::script::habits;
 use crate::script::host::{DEPTH, EXPRESSION, Script};
 use crate::script::resolver;
-use crate::script::source::without_mark;
 
 /// Error that ended a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -56,10 +56,10 @@ pub fn execute(path: &Path, host: ScriptHost) -> Result<Finish, ScriptError> {
     });
     let text = readable(&text);
     let mut ast = engine
-        .compile(text)
+        .compile(&text)
         .map_err(|error| ScriptError::of(EvalAltResult::ErrorParsing(*error.0, error.1), &script))?;
     ast.set_source(path.display().to_string());
-    let known = Parameters::of(&ast, text);
+    let known = Parameters::of(&ast, &text);
     let ended = script.args.expect(known).and_then(|()| run(&script, &engine, &ast));
     ended.map_err(|error| ScriptError::of(*error, &script))?;
     let ends = script.ends.borrow();

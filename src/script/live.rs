@@ -452,7 +452,7 @@ mod tests {
         assert_snapshot!(output(&lab, lines), @r#"
         again second 1
         closed two 2/2
-        ["run-started", "attempt-starting", "attempt-started", "attempt-ended", "trial-ended", "attempt-starting", "attempt-started", "attempt-ended", "retry-scheduled", "attempt-starting", "attempt-started", "attempt-ended", "trial-ended", "run-ended"]
+        ["run-started", "warned", "attempt-starting", "attempt-started", "attempt-ended", "trial-ended", "attempt-starting", "attempt-started", "attempt-ended", "retry-scheduled", "attempt-starting", "attempt-started", "attempt-ended", "trial-ended", "run-ended"]
         "#);
     }
 

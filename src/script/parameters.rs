@@ -56,7 +56,7 @@ impl Parameters {
         let text = readable(&text);
         let mut engine = Engine::new();
         engine.set_optimization_level(OptimizationLevel::None);
-        engine.compile(text).ok().map(|ast| Self::of(&ast, text))
+        engine.compile(&text).ok().map(|ast| Self::of(&ast, &text))
     }
 
     /// The parameters of a script that was compiled from that text.

@@ -80,7 +80,8 @@ impl ModuleResolver for Modules {
             let key = file.canonicalize().map_err(missing)?;
             (key, file.display().to_string(), {
                 let read = file.clone();
-                self.script.wait_for(move || std::fs::read_to_string(read)).map_err(placed)?.map_err(missing)?
+                let read = self.script.wait_for(move || std::fs::read_to_string(read)).map_err(placed)?;
+                read.map_err(missing)?
             })
         };
         if let Some(module) = self.known.borrow().get(&key) {
@@ -90,7 +91,7 @@ impl ModuleResolver for Modules {
             return Err(placed(fault(format!("`{path}` imports itself, directly or through another module"))));
         }
         self.loading.borrow_mut().push(key.clone());
-        let evaluated = self.evaluate(engine, &shown, readable(&text));
+        let evaluated = self.evaluate(engine, &shown, &readable(&text));
         self.loading.borrow_mut().pop();
         let module: Shared<Module> = evaluated.map_err(placed)?.into();
         self.known.borrow_mut().insert(key, module.clone());

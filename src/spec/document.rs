@@ -8,11 +8,13 @@ use serde_json::{Map, Value};
 
 use crate::model::experiment::Experiment;
 use crate::model::options::Options;
+use crate::model::source::source_text;
 use crate::model::trial::Trial;
 use crate::spec::error::{Mistake, Problems, SpecError};
 use crate::spec::evaluator::evaluate;
 use crate::spec::fields;
 use crate::spec::load::Unevaluated;
+use crate::spec::numbers::inexact;
 use crate::spec::options;
 use crate::spec::plain;
 use crate::spec::reader::{Item, Report};
@@ -40,10 +42,14 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
         invalid(alone(format!("not UTF-8 text: see line {line}"), None))
     })?;
     options.sources.note(&spec, &text);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = &*source_text(&text);
     if text.trim().is_empty() {
         let hint = "write a list of trials: [{ name: 'first', image: 'busybox' }]".to_owned();
         return Err(invalid(alone("the file is empty".to_owned(), Some(hint))));
+    }
+    if let Some(inexact) = inexact(text) {
+        let (message, hint) = inexact.message();
+        return Err(invalid(alone(message, Some(hint))));
     }
     let folder = spec.parent().unwrap_or(Path::new("/"));
     let read = |value: Value, values: &mut dyn Iterator<Item = Value>| read_document(&value, values, folder);
@@ -200,6 +206,8 @@ mod tests {
         assert_eq!(list.id, ID);
         assert_eq!(read("[]").unwrap().trials, []);
         assert_eq!(read("\u{feff}[]").unwrap().trials, []);
+        let windows = read("[{\r\n  name: 'aa', cmd: ['sh', '-c', |||\r\n    a\r\n    b\r\n  |||],\r\n}]\r\n").unwrap();
+        assert_eq!(windows.trials[0].cmd.as_ref().unwrap()[2], "a\nb\n");
 
         let object = read("{name: 'IRL 一', trials: [{name: 'aa'}], parallel: 2, seed: 7}").unwrap();
         assert_eq!((object.name.as_str(), object.options.seed), ("IRL 一", Some(7)));
@@ -290,6 +298,25 @@ mod tests {
         // One's own file of that name comes first.
         let own = Lab::new(&[("maze.jsonnet", "(import 'combu.libsonnet')"), ("combu.libsonnet", "[{name: 'own'}]")]);
         assert_eq!(names(&own.load("maze.jsonnet", &options()).unwrap().trials), ["own"]);
+    }
+
+    #[test]
+    fn a_whole_number_that_would_become_another_is_refused_in_the_spec_and_its_imports() {
+        insta::assert_snapshot!(read("[{name: 'aa', params: {seed: 9007199254740993}}]").unwrap_err(), @"
+        spec `LAB/maze.jsonnet` is not valid:
+          line 1: the number 9007199254740993 would become 9007199254740992: jsonnet holds whole numbers exactly up to 2^53; write it as a string: '9007199254740993'
+        ");
+        let lab = Lab::new(&[
+            ("maze.jsonnet", "[{name: 'aa', params: import 'p.libsonnet'}]"),
+            ("p.libsonnet", "{\n  seed: 12345678901234567890 }"),
+        ]);
+        insta::assert_snapshot!(lab.load("maze.jsonnet", &options()).unwrap_err(), @"
+        LAB/maze.jsonnet:1:23: `LAB/p.libsonnet`, line 2: the number 12345678901234567890 would become 12345678901234567168: jsonnet holds whole numbers exactly up to 2^53; write it as a string: '12345678901234567890'
+            [{name: 'aa', params: import 'p.libsonnet'}]
+          in the value of [0].params
+        ");
+        let json = Lab::new(&[("maze.json", r#"[{"name": "aa", "params": {"seed": 9007199254740993}}]"#)]);
+        assert!(json.load("maze.json", &options()).is_err());
     }
 
     #[test]
@@ -433,12 +460,12 @@ mod tests {
         ");
         insta::assert_snapshot!(read("local a = b, b = a;\na").unwrap_err(), @"
         LAB/maze.jsonnet: infinite recursion
-          hint: look for a function or a field that uses itself without an end
+          hint: look for a field or a variable that uses itself
         ");
         insta::assert_snapshot!(read("import 'maze.jsonnet'").unwrap_err(), @"
         LAB/maze.jsonnet:1:1: infinite recursion
             import 'maze.jsonnet'
-          hint: look for a function or a field that uses itself without an end
+          hint: look for a field or a variable that uses itself
         ");
     }
 

@@ -140,7 +140,7 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
     field(
         "cmd",
         &["'make simulate MODE=hard'", "['python', 'train.py', 3]"],
-        "The command. A string is split as a POSIX shell splits it, quotes honoured; nothing is expanded, so write `sh -c '...'` for `$VAR`, `*` or pipes. Absent or empty: the image's own.",
+        "The command. A string is split as a POSIX shell splits it, quotes honoured, and a backslash at the end of a line continues it; nothing is expanded, so write `sh -c '...'` for `$VAR`, `*` or pipes. Absent or empty: the image's own.",
     ),
     field(
         "entrypoint",
@@ -168,7 +168,7 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
         &["'host'", "'1000:1000'", "1000"],
         "Who runs the command: a name, `uid` or `uid:gid`; `host` is the caller's own uid and gid, so that files in bind mounts are the caller's. Default: the image's own.",
     ),
-    field("hostname", &["'solver'"], "Host name inside the container."),
+    field("hostname", &["'solver'"], "Host name inside the container, at most 63 letters."),
     field("labels", &["{owner: 'lab', paper: 3}"], "Labels of the container. `combu.` in front is taken."),
     field(
         "ports",
@@ -177,7 +177,7 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
             "[{host: '2222/tcp', container: '22/tcp', ip: '127.0.0.1'}]",
             "['8080:80', '127.0.0.1:5353:53/udp', 80]",
         ],
-        "Published ports. The protocol (`tcp`, `udp`, `sctp`) may stand on either side or as `protocol`. Without a host side the engine chooses a free port.",
+        "Published ports. The protocol (`tcp`, `udp`, `sctp`) may stand on either side or as `protocol`. Without a host side the engine chooses a free port. Trials that publish the same port of the host run one after the other.",
     ),
     field(
         "volumes",
@@ -196,7 +196,7 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
     field(
         "service",
         &["true", "false"],
-        "Whether it is stopped when nothing needs it any more. Default: true for a trial that others depend on as started or healthy and that has no `cmd`.",
+        "Whether it is stopped when nothing needs it any more. Default: true for a trial that others wait for with `condition: 'healthy'`, and for one without `cmd` that others depend on, unless some wait for its end.",
     ),
     field(
         "healthcheck",

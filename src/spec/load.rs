@@ -23,8 +23,10 @@ use jrsonnet_gcmodule::Acyclic;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::model::source::source_text;
 use crate::spec::error::Frame;
 use crate::spec::fields::TRIALS;
+use crate::spec::numbers::inexact;
 use crate::spec::plain::whole;
 use crate::spec::reader::DocumentPath;
 use crate::spec::sources::{LoadOptions, Sources};
@@ -239,9 +241,18 @@ impl ImportResolver for Imports {
         let bytes = self.files.load_file_contents(resolved)?;
         self.sources.note(path, &String::from_utf8_lossy(&bytes));
         let code = path.extension().is_some_and(|ending| ending == "jsonnet" || ending == "libsonnet");
-        match std::str::from_utf8(&bytes) {
-            Ok(text) if code => Ok(uuid::replace(text, &self.id).into_bytes()),
-            _ => Ok(bytes),
+        match String::from_utf8(bytes) {
+            Ok(text) if code => {
+                let text = source_text(&text);
+                if let Some(inexact) = inexact(&text) {
+                    let (message, hint) = inexact.message();
+                    let message = format!("`{}`, {message}; {hint}", shown(path));
+                    return Err(ErrorKind::RuntimeError(message.into()).into());
+                }
+                Ok(uuid::replace(&text, &self.id).into_bytes())
+            }
+            Ok(text) => Ok(text.into_bytes()),
+            Err(error) => Ok(error.into_bytes()),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Spec text -> model: the jsonnet or JSON file that states an experiment.
 //!
 //! Checks the form of each field and nothing between trials: duplicate names, unknown prerequisites and what an
-//! engine can do are the plan's. Never talks to an engine. Only `load.rs` may name the jsonnet evaluator, `uuid.rs` its lexer.
+//! engine can do are the plan's. Never talks to an engine. Only `load.rs` may name the jsonnet evaluator,
+//! `numbers.rs` and `uuid.rs` its lexer.
 
 mod document;
 mod error;
@@ -10,6 +11,7 @@ mod fields;
 #[cfg(test)]
 mod fuzz;
 mod load;
+mod numbers;
 mod options;
 mod parts;
 mod plain;

@@ -15,6 +15,9 @@ use crate::spec::reader::Item;
 use crate::spec::units::{positive_span, span};
 use crate::spec::words::words;
 
+/// Longest host name: a label of DNS.
+const LONGEST_HOST_NAME: usize = 63;
+
 thread_local! {
     /// The patterns that were looked at, and what is wrong with them.
     static CHECKED: RefCell<HashMap<String, Result<(), String>>> = RefCell::default();
@@ -30,6 +33,17 @@ pub(super) fn entrypoint(item: Item<'_>) -> Option<Vec<String>> {
     match item.value {
         Value::String(_) => words(item, item.text()?),
         _ => item.list("a list of words, or a string", |item| item.scalar()),
+    }
+}
+
+/// A host name.
+pub(super) fn host_name(item: Item<'_>) -> Option<String> {
+    let name = item.some_text()?;
+    match name.chars().count() {
+        length if length > LONGEST_HOST_NAME => {
+            item.fail(format!("a host name has at most {LONGEST_HOST_NAME} letters (RFC 1123), and this one {length}"))
+        }
+        _ => Some(name),
     }
 }
 

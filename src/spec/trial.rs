@@ -14,8 +14,8 @@ use crate::spec::error::Problems;
 use crate::spec::fields;
 use crate::spec::options::{engine, limits, nice, pull, retries, timeout};
 use crate::spec::parts::{
-    addresses, command, dependency, entrypoint, gpus, healthcheck, metrics, network, outputs, pids, port, tmpfs,
-    trial_name, ulimits, volume,
+    addresses, command, dependency, entrypoint, gpus, healthcheck, host_name, metrics, network, outputs, pids, port,
+    tmpfs, trial_name, ulimits, volume,
 };
 use crate::spec::reader::{Item, Report};
 use crate::spec::units::{bytes, cpus, span};
@@ -51,7 +51,7 @@ pub(super) fn read(item: Item<'_>, folder: &Path, name: Option<Name>) -> Option<
         env_file,
         workdir: object.read("workdir", |item| item.some_text()),
         user: object.read("user", user),
-        hostname: object.read("hostname", |item| item.some_text()),
+        hostname: object.read("hostname", host_name),
         labels: object.read("labels", labels).unwrap_or_default(),
         ports: object.read("ports", |item| item.list("a list of ports", port)).unwrap_or_default(),
         volumes: object

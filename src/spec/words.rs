@@ -19,7 +19,41 @@ pub(super) fn words(item: Item<'_>, text: &str) -> Option<Vec<String>> {
             ),
         };
     }
-    shlex::split(text).or_else(|| item.fail("a shell could not split this"))
+    shlex::split(&joined(text)).or_else(|| item.fail("a shell could not split this"))
+}
+
+/// The text with the lines joined that a backslash continues, as a shell joins them, and with the line ends of a shell.
+fn joined(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    let mut open: Option<char> = None;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (open, c) {
+            (None, '\r') if chars.peek() == Some(&'\n') => {}
+            (None | Some('"'), '\\') => {
+                let mut after = chars.clone();
+                let ends_line = match after.next() {
+                    Some('\r') => after.next() == Some('\n'),
+                    next => next == Some('\n'),
+                };
+                if ends_line {
+                    chars = after;
+                } else {
+                    joined.push(c);
+                    joined.extend(chars.next());
+                }
+            }
+            (inside, c) => {
+                open = match inside {
+                    None if matches!(c, '\'' | '"') => Some(c),
+                    Some(quote) if quote == c => None,
+                    inside => inside,
+                };
+                joined.push(c);
+            }
+        }
+    }
+    joined
 }
 
 enum Fault {
@@ -44,7 +78,7 @@ fn fault(text: &str) -> Option<(usize, Fault)> {
             (None, '#') if word_starts => return Some((index, Fault::Comment)),
             _ => {}
         }
-        word_starts = open.is_none() && matches!(c, ' ' | '\t' | '\n');
+        word_starts = open.is_none() && matches!(c, ' ' | '\t' | '\r' | '\n');
     }
     open.map(|(index, quote)| (index, Fault::Quote(quote)))
 }
@@ -71,6 +105,15 @@ mod tests {
         assert_eq!(split(r"a#b 'c' \# '#'").unwrap(), ["a#b", "c", "#", "#"]);
         assert_eq!(split(r#""a\"b" 'c\'"#).unwrap(), [r#"a"b"#, r"c\"]);
         assert_eq!(split("echo 学習率 '実験 一'").unwrap(), ["echo", "学習率", "実験 一"]);
+    }
+
+    #[test]
+    fn a_line_goes_on_behind_a_backslash_and_ends_as_on_any_system() {
+        let four = ["train", "--lr", "0.1", "--epochs", "3"];
+        assert_eq!(split("train \\\n  --lr 0.1 \\\n  --epochs 3\n").unwrap(), four);
+        assert_eq!(split("train \\\r\n  --lr 0.1\r\n --epochs 3\r\n").unwrap(), four);
+        assert_eq!(split("--l\\\nr 'a\\\nb' \"a\\\nb\" 'c\r\nd'").unwrap(), ["--lr", "a\\\nb", "ab", "c\r\nd"]);
+        assert_eq!(split(r"a\\ b\ c").unwrap(), [r"a\", "b c"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod docker_guest;
 mod docker_images;
 mod docker_lab;
 mod docker_metrics;
+mod docker_mounts;
 mod docker_outputs;
 mod docs;
 mod doors_cli;

@@ -12,6 +12,7 @@ mod fuzz;
 mod image;
 mod logs;
 mod memory;
+mod mounts;
 mod network;
 mod once;
 mod outputs;
@@ -175,12 +176,16 @@ impl Engine for Docker {
     }
 
     async fn survey(&self, spec: &str, trials: &[Arc<Settled>]) -> Result<Survey, EngineError> {
-        survey::survey(&self.daemon, spec, trials).await
+        let mut survey = survey::survey(&self.daemon, spec, trials).await?;
+        if self.mounts().await {
+            mounts::folders(trials, &mut survey);
+        }
+        Ok(survey)
     }
 
     async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<Option<String>, EngineError> {
         if self.daemon.is_here() {
-            make_folders(launch)?;
+            mounts::make_folders(launch, progress)?;
         }
         let content = self.images.prepare(&self.daemon, self.config.as_deref(), launch, progress).await?;
         self.networks.prepare(&self.daemon, launch, progress).await?;
@@ -305,19 +310,4 @@ impl Engine for Docker {
     async fn clean(&self, selector: &Selector) -> Result<Cleaned, EngineError> {
         self.networks.clean(&self.daemon, selector).await
     }
-}
-
-/// Makes the folders of bind mounts that are missing, as the caller: the daemon would refuse them, or, as `docker run -v`
-/// has it, make them root's.
-fn make_folders(launch: &Launch) -> Result<(), EngineError> {
-    for volume in launch.trial.volumes.iter().filter(|volume| volume.is_bind()) {
-        if let Err(error) = Path::new(&volume.host).metadata()
-            && error.kind() == std::io::ErrorKind::NotFound
-        {
-            std::fs::create_dir_all(&volume.host).map_err(|error| EngineError::Refused {
-                message: format!("cannot make the folder `{}` to mount it: {error}", volume.host),
-            })?;
-        }
-    }
-    Ok(())
 }

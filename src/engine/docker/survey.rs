@@ -8,7 +8,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use crate::engine::docker::call::steady;
 use crate::engine::docker::connect::Connection;
-use crate::engine::docker::{image, network};
+use crate::engine::docker::{image, mounts, network};
 use crate::engine::error::EngineError;
 use crate::engine::found::{Found, Obstacle, Selector, Standing, Survey};
 use crate::engine::launch::Claim;
@@ -78,6 +78,7 @@ pub(super) async fn survey(daemon: &Connection, spec: &str, trials: &[Arc<Settle
     let mut survey = Survey::default();
     images(daemon, trials, &mut survey).await?;
     networks(daemon, trials, &mut survey).await?;
+    mounts::volumes(daemon, spec, trials, &mut survey).await?;
     let everything = list(daemon, Vec::new()).await?;
     let by_name: HashMap<&str, &ContainerSummary> =
         everything.iter().flat_map(|container| names(container).map(move |name| (name, container))).collect();

@@ -1,8 +1,11 @@
 //! Bytes to lines, and the lines that tell something to their recorder. Costs little where there are none.
+//!
+//! A line that is redrawn with carriage returns, as progress bars are, is one line: a pattern finds the last value that it
+//! showed. A marked line may follow a carriage return.
 
 use std::sync::Arc;
 
-use memchr::{memchr, memchr_iter, memmem, memrchr};
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memmem, memrchr, memrchr2};
 
 use crate::engine::records::parse::{MARK, json, marked};
 use crate::engine::records::pattern::Pattern;
@@ -61,21 +64,35 @@ impl Scanner {
     pub(crate) fn take(&mut self, bytes: &[u8]) {
         let mut bytes = bytes;
         while self.again > 0 {
-            let Some(end) = memchr(b'\n', bytes) else { return };
+            let Some(end) = self.first_end(bytes) else { return };
             bytes = &bytes[end + 1..];
             self.again -= 1;
         }
-        self.lines += memchr_iter(b'\n', bytes).count() as u64;
+        self.lines += self.ends(bytes);
         if self.passed || !self.line.is_empty() {
-            let Some(end) = memchr(b'\n', bytes) else { return self.hold(bytes) };
+            let Some(end) = self.first_end(bytes) else { return self.hold(bytes) };
             self.hold(&bytes[..end]);
             self.end_line();
             bytes = &bytes[end + 1..];
         }
-        let Some(last) = memrchr(b'\n', bytes) else { return self.hold(bytes) };
+        let last = if self.takes_marked_only() { memrchr2(b'\n', b'\r', bytes) } else { memrchr(b'\n', bytes) };
+        let Some(last) = last else { return self.hold(bytes) };
         let (whole, rest) = bytes.split_at(last + 1);
         self.whole(whole);
         self.hold(rest);
+    }
+
+    /// The first end of a line. Where marked lines alone matter, a carriage return is one, too.
+    fn first_end(&self, bytes: &[u8]) -> Option<usize> {
+        if self.takes_marked_only() { memchr2(b'\n', b'\r', bytes) } else { memchr(b'\n', bytes) }
+    }
+
+    /// How many lines end in the bytes.
+    fn ends(&self, bytes: &[u8]) -> u64 {
+        let marked_only = self.takes_marked_only();
+        let count =
+            if marked_only { memchr2_iter(b'\n', b'\r', bytes).count() } else { memchr_iter(b'\n', bytes).count() };
+        count as u64
     }
 
     /// The stream has ended, perhaps in the middle of a line.
@@ -88,8 +105,8 @@ impl Scanner {
         if self.takes_marked_only() {
             // Locked only where there is something to take.
             let mut inner = None;
-            for at in memmem::find_iter(lines, MARK).filter(|at| *at == 0 || lines[at - 1] == b'\n') {
-                let end = memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
+            for at in memmem::find_iter(lines, MARK).filter(|at| *at == 0 || matches!(lines[at - 1], b'\n' | b'\r')) {
+                let end = memchr2(b'\n', b'\r', &lines[at..]).map_or(lines.len(), |end| at + end);
                 self.read(&lines[at..end], inner.get_or_insert_with(|| self.recorder.lock()));
             }
             if let Some(mut inner) = inner {
@@ -111,7 +128,7 @@ impl Scanner {
         if self.passed || part.is_empty() {
             return;
         }
-        self.line.extend_from_slice(&part[..part.len().min(LONGEST + 1)]);
+        self.append(part);
         let common = self.line.len().min(MARK.len());
         let may_be_marked = self.line[..common] == MARK[..common];
         if self.takes_marked_only() && !may_be_marked {
@@ -124,6 +141,23 @@ impl Scanner {
         if self.passed {
             self.line = Vec::new();
         }
+    }
+
+    /// Adds to the line that is held. Of one that is redrawn again and again, what was drawn last is enough.
+    fn append(&mut self, part: &[u8]) {
+        let redrawn = matches!(self.form, LineForm::Output(_)) && self.line.len() + part.len() > LONGEST;
+        if !redrawn {
+            return self.line.extend_from_slice(&part[..part.len().min(LONGEST + 1)]);
+        }
+        self.line.extend_from_slice(part);
+        let from = self.line.len().saturating_sub(LONGEST / 2);
+        if let Some(return_at) = memchr(b'\r', &self.line[from..]) {
+            let drawn_over: Vec<u8> = self.line.drain(..=from + return_at).collect();
+            let mut inner = self.recorder.lock();
+            read_output(&drawn_over, &[], &mut inner);
+            inner.pass_on();
+        }
+        self.line.truncate(LONGEST + 1);
     }
 
     fn end_line(&mut self) {
@@ -142,24 +176,33 @@ impl Scanner {
 
     /// Takes one line, without its end.
     fn read(&self, line: &[u8], inner: &mut Records) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let rest = line.strip_prefix(MARK);
-        if line.len() > LONGEST {
-            // Longer than anything meant for us; of a program's own lines nobody speaks.
-            if rest.is_some() || matches!(self.form, LineForm::Json) {
-                inner.refuse(format!("it is longer than {} KiB", LONGEST >> 10));
-            }
-            return;
-        }
-        match (&self.form, rest) {
-            (LineForm::Output(_), Some(rest)) => inner.hear(marked(rest)),
-            (LineForm::Output(patterns), None) => {
-                patterns.iter().filter_map(|pattern| pattern.find(line)).for_each(|told| inner.hear(told));
-            }
-            (LineForm::Json, _) if line.iter().all(u8::is_ascii_whitespace) => {}
-            (LineForm::Json, _) => inner.hear(json(line)),
+        match &self.form {
+            LineForm::Output(patterns) => read_output(line, patterns, inner),
+            LineForm::Json if line.len() > LONGEST => inner.refuse(too_long()),
+            LineForm::Json if line.iter().all(u8::is_ascii_whitespace) => {}
+            LineForm::Json => inner.hear(json(line)),
         }
     }
+}
+
+/// Takes one line of an output: what is marked in it, and the last that each pattern finds.
+fn read_output(line: &[u8], patterns: &[Pattern], inner: &mut Records) {
+    let drawn = || line.split(|byte| *byte == b'\r').filter(|drawn| !drawn.is_empty());
+    for rest in drawn().filter_map(|drawn| drawn.strip_prefix(MARK)) {
+        let is_too_long = rest.len() + MARK.len() > LONGEST;
+        inner.hear(if is_too_long { Err(too_long()) } else { marked(rest) });
+    }
+    // Of a program's own lines that are longer than anything meant for us nobody speaks.
+    let own = |drawn: &&[u8]| !drawn.starts_with(MARK) && drawn.len() <= LONGEST;
+    for pattern in patterns {
+        if let Some(found) = drawn().rev().filter(own).find_map(|drawn| pattern.find(drawn)) {
+            inner.hear(found);
+        }
+    }
+}
+
+fn too_long() -> String {
+    format!("it is longer than {} KiB", LONGEST >> 10)
 }
 
 #[cfg(test)]
@@ -203,6 +246,23 @@ mod tests {
         for size in 1..TEXT.len() {
             assert_eq!(told(TEXT.as_bytes(), &[], size), whole, "{size}");
             assert_eq!(told(TEXT.as_bytes(), &patterns, size), found, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_redrawn_is_one_line_of_which_the_last_counts() {
+        let bar: String = (0..5000).map(|i| format!("\r{i}/5000 loss={}", 5000 - i)).collect();
+        let text = format!("{bar}\r        \rdone\n20% loss=3\r\n{bar}\r::combu tag phase=end\n");
+        let whole = told(text.as_bytes(), &[("loss", "loss=([0-9.]+)")], text.len());
+        insta::assert_snapshot!(whole, @r#"
+        loss=1
+        loss=3
+        tag phase="end"
+        loss=1
+        "#);
+        for size in [1, 7, 4096, 70_000] {
+            assert_eq!(told(text.as_bytes(), &[("loss", "loss=([0-9.]+)")], size), whole, "{size}");
+            assert_eq!(told(text.as_bytes(), &[], size), "tag phase=\"end\"", "{size}");
         }
     }
 

@@ -20,7 +20,7 @@ use crate::model::name::{EngineName, Name};
 use crate::model::retry::Retries;
 use crate::model::span;
 
-pub use parts::{Condition, Dependency, Gpus, Healthcheck, Port, Protocol, Pull, Ulimit, Volume};
+pub use parts::{Condition, Dependency, Gpus, Healthcheck, HostPort, Port, Protocol, Pull, Ulimit, Volume};
 pub use timeout::Timeout;
 
 /// One container (or process) to run. There may be hundreds of thousands: what is large and rare is boxed.
@@ -154,6 +154,12 @@ pub struct Trial {
 }
 
 impl Trial {
+    /// The ports of the host that it takes. A container in the host's network, or in none, publishes nothing.
+    pub fn host_ports(&self) -> impl Iterator<Item = HostPort> {
+        let publishes = !self.networks.iter().any(|network| network == "host" || network == "none");
+        self.ports.iter().filter(move |_| publishes).filter_map(|port| port.on_host())
+    }
+
     /// A trial of that name with nothing else said.
     pub fn new(name: Name) -> Self {
         Self {

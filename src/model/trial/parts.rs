@@ -1,5 +1,6 @@
 //! The parts of a trial that have fields of their own: ports, mounts, edges, checks, GPUs, limits.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,8 +23,44 @@ pub struct Port {
     pub protocol: Protocol,
 }
 
+/// A port of the host that a trial publishes: only one at a time can.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPort {
+    port: u16,
+    protocol: Protocol,
+    ip: Option<String>,
+}
+
+impl HostPort {
+    /// Whether two trials cannot publish both at once: the same port on the same address, or one of them on every address.
+    pub fn meets(&self, other: &Self) -> bool {
+        let everywhere = |ip: Option<&str>| matches!(ip, None | Some("0.0.0.0" | "::"));
+        let (ip, theirs) = (self.ip.as_deref(), other.ip.as_deref());
+        (self.port, self.protocol) == (other.port, other.protocol)
+            && (ip == theirs || everywhere(ip) || everywhere(theirs))
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(ip) = &self.ip {
+            write!(f, "{ip}:")?;
+        }
+        write!(f, "{}", self.port)?;
+        if self.protocol == Protocol::Tcp { Ok(()) } else { write!(f, "/{}", self.protocol.as_str()) }
+    }
+}
+
+impl Port {
+    /// The port of the host that it takes; none where the engine chooses one.
+    pub fn on_host(&self) -> Option<HostPort> {
+        let port = self.host.filter(|port| *port > 0)?;
+        Some(HostPort { port, protocol: self.protocol, ip: self.ip.clone() })
+    }
+}
+
 /// Transport protocol of a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TCP.

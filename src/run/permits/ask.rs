@@ -1,10 +1,10 @@
 //! An ask: what a trial wants of its host, in a form that can be compared. Trials that ask for the same fit or do not fit
 //! alike, so only the first of them has to be looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::trial::Gpus;
 use crate::model::trial::settled::Settled;
+use crate::model::trial::{Gpus, HostPort};
 
 /// What a trial wants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,6 +17,7 @@ pub(crate) struct Ask {
     pub(super) cores: usize,
     pub(super) gpus: GpuAsk,
     pub(super) limits: BTreeMap<String, u32>,
+    pub(super) ports: BTreeSet<HostPort>,
 }
 
 /// The GPUs that a trial wants.
@@ -31,7 +32,7 @@ pub(crate) enum GpuAsk {
 }
 
 impl Ask {
-    pub(super) fn new(trial: &Settled, host: usize) -> Self {
+    pub(super) fn new(trial: &Settled, host: usize, publishes: bool) -> Self {
         let gpus = match trial.gpus.as_deref() {
             None => GpuAsk::Count(0),
             Some(Gpus::Count(count)) => GpuAsk::Count(*count as usize),
@@ -47,6 +48,7 @@ impl Ask {
             cores: if trial.pin { trial.cpus.unwrap_or(1.0).ceil() as usize } else { 0 },
             gpus,
             limits: trial.limits.iter().filter(|(_, amount)| **amount > 0).map(|(k, v)| (k.clone(), *v)).collect(),
+            ports: trial.host_ports().filter(|_| publishes).collect(),
         }
     }
 

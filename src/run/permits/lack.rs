@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::trial::HostPort;
+
 /// What is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Lack {
@@ -15,6 +17,8 @@ pub(crate) enum Lack {
     Cores { asks: usize, free: usize },
     /// GPUs. `strangers`: who uses those that no trial of the run has.
     Gpus { asks: String, free: usize, all: usize, strangers: Vec<String> },
+    /// A port of the host that another trial of the run publishes.
+    Port(HostPort),
     /// A named limit.
     Limit { name: String, asks: u32, free: u64, all: u64 },
 }
@@ -27,7 +31,7 @@ impl Lack {
 
     /// Whether services may hold it for as long as they run: nothing then gives it back.
     pub(crate) fn is_exclusive(&self) -> bool {
-        matches!(self, Self::Cores { .. } | Self::Gpus { .. } | Self::Limit { .. })
+        matches!(self, Self::Cores { .. } | Self::Gpus { .. } | Self::Port(_) | Self::Limit { .. })
     }
 }
 
@@ -47,6 +51,7 @@ impl fmt::Display for Lack {
                 write!(f, "{asks}: {free} of {all} are free")?;
                 if strangers.is_empty() { Ok(()) } else { write!(f, ", others use {}", strangers.join(", ")) }
             }
+            Self::Port(port) => write!(f, "the host's port {port}, which another trial publishes"),
             Self::Limit { name, asks, free, all } => {
                 write!(f, "{asks} of the limit `{name}`: {free} of {all} are free")
             }

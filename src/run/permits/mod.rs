@@ -1,19 +1,20 @@
-//! Permits: whether a trial fits beside those that run. Pure arithmetic over counts, CPUs, memory, cores, GPUs and named
-//! limits.
+//! Permits: whether a trial fits beside those that run. Pure arithmetic over counts, CPUs, memory, cores, GPUs, ports of the
+//! host and named limits.
 //!
 //! Services take CPUs and memory but are never held back for them: trials that hold permits may be waiting for them
 //! (docker/compose#5864 is what happens otherwise). And where nothing but services runs, the first trial always fits in
-//! CPUs and memory, or nothing would ever start. GPUs, cores and limits are never given twice, whoever asks.
+//! CPUs and memory, or nothing would ever start. GPUs, cores, ports and limits are never given twice, whoever asks.
 
 mod ask;
 mod gpus;
 mod lack;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::capability::Gpu;
 use crate::model::name::EngineName;
 use crate::model::options::{Budget, HostBudget, Options, Parallel};
+use crate::model::trial::HostPort;
 use crate::model::trial::settled::Settled;
 use crate::plan::Engines;
 use crate::run::permits::ask::millis;
@@ -28,6 +29,8 @@ pub(crate) struct Permits {
     /// One per machine; engines on this machine share one.
     hosts: Vec<Host>,
     places: BTreeMap<EngineName, usize>,
+    /// Engines that publish ports of containers on their host.
+    publishing: BTreeSet<EngineName>,
     /// Most trials at once, if someone said a number.
     parallel: Option<Parallel>,
     limit: Option<usize>,
@@ -45,6 +48,7 @@ struct Host {
     /// For each core, whether a pinned trial has it.
     cores: Vec<bool>,
     gpus: Ledger,
+    ports: BTreeSet<HostPort>,
     running: usize,
 }
 
@@ -71,6 +75,7 @@ impl Permits {
         let mut permits = Self {
             hosts: Vec::new(),
             places: BTreeMap::new(),
+            publishing: engines.iter().filter(|(_, engine)| engine.containers).map(|(name, _)| *name).collect(),
             parallel: options.budget.parallel,
             limit: None,
             running: 0,
@@ -127,7 +132,7 @@ impl Permits {
     /// What a trial asks for.
     pub(crate) fn ask(&self, trial: &Settled) -> Ask {
         let host = self.places.get(&trial.engine).copied().unwrap_or_default();
-        Ask::new(trial, host)
+        Ask::new(trial, host, self.publishing.contains(&trial.engine))
     }
 
     /// Changes the budget. What runs keeps what it has; nothing new starts until it fits.
@@ -175,6 +180,7 @@ impl Permits {
         let host = &mut self.hosts[ask.host];
         host.cpus.taken += cpus;
         host.memory.taken += ask.memory;
+        host.ports.extend(ask.ports.iter().cloned());
         host.running += ask.counts();
         self.running += ask.counts();
         for (name, amount) in &ask.limits {
@@ -209,6 +215,7 @@ impl Permits {
         }
         host.cpus.taken -= cpus;
         host.memory.taken -= ask.memory;
+        host.ports.retain(|port| !ask.ports.contains(port));
         host.running -= ask.counts();
         self.running -= ask.counts();
         for (name, amount) in &ask.limits {
@@ -241,6 +248,9 @@ impl Permits {
             lacks.push(Lack::Cores { asks: ask.cores, free: free_cores });
         }
         lacks.extend(host.gpus.lack(&ask.gpus, kept_here.map(|kept| &kept.gpus)));
+        let kept_ports = || kept_here.iter().flat_map(|kept| &kept.ports);
+        let is_taken = |port: &&HostPort| host.ports.iter().chain(kept_ports()).any(|other| other.meets(port));
+        lacks.extend(ask.ports.iter().find(is_taken).map(|port| Lack::Port(port.clone())));
         for (name, amount) in &ask.limits {
             let room = self.limits.get(name).copied().unwrap_or_default();
             let kept = kept.and_then(|kept| kept.limits.get(name)).copied().unwrap_or_default();
@@ -284,6 +294,7 @@ impl Host {
             memory: Room { all: budget.memory, taken: 0 },
             cores: vec![false; size as usize],
             gpus: Ledger::new(gpus, named),
+            ports: BTreeSet::new(),
             running: 0,
         }
     }

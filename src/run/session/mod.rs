@@ -176,6 +176,7 @@ impl Session {
             let part = self.tokio().block_on(engine.survey(&spec, &trials))?;
             survey.makes.extend(part.makes);
             survey.uses.extend(part.uses);
+            survey.warnings.extend(part.warnings);
             survey.digests.extend(part.digests);
             survey.obstacles.extend(part.obstacles);
             survey.finished.extend(part.finished);
@@ -205,14 +206,18 @@ impl Session {
             }
         }
         let starts = purpose.starts();
-        let mut obstacles = if starts { self.survey(&prepared)?.obstacles.clone() } else { Vec::new() };
+        let (mut obstacles, warnings) = match starts {
+            true => self.survey(&prepared).map(|survey| (survey.obstacles.clone(), survey.warnings.clone()))?,
+            false => (Vec::new(), Vec::new()),
+        };
         // What is not run needs neither a name nor an image.
         obstacles.retain(|obstacle| obstacle.trial().is_none_or(|trial| !reused.contains_key(trial)));
         obstacles.retain(|obstacle| !past.as_ref().is_some_and(|past| is_its_own(&run, past, obstacle)));
         if !obstacles.is_empty() {
             return Err(RunError::Obstacles(obstacles));
         }
-        let Prepared { plan, engines, .. } = prepared;
+        let Prepared { mut plan, engines, .. } = prepared;
+        plan.warnings.extend(warnings);
         let is_over = |trial: &Settled| match &past {
             Some(past) => !trial.service && !past.is_open(&trial.name),
             None => reused.contains_key(&trial.name),
@@ -317,7 +322,7 @@ pub(crate) fn start_on(
 fn is_its_own(id: &RunId, past: &History, obstacle: &Obstacle) -> bool {
     match obstacle {
         Obstacle::Running { run, .. } => *run == id.as_str(),
-        Obstacle::Foreign { trial, .. } => !past.is_open(trial),
+        Obstacle::Foreign { trial, .. } | Obstacle::MissingSource { trial, .. } => !past.is_open(trial),
         Obstacle::MissingImage { .. } => false,
     }
 }

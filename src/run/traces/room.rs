@@ -13,7 +13,7 @@ use crate::model::event::Fact;
 use crate::model::experiment::Experiment;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::{Budget, Load, Options, Parallel, Reserve, TrialDefaults};
-use crate::model::trial::{Gpus, Trial};
+use crate::model::trial::{Gpus, Port, Protocol, Trial};
 use crate::plan;
 use crate::plan::admission::Scope;
 use crate::run::connections::Connections;
@@ -358,4 +358,58 @@ fn why_tells_what_each_trial_lacks() {
       `database` to start, which starts when a trial next in line needs it
       `large` to complete, which waits for room
     ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_of_the_host_is_given_to_one_trial_at_a_time() {
+    let publishing = |name: &str, port: u16| {
+        with(name, "sleep 2", |trial| {
+            trial.ports = vec![Port { ip: None, host: Some(port), container: 80, protocol: Protocol::Tcp }];
+        })
+    };
+    let trials =
+        || vec![publishing("a1", 8080), publishing("a2", 8080), publishing("b1", 8081), with("c1", "sleep 2", |_| {})];
+    let (fake, mut containers) = host(8.0, 0);
+    containers.containers = true;
+    assert_snapshot!(trace((fake, containers), trials(), Options::default(), |_| None).await, @"
+        0.00  warned: `a1` and `a2` publish the host's port 8080: they run one after the other
+        0.00  a1 started
+        0.00  b1 started
+        0.00  c1 started
+        2.00  a1 succeeded
+        2.00  b1 succeeded
+        2.00  c1 succeeded
+        2.00  a2 started
+        4.00  a2 succeeded
+        4.00  end
+        ");
+    assert_snapshot!(trace(host(8.0, 0), trials(), Options::default(), |_| None).await, @"
+        0.00  warned: `ports` of 3 trials, such as `a1`, is not acted on by the engine fake
+        0.00  a1 started
+        0.00  a2 started
+        0.00  b1 started
+        0.00  c1 started
+        2.00  a1 succeeded
+        2.00  a2 succeeded
+        2.00  b1 succeeded
+        2.00  c1 succeeded
+        2.00  end
+        ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_wants_the_port_of_a_service_that_it_needs_is_skipped() {
+    let port = || vec![Port { ip: None, host: Some(8080), container: 80, protocol: Protocol::Tcp }];
+    let (fake, mut containers) = host(8.0, 0);
+    containers.containers = true;
+    let service = with("srv", "", |trial| (trial.ports, trial.service) = (port(), Some(true)));
+    let user = with("user", "sleep 2", |trial| trial.ports = port());
+    assert_snapshot!(trace((fake, containers), vec![service, after(user, "srv", None)], Options::default(), |_| None).await, @"
+        0.00  warned: `srv` and `user` publish the host's port 8080: they run one after the other
+        0.00  srv started
+        0.00  user skipped because it needs the host's port 8080, which another trial publishes, and only services run, which keep theirs
+        0.00  srv stopping: nothing needs it any more
+        0.00  srv stopped, nothing needs it any more
+        0.00  end
+        ");
 }

@@ -9,10 +9,10 @@ use globset::{GlobBuilder, GlobMatcher};
 use rhai::{Array, Dynamic, Engine, EvalAltResult, Map};
 use serde_json::Value;
 
+use crate::model::source::without_mark;
 use crate::report::results;
 use crate::script::fault::{Answer, fault};
 use crate::script::host::Script;
-use crate::script::source::without_mark;
 use crate::script::values::convert::from_json;
 use crate::script::values::json::to_json;
 
@@ -159,18 +159,32 @@ pub(crate) fn matcher(part: &str) -> std::io::Result<GlobMatcher> {
     glob.map(|glob| glob.compile_matcher()).map_err(std::io::Error::other)
 }
 
-/// A text as the value it looks like.
+/// A text as the value it looks like. A number is one only where it has the form of one: `007`, `1.10` and an integer that
+/// no number holds are texts.
 pub(super) fn guessed(text: &str) -> Dynamic {
-    if text.is_empty() {
-        return Dynamic::UNIT;
-    }
-    if let Ok(whole) = text.parse::<i64>() {
-        return whole.into();
-    }
     match text {
+        "" => Dynamic::UNIT,
         "true" => true.into(),
         "false" => false.into(),
-        _ => text.parse::<f64>().map_or_else(|_| text.into(), Dynamic::from),
+        _ => number(text).unwrap_or_else(|| text.into()),
+    }
+}
+
+/// The number that a text is, if it loses nothing as one.
+fn number(text: &str) -> Option<Dynamic> {
+    let digits = text.trim_start_matches(['-', '+']);
+    let is_padded = digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit();
+    if is_padded {
+        return None;
+    }
+    match text.parse::<i64>() {
+        Ok(whole) => Some(whole.into()),
+        Err(_) if digits.bytes().all(|byte| byte.is_ascii_digit()) => None,
+        Err(_) => {
+            let is_version = !digits.contains(['e', 'E']) && digits.contains('.') && digits.ends_with('0');
+            let is_one_zero = digits.ends_with(".0");
+            text.parse::<f64>().ok().filter(|_| !is_version || is_one_zero).map(Dynamic::from)
+        }
     }
 }
 
