@@ -337,7 +337,7 @@ fn told(error: &Error, at: &str) -> Unevaluated {
             format!("calls are nested more than {DEEPEST_CALL} deep")
         }
         ErrorKind::InfiniteRecursionDetected => {
-            hint = Some("look for a function or a field that uses itself without an end".to_owned());
+            hint = Some("look for a field or a variable that uses itself".to_owned());
             "infinite recursion".to_owned()
         }
         // What the evaluator says was wanted is always a string.
