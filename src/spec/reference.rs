@@ -206,6 +206,9 @@ in one of these (what `COMBU_PARAMS_FILE` names) and `run.json`; while it is liv
 working folder where that is above the spec, else beside the spec, for its owner alone; a lab that shares one makes it
 first: `install -d -m 2770 .combu`. `COMBU_DIR` names another one.
 
+A project that is moved keeps its history: `.combu` knows where it lay. The `.combu` of a copy, while the original is
+there, can be looked at; verbs that start, stop or write name the original and do nothing.
+
 ## The UUID
 
 `local NAME = "UUID"`, with any name and either quote, in the spec or in a file it imports, gets twelve random

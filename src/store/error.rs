@@ -42,6 +42,14 @@ pub enum StoreError {
         /// The user's number.
         owner: u32,
     },
+    /// It is a copy of a folder that is still there.
+    #[error("`{}` is a copy of `{}`, whose runs are that one's: look at them here, and go on in the original; to begin anew here, remove the copy of the folder", path.display(), original.display())]
+    Copy {
+        /// The folder.
+        path: PathBuf,
+        /// What it is a copy of.
+        original: PathBuf,
+    },
     /// A run of that id was recorded before.
     #[error("the run `{run}` exists already: `{}`", path.display())]
     RunExists {

@@ -10,6 +10,7 @@ mod fuzz;
 mod held;
 mod history;
 mod journal;
+mod location;
 mod lock;
 mod place;
 mod provenance;

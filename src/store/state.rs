@@ -15,6 +15,7 @@ use crate::store::files::create_folder;
 use crate::store::folder::RunDir;
 use crate::store::history::PastRun;
 use crate::store::journal::EventLog;
+use crate::store::location::Location;
 use crate::store::lock::hold;
 use crate::store::place::make;
 use crate::store::run::{LiveRun, RunRecord, is_locked};
@@ -30,6 +31,7 @@ pub struct StateDir {
     /// Whether the user named it (`COMBU_DIR`), and so trusts whoever owns it.
     is_named: bool,
     above: Option<PathBuf>,
+    location: Location,
 }
 
 /// Where a state folder is looked for.
@@ -75,7 +77,7 @@ impl StateDir {
         if let Some(named) = search.named {
             let path = absolute(named)?;
             is_folder(&path)?;
-            return Ok(Self { path, is_named: true, above: None });
+            return Ok(Self::at(path, true, None));
         }
         let from = absolute(from)?;
         let (mut is_inside, mut above) = (true, None);
@@ -83,7 +85,7 @@ impl StateDir {
             let path = folder.join(FOLDER);
             let is_another = folder != from && search.home == Some(folder);
             match is_folder(&path) {
-                Ok(true) if is_inside && !is_another => return Ok(Self { path, is_named: false, above: None }),
+                Ok(true) if is_inside && !is_another => return Ok(Self::at(path, false, None)),
                 Ok(true) => _ = above.get_or_insert(path),
                 Ok(false) => {}
                 Err(error) if is_inside => return Err(error),
@@ -92,7 +94,12 @@ impl StateDir {
             }
             is_inside &= !folder.join(".git").exists();
         }
-        Ok(Self { path: absolute(search.otherwise.unwrap_or(&from))?.join(FOLDER), is_named: false, above })
+        Ok(Self::at(absolute(search.otherwise.unwrap_or(&from))?.join(FOLDER), false, above))
+    }
+
+    fn at(path: PathBuf, is_named: bool, above: Option<PathBuf>) -> Self {
+        let location = Location::of(&path);
+        Self { path, is_named, above, location }
     }
 
     /// A state folder that an earlier combu would have used: it lies above the repository, or in the home folder. Absent
@@ -102,11 +109,12 @@ impl StateDir {
     }
 
     /// Whether this user may start, signal and write what the folder says: it is theirs, it is shared with a group of
-    /// theirs, or they named it.
+    /// theirs, or they named it; and it is no copy of a folder that is still there, whose runs it would take for its own.
     ///
     /// # Errors
-    /// [`StoreError::Foreign`]: what is written in it would be run as this user.
+    /// [`StoreError::Foreign`]: what is written in it would be run as this user. [`StoreError::Copy`].
     pub fn check_owner(&self) -> Result<(), StoreError> {
+        self.check_original()?;
         let metadata = match fs::metadata(&self.path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -120,6 +128,17 @@ impl StateDir {
             return Ok(());
         }
         Err(StoreError::Foreign { path: self.path.clone(), owner: metadata.uid() })
+    }
+
+    /// Whether the folder is no copy of one that is still there.
+    ///
+    /// # Errors
+    /// [`StoreError::Copy`]: the runs that it knows are the original's.
+    pub fn check_original(&self) -> Result<(), StoreError> {
+        match self.location.original.clone() {
+            Some(original) => Err(StoreError::Copy { path: self.path.clone(), original }),
+            None => Ok(()),
+        }
     }
 
     /// Absolute path of the folder, which need not exist yet.
@@ -223,7 +242,7 @@ impl StateDir {
         for path in self.folders()? {
             match is_locked(&path) {
                 Ok(false) => {}
-                Ok(true) => match LiveRun::read(path.clone()) {
+                Ok(true) => match self.read(path.clone()) {
                     Ok(run) => live.runs.push(run),
                     Err(error) => {
                         live.warnings.push(format!("a run is alive in `{}`, but which: {error}", path.display()));
@@ -245,7 +264,7 @@ impl StateDir {
     pub fn past_runs(&self) -> Result<PastRuns, StoreError> {
         let mut past = PastRuns::default();
         for path in self.folders()? {
-            match LiveRun::read(path.clone()) {
+            match self.read(path.clone()) {
                 Ok(run) => past.runs.push(PastRun { record: run.record, path, state: self.path.clone() }),
                 // Something else, or a run that is being made or removed.
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
@@ -284,6 +303,13 @@ impl StateDir {
         Ok(last)
     }
 
+    /// Reads what a run is. Its spec is where it lies now, also after the project was moved.
+    fn read(&self, path: PathBuf) -> io::Result<LiveRun> {
+        let mut run = LiveRun::read(path)?;
+        run.record.spec = self.location.today(run.record.spec);
+        Ok(run)
+    }
+
     fn runs(&self) -> PathBuf {
         self.path.join("runs")
     }
@@ -300,10 +326,10 @@ impl StateDir {
 
     /// Makes the folder, and lets git ignore it where it is new: a folder that was there may be anyone's.
     fn create(&self) -> Result<(), StoreError> {
-        if is_folder(&self.path)? {
-            return self.check_owner();
+        if is_folder(&self.path)? || !make(&self.path)? {
+            self.check_owner()?;
         }
-        if make(&self.path)? { Ok(()) } else { self.check_owner() }
+        self.location.record(&self.path).map_err(|source| StoreError::Write { path: self.path.clone(), source })
     }
 }
 
@@ -518,9 +544,9 @@ pub(super) mod tests {
         fs::write(project.path().join(".combu"), "").unwrap();
         let not = StateDir::locate(project.path(), Search::default()).unwrap_err();
         insta::assert_snapshot!(message(not), @"the state folder `/lab/.combu` is not a folder; move that file away or set COMBU_DIR");
-        let state = StateDir { path: "/dev/null/state".into(), is_named: true, above: None };
+        let state = StateDir::at("/dev/null/state".into(), true, None);
         assert!(matches!(state.create_run(&record("aaaaaaaaaaaa"), |_| false), Err(StoreError::Read { .. })));
-        let state = StateDir { path: "/proc/state".into(), is_named: true, above: None };
+        let state = StateDir::at("/proc/state".into(), true, None);
         let write = state.create_run(&record("aaaaaaaaaaaa"), |_| false).unwrap_err();
         insta::assert_snapshot!(message(write), @"cannot write `/proc/state` in the state folder; set COMBU_DIR to a folder that can be written");
     }

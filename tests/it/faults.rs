@@ -127,7 +127,8 @@ impl Round {
             let ends: Vec<String> = named(&events, "attempt-ended")
                 .into_iter()
                 .map(|event| {
-                    format!("{} {} {} {}", event["trial"], event["attempt"], event["status"], event["message"])
+                    let exit = &event["exit"];
+                    format!("{} {} {} {exit} {}", event["trial"], event["attempt"], event["status"], event["message"])
                 })
                 .collect();
             let warned: Vec<_> = named(&events, "warned").into_iter().map(|event| &event["message"]).collect();

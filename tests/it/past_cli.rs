@@ -279,3 +279,42 @@ fn what_is_not_ours_survives_every_verb_though_it_has_a_trials_name() {
     assert_eq!(lab.containers().keys().collect::<Vec<_>>(), ["ours"]);
     assert_eq!(lab.networks(), ["net"]);
 }
+
+#[test]
+fn a_project_that_was_moved_keeps_its_history_and_a_copy_leaves_the_original_alone() {
+    let lab = Lab::new();
+    let spec = "[{ name: 'p-%d' % i, engine: 'local', cmd: 'true' } for i in std.range(1, 3)]";
+    lab.write("old/s.jsonnet", spec);
+    let old = lab.path("old");
+    std::fs::create_dir(old.join(".git")).unwrap();
+    let within = |folder: &str, args: &[&str]| {
+        let mut command = lab.command(env!("CARGO_BIN_EXE_combu"));
+        let output = command.current_dir(lab.path(folder)).args(args).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    assert_eq!(within("old", &["run", "s.jsonnet"]).0, Some(0));
+    std::fs::rename(&old, lab.path("new")).unwrap();
+    let (code, said) = within("new", &["run", "s.jsonnet", "--resume"]);
+    assert!(code == Some(0) && said.contains("3 in an earlier run"), "{said}");
+    let (code, said) = within("new", &["ls", "-f", "s.jsonnet"]);
+    assert!(code == Some(0) && said.lines().count() >= 3 && !said.contains("old"), "{said}");
+
+    assert!(
+        std::process::Command::new("cp")
+            .args(["-r"])
+            .arg(lab.path("new"))
+            .arg(lab.path("copy"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(within("copy", &["ls"]).0, Some(0));
+    assert_eq!(within("copy", &["results", "last"]).0, Some(0));
+    let original = lab.path("new").canonicalize().unwrap().join(".combu").display().to_string();
+    for refused in [&["run", "s.jsonnet"][..], &["rm", "last"], &["kill", "s.jsonnet"]] {
+        let (code, said) = within("copy", refused);
+        assert!(code != Some(0) && said.replace("\n  ", " ").contains(&original), "{refused:?} {code:?} {said}");
+    }
+    std::fs::remove_dir_all(lab.path("new")).unwrap();
+    assert_eq!(within("copy", &["run", "s.jsonnet"]).0, Some(0), "what is alone is no copy");
+}

@@ -26,6 +26,7 @@ use crate::run::kill::Killed;
 pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, CliError> {
     let session = session()?;
     let (target, state) = target(file, args, &session)?;
+    state.check_original()?;
     if args.filter.is_some() || !args.trials.is_empty() {
         return trials::main(&session, &target, &state, args, ui);
     }
@@ -65,7 +66,7 @@ pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, 
         return Err(stays(&unsaved, dead.problems));
     }
     if ended.is_empty() && !dead.any && all == Killed::default() {
-        if let Target::Spec { given, path } = &target
+        if let Target::Spec { given, path, .. } = &target
             && !path.exists()
         {
             let message = format!("no file `{}`, and nothing was started from it", short_path(given));

@@ -24,6 +24,8 @@ pub(super) enum Target {
     Spec {
         given: PathBuf,
         path: PathBuf,
+        /// Its recorded runs: those of a project that was moved have another path on their engines.
+        runs: BTreeSet<RunId>,
     },
     Run(RunId),
     /// Trials started below that folder, or recorded there.
@@ -54,7 +56,9 @@ pub(super) fn target(file: Option<&Path>, args: &KillArgs, session: &Session) ->
             let given = spec_path(file, text.as_deref().map(Path::new))?;
             let path = real(&given)?;
             let state = state(&path)?;
-            Ok((Target::Spec { given, path }, state))
+            let recorded = state.past_runs()?.runs.into_iter().filter(|run| run.record.spec == path);
+            let runs = recorded.map(|run| run.record.run).collect();
+            Ok((Target::Spec { given, path, runs }, state))
         }
     }
 }
@@ -106,7 +110,10 @@ impl Target {
     pub(super) fn has(&self, found: &Found) -> bool {
         let value = |key| found.labels.get(key).map(String::as_str);
         match self {
-            Self::Spec { path, .. } => value(label::SPEC) == Some(&*path.to_string_lossy()),
+            Self::Spec { path, runs, .. } => {
+                value(label::SPEC) == Some(&*path.to_string_lossy())
+                    || value(label::RUN).is_some_and(|run| runs.contains(&RunId::from(run)))
+            }
             Self::Run(run) => value(label::RUN) == Some(run.as_str()),
             Self::Project { root, runs } => {
                 value(label::SPEC).is_some_and(|spec| Path::new(spec).starts_with(root))
@@ -119,7 +126,15 @@ impl Target {
     pub(super) fn selectors(&self, session: &Session, engines: &[Arc<dyn Engine>]) -> Result<Vec<Selector>, CliError> {
         let one = |key: &str, value: String| Selector { labels: [(key.to_owned(), value)].into() };
         match self {
-            Self::Spec { path, .. } => Ok(vec![one(label::SPEC, path.to_string_lossy().into_owned())]),
+            Self::Spec { path, .. } => {
+                let path = path.to_string_lossy().into_owned();
+                let found = session.find(&Selector::default(), engines)?;
+                let elsewhere =
+                    found.iter().filter(|found| self.has(found) && found.labels.get(label::SPEC) != Some(&path));
+                let runs: BTreeSet<&String> = elsewhere.filter_map(|found| found.labels.get(label::RUN)).collect();
+                let moved: Vec<Selector> = runs.into_iter().map(|run| one(label::RUN, run.clone())).collect();
+                Ok([vec![one(label::SPEC, path)], moved].concat())
+            }
             Self::Run(run) => Ok(vec![one(label::RUN, run.to_string())]),
             Self::Project { runs: recorded, .. } => {
                 let found = session.find(&Selector::default(), engines)?;

@@ -9,7 +9,8 @@
 //! holds where combu was not there to see when: a program that ends with 0 when it is asked to has not done its work.
 //!
 //! With live-restore a container goes on without its daemon, and the daemon learns its exit code later. But what it writes
-//! in its last moments without a daemon is kept by nobody (seen with Docker 20.10): its log may not be complete then.
+//! in its last moments without a daemon is kept by nobody (seen with Docker 20.10): its log may not be complete then. Where
+//! the code was lost, too, it is not known how it ended, and it runs again.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -26,8 +27,11 @@ use crate::engine::docker::memory::{DaemonMemory, recall, time};
 /// Longest time between a container's end and the moment when combu hears of it.
 const SLACK: Duration = Duration::from_secs(3);
 
+/// The code of a container that ended nobody knows how.
+const UNKNOWN: i64 = 255;
+
 /// Codes of containers that were made to end: killed, asked to end, and ended nobody knows how.
-const TAKEN_ALONG: [i64; 3] = [137, 143, 255];
+const TAKEN_ALONG: [i64; 3] = [137, 143, UNKNOWN];
 
 /// Longest time for which a start waits for the containers that are out of sight.
 const OUT_OF_SIGHT: Duration = Duration::from_secs(15);
@@ -97,7 +101,7 @@ pub(super) async fn ending(
     let outlives = info.live_restore_enabled == Some(true);
     Ok(match decided(memory, lost, ended, suspicious) {
         false => UnseenEnd::Own,
-        true if outlives => UnseenEnd::Unheard,
+        true if outlives && state.exit_code != Some(UNKNOWN) => UnseenEnd::Unheard,
         true => UnseenEnd::TakenAlong,
     })
 }

@@ -1,6 +1,7 @@
 //! Looking at what is on the daemon: whose a name is, what a run would make, which attempts are ours. Changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
@@ -55,7 +56,11 @@ impl Holder {
             Some(_) => Self::Foreign(match labels.get(label::SPEC) {
                 Some(spec) => Stranger {
                     what: format!("a container of the experiment at {spec}, which {does}"),
-                    frees: format!("combu -f {} kill", shell::quoted(spec)),
+                    // A project that was moved finds its own by the runs that it recorded.
+                    frees: match Path::new(spec).exists() {
+                        true => format!("combu -f {} kill", shell::quoted(spec)),
+                        false => format!("docker rm -f {name}"),
+                    },
                 },
                 None => Stranger {
                     what: format!("a container of another experiment, which {does}"),
@@ -206,16 +211,15 @@ mod tests {
         let of = |labels: &HashMap<_, _>, running| Holder::of(labels, Some("postgres"), running, claim);
         assert_eq!(of(&ours, true), Holder::Running("r1".to_owned()));
         assert_eq!(of(&ours, false), Holder::Finished);
-        let other = labels(&[(label::RUN, "r1"), (label::SPEC, "/x/b c.jsonnet"), (label::TRIAL, "ab")]);
+        let lab = tempfile::tempdir().unwrap();
+        let spec = lab.path().join("b c.jsonnet").display().to_string();
+        let other = labels(&[(label::RUN, "r1"), (label::SPEC, &spec), (label::TRIAL, "ab")]);
         let stranger =
             |what: &str, frees: &str| Holder::Foreign(Stranger { what: what.to_owned(), frees: frees.to_owned() });
-        assert_eq!(
-            of(&other, false),
-            stranger(
-                "a container of the experiment at /x/b c.jsonnet, which has ended and is kept",
-                "combu -f '/x/b c.jsonnet' kill"
-            )
-        );
+        let what = format!("a container of the experiment at {spec}, which has ended and is kept");
+        assert_eq!(of(&other, false), stranger(&what, "docker rm -f ab"), "its spec is gone");
+        std::fs::write(&spec, "[]").unwrap();
+        assert_eq!(of(&other, false), stranger(&what, &format!("combu -f '{spec}' kill")));
         assert_eq!(
             of(&HashMap::new(), true),
             stranger("a container of image postgres, which is not combu's and runs", "docker rm -f ab")
