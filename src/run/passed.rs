@@ -167,7 +167,8 @@ impl Passed {
         let mut variables = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let at = |fault: &str| format!("cannot be used: line {} {fault}", index + 1);
-            let line = line.trim_start();
+            // Files of Windows that were joined have their mark in the middle, too.
+            let line = line.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
