@@ -10,8 +10,15 @@ use crate::run::passed::Passed;
 #[test]
 fn files_of_variables() {
     thread_local!(static FOLDER: tempfile::TempDir = tempfile::tempdir().unwrap());
-    let seeds =
-        ["A=1\n# note\nB=b=c\n\nEMPTY=\n", "\u{feff}TOKEN=a b\r\n PATH\n", "=x", "A B=1", "NO_SUCH_VARIABLE", "A=\0", "\u{b}\u{feff}TOKEN=a b\r\n "];
+    let seeds = [
+        "A=1\n# note\nB=b=c\n\nEMPTY=\n",
+        "\u{feff}TOKEN=a b\r\n PATH\n",
+        "=x",
+        "A B=1",
+        "NO_SUCH_VARIABLE",
+        "A=\0",
+        "\u{b}\u{feff}TOKEN=a b\r\n ",
+    ];
     check(seeds, |input| {
         let path = FOLDER.with(|folder| folder.path().join("some.env"));
         fs::write(&path, input).unwrap();

@@ -209,7 +209,7 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
     field(
         "cpus",
         &["2", "0.5", "'1.5'"],
-        "CPUs it needs: reserved on the host and enforced. Absent: one is reserved, none enforced.",
+        "CPUs it needs: reserved on the host and enforced. Default: one CPU is reserved; no limit is set.",
     ),
     field("memory", &["'512m'", "'2g'", "'64MiB'", "536870912"], "Memory it needs: reserved on the host and enforced."),
     field(

@@ -58,7 +58,12 @@ local uuid = 'UUID';
   retries: 1,
   defaults: { image: 'lab/solver:2', networks: ['maze'], env: { RUN: uuid } },
   trials: [
-    { name: 'db', image: 'postgres:16', healthcheck: { test: 'pg_isready', interval: '2s' } },
+    {
+      name: 'db',
+      image: 'postgres:16',
+      env: { POSTGRES_PASSWORD: 'maze' },
+      healthcheck: { test: 'pg_isready', interval: '2s' },
+    },
   ] + [
     {
       name: combu.name('solver', point),

@@ -33,7 +33,7 @@ fn spec(retries: u32) -> String {
 local seq(n) = 'i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; sleep 0.0%d; done; ' % (2 + n % 4);
 local note(what) = 'echo $COMBU_TRIAL $COMBU_ATTEMPT ' + what + ' >>/shared/launches; ';
 local polite(n) = if n % 2 == 0 then 'trap "exit 0" TERM; ' else '';
-local served = 'beat=$(cat /shared/beat); sleep 0.6; [ "$beat" != "$(cat /shared/beat)" ] || exit 9; ';
+local served = 'beat=$(cat /shared/beat); n=0; while [ "$beat" = "$(cat /shared/beat)" ]; do n=$((n+1)); [ $n -lt 10 ] || exit 9; sleep 0.3; done; ';
 local run(n) = {{
   name: 't%d' % n, image: 'IMAGE', networks: ['faults'], volumes: ['./shared:/shared'], stop_grace: '1s',
   retries: {{ count: {retries}, crash_limit: 20 }}, depends: ['srv'],
