@@ -17,7 +17,10 @@ pub(crate) const TABLE: [(u8, &str); 10] = [
     (HALTED, "the run was halted by its policy (`--halt`), or its time was up (`--time-budget`)"),
     (ENGINE, "the engine is unreachable or refused"),
     (INTERRUPTED, "interrupted by SIGINT; its trials were stopped, unless a third signal ended combu at once"),
-    (TERMINATED, "interrupted by SIGTERM; its trials were stopped, unless a third signal ended combu at once"),
+    (
+        TERMINATED,
+        "interrupted by SIGTERM, or its terminal was closed; its trials were stopped, unless a third signal ended combu at once",
+    ),
 ];
 
 pub(crate) const OK: u8 = 0;
@@ -45,5 +48,5 @@ pub(crate) fn of_summary(summary: &Summary) -> u8 {
 
 /// The code of an interrupt by that signal: 128 and its number, as a shell has it.
 pub(crate) fn of_signal(by: &str) -> u8 {
-    if by == "SIGTERM" { TERMINATED } else { INTERRUPTED }
+    if matches!(by, "SIGTERM" | "SIGHUP") { TERMINATED } else { INTERRUPTED }
 }

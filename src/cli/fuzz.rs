@@ -37,7 +37,8 @@ fn reports_of_events() {
                 json.consume(event).unwrap();
                 let _ = (minute(event.at), second(event.at), utc(event.at));
             }
-            let next = NextCommands { folder: Some("/state/runs/a".as_ref()), kill: Some("combu kill") };
+            let (folder, kill) = (Some("/state/runs/a".as_ref()), Some("combu kill"));
+            let next = NextCommands { folder, kill, combu: Some("combu"), run: None };
             assert!(summary(&history.summary, &next, &style).ends_with('\n'));
             let columns: Vec<String> =
                 facts().map(str::to_owned).chain(["loss".to_owned(), "tags.x".to_owned()]).collect();

@@ -41,7 +41,7 @@ pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, 
     let (plan, survey) = look(&session, experiment, args.limits.options(), ui)?;
     match args.output {
         Some(OutputForm::Json) => ui.result(&resolved(&plan))?,
-        None => ui.result(&text(&plan, &survey))?,
+        None => ui.result(&text(&plan, &survey, ui.out().width))?,
     }
     for warning in plan.warnings.iter().chain(&survey.warnings) {
         ui.warn(warning);
@@ -65,8 +65,8 @@ fn look(session: &Session, experiment: Experiment, options: Options, ui: &Ui) ->
     }
 }
 
-fn text(plan: &Plan, survey: &Survey) -> String {
-    let mut text = plan.to_string();
+fn text(plan: &Plan, survey: &Survey, width: usize) -> String {
+    let mut text = plan.text(width).unwrap_or_default();
     for (head, lines) in [("will", &survey.makes), ("uses", &survey.uses)] {
         if !lines.is_empty() {
             text.push_str(&format!("\n{head}\n"));

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, ProgressArgs, SpecArgs, check_streams};
+use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, ProgressArgs, ProgressMode, SpecArgs, check_streams};
 use crate::cli::chosen::select;
 use crate::cli::context::{SessionGuard, load_spec, real, session, spec_path, state};
 use crate::cli::error::{CliError, kill_command};
+use crate::cli::exit;
 use crate::cli::past::before::unchanged;
 use crate::cli::plan::{self, PlanArgs};
 use crate::cli::stage::started::{StartedRun, begin, follow};
@@ -17,8 +18,12 @@ use crate::cli::stage::{detach, signals};
 use crate::cli::ui::Ui;
 use crate::cli::unread;
 use crate::model::history::History;
-use crate::model::name::RunId;
+use crate::model::name::{Name, RunId};
+use crate::model::outcome::Outcome;
+use crate::model::trial::settled::Settled;
+use crate::plan::Plan;
 use crate::plan::identity::Triggers;
+use crate::report::style::counted;
 use crate::run::session::new_id;
 use crate::spec::Sources;
 use crate::store::{Kinds, RunRecord};
@@ -99,18 +104,35 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     }
     let prepared = session.prepare(experiment, options)?;
     let reused = if args.resume {
-        let runs: Vec<_> = before.into_iter().map(|(_, run)| run).collect();
         let seed = prepared.plan.experiment.options.seed.unwrap_or_default();
-        let triggers = args.rerun_triggers.unwrap_or_default();
-        unchanged(&prepared.plan, &session.survey(&prepared)?.digests, seed, &runs, &triggers)
+        let triggers = args.rerun_triggers.clone().unwrap_or_default();
+        let runs = before.iter().map(|(_, run)| run);
+        unchanged(&prepared.plan, &session.survey(&prepared)?.digests, seed, runs, &triggers)
     } else {
         BTreeMap::new()
     };
+    if let Some((last, _)) = before.first().filter(|(_, last)| args.is_done(&prepared.plan, last, &reused)) {
+        let (trials, run) = (counted(reused.len(), "trial"), &last.run);
+        ui.message(&format!("nothing to do: {trials} succeeded before, unchanged since; run {run} has the results"));
+        return Ok(exit::OK);
+    }
     let terminal = Terminal::new(ui, args.progress.progress, &path, detached, &session, &sources)?;
     signals::listen(&session, kill_command(&path), ui)?;
     let run = RunId::from(id.as_str());
     let started = StartedRun { detached, ..begin(&session, &terminal, prepared, run, reused, None)? };
     follow(&session, &terminal, started, args.output, ui)
+}
+
+impl RunArgs {
+    /// Whether nothing is to be run and the last run of the spec has every result already: another would only repeat it.
+    fn is_done(&self, plan: &Plan, last: &History, reused: &BTreeMap<Name, RunId>) -> bool {
+        let has = |trial: &Settled| {
+            let end = last.summary.get(&trial.name).and_then(|result| result.outcome());
+            reused.contains_key(&trial.name) && end.is_some_and(Outcome::is_success)
+        };
+        let is_told = self.output.is_some() || self.progress.progress == ProgressMode::Json;
+        !is_told && !reused.is_empty() && plan.trials.iter().filter(|trial| !trial.service).all(|trial| has(trial))
+    }
 }
 
 /// The earlier runs of a spec, but rehearsals, the last first: what each was, and what it says of its trials.

@@ -10,10 +10,7 @@ use console::Term;
 use crate::report::Style;
 use crate::store::create_file;
 
-/// Columns of a terminal whose width is not known.
-const COLUMNS: u16 = 80;
-
-/// Columns for a program that reads on: what is cut off is lost to it.
+/// Columns for a program that reads on, or a file: what is cut off is lost to it, and a name that is broken is not found.
 const ENDLESS: u16 = u16::MAX;
 
 /// The terminal, or the file that stands in for it once combu went to the background. Clones share one state.
@@ -28,8 +25,8 @@ pub(crate) struct Ui {
 impl Ui {
     /// Looks at the terminal. `NO_COLOR` and `TERM=dumb` are honoured.
     pub(crate) fn new() -> Self {
-        let err = style(&Term::stderr(), console::colors_enabled_stderr(), COLUMNS);
-        let out = style(&Term::stdout(), console::colors_enabled(), ENDLESS);
+        let err = style(&Term::stderr(), console::colors_enabled_stderr());
+        let out = style(&Term::stdout(), console::colors_enabled());
         Self { err, out, redirected: Arc::default() }
     }
 
@@ -48,9 +45,15 @@ impl Ui {
         io::stdout().is_terminal()
     }
 
-    /// True where stderr is a terminal that bars can be drawn on.
+    /// True where stderr is a terminal that bars can be drawn on: one that can move its cursor.
     pub(crate) fn has_terminal(&self) -> bool {
-        io::stderr().is_terminal() && !self.is_redirected()
+        let moves = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
+        moves && io::stderr().is_terminal() && !self.is_redirected()
+    }
+
+    /// True where a CI service runs combu, whose logs are read later: what is drawn on a terminal is lost there.
+    pub(crate) fn is_watched_later() -> bool {
+        std::env::var("CI").is_ok_and(|ci| !ci.is_empty() && ci != "false" && ci != "0")
     }
 
     /// Sends everything for stderr to a file from now on.
@@ -98,8 +101,8 @@ impl Ui {
     }
 }
 
-fn style(term: &Term, color: bool, otherwise: u16) -> Style {
-    let (height, width) = term.size_checked().unwrap_or_else(|| (24, columns(otherwise)));
+fn style(term: &Term, color: bool) -> Style {
+    let (height, width) = term.size_checked().unwrap_or_else(|| (24, columns()));
     let unicode = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
@@ -107,9 +110,9 @@ fn style(term: &Term, color: bool, otherwise: u16) -> Style {
     Style { color, width: usize::from(width), height: usize::from(height), unicode }
 }
 
-/// The width where there is no terminal to ask: what `COLUMNS` says, else another.
-fn columns(otherwise: u16) -> u16 {
-    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|width| *width >= 20).unwrap_or(otherwise)
+/// The width where there is no terminal to ask: what `COLUMNS` says, else as much as it takes.
+fn columns() -> u16 {
+    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|width| *width >= 20).unwrap_or(ENDLESS)
 }
 
 struct Redirectable {

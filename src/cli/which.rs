@@ -44,7 +44,7 @@ pub(crate) fn runs(file: Option<&Path>, run: Option<&str>, ui: &Ui) -> Result<Ru
     match run {
         None => {}
         Some("last") => {
-            past.truncate(1);
+            past = last(&past).map(|place| past.swap_remove(place)).into_iter().collect();
             live.retain(|run| past.iter().any(|last| last.record.run == run.record.run));
             asked = format!(" `last`{asked}");
         }
@@ -61,6 +61,13 @@ pub(crate) fn runs(file: Option<&Path>, run: Option<&str>, ui: &Ui) -> Result<Ru
     }
     let others = all.into_iter().filter(|id| live.iter().all(|run| run.record.run != *id)).collect();
     Ok(Runs { live, past, asked, others })
+}
+
+/// The place of the run that was started last, a rehearsal only where there is nothing else; `runs`, the last first.
+pub(crate) fn last(runs: &[PastRun]) -> Option<usize> {
+    // One that cannot be read is none that is known.
+    let is_real = |run: &PastRun| !run.is_rehearsal().unwrap_or(false);
+    runs.iter().position(is_real).or_else(|| (!runs.is_empty()).then_some(0))
 }
 
 /// The error that no event of a run is known, so that nothing can be said of it.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::model::command::Command;
 use crate::model::event::{Collected, Early, Event, Fact, Logs, Record, Usage, optional_path};
-use crate::model::name::{Name, RunId};
+use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
 use crate::model::outcome::Outcome;
 use crate::model::span;
@@ -302,6 +302,11 @@ impl Summary {
                 }
             }
         }
+    }
+
+    /// Whether trials of it were only rehearsed, by the fake engine.
+    pub fn is_rehearsal(&self) -> bool {
+        self.results.iter().any(|result| result.trial.engine == EngineName::Fake)
     }
 
     /// Whether everything of the run is there: its events, and the logs and outputs of its trials.

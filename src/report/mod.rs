@@ -1,9 +1,11 @@
 //! Event -> text. Reports name the model only, decide nothing, and never open a standard stream: the command line gives
-//! each one its writer (bars draw where [`progress::Bars::stderr`] says).
+//! each one its writer.
 
+mod alike;
 mod board;
 mod by_run;
 pub mod json;
+mod pace;
 pub mod plain;
 pub mod progress;
 pub(crate) mod results;
@@ -16,10 +18,11 @@ mod teller;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use alike::how;
 pub use json::Json;
 pub use plain::Plain;
 pub use progress::Bars;
 pub use style::Style;
 pub use summary::{NextCommands, summary};
 pub use table::results_table;
-pub(crate) use teller::{how, why_early};
+pub(crate) use teller::why_early;

@@ -1,14 +1,16 @@
-//! Bars on a terminal, and what must be seen above them. The only file that names indicatif.
+//! Bars on a terminal, and what must be seen above them.
 //!
-//! One bar draws everything as a block of lines, on its own clock: an event changes the state and draws nothing, so
-//! 10,000 trials cost as many changes of a map.
+//! All bars are one block of lines below everything else, drawn anew on its own clock: an event changes the state and draws
+//! nothing, so 10,000 trials cost as many changes of a map. Each line ends with a newline, but for the last, and none fills
+//! its row: so the rows that the block takes are known also once the terminal is wider or narrower, and the `^C` of a
+//! terminal that echoes it stays on its line. Nothing of an older block is ever left behind.
 
-use std::fmt::Write;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
+use console::measure_text_width;
 
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Sink};
@@ -19,16 +21,14 @@ use crate::report::teller::Teller;
 
 /// Times are shown in seconds; four times as often, a running trial that ended does not look stuck.
 const TICK: Duration = Duration::from_millis(250);
-/// Draws a second at most, should anything ask for more than the tick does.
-const DRAWS: u8 = 10;
+
+/// Columns that stay free at the end of a line, for an echoed `^C`.
+const ECHO: usize = 3;
 
 /// Bars on a terminal. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Bars {
-    bar: ProgressBar,
-    boards: Arc<Mutex<ByRun<Board>>>,
-    tellers: Arc<Mutex<ByRun<Teller>>>,
-    style: Style,
+    screen: Arc<Mutex<Screen>>,
     ticks: bool,
 }
 
@@ -41,56 +41,126 @@ struct Surroundings {
     style: fn(Style) -> Style,
 }
 
+/// The terminal, and what stands on it.
+struct Screen {
+    out: Box<dyn Write + Send>,
+    around: Surroundings,
+    style: Style,
+    boards: ByRun<Board>,
+    tellers: ByRun<Teller>,
+    /// Whether the block is to be there.
+    is_shown: bool,
+    /// Whether a thread draws it now and then.
+    has_clock: bool,
+    /// The widths of the lines that stand there; the cursor is behind the last.
+    drawn: Vec<usize>,
+}
+
 impl Bars {
-    /// Bars on the standard error, which has to be a terminal; see [`Bars::is_hidden`].
-    pub fn stderr(style: Style) -> Self {
-        Self::new(ProgressDrawTarget::stderr_with_hz(DRAWS), style, Surroundings { now, style: resized }, true)
+    /// Bars on the terminal that standard error is, which `out` writes to and which can move its cursor.
+    pub fn on_terminal(out: Box<dyn Write + Send>, style: Style) -> Self {
+        Self::new(out, style, Surroundings { now, style: resized }, true)
     }
 
-    fn new(target: ProgressDrawTarget, style: Style, around: Surroundings, ticks: bool) -> Self {
-        let boards: Arc<Mutex<ByRun<Board>>> = Arc::default();
-        let bar = ProgressBar::with_draw_target(None, target).with_finish(ProgressFinish::AndClear);
-        let shown = boards.clone();
-        let block = move |_: &ProgressState, out: &mut dyn Write| {
-            let style = (around.style)(style);
-            // A write into the bar's own buffer cannot fail.
-            let _written = out.write_str(&block(&lock(&shown), (around.now)(), style).join("\n"));
+    fn new(out: Box<dyn Write + Send>, style: Style, around: Surroundings, ticks: bool) -> Self {
+        let screen = Screen {
+            out,
+            around,
+            style,
+            boards: ByRun::default(),
+            tellers: ByRun::default(),
+            is_shown: false,
+            has_clock: false,
+            drawn: Vec::new(),
         };
-        bar.set_style(
-            ProgressStyle::with_template("{block}").expect("the template is a constant").with_key("block", block),
-        );
-        Self { bar, boards, tellers: Arc::default(), style, ticks }
-    }
-
-    /// Whether nothing will be shown, failures neither: there is no terminal, or one that cannot move its cursor
-    /// (`TERM=dumb`). Then the plain report is the one to use.
-    pub fn is_hidden(&self) -> bool {
-        self.bar.is_hidden()
+        Self { screen: Arc::new(Mutex::new(screen)), ticks }
     }
 
     /// Runs `f` with the bars out of the way, so that what it prints appears above them. `f` must feed no events.
     pub fn suspend(&self, f: &mut dyn FnMut()) {
-        self.bar.suspend(f);
+        let mut screen = lock(&self.screen);
+        // A terminal that cannot be written is told by whoever writes a report to it.
+        let _gone = screen.write("");
+        f();
+        let _gone = screen.draw();
     }
 
     /// Takes the bars away, whatever the runs do. They come back with the next run.
     pub fn finish(&self) {
-        lock(&self.boards).clear();
-        self.hide();
+        let mut screen = lock(&self.screen);
+        screen.boards.clear();
+        let _gone = screen.hide();
     }
 
-    fn show(&self) {
-        if self.bar.is_finished() {
-            self.bar.reset();
-        }
-        if self.ticks {
-            self.bar.enable_steady_tick(TICK);
+    fn show(&self, screen: &mut Screen) {
+        screen.is_shown = true;
+        if self.ticks && !std::mem::replace(&mut screen.has_clock, true) {
+            let screen = Arc::downgrade(&self.screen);
+            std::thread::spawn(move || tick(&screen));
         }
     }
+}
 
-    fn hide(&self) {
-        self.bar.disable_steady_tick();
-        self.bar.finish_and_clear();
+/// Draws the block again and again, as long as it is to be there.
+fn tick(screen: &Weak<Mutex<Screen>>) {
+    loop {
+        std::thread::sleep(TICK);
+        let Some(screen) = screen.upgrade() else { return };
+        let mut screen = lock(&screen);
+        if !screen.is_shown {
+            screen.has_clock = false;
+            return;
+        }
+        let _gone = screen.draw();
+    }
+}
+
+impl Screen {
+    /// Writes text where the block stood, and takes that away; text ends with a newline.
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        let there = self.over();
+        self.drawn.clear();
+        self.out.write_all(format!("{there}\x1b[J{text}").as_bytes())?;
+        self.out.flush()
+    }
+
+    /// Draws the block in the place of the one before.
+    fn draw(&mut self) -> io::Result<()> {
+        if !self.is_shown {
+            return Ok(());
+        }
+        let lines = block(&self.boards, (self.around.now)(), (self.around.style)(self.style));
+        let mut text = self.over();
+        for (place, line) in lines.iter().enumerate() {
+            text.push_str(if place == 0 { "" } else { "\n" });
+            text.push_str(line);
+            text.push_str("\x1b[K");
+        }
+        self.drawn = lines.iter().map(|line| measure_text_width(line)).collect();
+        self.out.write_all(format!("{text}\x1b[J").as_bytes())?;
+        self.out.flush()
+    }
+
+    fn hide(&mut self) -> io::Result<()> {
+        self.is_shown = false;
+        if self.drawn.is_empty() { Ok(()) } else { self.write("") }
+    }
+
+    /// What moves the cursor to the beginning of the block: a terminal that became narrower since has broken its lines.
+    fn over(&self) -> String {
+        let width = (self.around.style)(self.style).width.max(1);
+        let rows: usize = self.drawn.iter().map(|wide| wide.div_ceil(width).max(1)).sum();
+        match rows {
+            0 => String::new(),
+            1 => "\r".to_owned(),
+            rows => format!("\r\x1b[{}A", rows - 1),
+        }
+    }
+}
+
+impl fmt::Debug for Screen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Screen").field("drawn", &self.drawn).finish_non_exhaustive()
     }
 }
 
@@ -100,60 +170,56 @@ impl Sink for Bars {
     }
 
     fn recall(&mut self, event: &Event) {
-        let style = self.style;
-        let _told_then = lock(&self.tellers).get_or(&event.run, || Teller::new(style)).tell(event);
-        lock(&self.boards).get_or(&event.run, Board::default).add(event);
+        let mut screen = lock(&self.screen);
+        let style = screen.style;
+        let _told_then = screen.tellers.get_or(&event.run, || Teller::new(style)).tell(event);
+        screen.boards.get_or(&event.run, Board::default).add(event);
     }
 
     fn consume(&mut self, event: &Event) -> io::Result<()> {
-        let style = self.style;
-        let told = lock(&self.tellers).get_or(&event.run, || Teller::new(style)).tell(event);
+        let mut screen = lock(&self.screen);
+        let style = (screen.around.style)(screen.style);
+        let teller = screen.tellers.get_or(&event.run, || Teller::new(style));
+        teller.fit(style);
+        let told = teller.tell(event);
         let is_last = matches!(event.fact, Fact::RunEnded { .. });
-        let left = {
-            let mut boards = lock(&self.boards);
-            if matches!(event.fact, Fact::RunStarted { .. }) {
-                boards.get_or(&event.run, Board::default);
-            }
-            // A warning may come before or after a run: it is told, but there is no run to show.
-            if let Some(board) = boards.get(&event.run) {
-                board.add(event);
-            }
-            if is_last {
-                boards.remove(&event.run);
-            }
-            boards.len()
-        };
-        // No lock of ours is held from here on: drawing takes the bar's and then ours.
-        if told.is_notable && !told.lines.is_empty() {
-            self.bar.println(told.lines.join("\n"));
+        if matches!(event.fact, Fact::RunStarted { .. }) {
+            screen.boards.get_or(&event.run, Board::default);
+        }
+        // A warning may come before or after a run: it is told, but there is no run to show.
+        if let Some(board) = screen.boards.get(&event.run) {
+            board.add(event);
+        }
+        if is_last {
+            screen.boards.remove(&event.run);
+            screen.tellers.remove(&event.run);
+        }
+        let (left, mut draws) = (screen.boards.len(), false);
+        if told.notable > 0 {
+            screen.write(&(told.lines[..told.notable].join("\n") + "\n"))?;
+            draws = screen.is_shown;
         }
         match &event.fact {
-            Fact::RunStarted { .. } | Fact::RunResumed { .. } => self.show(),
+            Fact::RunStarted { .. } | Fact::RunResumed { .. } => self.show(&mut screen),
             // The terminal is somebody else's until the run goes on.
-            Fact::CommandTaken { command: Command::Pause { .. } } => self.hide(),
-            Fact::CommandTaken { command: Command::Unpause { .. } | Command::Cancel { .. } }
-                if left > 0 && self.bar.is_finished() =>
-            {
-                self.show();
+            Fact::CommandTaken { command: Command::Pause { .. } } => screen.hide()?,
+            Fact::CommandTaken { command: Command::Unpause { .. } | Command::Cancel { .. } } if left > 0 => {
+                self.show(&mut screen);
             }
             _ => {}
         }
-        if is_last {
-            lock(&self.tellers).remove(&event.run);
-            if left == 0 {
-                self.hide();
-            }
+        if is_last && left == 0 {
+            return screen.hide();
         }
-        Ok(())
+        // What was written took the block away.
+        if draws { screen.draw() } else { Ok(()) }
     }
 }
 
-/// The lines of every run, each with its share of the rows. The last row stays free for the cursor, and one more for
-/// what is printed above.
+/// The lines of every run, each with its share of the rows. The last row stays free for what is printed above.
 fn block(boards: &ByRun<Board>, now: u64, style: Style) -> Vec<String> {
     let share = style.height.saturating_sub(2) / boards.len().max(1);
-    // A line as wide as the terminal would leave the cursor on the next one.
-    let style = Style { width: style.width.saturating_sub(1), ..style };
+    let style = Style { width: style.width.saturating_sub(ECHO), ..style };
     boards.iter().flat_map(|board| board.lines(now, &style, share.max(1))).collect()
 }
 
@@ -175,27 +241,60 @@ fn resized(style: Style) -> Style {
 
 #[cfg(test)]
 mod tests {
-    use indicatif::{InMemoryTerm, ProgressDrawTarget};
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
 
-    use super::{Bars, Surroundings};
+    use super::{Bars, Surroundings, lock};
     use crate::model::command::Command;
     use crate::model::event::{Cause, Fact, Sink};
     use crate::model::outcome::{Exit, Outcome};
     use crate::report::style::Style;
     use crate::report::tests::{Script, name};
 
-    /// Bars on a terminal of 80 x 10, drawn when asked, 65 seconds after the script began.
-    fn on(terminal: &InMemoryTerm) -> Bars {
-        let style = Style { height: 10, ..Style::PLAIN };
+    /// A terminal in memory.
+    #[derive(Clone)]
+    struct Memory(Arc<Mutex<vt100::Parser>>);
+
+    impl Memory {
+        fn new(rows: u16, columns: u16) -> Self {
+            Self(Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 100))))
+        }
+
+        /// What is to be seen, without blanks at the ends of lines.
+        fn contents(&self) -> String {
+            self.0.lock().unwrap().screen().contents().trim_end().to_owned()
+        }
+    }
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // As a terminal's driver does.
+            let text = String::from_utf8_lossy(bytes).replace('\n', "\r\n");
+            self.0.lock().unwrap().process(text.as_bytes());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Bars on a terminal of 80 columns, drawn when asked, 65 seconds after the script began.
+    fn on(terminal: &Memory) -> Bars {
+        let style = Style { height: 10, width: 82, ..Style::PLAIN };
         let around = Surroundings { now: || 65_000, style: |style| style };
-        Bars::new(ProgressDrawTarget::term_like(Box::new(terminal.clone())), style, around, false)
+        Bars::new(Box::new(terminal.clone()), style, around, false)
+    }
+
+    fn draw(progress: &Bars) {
+        lock(&progress.screen).draw().unwrap();
     }
 
     fn feed(progress: &mut Bars, script: &mut Script) {
         for event in script.events.drain(..) {
             progress.consume(&event).unwrap();
         }
-        progress.bar.tick();
+        draw(progress);
     }
 
     fn names(count: usize) -> Vec<String> {
@@ -208,7 +307,7 @@ mod tests {
 
     #[test]
     fn running_trials_that_have_no_row_are_counted() {
-        let terminal = InMemoryTerm::new(10, 80);
+        let terminal = Memory::new(10, 82);
         let mut progress = on(&terminal);
         let mut script = sweep(500, 16);
         for number in 1..=16 {
@@ -217,7 +316,8 @@ mod tests {
         }
         script.fact(Fact::AttemptStarting { trial: name("trial-17"), attempt: 1, cores: Vec::new(), gpus: Vec::new() });
         feed(&mut progress, &mut script);
-        insta::assert_snapshot!(terminal.contents(), @r#"
+        insta::assert_snapshot!(terminal.contents(), @"
+        sweep: 500 trials, at most 16 at once, run k3jd8s0aq2xz
         sweep [------------------------------] 0/500, 17 running, 1m 05s
           trial-1  1m 04s
           trial-2  1m 03s
@@ -226,23 +326,24 @@ mod tests {
           trial-5  1m 00s
           trial-6  59s
           ... and 11 more running
-        "#);
+        ");
         script.end("trial-1", 1, Outcome::Succeeded, 10_000, "").end("trial-2", 1, Outcome::Succeeded, 20_000, "");
         for number in 3..=14 {
             script.end(&format!("trial-{number}"), 1, Outcome::Killed, 0, "");
         }
         feed(&mut progress, &mut script);
-        insta::assert_snapshot!(terminal.contents(), @r#"
-        sweep [-------------------------] 14/500, 3 running, 1m 05s, about 40m 20s left
+        insta::assert_snapshot!(terminal.contents(), @"
+        sweep: 500 trials, at most 16 at once, run k3jd8s0aq2xz
+        sweep [--------------------------] 14/500, 3 running, 1m 05s, about 1h 44m left
           trial-15  50s
           trial-16  49s
           trial-17  starting
-        "#);
+        ");
     }
 
     #[test]
     fn what_must_be_seen_appears_above_the_bars_and_stays() {
-        let terminal = InMemoryTerm::new(12, 80);
+        let terminal = Memory::new(12, 82);
         let mut progress = on(&terminal);
         let mut script =
             Script::new("粒子法による流体シミュレーションのスイープ", &["db", "a1", "b2", "c3"], &["db"], 4);
@@ -254,19 +355,21 @@ mod tests {
             cause: Cause::TimedOut,
         });
         feed(&mut progress, &mut script);
-        let print = || indicatif::TermLike::write_line(&terminal, "printed by the script").unwrap();
+        let print = || terminal.clone().write_all(b"printed by the script\n").unwrap();
         progress.clone().suspend(&mut { print });
         let contents = script.without_folder(&terminal.contents());
-        insta::assert_snapshot!(contents, @r#"
+        insta::assert_snapshot!(contents, @"
+        粒子法による流体シミュレーションのスイープ: 4 trials (1 service), at most 4 at
+          once, run k3jd8s0aq2xz
         [1/4] FAIL    a1  exit code 3, 10.0s
               | 温度が範囲外です
               log: /logs/a1/stderr.log
         printed by the script
-        粒子法による流体... 1/4, 1 failed, 2 running, 1m 05s, about 10s left
+        粒子法による流体... 1/4, 1 failed, 2 running, 1m 05s, about 32s left
           image solver:1.2: pulling, 3 of 7 layers
           db  1m 05s
           b2  1m 05s, stopping, attempt 2
-        "#);
+        ");
 
         script
             .prepare("image solver:1.2", "pulled")
@@ -276,7 +379,9 @@ mod tests {
             .end("db", 1, Outcome::Stopped, 65_000, "")
             .run_end(None, 65_000);
         feed(&mut progress, &mut script);
-        insta::assert_snapshot!(script.without_folder(&terminal.contents()), @r#"
+        insta::assert_snapshot!(script.without_folder(&terminal.contents()), @"
+        粒子法による流体シミュレーションのスイープ: 4 trials (1 service), at most 4 at
+          once, run k3jd8s0aq2xz
         [1/4] FAIL    a1  exit code 3, 10.0s
               | 温度が範囲外です
               log: /logs/a1/stderr.log
@@ -284,12 +389,12 @@ mod tests {
               halted  1 trial failed (`soon,fail=1`)
         [2/4] FAIL    b2  timed out, 1m 00s, attempt 2
               it wrote nothing
-        "#);
+        ");
     }
 
     #[test]
     fn events_change_the_state_and_draw_nothing() {
-        let terminal = InMemoryTerm::new(10, 80);
+        let terminal = Memory::new(10, 82);
         let mut progress = on(&terminal);
         let names = names(10_000);
         let mut script = sweep(names.len(), 2);
@@ -306,14 +411,16 @@ mod tests {
         for event in &script.events {
             progress.consume(event).unwrap();
         }
-        assert_eq!(terminal.moves_since_last_check(), "");
-        progress.bar.tick();
-        assert_eq!(terminal.contents(), "sweep [##############################] 10000/10000, 1m 05s");
+        let head = "sweep: 10000 trials, at most 2 at once, run k3jd8s0aq2xz";
+        assert_eq!(terminal.contents(), head);
+        draw(&progress);
+        let bar = "sweep [##############################] 10000/10000, 1m 05s";
+        assert_eq!(terminal.contents(), format!("{head}\n{bar}"));
     }
 
     #[test]
     fn two_runs_share_the_rows_and_a_stray_warning_leaves_nothing_behind() {
-        let terminal = InMemoryTerm::new(10, 80);
+        let terminal = Memory::new(10, 82);
         let mut progress = on(&terminal);
         let (mut first, mut second) = (sweep(9, 8), sweep(2, 1));
         second.run = "second".into();
@@ -324,55 +431,106 @@ mod tests {
         second.start("trial-1", 1);
         feed(&mut progress, &mut first);
         feed(&mut progress, &mut second);
-        insta::assert_snapshot!(terminal.contents(), @r#"
+        insta::assert_snapshot!(terminal.contents(), @"
+        sweep: 9 trials, at most 8 at once, run k3jd8s0aq2xz
+        sweep: 2 trials, at most 1 at once, run second
         sweep [------------------------------] 0/9, 8 running, 1m 05s
           trial-1  1m 05s
           trial-2  1m 05s
           ... and 6 more running
         sweep [------------------------------] 0/2, 1 running, 1m 05s
           trial-1  1m 05s
-        "#);
+        ");
         first.run_end(None, 1);
         feed(&mut progress, &mut first);
+        let below_the_heads = |terminal: &Memory| {
+            let contents = terminal.contents();
+            contents.lines().filter(|line| !line.contains("at once")).collect::<Vec<_>>().join("\n")
+        };
         assert_eq!(
-            terminal.contents(),
+            below_the_heads(&terminal),
             "sweep [------------------------------] 0/2, 1 running, 1m 05s\n  trial-1  1m 05s"
         );
         second.run_end(None, 1).fact(Fact::Warned { message: "late".into() });
         feed(&mut progress, &mut second);
-        assert_eq!(terminal.contents(), " ".repeat(6) + "warning late");
+        assert_eq!(below_the_heads(&terminal), " ".repeat(6) + "warning late");
         let mut third = sweep(1, 1);
         feed(&mut progress, &mut third);
         assert!(terminal.contents().ends_with("\nsweep [------------------------------] 0/1, 1m 05s"));
         progress.finish();
-        assert_eq!(terminal.contents(), "      warning late");
+        assert_eq!(below_the_heads(&terminal), "      warning late");
     }
 
     #[test]
     fn what_a_user_asks_for_is_confirmed_above_the_bars() {
-        let terminal = InMemoryTerm::new(10, 80);
+        let terminal = Memory::new(10, 82);
         let mut progress = on(&terminal);
         let mut script = sweep(3, 1);
         script.fact(Fact::CommandTaken { command: Command::Cancel { by: "SIGINT".into() } });
         feed(&mut progress, &mut script);
-        assert!(terminal.contents().starts_with("      stop    asked for by SIGINT: what runs is being stopped\n"));
+        let said = "      stop    Ctrl-C: no trial is running, and none is started any more;";
+        assert!(terminal.contents().contains(said), "{}", terminal.contents());
+    }
+
+    #[test]
+    fn an_echoed_interrupt_and_another_width_leave_no_bar_behind() {
+        let terminal = Memory::new(10, 40);
+        let around = Surroundings { now: || 65_000, style: |style| style };
+        let style = Style { height: 10, width: 40, ..Style::PLAIN };
+        let mut progress = Bars::new(Box::new(terminal.clone()), style, around, false);
+        let mut script = sweep(9, 2);
+        script.start("trial-1", 1).start("trial-2", 1);
+        feed(&mut progress, &mut script);
+        terminal.clone().write_all(b"^C").unwrap();
+        script.fact(Fact::CommandTaken { command: Command::Cancel { by: "SIGINT".into() } });
+        feed(&mut progress, &mut script);
+        insta::assert_snapshot!(terminal.contents(), @"
+        sweep: 9 trials, at most 2 at once, run
+          k3jd8s0aq2xz
+              stop    Ctrl-C: stopping 2 trials
+                      (up to 10s); Ctrl-C again
+                      kills them; `combu resume`
+                      goes on later
+        sweep 0/9, 2 running, 1m 05s
+          trial-1  1m 05s
+          trial-2  1m 05s
+        ");
+
+        // Narrower: the terminal breaks the lines that stand there, as the one of this test would not.
+        let broken = "sweep 0/9, 2 running, 1m 05s\r\n  trial-1  1m 05s, stopp\r\ning\r\n  trial-2";
+        let narrow = Memory::new(10, 24);
+        {
+            let mut screen = lock(&progress.screen);
+            screen.out = Box::new(narrow.clone());
+            screen.style.width = 24;
+            screen.drawn = vec![28, 25, 9];
+        }
+        narrow.0.lock().unwrap().process(format!("before\r\n{broken}").as_bytes());
+        draw(&progress);
+        insta::assert_snapshot!(narrow.contents(), @"
+        before
+        sweep 0/9, 2 running
+          trial-1  1m 05s
+          trial-2  1m 05s
+        ");
     }
 
     #[test]
     fn the_bars_are_away_while_the_run_is_paused() {
-        let terminal = InMemoryTerm::new(10, 80);
+        let terminal = Memory::new(10, 82);
         let mut progress = on(&terminal);
         let mut script = sweep(3, 1);
         script.start("trial-1", 1).fact(Fact::CommandTaken { command: Command::Pause { by: "SIGTSTP".into() } });
         feed(&mut progress, &mut script);
-        let paused = "      pause   asked for by SIGTSTP: what runs is paused, nothing more is started";
-        assert_eq!(terminal.contents(), paused);
+        let paused = "\n      pause   Ctrl-Z: 1 trial paused, and no more are started";
+        assert!(terminal.contents().ends_with(paused), "{}", terminal.contents());
         script.at = 60_000;
         script.fact(Fact::CommandTaken { command: Command::Unpause { by: "SIGCONT".into() } });
         feed(&mut progress, &mut script);
         insta::assert_snapshot!(terminal.contents(), @"
-              pause   asked for by SIGTSTP: what runs is paused, nothing more is started
-              unpause asked for by SIGCONT
+        sweep: 3 trials, at most 1 at once, run k3jd8s0aq2xz
+              pause   Ctrl-Z: 1 trial paused, and no more are started
+              unpause SIGCONT: the trials go on
         sweep [------------------------------] 0/3, 1 running, 5s
           trial-1  5s
         ");

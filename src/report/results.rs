@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::outcome::Outcome;
 use crate::model::summary::TrialResult;
+use crate::report::style::number;
 
 /// Columns of every trial: first, after its params, of what it used, and those that are shown when they are asked for.
 pub(crate) const FIRST: [&str; 1] = ["name"];
@@ -108,13 +109,7 @@ fn plain(value: &Value) -> String {
 }
 
 fn short(value: &Value) -> String {
-    let Some(number) = value.as_f64().filter(|_| value.is_f64()) else { return plain(value) };
-    let digits = if number == 0.0 { 0 } else { 5 - number.abs().log10().floor() as i32 };
-    if !(-3..=11).contains(&digits) {
-        return format!("{number:e}");
-    }
-    let text = format!("{number:.*}", digits.max(0) as usize);
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    value.as_f64().filter(|_| value.is_f64()).map_or_else(|| plain(value), number)
 }
 
 #[cfg(test)]

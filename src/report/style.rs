@@ -66,6 +66,21 @@ impl Style {
         format!("{mark}{}", fits.unwrap_or_default()).into()
     }
 
+    /// The same, for a text whose beginning and end both say something: names of a sweep differ at their end.
+    pub fn fit_middle<'a>(&self, text: &'a str, width: usize) -> Cow<'a, str> {
+        if measure_text_width(text) <= width {
+            return text.into();
+        }
+        let mark = if self.unicode { "…" } else { ".." };
+        let mark = if measure_text_width(mark) + 2 <= width { mark } else { "" };
+        let room = width.saturating_sub(measure_text_width(mark));
+        let end = if mark.is_empty() { 0 } else { room.div_ceil(2) };
+        let end = text.char_indices().map(|(at, _)| &text[at..]).find(|end_of| measure_text_width(end_of) <= end);
+        let end = end.unwrap_or_default();
+        let begin = truncate_str(text, room - measure_text_width(end), "");
+        format!("{begin}{mark}{end}").into()
+    }
+
     /// `text` after `head`, broken at spaces (or inside words that are wider than a line), continued under `indent`
     /// spaces.
     pub fn wrap(&self, head: &str, text: &str, indent: usize) -> Vec<String> {
@@ -169,6 +184,16 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// A number of a measurement, with the six digits that count: `0.405941`, `1.5e-9`.
+pub fn number(number: f64) -> String {
+    let digits = if number == 0.0 { 0 } else { 5 - number.abs().log10().floor() as i32 };
+    if !(-3..=11).contains(&digits) {
+        return format!("{number:e}");
+    }
+    let text = format!("{number:.*}", digits.max(0) as usize);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 /// A number with its noun: `1 trial`, `2 trials`.
 pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -202,6 +227,11 @@ mod tests {
         assert_eq!(unicode.fit("実験の名前", 9), "実験の名…");
         assert_eq!(ascii.fit("実験の名前", 9), "実験の...");
         assert_eq!(ascii.fit("abcdef", 3), "abc");
+        assert_eq!(unicode.fit_middle("train-0.001-sgd-1", 11), "train…sgd-1");
+        assert_eq!(ascii.fit_middle("train-0.001-sgd-1", 11), "trai..sgd-1");
+        assert_eq!(unicode.fit_middle("実験の名前と条件", 10), "実験…条件");
+        assert_eq!(unicode.fit_middle("abcdef", 2), "ab");
+        assert_eq!(unicode.fit_middle("abcdef", 6), "abcdef");
         assert_eq!(ascii.fit("abcdef", 0), "");
         let red = Style { color: true, ..unicode }.red("abcdef");
         assert_eq!(measure_text_width(&Style { color: true, ..unicode }.fit(&red, 4)), 4);

@@ -1,16 +1,17 @@
 //! The final report of a run: what became of it in one line, what went wrong in a table, and what to do next.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use crate::model::event::Early;
 use crate::model::outcome::Outcome;
 use crate::model::summary::{Summary, TrialResult};
+use crate::report::alike::{FEW, Failure, how};
 use crate::report::style::{Style, clean, counted, shown, took};
-use crate::report::table::list;
-use crate::report::tail::telling;
-use crate::report::teller::{how, why_early};
+use crate::report::table::{Cut, lines};
+use crate::report::teller::why_early;
 
-/// Failed trials in the table, reasons of skipped ones, warnings: beyond, only their number is of use.
+/// Failed trials in the table, kinds of failures, reasons of skipped ones: beyond, only their number is of use.
 const MOST: usize = 20;
 
 /// What a user can do after the run, as far as the caller knows it.
@@ -20,6 +21,24 @@ pub struct NextCommands<'a> {
     pub folder: Option<&'a Path>,
     /// The command that removes the containers which were kept; absent when none were.
     pub kill: Option<&'a str>,
+    /// How commands about the run begin: `combu`, or `combu -f sweep.jsonnet`; absent when nothing of it is kept.
+    pub combu: Option<&'a str>,
+    /// The run's id, where such commands would mean another run without it.
+    pub run: Option<&'a str>,
+}
+
+impl NextCommands<'_> {
+    /// A command about the run: `combu rerun --failed`.
+    fn command(&self, verb: &str, rest: &str) -> Option<String> {
+        let words = [Some(self.combu?), Some(verb), self.run, Some(rest).filter(|rest| !rest.is_empty())];
+        Some(words.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    }
+
+    /// The command that prints the log of a trial: `combu logs k3jd/solver-3`.
+    fn log(&self, trial: &str) -> Option<String> {
+        let run = self.run.map(|run| format!("{run}/")).unwrap_or_default();
+        Some(format!("{} logs {run}{trial}", self.combu?))
+    }
 }
 
 /// The final report. Ends with a newline.
@@ -29,18 +48,24 @@ pub fn summary(summary: &Summary, next: &NextCommands<'_>, style: &Style) -> Str
         text.push_str(line);
         text.push('\n');
     };
-    warnings(summary, style).iter().for_each(|line| say(line));
     skipped(summary, style).iter().for_each(|line| say(line));
     flaky(summary, style).iter().for_each(|line| say(line));
     lost(summary, style).iter().for_each(|line| say(line));
     let failed: Vec<&TrialResult> =
         summary.results.iter().filter(|result| result.outcome().is_some_and(Outcome::is_failure)).collect();
-    if !failed.is_empty() {
-        say(failures(&failed, next.folder, style).trim_end());
+    let goes_on = matches!(&summary.early, Some(early) if !matches!(early, Early::Killed(_)));
+    if let Some(first) = failed.first() {
+        failures(&failed, style).iter().for_each(|line| say(line));
+        let log = next.log(first.trial.name.as_str());
+        log.iter().for_each(|log| say(&format!("see a log: {log}")));
+        let again = next.command("rerun", "--failed").filter(|_| !goes_on);
+        again.iter().for_each(|again| say(&format!("run the failed again: {again}")));
     }
     if let Some(early) = &summary.early {
         style.wrap(&style.yellow("ended early: "), &why_early(early), 2).iter().for_each(|line| say(line));
     }
+    next.command("resume", "").filter(|_| goes_on).iter().for_each(|resume| say(&format!("go on with it: {resume}")));
+    warnings(summary, style).iter().for_each(|line| say(line));
     missing(summary, style).iter().for_each(|line| say(line));
     say(&counts(summary, style));
     if let Some(folder) = next.folder {
@@ -63,46 +88,72 @@ fn counts(summary: &Summary, style: &Style) -> String {
         (counts.running, "running"),
         (counts.waiting, "waiting"),
     ];
-    let mut parts: Vec<String> =
-        parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();
     let of_these = [(counts.flaky, "flaky"), (counts.reused, "in an earlier run")];
     let of_these: Vec<String> =
         of_these.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();
-    if !of_these.is_empty() {
-        // Whatever is flaky or was reused has succeeded, which comes first.
-        parts[0].push_str(&format!(" ({})", of_these.join(", ")));
-    }
-    let verdict = if summary.ok() { style.green(&parts.join(", ")) } else { style.red(&parts.join(", ")) };
+    let part = |number: usize, word: &str| {
+        let text = format!("{number} {word}");
+        match word {
+            // Whatever is flaky or was reused has succeeded.
+            "succeeded" if !of_these.is_empty() => style.green(&format!("{text} ({})", of_these.join(", "))),
+            "succeeded" => style.green(&text),
+            "failed" => style.red(&text),
+            _ => style.yellow(&text),
+        }
+    };
+    let parts: Vec<String> =
+        parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| part(*number, word)).collect();
     let time = summary.elapsed.map(|elapsed| format!(" in {}", took(elapsed))).unwrap_or_default();
-    format!("{}: {verdict}{time}", counted(counts.total, "trial"))
+    let rehearsal = if summary.is_rehearsal() { " (a rehearsal: nothing was really run)" } else { "" };
+    format!("{}: {}{time}{rehearsal}", counted(counts.total, "trial"), parts.join(", "))
 }
 
-fn failures(failed: &[&TrialResult], folder: Option<&Path>, style: &Style) -> String {
-    let columns = ["FAILED", "HOW", "ATTEMPTS", "TIME", "LOG"].map(str::to_owned);
-    let rows: Vec<Vec<String>> = failed
-        .iter()
-        .take(MOST)
-        .map(|result| {
-            let log = result.logs.as_ref().and_then(telling);
-            // Below the run's folder, which is named once for all of them.
-            let log = log.map(|log| match folder.and_then(|folder| log.strip_prefix(folder).ok()) {
-                Some(below) => below.display().to_string(),
-                None => shown(log),
-            });
-            vec![
-                result.trial.name.to_string(),
-                result.outcome().map(how).unwrap_or_default(),
-                result.attempts.to_string(),
-                if result.elapsed.is_zero() { "-".to_owned() } else { took(result.elapsed) },
-                log.unwrap_or_else(|| "-".to_owned()),
-            ]
-        })
-        .collect();
-    let more = match failed.len().saturating_sub(MOST) {
-        0 => String::new(),
-        more => format!("and {more} more\n"),
+/// Failures that are one, each with its number and the first of its trials; the others in a table.
+fn failures(failed: &[&TrialResult], style: &Style) -> Vec<String> {
+    let (groups, single) = groups(failed);
+    let mut text = Vec::new();
+    for (failure, results) in groups.iter().take(MOST) {
+        let names: Vec<&str> = results.iter().take(2).map(|result| result.trial.name.as_str()).collect();
+        let words = format!("{} ({}, ...)", clean(&failure.text), names.join(", "));
+        text.extend(style.wrap(&style.red(&format!("failed: {} x ", results.len())), &words, 2));
+    }
+    text.extend(more(groups.len(), "kind of failure"));
+    let columns = [("FAILED", Cut::Middle), ("HOW", Cut::End), ("ATTEMPTS", Cut::Never), ("TIME", Cut::Never)];
+    let row = |result: &&TrialResult| {
+        vec![
+            result.trial.name.to_string(),
+            result.outcome().map(how).unwrap_or_default(),
+            result.attempts.to_string(),
+            if result.elapsed.is_zero() { "-".to_owned() } else { took(result.elapsed) },
+        ]
     };
-    list(&columns, &rows, style) + more.as_str()
+    let rows: Vec<Vec<String>> = single.iter().take(MOST).map(row).collect();
+    if !rows.is_empty() {
+        text.extend(lines(&columns, &rows, style, |_, _, cell| cell.to_owned()).lines().map(str::to_owned));
+    }
+    text.extend(more(single.len(), "failed trial"));
+    text
+}
+
+/// Failures of which there are a few alike, the most frequent first, and the others.
+fn groups<'a>(failed: &[&'a TrialResult]) -> (Vec<(Failure, Vec<&'a TrialResult>)>, Vec<&'a TrialResult>) {
+    let mut groups: Vec<(Failure, Vec<&TrialResult>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for result in failed {
+        let Some(outcome) = result.outcome() else { continue };
+        let failure = Failure::of(&result.trial.name, outcome, result.logs.as_ref());
+        let place = *places.entry(failure.kind.clone()).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push((failure, Vec::new()));
+        }
+        groups[place].1.push(result);
+    }
+    groups.retain(|(_, results)| results.len() >= FEW);
+    groups.sort_by_key(|(_, results)| std::cmp::Reverse(results.len()));
+    let grouped: HashSet<&str> =
+        groups.iter().flat_map(|(_, results)| results.iter().map(|result| result.trial.name.as_str())).collect();
+    let single = failed.iter().filter(|result| !grouped.contains(result.trial.name.as_str())).copied().collect();
+    (groups, single)
 }
 
 /// What of the run is not there.
@@ -182,12 +233,12 @@ fn lost(summary: &Summary, style: &Style) -> Vec<String> {
     lines
 }
 
+/// How many warnings there were: each was told when it came.
 fn warnings(summary: &Summary, style: &Style) -> Vec<String> {
-    let shown = summary.warnings.iter().take(MOST);
-    let mut lines: Vec<String> =
-        shown.flat_map(|warning| style.wrap(&style.yellow("warning: "), &clean(warning), 2)).collect();
-    lines.extend(more(summary.warnings.len(), "warning"));
-    lines
+    match summary.warnings.len() {
+        0 => Vec::new(),
+        number => vec![format!("{} (above, and in `combu show`)", style.yellow(&counted(number, "warning")))],
+    }
 }
 
 fn more(number: usize, noun: &str) -> Option<String> {

@@ -18,7 +18,7 @@ pub fn results_table(columns: &[String], rows: &[Vec<String>], style: &Style) ->
     table(columns, rows, style, TableStyle::new().header_separator(rule))
 }
 
-/// A table without a rule, for a report. Ends with a newline.
+/// A table without a rule, for a list. Ends with a newline.
 pub(crate) fn list(columns: &[String], rows: &[Vec<String>], style: &Style) -> String {
     table(columns, rows, style, TableStyle::new())
 }
@@ -32,6 +32,8 @@ pub(crate) enum Cut {
     End,
     /// Their end is what stays: paths.
     Start,
+    /// Beginning and end stay: names of trials.
+    Middle,
 }
 
 /// A table with one line for each row, for lists that are counted and searched. Ends with a newline.
@@ -76,7 +78,11 @@ pub(crate) fn lines(
     say(&columns.iter().map(|(head, _)| (*head).to_owned()).collect::<Vec<_>>());
     for (index, row) in cells.iter().enumerate() {
         let row = row.iter().zip(&widths).zip(columns).enumerate().map(|(column, ((cell, width), (_, cut)))| {
-            let fits = if *cut == Cut::Start { style.fit_end(cell, *width) } else { style.fit(cell, *width) };
+            let fits = match cut {
+                Cut::Start => style.fit_end(cell, *width),
+                Cut::Middle => style.fit_middle(cell, *width),
+                Cut::Never | Cut::End => style.fit(cell, *width),
+            };
             paint(index, column, &fits)
         });
         say(&row.collect::<Vec<_>>());

@@ -19,7 +19,11 @@ pub(crate) fn telling(logs: &Logs) -> Option<&Path> {
     }
 }
 
-/// The last `count` lines that show something, oldest first, as a terminal would show them.
+/// How a line begins that tells combu something: it says nothing of what went wrong.
+const TOLD: &str = "::combu ";
+
+/// The last `count` lines that show something, oldest first, as a terminal would show them; without those that are for
+/// combu.
 pub(crate) fn tail(path: &Path, count: usize) -> io::Result<Vec<String>> {
     let mut file = File::open(path)?;
     let size = file.seek(SeekFrom::End(0))?;
@@ -30,7 +34,9 @@ pub(crate) fn tail(path: &Path, count: usize) -> io::Result<Vec<String>> {
     let text = String::from_utf8_lossy(&end);
     // The first line of a window into the middle lacks its beginning, unless it is all there is.
     let whole = if start == 0 { &text } else { text.split_once('\n').map_or(text.as_ref(), |(_, rest)| rest) };
-    let mut lines: Vec<_> = whole.lines().rev().map(overwritten).filter(|line| !line.is_empty()).take(count).collect();
+    let lines = whole.lines().rev().map(overwritten);
+    let says = |line: &String| !line.is_empty() && !line.trim_start().starts_with(TOLD);
+    let mut lines: Vec<_> = lines.filter(says).take(count).collect();
     lines.reverse();
     Ok(lines)
 }
@@ -63,6 +69,7 @@ mod tests {
         assert_eq!(tail_of(b"a\nb\n\nc\nd\n\n"), ["b", "c", "d"]);
         assert_eq!(tail_of(b" 10%\r 50%\r100%\r\nTraceback:\n\tline 1"), ["100%", "Traceback:", "    line 1"]);
         assert_eq!(tail_of("\u{1b}[31m失敗\u{1b}[0m\u{7}\n".as_bytes()), ["失敗"]);
+        assert_eq!(tail_of(b"a\n::combu metric loss=0.1 step=3\nb\n::combu tag x=1\n"), ["a", "b"]);
         assert_eq!(tail_of(b"\xff\xfe bad"), ["\u{fffd}\u{fffd} bad"]);
     }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::model::command::Command;
 use crate::model::event::{Early, Event, Fact, Logs};
-use crate::model::name::Name;
+use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
-use crate::report::style::{Style, clean, counted, shown, size, took};
+use crate::report::alike::{FEW, Failure, how};
+use crate::report::style::{Style, clean, counted, elapsed, shown, size, took};
 use crate::report::tail::{tail, telling};
 use crate::report::tally::{Tally, goes_on};
 
@@ -15,6 +16,8 @@ use crate::report::tally::{Tally, goes_on};
 const TAIL_LINES: usize = 5;
 /// Failed trials whose log is shown: when everything fails, the first ones say why, and the rest only hides them.
 const TAILS: usize = 20;
+/// Columns of a line of a log at most, in a file too.
+const WIDEST: usize = 500;
 /// Width of the column of words: `stopped`, `warning`.
 const WORD: usize = 7;
 
@@ -27,6 +30,13 @@ pub(crate) struct Teller {
     logs: HashMap<Name, Logs>,
     /// Trials of which an attempt failed.
     failed: HashSet<Name>,
+    /// How the last attempt of each ended, until that is told.
+    ends: HashMap<Name, String>,
+    /// Kinds of failures: the first trial of each, and how many there are.
+    kinds: HashMap<String, (Name, usize)>,
+    /// Whether a run that fails again and again goes on, and that was not said yet.
+    may_propose: bool,
+    experiment: String,
     /// State last told of what is being prepared.
     prepared: HashMap<String, String>,
     /// Everything is being stopped; why was told once, for all.
@@ -40,9 +50,9 @@ pub(crate) struct Teller {
 /// What an event is told as.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
-    /// Whether it should be seen even where bars show how far the run is.
-    pub(crate) is_notable: bool,
     pub(crate) lines: Vec<String>,
+    /// How many of them, from the first, should be seen even where bars show how far the run is.
+    pub(crate) notable: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -60,12 +70,21 @@ impl Teller {
             tally: Tally::default(),
             logs: HashMap::new(),
             failed: HashSet::new(),
+            ends: HashMap::new(),
+            kinds: HashMap::new(),
+            may_propose: false,
+            experiment: String::new(),
             prepared: HashMap::new(),
             is_stopping: false,
             is_cancelled: false,
             was_held: false,
             tails: 0,
         }
+    }
+
+    /// Its lines are as wide as that from now on.
+    pub(crate) fn fit(&mut self, style: Style) {
+        self.style = style;
     }
 
     /// The lines that tell this event; none for most.
@@ -77,6 +96,7 @@ impl Teller {
                 if outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. }) {
                     self.failed.insert(trial.clone());
                 }
+                self.ends.insert(trial.clone(), how(outcome));
                 Told::default()
             }
             Fact::TrialEnded { trial, attempts, outcome, elapsed } => {
@@ -85,7 +105,8 @@ impl Teller {
             Fact::RetryScheduled { trial, attempt, delay, memory } => {
                 let when = if delay.is_zero() { "now".to_owned() } else { format!("in {}", took(*delay)) };
                 let with = memory.map(|bytes| format!(", with {} of memory", size(bytes))).unwrap_or_default();
-                let text = format!("attempt {attempt} {when}{with}");
+                let after = self.ends.remove(trial).map(|how| format!(" ({how})")).unwrap_or_default();
+                let text = format!("attempt {attempt} {when}{with}{after}");
                 Told::notable(self.line(Tone::Odd, "retry", trial.as_str(), &text))
             }
             Fact::Slow { trial, elapsed } => Told::notable(self.line(
@@ -129,29 +150,46 @@ impl Teller {
                 Told::notable(self.line(Tone::Odd, "hold", "", &text))
             }
             Fact::CommandTaken { command } => self.command_taken(command),
-            fact => Told::routine(self.routine(event, fact)),
-        }
-    }
-
-    /// What is told only where no bars show it.
-    fn routine(&mut self, event: &Event, fact: &Fact) -> Vec<String> {
-        match fact {
-            Fact::RunStarted { experiment, services, parallel, folder, .. } => {
-                let services = match services.len() {
-                    0 => String::new(),
-                    number => format!(" ({})", counted(number, "service")),
-                };
-                let trials = counted(self.tally.total, "trial");
-                let text = format!("{trials}{services}, at most {parallel} at once, run {}", event.run);
-                let mut lines = self.style.wrap("", &format!("{}: {text}", clean(experiment)), 2);
-                lines.extend(folder.as_ref().map(|folder| self.style.dim(&format!("logs: {}", shown(folder)))));
-                lines
+            Fact::RunStarted { experiment, trials, options, .. } => {
+                self.experiment = clean(experiment);
+                self.may_propose = options.halt.is_none();
+                let is_rehearsal = trials.iter().any(|trial| trial.engine == EngineName::Fake);
+                self.run_started(event, is_rehearsal)
             }
             Fact::RunResumed { parallel, open, .. } => {
                 (self.is_stopping, self.is_cancelled) = (false, false);
-                let text = format!("{open} of {} left, at most {parallel} at once", counted(self.tally.total, "trial"));
-                self.style.wrap("", &format!("run {} goes on: {text}", event.run), 2)
+                let trials = counted(self.tally.total, "trial");
+                let text = format!("{open} of {trials} left, at most {parallel} at once");
+                let head = format!("run {} of {} goes on: {text}", event.run, self.experiment);
+                Told::notable(self.style.wrap("", &head, 2))
             }
+            fact => Told::routine(self.routine(fact)),
+        }
+    }
+
+    /// The head, where bars are too, and where the logs lie.
+    fn run_started(&self, event: &Event, is_rehearsal: bool) -> Told {
+        let Fact::RunStarted { services, parallel, folder, .. } = &event.fact else { return Told::default() };
+        let services = match services.len() {
+            0 => String::new(),
+            number => format!(" ({})", counted(number, "service")),
+        };
+        let trials = counted(self.tally.total, "trial");
+        let rehearsal = if is_rehearsal { "; a rehearsal: nothing is really run" } else { "" };
+        let text = format!("{trials}{services}, at most {parallel} at once, run {}{rehearsal}", event.run);
+        let mut told = Told::notable(self.style.wrap("", &format!("{}: {text}", self.experiment), 2));
+        told.lines.extend(folder.as_ref().map(|folder| self.style.dim(&format!("logs: {}", shown(folder)))));
+        told
+    }
+
+    /// A line that says how far the run is, where nothing else was said for long.
+    pub(crate) fn heartbeat(&self, text: &str) -> Vec<String> {
+        self.ended(Tone::Calm, "running", "", text)
+    }
+
+    /// What is told only where no bars show it.
+    fn routine(&mut self, fact: &Fact) -> Vec<String> {
+        match fact {
             Fact::Preparing { object, state, .. } => {
                 let before = self.prepared.insert(object.clone(), state.clone());
                 // A pull reports hundreds of states: only its start and its end are told.
@@ -187,39 +225,88 @@ impl Teller {
             // Hundreds follow one reason, which was told when the run began to stop.
             Outcome::Skipped { .. } if self.is_stopping => Told::default(),
             Outcome::Skipped { because } => Told::routine(self.ended(Tone::Odd, "skip", name, because)),
-            Outcome::NotStarted { .. } => {
-                Told::notable(self.ended(Tone::Bad, "FAIL", name, &format!("{}{again}", how(outcome))))
-            }
-            _ => {
-                let mut lines = self.ended(Tone::Bad, "FAIL", name, &format!("{}, {after}", how(outcome)));
-                lines.extend(logs.iter().flat_map(|logs| self.excerpt(logs)));
-                Told::notable(lines)
-            }
+            _ => self.failed(trial, outcome, logs.as_ref(), &again, &after),
         }
+    }
+
+    /// A trial that failed: why, but for those that failed as others before.
+    fn failed(&mut self, trial: &Name, outcome: &Outcome, logs: Option<&Logs>, again: &str, after: &str) -> Told {
+        let text = match outcome {
+            Outcome::NotStarted { .. } => format!("{}{again}", how(outcome)),
+            _ => format!("{}, {after}", how(outcome)),
+        };
+        let kind = Failure::of(trial, outcome, logs).kind;
+        let (first, count) = self.kinds.entry(kind).or_insert_with(|| (trial.clone(), 0));
+        *count += 1;
+        let (first, count) = (first.clone(), *count);
+        if count > FEW {
+            let text = match outcome {
+                Outcome::NotStarted { .. } => format!("could not be started, like {first}{again}"),
+                _ => format!("{text}, like {first}"),
+            };
+            return Told::routine(self.ended(Tone::Bad, "FAIL", trial.as_str(), &text));
+        }
+        let mut lines = self.ended(Tone::Bad, "FAIL", trial.as_str(), &text);
+        if !matches!(outcome, Outcome::NotStarted { .. }) {
+            lines.extend(logs.iter().flat_map(|logs| self.excerpt(logs)));
+        }
+        if count == FEW && self.tally.total > self.tally.done() && std::mem::take(&mut self.may_propose) {
+            let text =
+                format!("{FEW} trials failed in the same way; `--max-fail {FEW}` ends a run after {FEW} failures");
+            lines.extend(self.line(Tone::Odd, "note", "", &text));
+        }
+        Told::notable(lines)
     }
 
     fn command_taken(&mut self, command: &Command) -> Told {
         let (word, text) = match command {
             Command::Cancel { by } => {
                 self.is_stopping = true;
-                if std::mem::replace(&mut self.is_cancelled, true) {
-                    ("kill", format!("asked for by {by} again: killing what runs"))
-                } else {
-                    ("stop", format!("asked for by {by}: what runs is being stopped"))
+                match std::mem::replace(&mut self.is_cancelled, true) {
+                    true => ("kill", self.killing(by)),
+                    false => ("stop", self.stopping(by)),
                 }
             }
             Command::Drain { by } => {
-                ("drain", format!("asked for by {by}: what runs may end, nothing more is started"))
+                let running = counted(self.tally.running(), "running trial");
+                ("drain", format!("{}: no more trials are started; {running} may end", asker(by)))
             }
             Command::Pause { by } => {
-                ("pause", format!("asked for by {by}: what runs is paused, nothing more is started"))
+                let running = counted(self.tally.running(), "trial");
+                ("pause", format!("{}: {running} paused, and no more are started", asker(by)))
             }
-            Command::Unpause { by } => ("unpause", format!("asked for by {by}")),
+            Command::Unpause { by } => ("unpause", format!("{}: the trials go on", asker(by))),
             Command::Kill { .. } | Command::Retry { .. } | Command::Set { .. } => ("command", command.to_string()),
             // Thousands of these are a search at work.
             Command::Submit { .. } => return Told::default(),
         };
         Told::notable(self.line(Tone::Odd, word, "", &text))
+    }
+
+    /// What the first request to stop does, how long that may take, and what can be done then.
+    fn stopping(&self, by: &str) -> String {
+        let grace = match self.tally.longest_grace() {
+            Duration::ZERO => String::new(),
+            grace if grace < Duration::from_secs(1) => format!(" (up to {})", took(grace)),
+            grace => format!(" (up to {})", elapsed(grace)),
+        };
+        let what = match self.tally.running() {
+            0 => "no trial is running, and none is started any more".to_owned(),
+            running => format!("stopping {}{grace}", counted(running, "trial")),
+        };
+        let them = if self.tally.running() == 1 { "it" } else { "them" };
+        let again = match by {
+            _ if self.tally.running() == 0 => String::new(),
+            "SIGINT" => format!("; Ctrl-C again kills {them}"),
+            "SIGTERM" => format!("; a second SIGTERM kills {them}"),
+            _ => String::new(),
+        };
+        let then = if by.starts_with("SIG") { "; `combu resume` goes on later" } else { "" };
+        format!("{}: {what}{again}{then}", asker(by))
+    }
+
+    fn killing(&self, by: &str) -> String {
+        format!("{} again: killing {}", asker(by), counted(self.tally.running(), "trial"))
     }
 
     /// The end of the log that says most, and where it lies.
@@ -231,7 +318,7 @@ impl Teller {
         self.tails += 1;
         let mut lines = Vec::new();
         if self.tails <= TAILS {
-            let room = self.style.width.saturating_sub(indent.len() + 2);
+            let room = self.style.width.min(WIDEST).saturating_sub(indent.len() + 2);
             match tail(path, TAIL_LINES) {
                 Ok(tail) => lines.extend(tail.iter().map(|line| format!("{indent}| {}", self.style.fit(line, room)))),
                 Err(error) => lines.extend(self.style.wrap(
@@ -281,20 +368,21 @@ impl Teller {
 
 impl Told {
     fn notable(lines: Vec<String>) -> Self {
-        Self { is_notable: true, lines }
+        Self { notable: lines.len(), lines }
     }
 
     fn routine(lines: Vec<String>) -> Self {
-        Self { is_notable: false, lines }
+        Self { notable: 0, lines }
     }
 }
 
-/// How it ended, short: the word before it already says whether it failed or was skipped.
-pub(crate) fn how(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Failed { exit } => exit.to_string(),
-        Outcome::Skipped { because } => clean(because),
-        outcome => clean(&outcome.to_string()),
+/// Who asks, in the words of whoever did it.
+fn asker(by: &str) -> String {
+    match by {
+        "SIGINT" => "Ctrl-C".to_owned(),
+        "SIGTSTP" => "Ctrl-Z".to_owned(),
+        "SIGHUP" => "the terminal was closed (SIGHUP)".to_owned(),
+        by => clean(by),
     }
 }
 
@@ -339,22 +427,22 @@ mod tests {
         sweep: 4 trials, at most 4 at once, run k3jd8s0aq2xz
         logs: /state/runs/k3jd8s0aq2xz
               slow    a1  has been running for 45.0s
-              retry   a1  attempt 2 now
+              retry   a1  attempt 2 now (timed out)
         [1/4] ok      a1  1.0s, attempt 2, flaky
-              retry   a2  attempt 2 now, with 64 MiB of memory
+              retry   a2  attempt 2 now, with 64 MiB of memory (ran out of memory)
         [2/4] ok      a2  1.0s, attempt 2, flaky
-              retry   a3  attempt 2 now
+              retry   a3  attempt 2 now (was lost: gone)
         [3/4] ok      a3  1.0s, attempt 2
-              pause   asked for by SIGTSTP: what runs is paused, nothing more is started
-              unpause asked for by SIGCONT
+              pause   Ctrl-Z: 0 trials paused, and no more are started
+              unpause SIGCONT: the trials go on
         [4/4] FAIL    a4  exit code 1, 1.0s
               it wrote nothing
         ");
         insta::assert_snapshot!(summary(&script.summary(), &NextCommands::default(), &Style::PLAIN), @"
         flaky: `a1` (attempt 2), `a2` (attempt 2)
         lost and run again: `a3` (attempt 1)
-        FAILED  HOW          ATTEMPTS  TIME  LOG
-        a4      exit code 1         1  1.0s    -
+        FAILED  HOW          ATTEMPTS  TIME
+        a4      exit code 1         1  1.0s
         4 trials: 3 succeeded (2 flaky), 1 failed in 1m 02s
         ");
         assert_eq!(script.summary().results[1].trial.memory, Some(64 << 20));

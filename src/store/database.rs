@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use crate::model::event::{Event, Fact, FactKind};
 use crate::model::history::UnreadRow;
@@ -268,6 +268,13 @@ impl Database {
             }));
         }
         Ok(last)
+    }
+
+    /// When the last event of a run happened, in milliseconds since 1970-01-01 UTC.
+    pub(super) fn last_at(&self, run: &RunId) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT at FROM events WHERE run = ?1 ORDER BY id DESC LIMIT 1";
+        let at = self.connection.query_row(sql, [run.as_str()], |row| row.get::<_, i64>(0)).optional();
+        at.map(|at| at.map(i64::cast_unsigned)).map_err(|source| self.failure(source))
     }
 
     /// Forgets the events of a run.

@@ -33,6 +33,14 @@ impl PastRun {
             unread: Vec::new(),
         }
     }
+
+    /// When its last event happened, in milliseconds since 1970-01-01 UTC; absent where none is kept.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn last_at(&self) -> Result<Option<u64>, StoreError> {
+        Database::look(&self.state)?.map_or(Ok(None), |database| database.last_at(&self.record.run))
+    }
 }
 
 impl Follower {

@@ -187,7 +187,7 @@ fn the_readmes_spec_and_script_run_as_they_stand() {
     lab.write("experiment.jsonnet", &specs[0]);
     lab.write("sweep.rhai", &scripts[0]);
     let plan = lab.combu(&["plan", "experiment.jsonnet"]).code(0);
-    assert!(plan.stdout.starts_with("experiment experiment: 11 trials in 2 groups"), "{}", plan.stdout);
+    assert!(plan.stdout.starts_with("experiment: 11 trials in 2 groups"), "{}", plan.stdout);
     let said = lab.combu(&["script", "--engine", "fake", "sweep.rhai"]).code(0);
     assert_eq!(said.stdout.lines().count(), 6, "a table of five trials: {}", said.stdout);
 }

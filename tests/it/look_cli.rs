@@ -63,9 +63,9 @@ fn runs_are_listed_the_newest_first() {
     let said = lab.combu(&["ls"]).code(0);
     let _steady = steady(&lab);
     insta::assert_snapshot!(said.stdout, @"
-    RUN           STATE  OK   FAIL  STARTED           TIME  NAME    SPEC
-    [RUN]  ended  1/1     0  [DATE]  [TIME]  other   …/other.jsonnet
-    [RUN]  ended  2/5     2  [DATE]  [TIME]  粒子法  spec.jsonnet
+    RUN           STATE      OK   FAIL  STARTED           TIME  NAME    SPEC
+    [RUN]  rehearsal  1/1     0  [DATE]  [TIME]  other   …her.jsonnet
+    [RUN]  rehearsal  2/5     2  [DATE]  [TIME]  粒子法  spec.jsonnet
     ");
     assert!(said.stdout.lines().all(|line| measure_text_width(line) <= 80), "{}", said.stdout);
     let said = lab.combu(&["ls", "-n", "1"]).code(0);
@@ -79,6 +79,29 @@ fn runs_are_listed_the_newest_first() {
     );
     assert_eq!(run["command"][1], "run");
     assert_eq!(run["spec"], lab.path("spec.jsonnet").canonicalize().unwrap().display().to_string());
+}
+
+#[test]
+fn a_rehearsal_is_marked_and_is_the_last_run_only_where_there_is_no_other() {
+    let lab = Lab::with("{engine: 'local', trials: [{name: 'a1', cmd: 'echo real'}]}");
+    let _steady = steady(&lab);
+    let said = lab.combu(&["run", "spec.jsonnet", "--engine", "fake"]).code(0);
+    insta::assert_snapshot!(said.stderr, @"
+    spec: 1 trial, at most 4 at once, run [RUN]; a rehearsal: the fake [HANDLE]
+      runs nothing
+    logs: .combu/runs/[RUN]
+    [1/1] ok      a1  [TIME]
+    1 trial: 1 succeeded in [TIME] (a rehearsal: the fake [HANDLE] runs nothing)
+    logs: .combu/runs/[RUN]
+    ");
+    insta::assert_snapshot!(lab.combu(&["results"]).code(0).stderr, @"run [RUN] of spec, a rehearsal, ended after [TIME]: 1 trial, 1 succeeded");
+    lab.combu(&["run", "spec.jsonnet"]).code(0);
+    lab.combu(&["run", "spec.jsonnet", "--engine", "fake"]).code(0);
+    insta::assert_snapshot!(lab.combu(&["results", "last"]).code(0).stderr, @"run [RUN] of spec, ended after [TIME]: 1 trial, 1 succeeded");
+    assert_eq!(lab.combu(&["logs"]).code(0).stdout, "real\n");
+    let list = lab.combu(&["ls"]).code(0).stdout;
+    let states: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    assert_eq!(states, ["STATE", "rehearsal", "ended", "rehearsal"]);
 }
 
 #[test]
@@ -117,7 +140,7 @@ fn the_trials_of_a_run_are_listed_with_how_they_ended() {
         a3     failed           1  [TIME]  SIGKILL
         a4     skipped          -  -     -        `a2` failed (exit code 3)
         ");
-        insta::assert_snapshot!(said.stderr, @"run [RUN] of 粒子法, ended after [TIME]: 5 trials, 2 succeeded, 2 failed, 1 skipped");
+        insta::assert_snapshot!(said.stderr, @"run [RUN] of 粒子法, a rehearsal, ended after [TIME]: 5 trials, 2 succeeded, 2 failed, 1 skipped");
     }
     let id = id(&lab);
     let list = |args: &[&str]| names(&lab.combu(&[&["ps", &id[..6], "-o", "json"], args].concat()).code(0));
@@ -324,7 +347,8 @@ fn everything_that_is_kept_is_shown() {
           command     combu run spec.jsonnet -j 2 --seed 7 --progress none
           started     [DATE]
           time        [TIME], until [DATE]
-          trials      5 trials, 2 succeeded, 2 failed, 1 skipped
+          trials      5: 2 succeeded, 2 failed, 1 skipped
+          rehearsal   the fake [HANDLE] ran nothing
           at once     2
           seed        7
           UUID        [RUN]

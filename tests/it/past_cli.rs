@@ -51,6 +51,12 @@ fn resuming_an_edited_spec_runs_what_is_new_or_changed_and_what_has_not_succeede
     std::fs::remove_file(lab.path("fail")).unwrap();
     lab.combu(&["run", "spec.jsonnet", "--resume"]).code(0);
     assert_eq!(ran(&lab), set(&["bad"]));
+    // Nothing is to be done, and the last run has every result.
+    let before = lab.runs().len();
+    let said = lab.combu(&["run", "spec.jsonnet", "--resume"]).code(0);
+    let words = "nothing to do: 4 trials succeeded before, unchanged since; run ";
+    assert!(said.stderr.starts_with(words), "{}", said.stderr);
+    assert_eq!((ran(&lab), lab.runs().len()), (set(&[]), before));
     let text = lab.read("spec.jsonnet");
     let edited = text
         .replace("lr: 0.2", "lr: 0.25")

@@ -124,8 +124,9 @@ fn an_interrupted_run_goes_on_and_a_finished_one_has_nothing_left() {
     let _steady = steady(&lab);
     let said = lab.combu(&["resume"]).code(0);
     insta::assert_snapshot!(said.stderr, @"
-    run [RUN] goes on: 2 of 3 trials left, at most 2 at once
-    [3/3] ok      held [TIME], attempt 2
+    resuming `spec` (spec.jsonnet), begun 0s ago
+    run [RUN] of spec goes on: 2 of 3 trials left, at most 2 at once
+    [2/3] ok      held [TIME], attempt 2
     [3/3] ok      later [TIME]
     3 trials: 3 succeeded in [TIME]
     logs: .combu/runs/[RUN]
@@ -133,7 +134,33 @@ fn an_interrupted_run_goes_on_and_a_finished_one_has_nothing_left() {
     assert_eq!(lab.read(lab.only_run().join("held/2/stdout.log")), "went\n");
     assert_eq!(named(&lab.events(), "attempt-started").len(), 4, "what had succeeded did not run again");
     let said = lab.combu(&["resume"]).code(4);
-    insta::assert_snapshot!(said.stderr, @"error: run [RUN] has ended, and every trial of it");
+    insta::assert_snapshot!(said.stderr, @"error: nothing to resume: all trials of run [RUN] have finished");
+}
+
+#[test]
+fn an_older_run_that_is_not_finished_is_named_and_not_taken_for_the_last() {
+    let lab = Lab::with("{name: 'old', engine: 'local', trials: [{name: 'a1', cmd: 'sleep 600', stop_grace: '0s'}]}");
+    lab.write("new.jsonnet", "{engine: 'local', trials: [{name: 'b1', cmd: 'echo new'}]}");
+    let _steady = steady(&lab);
+    let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
+    live.event("attempt-started", "a1");
+    live.signal(Signal::TERM);
+    live.end().code(143);
+    lab.combu(&["run", "new.jsonnet"]).code(0);
+    // A rehearsal is no run that a person means.
+    lab.combu(&["run", "new.jsonnet", "--engine", "fake"]).code(0);
+    let said = lab.combu(&["resume"]).code(2);
+    insta::assert_snapshot!(said.stderr, @"
+    error: the last run, 7vt3dxgmx99e of `new`, has nothing left to do
+      unfinished is run [RUN] of `old` (spec.jsonnet), begun 2026-11-30 08:35, with 1 trial left
+    hint: to go on with that one: `combu resume [RUN]`
+    ");
+    lab.write("spec.jsonnet", "gone");
+    assert_eq!(lab.combu(&["-f", "new.jsonnet", "resume"]).code(4).stdout, "");
+    let mut live = lab.start(&["-f", "spec.jsonnet", "resume", "--progress", "json"]);
+    live.event("attempt-started", "a1");
+    live.signal(Signal::INT);
+    live.end().code(130);
 }
 
 #[test]
@@ -166,7 +193,10 @@ fn what_cannot_be_resumed_says_why() {
     ");
     let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
     live.event("attempt-started", "a1");
-    insta::assert_snapshot!(lab.combu(&["resume"]).code(4).stderr, @"error: run [RUN] is alive: another combu runs it");
+    insta::assert_snapshot!(lab.combu(&["resume"]).code(4).stderr, @"
+    error: run [RUN] of `spec` is running (process [PID])
+    hint: `combu ps` shows how far it is
+    ");
     insta::assert_snapshot!(lab.combu(&["resume", "last"]).code(2).stderr, @"
     error: run [RUN] is alive: another combu runs it
     hint: `combu kill` ends it, and then it can be resumed
@@ -215,7 +245,7 @@ fn a_script_that_died_is_not_gone_on_with_and_that_is_said() {
     lab.write("go", "");
     let _steady = steady(&lab);
     let said = lab.combu(&["resume"]).code(5);
-    insta::assert_snapshot!(said.stderr.lines().next().unwrap(), @"warning: run [RUN] was started by the script sweep.rhai, which died: only the trials of this run go on, not the script. Its hooks (`on_complete`, `on_fail`), trials that it would still have submitted, the code after `run()` and its further runs are left out; to run it again: combu script --progress json sweep.rhai '--rate=two words'");
+    insta::assert_snapshot!(said.stderr.lines().next().unwrap(), @"resuming `first` (sweep.rhai), begun 0s ago");
     assert!(said.stderr.contains("1 trial: 1 succeeded"), "{}", said.stderr);
     assert!(!lab.path("hooked").exists() && !lab.path("after").exists());
     let row = &lab.combu(&["ls", "-o", "json"]).code(0).json()[0];

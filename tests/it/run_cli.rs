@@ -27,8 +27,10 @@ fn lines_and_the_final_report_go_to_stderr() {
           log: .combu/runs/[RUN]/bad/1/stderr.log
     [3/3] skip    after  `bad` failed (exit code 3)
     skipped: `after` because `bad` failed (exit code 3)
-    FAILED  HOW          ATTEMPTS  TIME  LOG
-    bad     exit code 3         1 [TIME]  bad/1/stderr.log
+    FAILED  HOW          ATTEMPTS  TIME
+    bad     exit code 3         1 [TIME]
+    see a log: combu logs bad
+    run the failed again: combu rerun --failed
     3 trials: 1 succeeded, 1 failed, 1 skipped in [TIME]
     logs: .combu/runs/[RUN]
     ");

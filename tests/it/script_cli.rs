@@ -20,6 +20,16 @@ fn with(text: &str) -> Lab {
 }
 
 #[test]
+fn a_script_that_does_nothing_says_so() {
+    let lab = Lab::with("[]");
+    lab.write("nothing.rhai", "// To be written.\n");
+    let said = lab.combu(&["script", "nothing.rhai"]).code(0);
+    assert_eq!(said.stderr, "the script nothing.rhai has ended: it started no run and printed nothing\n");
+    lab.write("word.rhai", "print(1)");
+    assert_eq!(lab.combu(&["script", "word.rhai"]).code(0).stderr, "");
+}
+
+#[test]
 fn every_script_is_executed_by_a_test() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     let mut names: Vec<_> =

@@ -16,11 +16,11 @@ pub(crate) struct ProgressArgs {
 /// Displays of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressMode {
-    /// Bars on a terminal, else lines.
+    /// Bars on a terminal, else lines; lines too where `CI` is set.
     Auto,
     /// Bars.
     Bar,
-    /// A line for each trial that ended.
+    /// A line for each trial that ended, and where nothing ends for 5 minutes one that says how far the run is.
     Plain,
     /// The events, a JSON line each, on stdout.
     Json,

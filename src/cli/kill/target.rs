@@ -9,6 +9,7 @@ use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
 use crate::cli::kill::elsewhere::elsewhere;
+use crate::cli::which::last;
 use crate::engine::{Engine, EngineError, Found, Selector};
 use crate::model::experiment::Experiment;
 use crate::model::label;
@@ -66,7 +67,7 @@ pub(super) fn target(file: Option<&Path>, args: &KillArgs, session: &Session) ->
 /// The run that is meant: one of the store's, or one that only the labels on an engine still know.
 fn run(text: &str, past: &[PastRun], args: &KillArgs, session: &Session) -> Result<RunId, CliError> {
     if text == "last" {
-        let last = past.first().map(|run| run.record.run.clone());
+        let last = last(past).map(|place| past[place].record.run.clone());
         return last.ok_or_else(|| CliError::new(exit::NOTHING, "no run is recorded"));
     }
     let mut fits: BTreeSet<String> = past.iter().map(|run| run.record.run.to_string()).collect();

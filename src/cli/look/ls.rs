@@ -35,7 +35,8 @@ const KINDS: [FactKind; 7] = [
 ///
 /// STATE is `running`, `ended`, `interrupted` (by a signal or `kill`), `halted` (by its policy), `engine lost` (it was out
 /// of reach), `script died` (all of it was done, and the script that started it died), `cut off` (its combu died: `combu resume` goes on with it) or `no events` (`combu.db` was removed). OK is the number of trials that succeeded, of
-/// all; FAIL the number that failed; NAME the experiment's. STARTED is a local time.
+/// all; FAIL the number that failed; NAME the experiment's. STARTED is a local time. A `rehearsal` is a run on the
+/// fake engine, which runs nothing; `last` means one only where there is no other run.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   combu ls                       the last 20 runs
@@ -112,6 +113,7 @@ fn table(list: &[RunRow], ui: &Ui) -> String {
     lines(&COLUMNS, &rows, style, |row, column, cell| match (COLUMNS[column].0, cell) {
         ("STATE", "running") => style.green(cell),
         ("STATE", "ended") => cell.to_owned(),
+        ("STATE", "rehearsal") => style.dim(cell),
         ("STATE", _) => style.yellow(cell),
         ("FAIL", _) if list[row].counts.failed > 0 => style.red(cell),
         _ => cell.to_owned(),
@@ -141,7 +143,11 @@ impl RunRow {
         let Counts { succeeded, total, failed, .. } = self.counts;
         vec![
             record.run.to_string(),
-            self.shown.state(&self.summary).to_owned(),
+            match self.shown.state(&self.summary) {
+                "ended" if self.summary.is_rehearsal() => "rehearsal".to_owned(),
+                state if self.summary.is_rehearsal() => format!("{state}, rehearsal"),
+                state => state.to_owned(),
+            },
             format!("{succeeded}/{total}"),
             failed.to_string(),
             minute(record.started_ms),
@@ -158,6 +164,7 @@ impl RunRow {
             "experiment": record.experiment,
             "spec": record.spec.display().to_string(),
             "state": self.shown.state(&self.summary),
+            "rehearsal": self.summary.is_rehearsal(),
             "script": self.shown.run.script().map(|(script, state)| json!({"file": script.file, "state": state})),
             "early": self.summary.early,
             "counts": self.counts,

@@ -164,7 +164,7 @@ impl TrialList<'_> {
 
     fn table(&self, results: &[&TrialResult], style: &Style) -> String {
         const COLUMNS: [(&str, Cut); 6] = [
-            ("TRIAL", Cut::End),
+            ("TRIAL", Cut::Middle),
             ("STATUS", Cut::Never),
             ("ATTEMPT", Cut::Never),
             ("TIME", Cut::Never),

@@ -140,7 +140,11 @@ fn run_text(shown: &ShownRun, history: &History, from: Option<&Provenance>, styl
     if let Some(early) = &summary.early {
         sheet.line("early", &why_early(early));
     }
-    sheet.line("trials", &counts(summary, shown.is_running(summary)));
+    let parts = counts(summary, shown.is_running(summary));
+    sheet.line("trials", &format!("{}: {parts}", summary.results.len()));
+    if summary.is_rehearsal() {
+        sheet.line("rehearsal", "nothing was really run");
+    }
     sheet.line("at once", &history.parallel.to_string());
     sheet.line("seed", &history.seed.to_string());
     sheet.line("UUID", &record.id);
@@ -258,8 +262,14 @@ fn row(attempt: &PastAttempt, now: Option<u64>) -> Vec<String> {
         usage.cpu_seconds.map_or_else(dash, |seconds| format!("{seconds:.1}s")),
         usage.peak_memory.map_or_else(dash, bytes),
         outcome,
-        attempt.handle.as_ref().map_or_else(dash, |handle| format!("{} {}", handle.engine, handle.id)),
+        attempt.handle.as_ref().map_or_else(dash, |handle| format!("{} {}", handle.engine, short(&handle.id))),
     ]
+}
+
+/// The id of a container as `docker ps` shows it; others as they are.
+fn short(id: &str) -> &str {
+    let is_long = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_long { &id[..12] } else { id }
 }
 
 fn run_json(shown: &ShownRun, history: &History, from: Option<&Provenance>) -> Value {

@@ -7,7 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::time;
 use crate::cli::ui::Ui;
-use crate::cli::which::{Runs, runs};
+use crate::cli::which::{Runs, last, runs};
 use crate::model::event::Early;
 use crate::model::summary::{Summary, TrialResult};
 use crate::report::style::{clean, counted, took};
@@ -29,8 +29,11 @@ pub(crate) struct ShownRun {
 pub(crate) fn look(file: Option<&Path>, named: Option<&str>, ui: &Ui) -> Result<ShownRun, CliError> {
     let mut runs = runs(file, named, ui)?;
     let live = runs.live.pop();
-    let is_it = |run: &PastRun| live.as_ref().is_none_or(|live| live.record.run == run.record.run);
-    match runs.past.iter().position(is_it) {
+    let place = match &live {
+        Some(live) => runs.past.iter().position(|run| live.record.run == run.record.run),
+        None => last(&runs.past),
+    };
+    match place {
         Some(place) => Ok(ShownRun { run: runs.past.swap_remove(place), live }),
         None => Err(none_recorded(&runs)),
     }
@@ -77,7 +80,11 @@ impl ShownRun {
         match summary.elapsed {
             Some(elapsed) => elapsed,
             None if self.live.is_some() => Duration::from_millis(time::now().saturating_sub(started)),
-            None => Duration::from_millis(last.saturating_sub(started)),
+            None => {
+                // Its last event of any kind, whatever part of them a verb has read.
+                let last = self.run.last_at().ok().flatten().unwrap_or(last);
+                Duration::from_millis(last.saturating_sub(started))
+            }
         }
     }
 
@@ -89,12 +96,15 @@ impl ShownRun {
             "running" => format!("running for {time}"),
             state => format!("{state} after {time}"),
         };
-        let counts = counts(summary, self.is_running(summary));
-        format!("run {} of {}, {state}: {counts}", record.run, clean(&record.experiment))
+        let trials = counted(summary.results.len(), "trial");
+        let parts = counts(summary, self.is_running(summary));
+        let counts = [trials, parts].iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(", ");
+        let rehearsal = if summary.is_rehearsal() { ", a rehearsal" } else { "" };
+        format!("run {} of {}{rehearsal}, {state}: {counts}", record.run, clean(&record.experiment))
     }
 }
 
-/// `20 trials, 5 succeeded, 2 running, 13 waiting`
+/// `5 succeeded, 2 running, 13 waiting`
 pub(super) fn counts(summary: &Summary, is_running: bool) -> String {
     let counts = summary.counts();
     let (running, waiting, open) = match is_running {
@@ -110,6 +120,6 @@ pub(super) fn counts(summary: &Summary, is_running: bool) -> String {
         (waiting, "waiting"),
         (open, "open"),
     ];
-    let parts = parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!(", {number} {word}"));
-    counted(counts.total, "trial") + parts.collect::<String>().as_str()
+    let parts = parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}"));
+    parts.collect::<Vec<_>>().join(", ")
 }

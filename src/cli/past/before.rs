@@ -15,15 +15,15 @@ fn digest<'a>(trial: &Trial, digests: &'a BTreeMap<String, String>) -> Option<&'
 
 /// The trials of a plan that succeeded unchanged before, by the last of those runs in which each ran: `runs`, the last
 /// first. One that waits for the end of a trial that runs again runs again too. `digests` says what images are now.
-pub(crate) fn unchanged(
+pub(crate) fn unchanged<'runs>(
     plan: &Plan,
     digests: &BTreeMap<String, String>,
     seed: u64,
-    runs: &[History],
+    runs: impl IntoIterator<Item = &'runs History>,
     triggers: &Triggers,
 ) -> BTreeMap<Name, RunId> {
     let mut reused = BTreeMap::new();
-    let runs: Vec<_> = runs.iter().map(|run| (run, run.digests())).collect();
+    let runs: Vec<_> = runs.into_iter().map(|run| (run, run.digests())).collect();
     for trial in plan.trials.iter().filter(|trial| !trial.service) {
         let last = runs.iter().find_map(|(run, digests)| {
             let (result, history) = run.get(&trial.name)?;

@@ -1,6 +1,7 @@
 //! `combu resume`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -11,25 +12,27 @@ use crate::cli::exit;
 use crate::cli::stage::started::{StartedRun, follow};
 use crate::cli::stage::terminal::{OpenRun, Terminal};
 use crate::cli::stage::{detach, signals};
+use crate::cli::time::now;
 use crate::cli::ui::Ui;
 use crate::cli::unread;
-use crate::cli::which::{no_events, runs};
+use crate::cli::which::{last, no_events, runs};
 use crate::model::event::Early;
 use crate::model::history::History;
+use crate::report::style::{counted, elapsed};
 use crate::run::session::start::Start;
 use crate::spec::Sources;
 use crate::store::{Kinds, PastRun};
 
 /// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
-  combu resume                     go on with the last run that is not finished
+  combu resume                     go on with the last run
   combu resume k3jd -j 2           with another run, and two trials at once
   combu -f sweep.jsonnet resume    with the last one of that spec";
 
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
-    /// The run: the beginning of its id, or `last`. Default: the last one in this project (with `-f FILE`, of that spec)
-    /// that is not finished.
+    /// The run: the beginning of its id, or `last`. Default: the last one in this project (with `-f FILE`, of that spec).
+    /// Where that is finished and an earlier one is not, combu names it and asks for its id.
     #[arg(value_name = "RUN")]
     run: Option<String>,
 
@@ -62,7 +65,9 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     if detached {
         detach::leave_terminal()?;
     }
+    let spec = short_path(&record.spec);
     let is_cut_off = tell_of_script(&run, ui);
+    ui.message(&format!("resuming `{}` ({spec}){}", record.experiment, age(record.started_ms)));
     let session = session()?;
     let _ending = SessionGuard(session.clone());
     let experiment = past.experiment(record.spec.clone(), record.id.clone());
@@ -127,13 +132,22 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, H
         let is_unsent = sends && summary.results.iter().any(|result| result.unsent().is_some());
         // A run that could not be started has no events.
         if past.has_begun() && (past.open() > 0 || summary.elapsed.is_none() || is_unsent || past.has_unfetched()) {
+            if named.is_none()
+                && let Some(later) = later(run, &runs.past)
+            {
+                return Err(not_the_last(run, later, past.open()));
+            }
             return Ok((run.clone(), past));
         }
     }
+    if let Some(live) = runs.live.last() {
+        let record = &live.record;
+        let message = format!("run {} of `{}` is running (process {})", record.run, record.experiment, record.pid);
+        return Err(CliError::new(exit::NOTHING, message).hint("`combu ps` shows how far it is"));
+    }
     let message = match &runs.past[..] {
-        [one] if is_live(one) => format!("run {} is alive: another combu runs it", one.record.run),
         [one] => return Err(nothing_left(one)?),
-        all => format!("none of {} runs{} is unfinished", all.len(), runs.asked),
+        all => format!("nothing to resume: all trials of {} runs{} have finished", all.len(), runs.asked),
     };
     let mut error = CliError::new(exit::NOTHING, message);
     if runs.past.len() == 1 {
@@ -149,6 +163,29 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, H
     })
 }
 
+/// `, begun 31m 05s ago`; nothing where it has just begun.
+fn age(started: u64) -> String {
+    let age = Duration::from_millis(now().saturating_sub(started));
+    if age < Duration::from_mins(1) { String::new() } else { format!(", begun {} ago", elapsed(age)) }
+}
+
+/// The run that was started last, if that is another one. Rehearsals do not count, nor runs that could not be started.
+fn later<'a>(run: &PastRun, past: &'a [PastRun]) -> Option<&'a PastRun> {
+    let begun: Vec<PastRun> = past.iter().filter(|run| run.has_trials()).cloned().collect();
+    let last = begun.get(last(&begun)?)?;
+    past.iter().find(|one| one.record.run == last.record.run && one.record.run != run.record.run)
+}
+
+/// The error that the run which is not finished is not the last one: a person may mean the last.
+fn not_the_last(run: &PastRun, later: &PastRun, open: usize) -> CliError {
+    let (old, new) = (&run.record, &later.record);
+    let message = format!("the last run has nothing left to do: run {} of `{}`", new.run, new.experiment);
+    let (spec, age, open) = (short_path(&old.spec), age(old.started_ms), counted(open, "trial"));
+    let unfinished = format!("unfinished is run {} of `{}` ({spec}){age}, with {open} left", old.run, old.experiment);
+    CliError { details: vec![unfinished], ..CliError::new(exit::USAGE, message) }
+        .hint(format!("to go on with that one: `combu resume {}`", old.run))
+}
+
 /// The error that a run has nothing left to do.
 fn nothing_left(run: &PastRun) -> Result<CliError, CliError> {
     let (id, past) = (&run.record.run, run.history(Kinds::WITHOUT_RECORDS)?);
@@ -159,7 +196,7 @@ fn nothing_left(run: &PastRun) -> Result<CliError, CliError> {
         Some(Early::Killed(by)) => CliError::new(exit::NOTHING, format!("run {id} has ended: it was killed by `{by}`"))
             .hint(format!("`combu rerun {id}` runs again what has not succeeded")),
         _ => match run.dead_script() {
-            None => CliError::new(exit::NOTHING, format!("run {id} has ended, and every trial of it")),
+            None => CliError::new(exit::NOTHING, format!("nothing to resume: all trials of run {id} have finished")),
             Some(script) => {
                 let file = short_path(Path::new(&script.file));
                 let message = format!("every trial of run {id} has ended; the script {file}, which started it, died");

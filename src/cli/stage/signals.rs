@@ -68,7 +68,7 @@ pub(crate) fn listen(session: &Session, kill: String, ui: &Ui) -> Result<(), Cli
                     if count > 0 {
                         continue;
                     }
-                    "SIGTERM"
+                    "SIGHUP"
                 }
                 () = next(&mut signals.cont) => {
                     pausing = Box::pin(pending());

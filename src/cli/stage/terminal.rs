@@ -1,6 +1,6 @@
 //! The stage of a run: its folder, and the sinks that store and show it, for `run` and scripts alike.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::ProgressMode;
-use crate::cli::context::{real, state};
+use crate::cli::context::{here, real, state};
 use crate::cli::control::process::end_live_runs;
 use crate::cli::control::server::Control;
 use crate::cli::error::{CliError, kill_command};
@@ -22,6 +22,7 @@ use crate::engine::Found;
 use crate::model::event::{Journal, Sink};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
+use crate::model::shell::quoted;
 use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
@@ -58,6 +59,8 @@ pub(crate) struct Terminal {
     mark: RefCell<Option<ScriptMark>>,
     /// The last run that was opened for a script, until it has started.
     starting: RefCell<(Weak<RunDir>, Weak<Control>)>,
+    /// Whether a script printed something.
+    has_printed: Cell<bool>,
 }
 
 /// Writes down where and from what a run was started.
@@ -81,7 +84,7 @@ impl Terminal {
         sources: &Sources,
     ) -> Result<Self, CliError> {
         let mode = match mode {
-            ProgressMode::Auto if ui.has_terminal() && !detached => ProgressMode::Bar,
+            ProgressMode::Auto if ui.has_terminal() && !detached && !Ui::is_watched_later() => ProgressMode::Bar,
             ProgressMode::Auto => ProgressMode::Plain,
             mode => mode,
         };
@@ -106,6 +109,7 @@ impl Terminal {
             script: None,
             mark: RefCell::default(),
             starting: RefCell::default(),
+            has_printed: Cell::default(),
         })
     }
 
@@ -115,8 +119,14 @@ impl Terminal {
         Ok(Self { script: Some(ScriptRecord { file, id: new_id() }), ..self })
     }
 
-    /// The script came to its end.
+    /// The script came to its end. One that did nothing to be seen is told so.
     pub(crate) fn end_script(&self) -> Result<(), CliError> {
+        if self.mark.borrow().is_none() && !self.has_printed.get() {
+            self.ui.message(&format!(
+                "the script {} has ended: it started no run and printed nothing",
+                self.file.display()
+            ));
+        }
         Ok(self.mark.take().map_or(Ok(()), ScriptMark::end)?)
     }
 
@@ -184,12 +194,12 @@ impl Terminal {
         let control = Control::default();
         let mut sinks: Vec<Box<dyn Sink>> = vec![control.sink()];
         match self.mode {
-            ProgressMode::Bar => {
-                let bars = self.bars.borrow_mut().get_or_insert_with(|| Bars::stderr(*self.ui.err())).clone();
-                // A terminal that bars cannot be drawn on, such as TERM=dumb, gets lines.
-                sinks.push(if bars.is_hidden() { self.lines() } else { Box::new(bars) });
+            ProgressMode::Bar if self.ui.has_terminal() => {
+                let new = || Bars::on_terminal(self.ui.stderr(), *self.ui.err());
+                sinks.push(Box::new(self.bars.borrow_mut().get_or_insert_with(new).clone()));
             }
-            ProgressMode::Plain | ProgressMode::Auto => sinks.push(self.lines()),
+            // A place that bars cannot be drawn on, such as a terminal with TERM=dumb, gets lines.
+            ProgressMode::Bar | ProgressMode::Plain | ProgressMode::Auto => sinks.push(self.lines()),
             ProgressMode::Json => {
                 let out = Watched { out: self.ui.stdout(), failed: self.events_lost.clone() };
                 sinks.push(Box::new(Json::new(Box::new(out))));
@@ -215,7 +225,7 @@ impl Terminal {
     }
 
     fn lines(&self) -> Box<dyn Sink> {
-        Box::new(Plain::new(self.ui.stderr(), *self.ui.err()))
+        Box::new(Plain::new(self.ui.stderr(), *self.ui.err()).with_heartbeat())
     }
 
     /// Lets everything for stderr go to a log in the run's folder from now on; returns its path.
@@ -266,11 +276,31 @@ impl Terminal {
                 && result.logs.is_some()
                 && result.outcome().is_some_and(|end| !end.is_success())
         });
+        let (combu, is_last) = self.commands_of(result);
         let next = NextCommands {
             folder: opened.map(|(folder, _)| folder.as_path()),
             kill: opened.filter(|_| kept).map(|(_, kill)| kill.as_str()),
+            combu: opened.map(|_| combu.as_str()),
+            run: result.run.as_ref().filter(|_| !is_last).map(RunId::as_str),
         };
         self.ui.message(&summary(result, &next, self.ui.err()));
+    }
+
+    /// How commands about a run begin here, and whether it is the last, which they mean where they name none.
+    fn commands_of(&self, result: &Summary) -> (String, bool) {
+        let is_here = here().is_ok_and(|here| here.path() == self.state.path());
+        let runs = self.state.past_runs().map(|past| past.runs).unwrap_or_default();
+        let of_run = |run: &&PastRun| Some(&run.record.run) == result.run.as_ref();
+        let place = runs.iter().position(|run| of_run(&run));
+        match place.and_then(|place| runs.get(place)) {
+            Some(run) if !is_here => {
+                let spec = &run.record.spec;
+                let is_last = runs.iter().find(|run| run.record.spec == *spec).is_some_and(|last| of_run(&last));
+                let given = if real(&self.file).is_ok_and(|real| real == *spec) { &self.file } else { spec };
+                (format!("combu -f {}", quoted(&given.to_string_lossy())), is_last)
+            }
+            _ => ("combu".to_owned(), place == Some(0)),
+        }
     }
 
     /// The error that lost events, or something a script printed, if any did.
@@ -330,6 +360,7 @@ impl ScriptStage for Terminal {
     }
 
     fn print(&self, text: &str) {
+        self.has_printed.set(true);
         self.above_bars(|| {
             if let Err(error) = self.ui.result(text) {
                 self.lost.borrow_mut().get_or_insert(error);

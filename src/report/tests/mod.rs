@@ -10,10 +10,9 @@ use console::measure_text_width;
 use crate::model::command::Command;
 use crate::model::event::{Cause, Early, Fact, Logs, Sink};
 use crate::model::outcome::{Exit, Outcome};
-use crate::report::tests::script::Pages;
 use crate::report::{Json, NextCommands, Plain, Style, results_table, summary};
 
-pub(crate) use script::{Script, name};
+pub(crate) use script::{Pages, Script, name};
 
 /// A run in which everything happens that can happen.
 fn eventful() -> Script {
@@ -70,7 +69,7 @@ fn the_plain_report_tells_a_run_line_by_line() {
           up      db
           healthy db
     [1/8] ok      solver-a-1  3.2s
-          retry   solver-b-2  attempt 2 in 5.0s
+          retry   solver-b-2  attempt 2 in 5.0s (exit code 3)
     [2/8] FAIL    solver-b-2  exit code 3, 1.0s, attempt 2
           | 2
           | Traceback (most recent call last):
@@ -115,14 +114,15 @@ fn the_plain_report_of_a_cancelled_run_says_why_once() {
         script.skip(trial, "the run was stopped by SIGINT");
     }
     script.run_end(Some(Early::Cancelled("SIGINT".into())), 1_100);
-    insta::assert_snapshot!(script.plain(Style::PLAIN), @r#"
+    insta::assert_snapshot!(script.plain(Style::PLAIN), @"
     sweep: 1000 trials, at most 2 at once, run k3jd8s0aq2xz
     logs: /state/runs/k3jd8s0aq2xz
-                stop    asked for by SIGINT: what runs is being stopped
-                kill    asked for by SIGINT again: killing what runs
-    [   1/1000] killed  trial-0  1.0s
-    [   2/1000] killed  trial-1  1.0s
-    "#);
+                stop    Ctrl-C: stopping 2 trials (up to 10s); Ctrl-C again kills
+                        them; `combu resume` goes on later
+                kill    Ctrl-C again: killing 2 trials
+    [   0/1000] killed  trial-0  1.0s
+    [   0/1000] killed  trial-1  1.0s
+    ");
     insta::assert_snapshot!(summary(&script.summary(), &NextCommands::default(), &Style::PLAIN), @r#"
     skipped: 998 trials (`trial-2`, ...) because the run was stopped by SIGINT
     ended early: stopped by SIGINT
@@ -144,13 +144,98 @@ fn a_thousand_trials_are_a_thousand_lines_and_only_the_first_failures_show_their
     script.run_end(None, 10_000);
     let text = script.plain(Style::PLAIN);
     let count = |part: &str| text.matches(part).count();
-    assert_eq!((count("] ok "), count("] FAIL "), count("| 失敗しました"), count("log: ")), (750, 250, 20, 250));
+    // Those that fail as others before are told in a line each.
+    assert_eq!((count("] ok "), count("] FAIL "), count("| 失敗しました"), count("log: ")), (750, 250, 3, 3));
+    assert_eq!((count(", like trial-0\n"), count("`--max-fail 3`")), (247, 1));
     assert!(text.lines().all(|line| measure_text_width(line) <= 80), "{text}");
     assert!(text.contains("\n[ 999/1000] ok      trial-998  0.0s\n"), "{text}");
 
     let text = summary(&script.summary(), &NextCommands::default(), &Style::PLAIN);
-    assert_eq!(text.matches("exit code 1").count(), 20);
-    assert!(text.contains("and 230 more\n1000 trials: 750 succeeded, 250 failed in 10.0s\n"), "{text}");
+    insta::assert_snapshot!(text, @"
+    failed: 250 x exit code 1: 失敗しました (trial-0, trial-4, ...)
+    1000 trials: 750 succeeded, 250 failed in 10.0s
+    ");
+}
+
+#[test]
+fn trials_that_fail_alike_are_told_a_few_times_and_counted() {
+    let names: Vec<String> = (1..=40).map(|number| format!("mf-{number}")).collect();
+    let mut script = Script::new("sweep", &names.iter().map(String::as_str).collect::<Vec<_>>(), &[], 2);
+    let traceback = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'torch'\n";
+    for name in &names[..36] {
+        script.start(name, 1).end(name, 1, Outcome::Failed { exit: Exit::Code(1) }, 10, traceback);
+    }
+    script.start("mf-37", 1).end("mf-37", 1, Outcome::Failed { exit: Exit::Code(1) }, 10, "OSError: disk\n");
+    let message = "no image `no/such:image`: pull access denied";
+    for name in &names[37..] {
+        script.end(name, 1, Outcome::NotStarted { message: message.into() }, 0, "");
+    }
+    script.run_end(None, 10_000);
+    let text = script.plain(Style { width: 100, ..Style::PLAIN });
+    insta::assert_snapshot!(text.lines().take(18).collect::<Vec<_>>().join("\n"), @"
+    sweep: 40 trials, at most 2 at once, run k3jd8s0aq2xz
+    logs: /state/runs/k3jd8s0aq2xz
+    [ 1/40] FAIL    mf-1  exit code 1, 0.0s
+            | Traceback (most recent call last):
+            | ModuleNotFoundError: No module named 'torch'
+            log: /logs/mf-1/stderr.log
+    [ 2/40] FAIL    mf-2  exit code 1, 0.0s
+            | Traceback (most recent call last):
+            | ModuleNotFoundError: No module named 'torch'
+            log: /logs/mf-2/stderr.log
+    [ 3/40] FAIL    mf-3  exit code 1, 0.0s
+            | Traceback (most recent call last):
+            | ModuleNotFoundError: No module named 'torch'
+            log: /logs/mf-3/stderr.log
+            note    3 trials failed in the same way; `--max-fail 3` ends a run after 3 failures
+    [ 4/40] FAIL    mf-4  exit code 1, 0.0s, like mf-1
+    [ 5/40] FAIL    mf-5  exit code 1, 0.0s, like mf-1
+    [ 6/40] FAIL    mf-6  exit code 1, 0.0s, like mf-1
+    ");
+    insta::assert_snapshot!(text.lines().skip(46).collect::<Vec<_>>().join("\n"), @"
+    [35/40] FAIL    mf-35  exit code 1, 0.0s, like mf-1
+    [36/40] FAIL    mf-36  exit code 1, 0.0s, like mf-1
+    [37/40] FAIL    mf-37  exit code 1, 0.0s
+            | OSError: disk
+            log: /logs/mf-37/stderr.log
+    [38/40] FAIL    mf-38  could not be started: no image `no/such:image`: pull access denied
+    [39/40] FAIL    mf-39  could not be started: no image `no/such:image`: pull access denied
+    [40/40] FAIL    mf-40  could not be started: no image `no/such:image`: pull access denied
+    ");
+    let next = NextCommands { combu: Some("combu"), run: Some("k3jd8s0aq2xz"), ..NextCommands::default() };
+    insta::assert_snapshot!(summary(&script.summary(), &next, &Style::PLAIN), @"
+    failed: 36 x exit code 1: ModuleNotFoundError: No module named 'torch' (mf-1,
+      mf-2, ...)
+    failed: 3 x could not be started: no image `no/such:image`: pull access denied
+      (mf-38, mf-39, ...)
+    FAILED  HOW          ATTEMPTS  TIME
+    mf-37   exit code 1         1  0.0s
+    see a log: combu logs k3jd8s0aq2xz/mf-1
+    run the failed again: combu rerun k3jd8s0aq2xz --failed
+    40 trials: 40 failed in 10.0s
+    ");
+}
+
+#[test]
+fn a_run_that_was_stopped_says_how_to_go_on_with_it() {
+    let mut script = Script::new("sweep", &["a1", "a2"], &[], 2);
+    script.start("a1", 1).fact(Fact::CommandTaken { command: Command::Cancel { by: "SIGHUP".into() } });
+    script.end("a1", 1, Outcome::Killed, 0, "").skip("a2", "the run was stopped by SIGHUP");
+    script.run_end(Some(Early::Cancelled("SIGHUP".into())), 1_000);
+    insta::assert_snapshot!(script.plain(Style::PLAIN), @"
+    sweep: 2 trials, at most 2 at once, run k3jd8s0aq2xz
+    logs: /state/runs/k3jd8s0aq2xz
+          stop    the terminal was closed (SIGHUP): stopping 1 trial (up to 10s);
+                  `combu resume` goes on later
+    [0/2] killed  a1  0.0s
+    ");
+    let next = NextCommands { combu: Some("combu -f docker/x.jsonnet"), ..NextCommands::default() };
+    insta::assert_snapshot!(summary(&script.summary(), &next, &Style::PLAIN), @"
+    skipped: `a2` because the run was stopped by SIGHUP
+    ended early: stopped by SIGHUP
+    go on with it: combu -f docker/x.jsonnet resume
+    2 trials: 1 skipped, 1 killed in 1.0s
+    ");
 }
 
 #[test]
@@ -227,25 +312,24 @@ fn a_report_whose_place_is_full_says_so() {
 #[test]
 fn the_summary_says_what_became_of_everything_and_what_to_do_next() {
     let script = eventful();
-    let next = NextCommands { folder: Some(script.logs.path()), kill: Some("combu -f sweep.jsonnet kill") };
+    let kill = Some("combu -f sweep.jsonnet kill");
+    let next = NextCommands { folder: Some(script.logs.path()), kill, combu: Some("combu"), run: None };
     let text = summary(&script.summary(), &next, &Style::PLAIN);
-    insta::assert_snapshot!(script.without_folder(&text), @r#"
-    warning: `solver-a-1` asks for `devices`, which the local engine does not give
+    insta::assert_snapshot!(script.without_folder(&text), @"
     skipped: `report` because `loader` failed (killed by SIGSEGV)
-    FAILED      HOW                          ATTEMPTS  TIME    LOG
-    solver-b-2  exit code 3                         2  1.0s    solver-b-2/stderr.log
-    solver-c-3  could not be started: no            1  -       -
-                image `solver:9`: pull
-                access denied for solver,
-                repository does not exist
-                or may require login
-    loader      killed by SIGSEGV                   1  1m 05s  -
-    late        timed out                           1  2.1s    late/stderr.log
-    big         ran out of memory                   1  7.0s    big/stderr.log
+    FAILED      HOW                                                 ATTEMPTS  TIME
+    solver-b-2  exit code 3                                                2  1.0s
+    solver-c-3  could not be started: no image `solver:9`: pull...         1  -
+    loader      killed by SIGSEGV                                          1  1m 05s
+    late        timed out                                                  1  2.1s
+    big         ran out of memory                                          1  7.0s
+    see a log: combu logs solver-b-2
+    run the failed again: combu rerun --failed
+    1 warning (above, and in `combu show`)
     8 trials: 2 succeeded, 5 failed, 1 skipped in 1m 22s
     logs: /logs
     containers were kept; remove them with: combu -f sweep.jsonnet kill
-    "#);
+    ");
     assert!(text.lines().all(|line| measure_text_width(line) <= 80), "{text}");
 }
 

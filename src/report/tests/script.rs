@@ -85,7 +85,12 @@ impl Script {
         self.fact(Fact::TrialEnded { trial: name(trial), attempts: attempt, outcome, elapsed })
     }
 
-    pub(super) fn skip(&mut self, trial: &str, because: &str) -> &mut Self {
+    /// Another process goes on with the run.
+    pub(crate) fn resume(&mut self, open: usize) -> &mut Self {
+        self.fact(Fact::RunResumed { parallel: 2, open, options: None })
+    }
+
+    pub(crate) fn skip(&mut self, trial: &str, because: &str) -> &mut Self {
         let outcome = Outcome::Skipped { because: because.to_owned() };
         self.fact(Fact::TrialEnded { trial: name(trial), attempts: 0, outcome, elapsed: Duration::ZERO })
     }
@@ -120,10 +125,10 @@ impl Script {
 
 /// A writer whose text can be read while it is written to.
 #[derive(Clone, Default)]
-pub(super) struct Pages(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Pages(Arc<Mutex<Vec<u8>>>);
 
 impl Pages {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
