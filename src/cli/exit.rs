@@ -19,7 +19,7 @@ pub(crate) const TABLE: [(u8, &str); 10] = [
     (INTERRUPTED, "interrupted by SIGINT; its trials were stopped, unless a third signal ended combu at once"),
     (
         TERMINATED,
-        "interrupted by SIGTERM, or its terminal was closed; its trials were stopped, unless a third signal ended combu at once",
+        "interrupted by SIGTERM or a closed terminal; else as 130",
     ),
 ];
 

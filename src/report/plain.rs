@@ -13,7 +13,7 @@ use crate::report::style::Style;
 use crate::report::teller::Teller;
 
 /// The longest time without a line while trials run: a log of an hour has a dozen of them.
-const SILENCE: Duration = Duration::from_mins(5);
+const SILENCE: Duration = Duration::from_secs(5 * 60);
 
 /// The time between two looks at the clock.
 const LOOK: Duration = Duration::from_secs(1);

@@ -47,10 +47,8 @@ impl Tally {
                 self.services.extend(services.iter().cloned());
             }
             Fact::TrialSubmitted { trial } => self.enter(trial),
-            Fact::RunResumed { .. } => {
-                if std::mem::take(&mut self.is_stopped) {
-                    self.ended.retain(|_, end| *end != EndKind::Skipped);
-                }
+            Fact::RunResumed { .. } if std::mem::take(&mut self.is_stopped) => {
+                self.ended.retain(|_, end| *end != EndKind::Skipped);
             }
             Fact::CommandTaken { command: Command::Cancel { .. } | Command::Drain { .. } } | Fact::Halted { .. } => {
                 self.is_stopped = true;

@@ -102,13 +102,7 @@ impl Teller {
             Fact::TrialEnded { trial, attempts, outcome, elapsed } => {
                 self.trial_ended(trial, *attempts, outcome, *elapsed)
             }
-            Fact::RetryScheduled { trial, attempt, delay, memory } => {
-                let when = if delay.is_zero() { "now".to_owned() } else { format!("in {}", took(*delay)) };
-                let with = memory.map(|bytes| format!(", with {} of memory", size(bytes))).unwrap_or_default();
-                let after = self.ends.remove(trial).map(|how| format!(" ({how})")).unwrap_or_default();
-                let text = format!("attempt {attempt} {when}{with}{after}");
-                Told::notable(self.line(Tone::Odd, "retry", trial.as_str(), &text))
-            }
+            Fact::RetryScheduled { trial, attempt, delay, memory } => self.retry(trial, *attempt, *delay, *memory),
             Fact::Slow { trial, elapsed } => Told::notable(self.line(
                 Tone::Odd,
                 "slow",
@@ -118,17 +112,7 @@ impl Teller {
             Fact::Warned { message } | Fact::CommandRefused { message, .. } => {
                 Told::notable(self.line(Tone::Odd, "warning", "", message))
             }
-            Fact::StoreRestored { lost } => {
-                let rest = match lost {
-                    0 => "nothing of this run is missing".to_owned(),
-                    lost => format!("the logs and outputs of {} that had ended are gone", counted(*lost, "attempt")),
-                };
-                let text = format!(
-                    "the store of this run was removed or replaced; it is made again, and what earlier runs left may be \
-                     missing: {rest}"
-                );
-                Told::notable(self.line(Tone::Bad, "warning", "", &text))
-            }
+            Fact::StoreRestored { lost } => self.restored(*lost),
             Fact::Unhealthy { trial } => {
                 Told::notable(self.line(Tone::Odd, "warning", trial.as_str(), "its healthcheck failed"))
             }
@@ -150,26 +134,20 @@ impl Teller {
                 Told::notable(self.line(Tone::Odd, "hold", "", &text))
             }
             Fact::CommandTaken { command } => self.command_taken(command),
-            Fact::RunStarted { experiment, trials, options, .. } => {
-                self.experiment = clean(experiment);
-                self.may_propose = options.halt.is_none();
-                let is_rehearsal = trials.iter().any(|trial| trial.engine == EngineName::Fake);
-                self.run_started(event, is_rehearsal)
-            }
-            Fact::RunResumed { parallel, open, .. } => {
-                (self.is_stopping, self.is_cancelled) = (false, false);
-                let trials = counted(self.tally.total, "trial");
-                let text = format!("{open} of {trials} left, at most {parallel} at once");
-                let head = format!("run {} of {} goes on: {text}", event.run, self.experiment);
-                Told::notable(self.style.wrap("", &head, 2))
-            }
+            Fact::RunStarted { .. } => self.run_started(event),
+            Fact::RunResumed { parallel, open, .. } => self.run_resumed(event, *parallel, *open),
             fact => Told::routine(self.routine(fact)),
         }
     }
 
     /// The head, where bars are too, and where the logs lie.
-    fn run_started(&self, event: &Event, is_rehearsal: bool) -> Told {
-        let Fact::RunStarted { services, parallel, folder, .. } = &event.fact else { return Told::default() };
+    fn run_started(&mut self, event: &Event) -> Told {
+        let Fact::RunStarted { experiment, trials, options, services, parallel, folder, .. } = &event.fact else {
+            return Told::default();
+        };
+        self.experiment = clean(experiment);
+        self.may_propose = options.halt.is_none();
+        let is_rehearsal = trials.iter().any(|trial| trial.engine == EngineName::Fake);
         let services = match services.len() {
             0 => String::new(),
             number => format!(" ({})", counted(number, "service")),
@@ -180,6 +158,34 @@ impl Teller {
         let mut told = Told::notable(self.style.wrap("", &format!("{}: {text}", self.experiment), 2));
         told.lines.extend(folder.as_ref().map(|folder| self.style.dim(&format!("logs: {}", shown(folder)))));
         told
+    }
+
+    fn run_resumed(&mut self, event: &Event, parallel: usize, open: usize) -> Told {
+        (self.is_stopping, self.is_cancelled) = (false, false);
+        let trials = counted(self.tally.total, "trial");
+        let text = format!("{open} of {trials} left, at most {parallel} at once");
+        let head = format!("run {} of {} goes on: {text}", event.run, self.experiment);
+        Told::notable(self.style.wrap("", &head, 2))
+    }
+
+    fn retry(&mut self, trial: &Name, attempt: u32, delay: Duration, memory: Option<u64>) -> Told {
+        let when = if delay.is_zero() { "now".to_owned() } else { format!("in {}", took(delay)) };
+        let with = memory.map(|bytes| format!(", with {} of memory", size(bytes))).unwrap_or_default();
+        let after = self.ends.remove(trial).map(|how| format!(" ({how})")).unwrap_or_default();
+        let text = format!("attempt {attempt} {when}{with}{after}");
+        Told::notable(self.line(Tone::Odd, "retry", trial.as_str(), &text))
+    }
+
+    fn restored(&self, lost: usize) -> Told {
+        let rest = match lost {
+            0 => "nothing of this run is missing".to_owned(),
+            lost => format!("the logs and outputs of {} that had ended are gone", counted(lost, "attempt")),
+        };
+        let text = format!(
+            "the store of this run was removed or replaced; it is made again, and what earlier runs left may be \
+                     missing: {rest}"
+        );
+        Told::notable(self.line(Tone::Bad, "warning", "", &text))
     }
 
     /// A line that says how far the run is, where nothing else was said for long.

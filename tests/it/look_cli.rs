@@ -87,11 +87,11 @@ fn a_rehearsal_is_marked_and_is_the_last_run_only_where_there_is_no_other() {
     let _steady = steady(&lab);
     let said = lab.combu(&["run", "spec.jsonnet", "--engine", "fake"]).code(0);
     insta::assert_snapshot!(said.stderr, @"
-    spec: 1 trial, at most 4 at once, run [RUN]; a rehearsal: the fake [HANDLE]
-      runs nothing
+    spec: 1 trial, at most 4 at once, run [RUN]; a rehearsal: nothing is
+      really run
     logs: .combu/runs/[RUN]
     [1/1] ok      a1  [TIME]
-    1 trial: 1 succeeded in [TIME] (a rehearsal: the fake [HANDLE] runs nothing)
+    1 trial: 1 succeeded in [TIME] (a rehearsal: nothing was really run)
     logs: .combu/runs/[RUN]
     ");
     insta::assert_snapshot!(lab.combu(&["results"]).code(0).stderr, @"run [RUN] of spec, a rehearsal, ended after [TIME]: 1 trial, 1 succeeded");
@@ -348,7 +348,7 @@ fn everything_that_is_kept_is_shown() {
           started     [DATE]
           time        [TIME], until [DATE]
           trials      5: 2 succeeded, 2 failed, 1 skipped
-          rehearsal   the fake [HANDLE] ran nothing
+          rehearsal   nothing was really run
           at once     2
           seed        7
           UUID        [RUN]

@@ -124,7 +124,7 @@ fn an_interrupted_run_goes_on_and_a_finished_one_has_nothing_left() {
     let _steady = steady(&lab);
     let said = lab.combu(&["resume"]).code(0);
     insta::assert_snapshot!(said.stderr, @"
-    resuming `spec` (spec.jsonnet), begun 0s ago
+    resuming `spec` (spec.jsonnet)
     run [RUN] of spec goes on: 2 of 3 trials left, at most 2 at once
     [2/3] ok      held [TIME], attempt 2
     [3/3] ok      later [TIME]
@@ -151,8 +151,8 @@ fn an_older_run_that_is_not_finished_is_named_and_not_taken_for_the_last() {
     lab.combu(&["run", "new.jsonnet", "--engine", "fake"]).code(0);
     let said = lab.combu(&["resume"]).code(2);
     insta::assert_snapshot!(said.stderr, @"
-    error: the last run, 7vt3dxgmx99e of `new`, has nothing left to do
-      unfinished is run [RUN] of `old` (spec.jsonnet), begun 2026-11-30 08:35, with 1 trial left
+    error: the last run has nothing left to do: run [RUN] of `new`
+      unfinished is run [RUN] of `old` (spec.jsonnet), with 1 trial left
     hint: to go on with that one: `combu resume [RUN]`
     ");
     lab.write("spec.jsonnet", "gone");
@@ -245,7 +245,7 @@ fn a_script_that_died_is_not_gone_on_with_and_that_is_said() {
     lab.write("go", "");
     let _steady = steady(&lab);
     let said = lab.combu(&["resume"]).code(5);
-    insta::assert_snapshot!(said.stderr.lines().next().unwrap(), @"resuming `first` (sweep.rhai), begun 0s ago");
+    insta::assert_snapshot!(said.stderr.lines().next().unwrap(), @"warning: run [RUN] was started by the script sweep.rhai, which died: only the trials of this run go on, not the script. Its hooks (`on_complete`, `on_fail`), trials that it would still have submitted, the code after `run()` and its further runs are left out; to run it again: combu script --progress json sweep.rhai '--rate=two words'");
     assert!(said.stderr.contains("1 trial: 1 succeeded"), "{}", said.stderr);
     assert!(!lab.path("hooked").exists() && !lab.path("after").exists());
     let row = &lab.combu(&["ls", "-o", "json"]).code(0).json()[0];

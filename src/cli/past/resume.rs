@@ -166,7 +166,7 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, H
 /// `, begun 31m 05s ago`; nothing where it has just begun.
 fn age(started: u64) -> String {
     let age = Duration::from_millis(now().saturating_sub(started));
-    if age < Duration::from_mins(1) { String::new() } else { format!(", begun {} ago", elapsed(age)) }
+    if age < Duration::from_secs(60) { String::new() } else { format!(", begun {} ago", elapsed(age)) }
 }
 
 /// The run that was started last, if that is another one. Rehearsals do not count, nor runs that could not be started.
