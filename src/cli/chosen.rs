@@ -13,7 +13,7 @@ use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::{Summary, TrialResult};
 use crate::script::Where;
-use crate::store::PastRun;
+use crate::store::{Kinds, PastRun};
 
 /// The experiment with the trials that `--where` selects and all that those depend on; without `--where`, as it is.
 pub(crate) fn select(experiment: Experiment, text: Option<&str>, file: &Path) -> Result<Experiment, CliError> {
@@ -56,8 +56,16 @@ impl TrialFilter {
             return Ok(false);
         }
         match &self.expression {
-            Some(expression) => Ok(expression.holds(&result.trial, result.outcome())?),
+            Some(expression) => Ok(expression.holds_with(&result.trial, result.outcome(), Some(&result.metrics))?),
             None => Ok(true),
+        }
+    }
+
+    /// The events that it takes to choose.
+    pub(crate) fn kinds(&self) -> Kinds<'static> {
+        match self.expression.as_ref().is_some_and(Where::asks_for_metrics) {
+            true => Kinds::All,
+            false => Kinds::WITHOUT_RECORDS,
         }
     }
 }
@@ -91,5 +99,5 @@ fn no_trial<'a>(pattern: &str, run: &PastRun, names: impl Iterator<Item = &'a Na
     let id = &run.record.run;
     let error = CliError::new(exit::NOTHING, format!("there is no trial `{pattern}` in run {id}"));
     let hint = did_you_mean(pattern, names.map(Name::as_str));
-    error.hint(hint.unwrap_or_else(|| format!("`combu ps {id} --all` lists its trials")))
+    error.hint(hint.unwrap_or_else(|| format!("`combu ps {id} --all` lists its trials, `combu ls` the runs")))
 }

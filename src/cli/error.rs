@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
 use crate::engine::{EngineError, Obstacle};
-use crate::model::name::EngineName;
+use crate::model::name::{EngineName, Name};
 use crate::model::shell::quoted;
 use crate::plan::PlanError;
 use crate::report::Style;
+use crate::report::style::counted;
 use crate::run::passed::MissingValues;
 use crate::run::session::RunError;
+use crate::run::session::images::MissingImage;
 use crate::script::{Call, ScriptError, ScriptErrorKind, WhereError};
 use crate::spec::{Mistake, SpecError};
 use crate::store::StoreError;
@@ -206,6 +208,7 @@ impl From<RunError> for CliError {
                  AWS_ENDPOINT_URL (with AWS_ALLOW_HTTP=true for http://) say how a bucket is reached",
             ),
             RunError::Values(missing) => cannot_be_had(&missing),
+            RunError::Images(missing) => no_image(&missing),
             RunError::Obstacles(obstacles) => stands_in_the_way(&obstacles),
         }
     }
@@ -219,6 +222,21 @@ fn cannot_be_had(missing: &MissingValues) -> CliError {
     }
     if missing.0.len() > SHOWN {
         cli.details.push(format!("... and {} more", missing.0.len() - SHOWN));
+    }
+    cli
+}
+
+fn no_image(missing: &[MissingImage]) -> CliError {
+    let what = if missing.len() == 1 { "an image cannot be had" } else { "images cannot be had" };
+    let mut cli = CliError::new(exit::ENGINE, format!("{what}; nothing was started"));
+    for one in missing.iter().take(SHOWN) {
+        let names: Vec<&str> = one.trials.iter().take(3).map(Name::as_str).collect();
+        let more = if one.trials.len() > names.len() { ", ..." } else { "" };
+        let trials = counted(one.trials.len(), "trial");
+        cli.details.push(format!("{}\n  needed by {trials}: {}{more}", one.error.chain(), names.join(", ")));
+    }
+    if missing.len() > SHOWN {
+        cli.details.push(format!("... and {} more", missing.len() - SHOWN));
     }
     cli
 }

@@ -17,10 +17,7 @@ pub(crate) const TABLE: [(u8, &str); 10] = [
     (HALTED, "the run was halted by its policy (`--halt`), or its time was up (`--time-budget`)"),
     (ENGINE, "the engine is unreachable or refused"),
     (INTERRUPTED, "interrupted by SIGINT; its trials were stopped, unless a third signal ended combu at once"),
-    (
-        TERMINATED,
-        "interrupted by SIGTERM or a closed terminal; else as 130",
-    ),
+    (TERMINATED, "interrupted by SIGTERM or a closed terminal; else as 130"),
 ];
 
 pub(crate) const OK: u8 = 0;

@@ -43,7 +43,7 @@ fn reports_of_events() {
             let columns: Vec<String> =
                 facts().map(str::to_owned).chain(["loss".to_owned(), "tags.x".to_owned()]).collect();
             let row = |result| {
-                let row = ResultRow { result, status: "ended" };
+                let row = ResultRow { result, status: "ended", origin: None };
                 assert!(row.to_json().is_object());
                 columns.iter().map(|column| row.value(column).unwrap_or_default()).collect()
             };

@@ -17,6 +17,7 @@ mod help;
 mod kill;
 mod look;
 mod manual;
+mod named;
 mod past;
 mod plan;
 mod run;

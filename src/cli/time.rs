@@ -26,6 +26,11 @@ pub(crate) fn utc(ms: u64) -> String {
     timestamp(ms).to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// `2026-11-27T18:03:04.250Z`, UTC, with milliseconds.
+pub(crate) fn utc_millis(ms: u64) -> String {
+    timestamp(ms).to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
 /// The last moment of the calendar stands for all later ones.
 fn timestamp(ms: u64) -> Timestamp {
     i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)

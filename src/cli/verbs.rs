@@ -13,6 +13,7 @@ use crate::cli::kill;
 use crate::cli::kill::args::{self as kill_args, KillArgs};
 use crate::cli::look::logs::{self, LogsArgs};
 use crate::cli::look::ls::{self, LsArgs};
+use crate::cli::look::metrics::{self, MetricsArgs};
 use crate::cli::look::ps::{self, PsArgs};
 use crate::cli::look::results::{self, ResultsArgs};
 use crate::cli::look::show::{self, ShowArgs};
@@ -65,7 +66,7 @@ const AFTER_HELP: &str = "Examples:
 /// The verbs under their headings, in the order of the manual.
 pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["plan", "run", "script", "resume", "rerun"]),
-    ("Look", &["ls", "ps", "logs", "results", "show", "why", "diff"]),
+    ("Look", &["ls", "ps", "logs", "results", "metrics", "show", "why", "diff"]),
     ("Steer", &["set", "kill"]),
     ("Tidy", &["rm", "gc"]),
     ("Manual", &["help"]),
@@ -151,6 +152,7 @@ pub(crate) enum Verb {
     Show(ShowArgs),
     Logs(LogsArgs),
     Results(ResultsArgs),
+    Metrics(MetricsArgs),
     /// Show the manual: of a verb, of specs, of scripts, of one field or function.
     #[command(after_help = help::after_help())]
     Help(HelpArgs),
@@ -209,6 +211,7 @@ impl Cli {
             Verb::Show(args) => show::main(file, &args, ui),
             Verb::Logs(args) => logs::main(file, &args, ui),
             Verb::Results(args) => results::main(file, &args, ui),
+            Verb::Metrics(args) => metrics::main(file, &args, ui),
             Verb::Script(args) => script::main(file, args, ui),
             Verb::Help(args) => help::main(&args, command(), ui),
             Verb::Evaluate => return evaluator::serve(ui.stdout()),

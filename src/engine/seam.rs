@@ -31,6 +31,11 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// the id of the content of its image, `sha256:...`, the same for all launches of a run; absent where there is none.
     async fn prepare(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<Option<String>, EngineError>;
 
+    /// Makes sure that the image of the launch is there, before anything of its run starts; `prepare` does so again at once.
+    async fn fetch(&self, _launch: &Launch, _progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Starts an attempt; when this returns an error, nothing runs. After an error that may pass nobody may know what became
     /// of it: then a further start of the same launch takes over what there is, and never launches it twice. Replaces a
     /// finished attempt of the same experiment and trial; never touches anything else of the same name.

@@ -36,6 +36,9 @@ pub(crate) enum Cut {
     Middle,
 }
 
+/// What stands before the names of columns that were left out.
+pub(crate) const NO_ROOM: &str = "no room for: ";
+
 /// A table with one line for each row, for lists that are counted and searched. Ends with a newline.
 ///
 /// Text that does not fit is cut, the widest first; columns for which there is no room at all are named below. `paint`
@@ -89,7 +92,7 @@ pub(crate) fn lines(
     }
     if shown < columns.len() {
         let names: Vec<&str> = columns[shown..].iter().map(|(head, _)| *head).collect();
-        text.push_str(&format!("no room for: {}\n", names.join(", ")));
+        text.push_str(&format!("{NO_ROOM}{}\n", names.join(", ")));
     }
     text
 }

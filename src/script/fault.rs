@@ -71,6 +71,11 @@ pub(super) fn run_fault(error: &RunError) -> Box<EvalAltResult> {
             let hint = missing.0.first().map(|missing| missing.hint.clone());
             raise(ScriptFault { message: format!("nothing was started: {missing}"), hint, kind: ScriptErrorKind::Run })
         }
+        RunError::Images(_) => raise(ScriptFault {
+            message: format!("nothing was started: {error}"),
+            hint: None,
+            kind: ScriptErrorKind::Engine,
+        }),
         RunError::Uploads(error) => fault(format!("nothing was started: {error}")),
         RunError::Obstacles(_) => {
             let hint = "`kill(experiment)` removes what earlier runs left of it";

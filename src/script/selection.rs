@@ -2,14 +2,15 @@
 //!
 //! An expression sees the trial's fields and how the trial ended last, and nothing else: no file, no engine, no clock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, ParseErrorType, Position, Scope};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, Map, ParseErrorType, Position, Scope};
 
 use crate::model::experiment::Experiment as Model;
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
+use crate::model::summary::Metric;
 use crate::model::trial::Trial;
 use crate::script::api::sizes;
 use crate::script::api::trial::seconds;
@@ -21,6 +22,11 @@ use crate::spec;
 
 /// Names for a trial's last end: whether it succeeded, whether it failed, and how it ended in a word.
 const LAST: [&str; 3] = ["done", "failed", "status"];
+
+/// The last values of metrics, by name.
+fn measured<'a>(metrics: impl Iterator<Item = (&'a String, &'a Metric)>) -> Map {
+    metrics.map(|(name, metric)| (name.as_str().into(), metric.last.into())).collect()
+}
 
 /// An expression that is true of some trials.
 pub struct Where {
@@ -66,7 +72,12 @@ impl Where {
                 let (message, hint) = match *error.0 {
                     ParseErrorType::VariableUndefined(name) => {
                         let hint = did_you_mean(&name, names())
-                            .unwrap_or_else(|| format!("a param is written `params.{name}`, a text `\"{name}\"`"));
+                            .unwrap_or_else(|| {
+                                format!(
+                                    "a param is written `params.{name}`, a text `\"{name}\"`; where results are looked at, a \
+                                     metric is `metrics.{name}`"
+                                )
+                            });
                         (format!("a trial has no `{name}`"), Some(hint))
                     }
                     ParseErrorType::UnexpectedEOF => ("the expression has no end".to_owned(), None),
@@ -75,6 +86,11 @@ impl Where {
                 Err(WhereError::at(text, error.1, message, hint))
             }
         }
+    }
+
+    /// True when it may ask for what trials told of themselves.
+    pub fn asks_for_metrics(&self) -> bool {
+        self.text.contains("metrics")
     }
 
     /// The expression as it was written.
@@ -92,6 +108,19 @@ impl Where {
     /// # Errors
     /// When it cannot be told, with the trial's name.
     pub fn holds(&self, trial: &Trial, last: Option<&Outcome>) -> Result<bool, WhereError> {
+        self.holds_with(trial, last, None)
+    }
+
+    /// The same, where `metrics` are the values that the trial told last.
+    ///
+    /// # Errors
+    /// As for [`Where::holds`].
+    pub fn holds_with(
+        &self,
+        trial: &Trial,
+        last: Option<&Outcome>,
+        metrics: Option<&BTreeMap<String, Metric>>,
+    ) -> Result<bool, WhereError> {
         let mut scope = Scope::new();
         let fields = trial.fields();
         // Of the forty names an expression mentions two or three.
@@ -101,6 +130,8 @@ impl Where {
                 "failed" => last.is_some_and(Outcome::is_failure).into(),
                 "status" => last.map_or("", Outcome::status).into(),
                 "params" => from_object(&trial.params).into(),
+                // The values shadow the patterns of the spec, which are called so too.
+                "metrics" if metrics.is_some() => measured(metrics.into_iter().flatten()).into(),
                 name => {
                     let field = fields.iter().find(|field| field.name == name);
                     field.map_or(Dynamic::UNIT, |field| from_json(&field.value.to_json()))
@@ -292,7 +323,7 @@ mod tests {
         ");
         assert_snapshot!(wrong("params.mode == hardest"), @r#"
         1:16: a trial has no `hardest`
-          = a param is written `params.hardest`, a text `"hardest"`
+          = a param is written `params.hardest`, a text `"hardest"`; where results are looked at, a metric is `metrics.hardest`
         "#);
     }
 

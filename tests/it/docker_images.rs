@@ -63,6 +63,26 @@ fn a_tag_that_moves_changes_nothing_of_a_run_that_goes_on() {
 }
 
 #[test]
+fn an_image_that_cannot_be_had_is_told_once_before_anything_starts() {
+    let Some(lab) = docker_lab(
+        "[{name: '@t' + n, image: 'localhost:1/no/such:image', networks: ['@net']} for n in std.range(1, 40)]
+         + [{name: '@fine', image: 'IMAGE', cmd: 'true'}]",
+    ) else {
+        return;
+    };
+    let said = lab.run(&[]).code(125);
+    let lines: Vec<&str> = said.stderr.lines().collect();
+    assert_eq!(
+        lines[..2],
+        ["image localhost:1/no/such:image: pulling", "error: an image cannot be had; nothing was started"]
+    );
+    assert!(lines[2].starts_with("  no image `localhost:1/no/such:image`: "), "{}", said.stderr);
+    assert!(said.stderr.contains("needed by 40 trials: "), "{}", said.stderr);
+    assert!(lines.len() < 8, "{}", said.stderr);
+    assert!(lab.lab.runs().is_empty() && lab.containers().is_empty());
+}
+
+#[test]
 fn a_run_whose_image_was_removed_goes_on_with_no_other() {
     let Some(lab) = docker_lab(SPEC) else { return };
     make(&lab, "1");

@@ -121,6 +121,9 @@ fn a_project_without_runs_says_so() {
         assert!(said.stderr.starts_with("error: no run of other.jsonnet is recorded\n"), "{}", said.stderr);
     }
     let said = lab.combu(&["results", "zzz"]).code(4);
+    assert!(said.stderr.starts_with("error: there is no trial `zzz` in run "), "{}", said.stderr);
+    assert!(said.stderr.ends_with("--all` lists its trials, `combu ls` the runs\n"), "{}", said.stderr);
+    let said = lab.combu(&["results", "zzz/"]).code(4);
     assert_eq!(said.stderr, "error: no run `zzz` is recorded\nhint: `combu ls` lists the runs of this project\n");
     let said = lab.combu(&["logs", "a11"]).code(4);
     assert!(said.stderr.ends_with("hint: did you mean `a1`?\n"), "{}", said.stderr);
@@ -197,7 +200,8 @@ fn a_live_run_is_looked_at_from_another_shell() {
         (&json!("running"), &json!(live.pid().parse::<u32>().unwrap()))
     );
     eventually("it is in the logs", || lab.combu(&["logs", "first"]).code(0).stdout == "one\npart");
-    assert_eq!(lab.combu(&["results", "-o", "csv"]).code(0).stdout.lines().nth(2).unwrap(), "second,waiting,,0,");
+    let second = lab.combu(&["results", "-o", "csv"]).code(0).stdout.lines().nth(2).unwrap().to_owned();
+    assert!(second.starts_with("second,waiting,,0,,") && second.ends_with(",spec,,"), "{second}");
     live.signal(Signal::KILL);
     assert_eq!(live.end().code, None);
     let said = lab.combu(&["ps"]).code(0);
@@ -429,8 +433,7 @@ fn results_have_a_row_for_each_trial() {
     {
         insta::assert_snapshot!(said.stdout, @r#"
         name       lr  mode   層  status     exit  attempts  loss  peak_memory
-        ──────────────────────────────────────────────────────────────────────
-        a1        0.1  a       3  succeeded     0         1   0.5     10485760
+        a1        0.1  a       3  succeeded     0         1   0.5  10.0 MiB
         a2       0.01  b,"c"      failed        3         1
         a3    0.00001  a          failed      137         1
         a4          1  a          skipped                 0
@@ -440,7 +443,7 @@ fn results_have_a_row_for_each_trial() {
     let results = |args: &[&str]| lab.combu(&[&["results", "last"], args].concat()).code(0);
     assert_eq!(
         results(&["-o", "csv"]).stdout.lines().next().unwrap(),
-        "name,lr,mode,層,status,exit,attempts,elapsed,loss,peak_memory,cpu_seconds"
+        "name,lr,mode,層,status,exit,attempts,elapsed,loss,peak_memory,cpu_seconds,run,experiment,started,ended"
     );
     let csv =
         results(&["-o", "csv", "--columns", "name,mode,層,status,exit,loss,metrics.loss,peak_memory,cpu_seconds"]);
@@ -477,7 +480,7 @@ fn a_param_that_has_the_name_of_something_else_keeps_its_column() {
     lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(0);
     let said = lab.combu(&["results", "-o", "csv"]).code(0);
     let (head, row) = said.stdout.split_once('\n').unwrap();
-    assert_eq!(head, "name,loss,params.status,status,exit,attempts,elapsed,metrics.loss");
+    assert_eq!(head, "name,loss,params.status,status,exit,attempts,elapsed,metrics.loss,run,experiment,started,ended");
     let row: Vec<&str> = row.trim_end().split(',').collect();
     assert_eq!((&row[..6], row[7]), (&["a1", "1", "x", "succeeded", "0", "1"][..], "2.0"));
 }
@@ -500,6 +503,175 @@ fn what_was_not_run_again_is_shown_with_what_it_told_before() {
     let hint = format!("a1 succeeded in run {before}, where its logs are: combu logs {before}/a1\n");
     assert_eq!((said.stdout.as_str(), said.stderr), ("", hint));
     assert_eq!(lab.combu(&["show", "a1", "-o", "json"]).code(0).json()[0]["reused_from"], before);
+}
+
+/// Trials that tell a curve each.
+const CURVES: &str = r#"{engine: "local", trials: [
+    {name: "train-%s-sgd-%d" % [lr, seed], params: {lr: lr, seed: seed},
+     cmd: ["sh", "-c", "for v in 0.9 0.%d 0.5; do echo ::combu metric loss=$v acc=0.1; done" % seed]}
+    for lr in [0.1, 0.001] for seed in [1, 2]]}"#;
+
+#[test]
+fn a_narrow_table_of_results_keeps_names_params_and_metrics() {
+    let mut lab = Lab::with(CURVES);
+    let _steady = steady(&lab);
+    lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(0);
+    let table = |lab: &Lab, args: &[&str]| lab.combu(&[&["results"], args].concat()).code(0).stdout;
+    lab.set("COLUMNS", "66");
+    insta::assert_snapshot!(table(&lab, &[]), @"
+    name                 lr  seed  status     exit  elapsed  acc  loss
+    train-0.1-sgd-1     0.1     1  succeeded     0  [TIME]     0.1   0.5
+    train-0.1-sgd-2     0.1     2  succeeded     0  [TIME]     0.1   0.5
+    train-0…01-sgd-1  0.001     1  succeeded     0  [TIME]     0.1   0.5
+    train-0…01-sgd-2  0.001     2  succeeded     0  [TIME]     0.1   0.5
+    no room for: cpu_seconds, attempts
+    ");
+    lab.set("COLUMNS", "40");
+    insta::assert_snapshot!(table(&lab, &["--columns", "name,lr,loss,loss.min,acc,cpu_seconds"]), @"
+    name             lr  loss  loss.min  acc
+    train…-sgd-1    0.1   0.5       0.1  0.1
+    train…-sgd-2    0.1   0.5       0.2  0.1
+    train…-sgd-1  0.001   0.5       0.1  0.1
+    train…-sgd-2  0.001   0.5       0.2  0.1
+    no room for: cpu_seconds
+    ");
+    insta::assert_snapshot!(table(&lab, &["--columns", "name,loss.max", "--sort", "loss.min", "-r"]), @"
+    name               loss.max
+    train-0.1-sgd-2         0.9
+    train-0.001-sgd-2       0.9
+    train-0.1-sgd-1         0.9
+    train-0.001-sgd-1       0.9
+    ");
+    insta::assert_snapshot!(lab.combu(&["results", "--sort", "los"]).code(2).stderr, @"
+    error: no trial has a column `los`
+    hint: did you mean `loss`?
+    ");
+}
+
+#[test]
+fn results_are_chosen_by_what_trials_told() {
+    let lab = Lab::with(CURVES);
+    lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(0);
+    let rows = |args: &[&str]| lab.combu(&[&["results", "-o", "json"], args].concat()).code(0).json();
+    assert_eq!(rows(&["--where", "metrics.loss < 0.6 && params.seed == 1"]).as_array().unwrap().len(), 2);
+    assert_eq!(rows(&["--where", "metrics.loss < 0.01"]).as_array().unwrap().len(), 0);
+    assert_eq!(rows(&["--where", "metrics.other < 0.01"]).as_array().unwrap().len(), 0);
+    let said = lab.combu(&["results", "--where", "loss < 0.01"]).code(2);
+    assert!(said.stderr.contains("a metric is `metrics.loss`"), "{}", said.stderr);
+    let row = &rows(&[])[0];
+    assert_eq!((&row["run"], &row["experiment"]), (&json!(id(&lab)), &json!("spec")));
+    assert!(row["started"].as_str().unwrap() <= row["ended"].as_str().unwrap());
+}
+
+#[test]
+fn every_value_of_a_metric_is_there_for_programs() {
+    let lab = Lab::with(CURVES);
+    lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(0);
+    let said = lab.combu(&["metrics", "last/*-sgd-1", "--name", "loss"]).code(0);
+    let rows: Vec<Vec<&str>> = said.stdout.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0], ["run", "trial", "name", "step", "value", "at"]);
+    let told: Vec<_> = rows[1..].iter().map(|row| (row[1], row[2], row[3], row[4])).collect();
+    let curve = |trial| ["0.9", "0.1", "0.5"].map(|value| (trial, "loss", "", value));
+    assert_eq!(told, [curve("train-0.1-sgd-1"), curve("train-0.001-sgd-1")].concat());
+    let said = lab.combu(&["metrics", "train-0.1-sgd-2", "-o", "json"]).code(0);
+    let rows: Vec<Value> = said.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((rows.len(), &rows[2]["value"], &rows[2]["run"]), (6, &json!(0.2), &json!(id(&lab))));
+    assert!(lab.combu(&["metrics", "--name", "none"]).code(4).stderr.contains("no value of `none` was told"));
+}
+
+#[test]
+fn a_rerun_has_the_results_of_the_whole_experiment() {
+    let lab = Lab::with(
+        r#"{engine: "local", trials: [
+            {name: "t-%d" % n, cmd: ["sh", "-c", "echo ::combu metric n=%d; test -e go || test %d -lt 3" % [n, n]], workdir: "."}
+            for n in std.range(1, 4)]}"#,
+    );
+    let _steady = steady(&lab);
+    lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(100);
+    let first = id(&lab);
+    lab.write("go", "");
+    lab.combu(&["rerun", "--failed", "--progress", "none"]).code(0);
+    let said = lab.combu(&["results", "--columns", "name,status,n"]).code(0);
+    insta::assert_snapshot!(format!("{}{}", said.stdout, said.stderr), @"
+    name  status     n
+    t-1   succeeded  1
+    t-2   succeeded  2
+    t-3   succeeded  3
+    t-4   succeeded  4
+    run [RUN] of spec, ended after [TIME]: 2 trials, 2 succeeded
+    4 trials shown: 2 of run [RUN] from before the rerun
+    ");
+    let csv = lab.combu(&["results", "last", "-o", "csv", "--columns", "name,run,status"]).code(0).stdout;
+    let of_first = csv.lines().filter(|line| line.contains(&first)).count();
+    assert_eq!((csv.lines().count(), of_first), (5, 2), "{csv}");
+    let csv = lab.combu(&["results", &first, "-o", "csv"]).code(0).stdout;
+    assert_eq!(csv.matches("failed").count(), 2, "a run that is named has its own results: {csv}");
+    let csv = lab.combu(&["results", &first, "last", "-o", "csv", "--columns", "name"]).code(0).stdout;
+    assert_eq!(csv.lines().count(), 9);
+    assert_eq!(lab.combu(&["metrics"]).code(0).stdout.lines().count(), 5);
+    assert_eq!(lab.combu(&["results", "-o", "joblog"]).code(0).stdout.lines().count(), 5);
+    assert_eq!(lab.combu(&["results", "t-1", "-o", "csv", "--columns", "name"]).code(0).stdout, "name\nt-1\n");
+}
+
+#[test]
+fn one_grammar_names_runs_and_trials_in_every_verb() {
+    let lab = Lab::with(r#"{engine: "local", trials: [{name: n, cmd: "echo " + n} for n in ["one", "two"]]}"#);
+    lab.combu(&["run", "spec.jsonnet", "--progress", "none"]).code(0);
+    let run = id(&lab);
+    let both = format!("{run}/one");
+    for words in [&["last/one"][..], &["last", "one"], &["one", "last"], &["one"], &[&both], &[&run[..5], "one"]] {
+        let of = |verb: &[&str]| lab.combu(&[verb, words].concat()).code(0).stdout;
+        assert_eq!(of(&["logs"]), "one\n", "{words:?}");
+        assert_eq!(of(&["why"]), format!("one: succeeded; run {run} has ended\n"), "{words:?}");
+        assert!(of(&["show"]).starts_with(&format!("one in run {run}: succeeded")), "{words:?}");
+        assert_eq!(of(&["ps"]).lines().count(), 2, "{words:?}");
+        assert_eq!(of(&["results", "-o", "csv"]).lines().count(), 2, "{words:?}");
+    }
+    for words in [&["last"][..], &["last/"], &[&run], &[&run[..5]]] {
+        let of = |verb: &[&str]| lab.combu(&[verb, words].concat()).code(0).stdout;
+        assert_eq!(of(&["logs", "--no-prefix"]), "one\ntwo\n", "{words:?}");
+        assert!(of(&["show"]).starts_with(&format!("run {run}: ended")), "{words:?}");
+        assert_eq!(of(&["ps"]).lines().count(), 3, "{words:?}");
+    }
+    let said = lab.combu(&["why", "last"]).code(2);
+    assert_eq!(
+        said.stderr,
+        "error: a run is named, and no trial of it\nhint: write one trial: `combu why last/TRIAL`\n"
+    );
+    lab.combu(&["rerun", "last/one", "--progress", "none"]).code(0);
+    lab.combu(&["rerun", "two", "--progress", "none"]).code(0);
+    lab.combu(&["rerun", "two", "--failed"]).code(2);
+}
+
+#[test]
+fn of_two_live_runs_a_trial_is_found_in_the_one_that_has_it() {
+    let trials = |names: &str| {
+        format!(
+            "{{engine: 'local', trials: [{{name: n, cmd: ['sh', '-c', 'echo $COMBU_RUN_ID; exec sleep 600'], stop_grace: '0s'}} for n in {names}]}}"
+        )
+    };
+    let lab = Lab::with(&trials("['both', 'aa']"));
+    lab.write("other.jsonnet", &trials("['both', 'bb']"));
+    let mut lives =
+        ["spec.jsonnet", "other.jsonnet"].map(|spec| lab.start(&["run", spec, "-j", "2", "--progress", "json"]));
+    let runs: Vec<String> = lives
+        .iter_mut()
+        .map(|live| {
+            let events = ["both"].map(|trial| live.event("attempt-started", trial));
+            events[0]["run"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    eventually("the trials write", || {
+        lab.combu(&["logs", "aa"]).stdout.trim() == runs[0] && lab.combu(&["logs", "bb"]).stdout.trim() == runs[1]
+    });
+    let said = lab.combu(&["logs", "both"]).code(2);
+    assert!(said.stderr.starts_with("error: `both` is a trial of 2 live runs\n"), "{}", said.stderr);
+    assert!(said.stderr.contains(&format!("  {}/both\n", runs[1])), "{}", said.stderr);
+    assert_eq!(lab.combu(&["logs", &format!("{}/both", runs[0])]).code(0).stdout.trim(), runs[0]);
+    lab.combu(&["kill", &format!("{}/aa", runs[0])]).code(0);
+    assert!(lab.combu(&["why", "aa"]).code(0).stdout.contains("killed"));
+    lives.iter().for_each(|live| live.signal(Signal::INT));
+    lives.into_iter().for_each(|live| drop(live.end().code(130)));
 }
 
 #[test]

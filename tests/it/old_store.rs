@@ -70,6 +70,9 @@ fn a_run_that_an_older_combu_left_goes_on_and_one_that_ended_is_run_again() {
     let results = lab.combu(&["results", "last", "-o", "csv", "--columns", "name,status,exit,attempts,loss"]).code(0);
     insta::assert_snapshot!(results.stdout, @"
     name,status,exit,attempts,loss
+    solver-1,succeeded,0,1,0.1
+    solver-2,succeeded,0,1,0.2
     solver-3,failed,3,2,0.3
+    solver-4,succeeded,0,1,0.4
     ");
 }

@@ -25,6 +25,14 @@ use crate::run::kill::Killed;
 
 pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, CliError> {
     let session = session()?;
+    let split;
+    let args = match args.split(file, ui)? {
+        Some(args) => {
+            split = args;
+            &split
+        }
+        None => args,
+    };
     let (target, state) = target(file, args, &session)?;
     state.check_original()?;
     if args.filter.is_some() || !args.trials.is_empty() {

@@ -35,6 +35,12 @@ pub(crate) fn text(history: &History, results: &[&TrialResult]) -> String {
     text
 }
 
+/// The logs of several runs as one.
+pub(crate) fn joined(logs: impl Iterator<Item = String>) -> String {
+    let rows = logs.map(|log| log.strip_prefix(HEAD).map_or(log.clone(), str::to_owned));
+    HEAD.to_owned() + rows.collect::<String>().as_str()
+}
+
 /// Exit code and signal: a process that a signal ended has no code of its own.
 fn ended(outcome: &Outcome) -> (i32, i32) {
     match outcome {

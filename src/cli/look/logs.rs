@@ -12,6 +12,7 @@ use crate::cli::exit;
 use crate::cli::look::printer::{PrintError, Printer};
 use crate::cli::look::shown::look;
 use crate::cli::look::watch::{LogSelection, WatchedRun};
+use crate::cli::named;
 use crate::cli::ui::Ui;
 
 /// Time between two looks of `-f`: short for a person, and next to nothing for the machine.
@@ -31,9 +32,9 @@ const PAUSE: Duration = Duration::from_millis(100);
   combu logs solver-3 --attempt 1 --stderr
   combu -f sweep.jsonnet logs -f      of the live run of a spec, or its last one")]
 pub(crate) struct LogsArgs {
-    /// Trials: a name, or a pattern with `*`, `?` and `[a-z]`. Before a `/`, their run: the beginning of its id, or
-    /// `last`; else it is the live run, or the last one. Default: every trial.
-    #[arg(value_name = "[RUN/]TRIAL")]
+    /// Trials: names, or patterns with `*`, `?` and `[a-z]`; their run, the beginning of its id or `last`, as a word of its own
+    /// or before a `/`; else it is the live run, or the last one. Default: every trial.
+    #[arg(value_name = "RUN|TRIAL")]
     trials: Vec<String>,
 
     /// The spec whose run is meant. Behind `logs`, `-f` is `--follow`.
@@ -104,16 +105,9 @@ fn print(watches: &mut [WatchedRun], printer: &mut Printer<'_>, args: &LogsArgs)
 
 /// The trials that are asked for, by run.
 fn watches(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<Vec<WatchedRun>, CliError> {
-    let every = ["*".to_owned()];
-    let words = if args.trials.is_empty() { &every[..] } else { &args.trials };
     let mut watches: Vec<WatchedRun> = Vec::new();
-    for word in words {
-        let (run, pattern) = match word.split_once('/') {
-            Some((run, "")) => (Some(run), "*"),
-            Some((run, trial)) => (Some(run), trial),
-            None => (None, word.as_str()),
-        };
-        let shown = look(file, run, ui)?;
+    for named in named::read(file, &args.trials, ui)? {
+        let shown = look(file, named.run.as_deref(), ui)?;
         let known = watches.iter().position(|watch| watch.shown.run.record.run == shown.run.record.run);
         let place = match known {
             Some(place) => place,
@@ -122,7 +116,10 @@ fn watches(file: Option<&Path>, args: &LogsArgs, ui: &Ui) -> Result<Vec<WatchedR
                 watches.len() - 1
             }
         };
-        watches[place].add(chosen::pattern(pattern)?)?;
+        let every = ["*".to_owned()];
+        for trial in if named.trials.is_empty() { &every[..] } else { &named.trials } {
+            watches[place].add(chosen::pattern(trial)?)?;
+        }
     }
     Ok(watches)
 }

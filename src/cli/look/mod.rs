@@ -1,10 +1,12 @@
 //! Verbs that show runs, live ones and those that are over. They read the store and the logs, speak with no run and change
 //! nothing.
 
+mod gathered;
 mod joblog;
 mod junit;
 pub(crate) mod logs;
 pub(crate) mod ls;
+pub(crate) mod metrics;
 mod printer;
 pub(crate) mod ps;
 pub(crate) mod results;

@@ -1,15 +1,17 @@
 //! `combu ps`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::chosen::TrialFilter;
+use crate::cli::chosen::{TrialFilter, fitting, pattern};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, look};
+use crate::cli::named;
 use crate::cli::time::{now, utc};
 use crate::cli::ui::Ui;
 use crate::cli::unread;
@@ -21,7 +23,6 @@ use crate::model::trial::Condition;
 use crate::report::style::{elapsed, took};
 use crate::report::table::{Cut, lines};
 use crate::report::{Style, how};
-use crate::store::Kinds;
 
 /// List the trials of a run, also while it runs in another shell.
 ///
@@ -32,12 +33,13 @@ use crate::store::Kinds;
   combu ps                        what runs now, and what failed so far
   combu ps -a                     what waits and what succeeded, too
   combu ps k3jd --failed          what failed in one run
+  combu ps last/'solver-*'        some trials of one run
   combu ps --where 'params.lr > 0.1' -o json
   combu why solver-3              what a single trial waits for")]
 pub(crate) struct PsArgs {
-    /// The run: the beginning of its id, or `last`.
-    #[arg(value_name = "RUN")]
-    run: Option<String>,
+    /// The run (the beginning of its id, or `last`), trials of it (names, or patterns), or `RUN/TRIAL`.
+    #[arg(value_name = "RUN|TRIAL")]
+    what: Vec<String>,
 
     /// List every trial.
     #[arg(short = 'a', long)]
@@ -108,16 +110,24 @@ struct TrialList<'a> {
 
 pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, CliError> {
     let filter = TrialFilter::new(false, args.filter.as_deref())?;
-    let shown = look(file, args.run.as_deref(), ui)?;
-    let history = shown.run.history(Kinds::WITHOUT_RECORDS)?;
+    let named = named::read_one(file, &args.what, ui)?;
+    let shown = look(file, named.run.as_deref(), ui)?;
+    let history = shown.run.history(filter.kinds())?;
     unread::warn(&history.unread, ui);
     if !history.has_begun() && history.unread.is_empty() && shown.live.is_none() {
         return Err(no_events(&shown.run));
     }
     let list = TrialList { shown: &shown, history: &history, now: now() };
+    let mut named_trials = BTreeSet::new();
+    for trial in &named.trials {
+        let found = fitting(&pattern(trial)?, &shown.run, &history.summary)?;
+        named_trials.extend(found.iter().map(|result| &result.trial.name));
+    }
     let mut results = Vec::new();
     for result in &history.summary.results {
-        if list.is_asked_for(args, result) && filter.has(result)? {
+        let is_named = named_trials.contains(&result.trial.name);
+        let is_asked_for = if named.trials.is_empty() { list.is_asked_for(args, result) } else { is_named };
+        if is_asked_for && filter.has(result)? {
             results.push(result);
         }
     }
@@ -132,7 +142,7 @@ pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, Cl
             }
             ui.message(&shown.headline(&history.summary, history.last()));
             let hidden = history.summary.results.len() - results.len();
-            if hidden > 0 && args.asks_for_nothing() {
+            if hidden > 0 && args.asks_for_nothing() && named.trials.is_empty() {
                 ui.message(&format!("{hidden} of them are not listed; `-a` lists all"));
             }
         }

@@ -1,8 +1,8 @@
 //! `combu results`.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
@@ -10,54 +10,65 @@ use serde_json::Value;
 use crate::cli::chosen::TrialFilter;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::look::shown::{ShownRun, look};
+use crate::cli::look::gathered::Gathered;
 use crate::cli::look::{joblog, junit};
+use crate::cli::time::{second, utc};
 use crate::cli::ui::Ui;
-use crate::cli::unread;
-use crate::cli::which::runs;
-use crate::model::history::History;
-use crate::model::name::RunId;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::TrialResult;
-use crate::report::results::{FIRST, LAST, ResultRow, USAGE, cells, csv, facts};
-use crate::report::results_table;
-use crate::store::Kinds;
+use crate::report::results::{
+    FIRST, LAST, ORIGIN, ResultRow, RowOrigin, USAGE, cells, csv, facts, order, results_lines,
+};
+use crate::report::style::{bytes, counted, took};
 
 /// Print one row for each trial of a run: its params, end, time, usage and metrics.
 ///
-/// The run is the one that is named; else the one that is live in this project, else the last. Services have no row. Times
-/// are seconds, sizes bytes; a trial that was not run again has the figures of the run in which it succeeded. Of a metric,
-/// its last value in the trial's last attempt is shown. `joblog` is the log of GNU parallel's `--joblog`, `junit` is for CI
-/// services. There is no Parquet, which would take a heavy dependency: pandas, polars and DuckDB read the CSV and the JSON
-/// as well.
+/// The run is the one that is named; else the one that is live in this project, else the last. Results of a rerun are those
+/// of the whole experiment, the newest of each trial; of several runs that are named, one after the other. Services have no
+/// row. In CSV and JSON, times are seconds, sizes bytes, and moments UTC; a trial that was not run again has the figures of
+/// the run in which it succeeded. Of a metric, its last value in the trial's last attempt is shown, and as `NAME.min` and
+/// `NAME.max` its smallest and largest; `combu metrics` has them all. A table too wide for the terminal leaves out what says
+/// least, and names it. `joblog` is the log of GNU parallel's `--joblog`, `junit` is for CI services. There is no Parquet,
+/// which would take a heavy dependency: pandas, polars and DuckDB read the CSV and the JSON as well.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   combu results
-  combu results k3jd --columns name,lr,loss,peak_memory
-  combu results last -o csv > results.csv
-  combu results --failed -o json
+  combu results --sort loss                        the smallest first; -r: the largest
+  combu results --where 'metrics.loss < 0.01'
+  combu results k3jd --columns name,lr,loss,loss.min,peak_memory
+  combu results k3jd a81x -o csv > results.csv     two runs
+  combu results last/'solver-*'                    some trials
   combu results -o junit > junit.xml
   combu results -o joblog > joblog.tsv")]
 pub(crate) struct ResultsArgs {
-    /// The run: the beginning of its id, or `last`.
-    #[arg(value_name = "RUN")]
-    run: Option<String>,
+    /// Runs, trials, or `RUN/TRIAL`: a run is the beginning of its id, or `last`; a trial is a name, or a pattern.
+    #[arg(value_name = "RUN|TRIAL")]
+    what: Vec<String>,
 
     /// The form.
     #[arg(short = 'o', long, value_name = "FORM", default_value = "table")]
     output: ResultsForm,
 
     /// Columns of a table or CSV, in their order: `name`, `status`, `exit`, `attempts`, `elapsed`, `message`, `flaky`,
-    /// `cpu_seconds`, `peak_memory`, `read_bytes`, `written_bytes`; a param, metric, tag or field of the trial by its name,
-    /// or where two have one name by `params.NAME`, `metrics.NAME`, `tags.NAME`.
+    /// `cpu_seconds`, `peak_memory`, `read_bytes`, `written_bytes`, `run`, `experiment`, `started`, `ended`; a param, metric,
+    /// tag or field of the trial by its name, or where two have one name by `params.NAME`, `metrics.NAME`, `tags.NAME`; of a
+    /// metric also `NAME.min`, `NAME.max`, `NAME.count`, `NAME.step`.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     columns: Vec<String>,
+
+    /// Sort by this column, the smallest first.
+    #[arg(long, value_name = "NAME")]
+    sort: Option<String>,
+
+    /// The largest first.
+    #[arg(short = 'r', long, requires = "sort")]
+    reverse: bool,
 
     /// Only the trials that failed.
     #[arg(long)]
     failed: bool,
 
-    /// Only the trials that this expression is true of; see `combu run`.
+    /// Only the trials that this expression is true of; see `combu run`. `metrics.NAME` is a metric's last value.
     #[arg(long = "where", value_name = "EXPR")]
     filter: Option<String>,
 }
@@ -83,76 +94,124 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
         return Err(CliError::new(exit::USAGE, "`--columns` is for `-o table` and `-o csv`"));
     }
     let filter = TrialFilter::new(args.failed, args.filter.as_deref())?;
-    let shown = look(file, args.run.as_deref(), ui)?;
-    let mut history = shown.run.history(Kinds::All)?;
-    unread::warn(&history.unread, ui);
-    lend(&mut history, file, ui)?;
-    let mut results = Vec::new();
-    for result in history.summary.results.iter().filter(|result| !result.service) {
-        if filter.has(result)? {
-            results.push(result);
-        }
+    let gathered = Gathered::read(file, &args.what, &filter, ui)?;
+    let mut rows = ResultRows::new(&gathered, args.output == ResultsForm::Table);
+    if let Some(column) = &args.sort {
+        rows.sort(column, args.reverse)?;
     }
-    let rows = ResultRows { shown: &shown, history: &history, results };
     match args.output {
-        ResultsForm::Table if rows.results.is_empty() => {}
+        ResultsForm::Table if rows.rows.is_empty() => {}
         ResultsForm::Table => {
-            let columns = rows.columns(&args.columns)?;
-            ui.result(&results_table(&columns, &cells(&rows.values(&columns)), ui.out()))?;
+            let columns = rows.columns(&args.columns, false)?;
+            ui.result(&results_lines(&columns, &rows.cells(&columns), ui.out()))?;
         }
         ResultsForm::Csv => {
-            let columns = rows.columns(&args.columns)?;
+            let columns = rows.columns(&args.columns, true)?;
             ui.result(&csv(&columns, &rows.values(&columns))?)?;
         }
         ResultsForm::Json => {
-            let all = rows.results.iter().map(|result| rows.row(result).to_json()).collect();
+            let all = rows.rows.iter().map(|row| row.as_row().to_json()).collect();
             ui.result(&format!("{:#}", Value::Array(all)))?;
         }
-        ResultsForm::Joblog => ui.result(&joblog::text(&history, &rows.results))?,
-        ResultsForm::Junit => ui.result(&junit::text(&shown, &history, &rows.results))?,
+        ResultsForm::Joblog => {
+            let parts = rows.by_run().map(|(run, results)| joblog::text(&gathered.runs[run].1, &results));
+            ui.result(&joblog::joined(parts))?;
+        }
+        ResultsForm::Junit if gathered.is_of_one_run() => {
+            let (shown, history) = &gathered.runs[0];
+            let results: Vec<&TrialResult> = rows.rows.iter().map(|row| row.result).collect();
+            ui.result(&junit::text(shown, history, &results))?;
+        }
+        ResultsForm::Junit => {
+            return Err(CliError::new(exit::USAGE, "`-o junit` is of one run that is no rerun").hint("name that run"));
+        }
     }
     if args.output == ResultsForm::Table {
-        ui.message(&shown.headline(&history.summary, history.last()));
+        for place in &gathered.asked {
+            let (shown, history) = &gathered.runs[*place];
+            ui.message(&shown.headline(&history.summary, history.last()));
+        }
+        rows.tell_of_lent(ui);
     }
     Ok(exit::OK)
 }
 
-/// Gives trials that were not run again the figures of the run in which they succeeded, where that is still there.
-fn lend(history: &mut History, file: Option<&Path>, ui: &Ui) -> Result<(), CliError> {
-    let mut lenders: HashMap<RunId, Option<History>> = HashMap::new();
-    for result in &mut history.summary.results {
-        let Some(from) = result.reused.clone() else { continue };
-        let lender = match lenders.entry(from) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let run = runs(file, Some(new.key().as_str()), ui)?.past.pop();
-                new.insert(run.map(|run| run.history(Kinds::All)).transpose()?)
-            }
-        };
-        if let Some(lent) = lender.as_ref().and_then(|lender| lender.summary.get(&result.trial.name)) {
-            (result.attempts, result.elapsed, result.usage) = (lent.attempts, lent.elapsed, lent.usage);
-            (result.metrics, result.tags) = (lent.metrics.clone(), lent.tags.clone());
-            (result.artifacts, result.logs) = (lent.artifacts.clone(), lent.logs.clone());
-        }
+/// A result that is printed.
+struct PrintedRow<'a> {
+    run: usize,
+    result: &'a TrialResult,
+    status: &'static str,
+    origin: RowOrigin,
+}
+
+impl PrintedRow<'_> {
+    fn as_row(&self) -> ResultRow<'_> {
+        ResultRow { result: self.result, status: self.status, origin: Some(&self.origin) }
     }
-    Ok(())
 }
 
 /// The results that are printed.
 struct ResultRows<'a> {
-    shown: &'a ShownRun,
-    history: &'a History,
-    results: Vec<&'a TrialResult>,
+    gathered: &'a Gathered,
+    rows: Vec<PrintedRow<'a>>,
 }
 
-impl ResultRows<'_> {
+impl<'a> ResultRows<'a> {
+    /// The rows, with moments for people in their own zone.
+    fn new(gathered: &'a Gathered, for_people: bool) -> Self {
+        let moment = |ms: u64| if for_people { second(ms) } else { utc(ms) };
+        let row = |(run, result): (usize, &'a TrialResult)| {
+            let (shown, history) = &gathered.runs[run];
+            let last = history.trial(&result.trial.name).and_then(|told| told.attempts.last());
+            let record = &shown.run.record;
+            let origin = RowOrigin {
+                run: result.reused.as_ref().unwrap_or(&record.run).to_string(),
+                experiment: record.experiment.clone(),
+                started: last.and_then(|attempt| attempt.started).map(moment),
+                ended: last.and_then(|attempt| attempt.ended).map(moment),
+            };
+            PrintedRow { run, result, status: shown.status(result, &history.summary), origin }
+        };
+        Self { gathered, rows: gathered.results().into_iter().map(row).collect() }
+    }
+
+    /// The results of each run, by its place.
+    fn by_run(&self) -> impl Iterator<Item = (usize, Vec<&'a TrialResult>)> {
+        let of = |run| self.rows.iter().filter(|row| row.run == run).map(|row| row.result).collect::<Vec<_>>();
+        (0..self.gathered.runs.len()).map(move |run| (run, of(run))).filter(|(_, results)| !results.is_empty())
+    }
+
+    fn sort(&mut self, column: &str, descending: bool) -> Result<(), CliError> {
+        self.columns(&[column.to_owned()], false)?;
+        let value = |row: &PrintedRow<'_>| row.as_row().value(column).unwrap_or_default();
+        self.rows.sort_by(|one, other| order(&value(one), &value(other), descending));
+        Ok(())
+    }
+
+    /// Says where the results of a rerun are from.
+    fn tell_of_lent(&self, ui: &Ui) {
+        let is_asked = |run: &usize| self.gathered.asked.contains(run);
+        let lent: Vec<String> = self
+            .by_run()
+            .filter(|(run, _)| !is_asked(run))
+            .map(|(run, results)| format!("{} of run {}", results.len(), self.gathered.runs[run].0.run.record.run))
+            .collect();
+        if !lent.is_empty() {
+            ui.message(&format!(
+                "{} shown: {} from before the rerun",
+                counted(self.rows.len(), "trial"),
+                lent.join(", ")
+            ));
+        }
+    }
+
     /// The columns that are asked for, or all that say something.
     ///
     /// # Errors
     /// When no trial has one of that name.
-    fn columns(&self, asked: &[String]) -> Result<Vec<String>, CliError> {
+    fn columns(&self, asked: &[String], with_origin: bool) -> Result<Vec<String>, CliError> {
         let (mut params, mut metrics, mut tags) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        for result in &self.results {
+        for result in self.results() {
             for param in result.trial.params.keys().filter(|param| !params.contains(*param)).collect::<Vec<_>>() {
                 params.push(param.clone());
             }
@@ -162,10 +221,12 @@ impl ResultRows<'_> {
         let fixed: Vec<&str> = facts().collect();
         if asked.is_empty() {
             let is_used = |name: &&str| {
-                let value = |result: &&TrialResult| self.row(result).value(name);
-                self.results.iter().filter_map(value).any(|value| !value.is_null())
+                let value = |row: &PrintedRow<'_>| row.as_row().value(name);
+                self.rows.iter().filter_map(value).any(|value| !value.is_null())
             };
             let mut columns: Vec<String> = FIRST.map(str::to_owned).into();
+            let several = self.gathered.asked.len() > 1;
+            columns.extend((several && !with_origin).then(|| "run".to_owned()));
             // One that another hides goes by its longer name.
             let hidden = |name: &String, before: &[String]| fixed.contains(&name.as_str()) || before.contains(name);
             let long = |group: &str, name: String, is_hidden| if is_hidden { format!("{group}.{name}") } else { name };
@@ -173,29 +234,51 @@ impl ResultRows<'_> {
             columns.extend(LAST.map(str::to_owned));
             columns.extend(metrics.into_iter().map(|name| long("metrics", name.clone(), hidden(&name, &params))));
             columns.extend(USAGE.iter().filter(|name| is_used(name)).map(|name| (*name).to_owned()));
+            columns.extend(ORIGIN.iter().filter(|_| with_origin).map(|name| (*name).to_owned()));
             return Ok(columns);
         }
-        let fields = self.results.iter().flat_map(|result| result.trial.fields().map(|field| field.name));
+        let fields = self.results().flat_map(|result| result.trial.fields().map(|field| field.name));
         let mut known: BTreeSet<String> = fixed.iter().map(|name| (*name).to_owned()).collect();
         known.extend(fields.map(str::to_owned));
+        for name in metrics.iter().flat_map(|name| ["min", "max", "count", "step"].map(|what| format!("{name}.{what}")))
+        {
+            known.extend([format!("metrics.{name}"), name]);
+        }
         for (group, names) in [("params", params), ("metrics", Vec::from_iter(metrics)), ("tags", Vec::from_iter(tags))]
         {
             known.extend(names.iter().map(|name| format!("{group}.{name}")));
             known.extend(names);
         }
-        match asked.iter().find(|name| !known.contains(*name) && !self.results.is_empty()) {
+        match asked.iter().find(|name| !known.contains(*name) && !self.rows.is_empty()) {
             Some(name) => Err(unknown_column(name, &known)),
             None => Ok(asked.to_vec()),
         }
     }
 
-    fn values(&self, columns: &[String]) -> Vec<Vec<Value>> {
-        let value = |result, column: &String| self.row(result).value(column).unwrap_or_default();
-        self.results.iter().map(|result| columns.iter().map(|column| value(result, column)).collect()).collect()
+    fn results(&self) -> impl Iterator<Item = &'a TrialResult> {
+        self.rows.iter().map(|row| row.result)
     }
 
-    fn row<'b>(&self, result: &'b TrialResult) -> ResultRow<'b> {
-        ResultRow { result, status: self.shown.status(result, &self.history.summary) }
+    fn values(&self, columns: &[String]) -> Vec<Vec<Value>> {
+        let value = |row: &PrintedRow<'_>, column: &String| row.as_row().value(column).unwrap_or_default();
+        self.rows.iter().map(|row| columns.iter().map(|column| value(row, column)).collect()).collect()
+    }
+
+    /// The values for people: times and sizes with their units.
+    fn cells(&self, columns: &[String]) -> Vec<Vec<String>> {
+        let values = self.values(columns);
+        let mut all = cells(&values);
+        for (row, texts) in values.iter().zip(&mut all) {
+            for ((column, value), text) in columns.iter().zip(row).zip(texts) {
+                let seconds = value.as_f64().and_then(|value| Duration::try_from_secs_f64(value).ok());
+                match (column.as_str(), seconds, value.as_u64()) {
+                    ("elapsed" | "cpu_seconds", Some(seconds), _) => *text = took(seconds),
+                    ("peak_memory" | "read_bytes" | "written_bytes", _, Some(size)) => *text = bytes(size),
+                    _ => {}
+                }
+            }
+        }
+        all
     }
 }
 

@@ -11,10 +11,10 @@ use crate::cli::chosen::{fitting, pattern};
 use crate::cli::error::{CliError, short_path, typed};
 use crate::cli::exit;
 use crate::cli::look::shown::{ShownRun, counts, look};
+use crate::cli::named;
 use crate::cli::time::{now, second, utc};
 use crate::cli::ui::Ui;
 use crate::cli::unread;
-use crate::cli::which::runs;
 use crate::model::capability::Daemon;
 use crate::model::event::Logs;
 use crate::model::history::{History, PastAttempt};
@@ -38,8 +38,8 @@ use crate::store::{Kinds, Provenance};
   combu show k3jd -o json         for programs: also each trial's resolved form")]
 pub(crate) struct ShowArgs {
     /// The run (the beginning of its id, or `last`), the trial (a name, or a pattern with `*`, `?` and `[a-z]`), or
-    /// both.
-    #[arg(value_name = "RUN|TRIAL", num_args = 0..=2)]
+    /// both, also as `RUN/TRIAL`.
+    #[arg(value_name = "RUN|TRIAL")]
     what: Vec<String>,
 
     /// Print it in this form instead of the text.
@@ -48,22 +48,22 @@ pub(crate) struct ShowArgs {
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &ShowArgs, ui: &Ui) -> Result<u8, CliError> {
-    let (shown, trial) = match &args.what[..] {
-        [run, trial, ..] => (look(file, Some(run), ui)?, Some(trial)),
-        [one] => one_word(file, one, ui)?,
-        [] => (look(file, None, ui)?, None),
-    };
+    let named = named::read_one(file, &args.what, ui)?;
+    let shown = look(file, named.run.as_deref(), ui)?;
     let history = shown.run.history(Kinds::All)?;
     unread::warn(&history.unread, ui);
-    let Some(trial) = trial else {
+    if named.trials.is_empty() {
         let from = Provenance::read(&shown.run.path)?;
         match args.output {
             Some(OutputForm::Json) => ui.result(&format!("{:#}", run_json(&shown, &history, from.as_ref())))?,
             None => ui.result(&run_text(&shown, &history, from.as_ref(), ui.out()))?,
         }
         return Ok(exit::OK);
-    };
-    let results = fitting(&pattern(trial)?, &shown.run, &history.summary)?;
+    }
+    let mut results = Vec::new();
+    for trial in &named.trials {
+        results.extend(fitting(&pattern(trial)?, &shown.run, &history.summary)?);
+    }
     match args.output {
         Some(OutputForm::Json) => {
             let trials = results.iter().map(|result| trial_json(&shown, &history, result));
@@ -75,23 +75,6 @@ pub(crate) fn main(file: Option<&Path>, args: &ShowArgs, ui: &Ui) -> Result<u8, 
         }
     }
     Ok(exit::OK)
-}
-
-/// A trial of the run that is meant where none is named, or a run.
-fn one_word<'a>(file: Option<&Path>, word: &'a String, ui: &Ui) -> Result<(ShownRun, Option<&'a String>), CliError> {
-    let shown = look(file, None, ui)?;
-    if word == "last" {
-        return Ok((look(file, Some(word), ui)?, None));
-    }
-    let history = shown.run.history(Kinds::WITHOUT_RECORDS)?;
-    match fitting(&pattern(word)?, &shown.run, &history.summary) {
-        Ok(_) => Ok((shown, Some(word))),
-        Err(no_trial) => match runs(file, Some(word), ui) {
-            Ok(runs) if runs.past.is_empty() => Err(no_trial),
-            Ok(_) => Ok((look(file, Some(word), ui)?, None)),
-            Err(several) => Err(several),
-        },
-    }
 }
 
 /// Lines of a head and a text, one below the other.

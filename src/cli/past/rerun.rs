@@ -7,10 +7,11 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::args::{LimitArgs, NamePattern, OutputForm, ProgressArgs, check_streams};
-use crate::cli::chosen::none_fits;
+use crate::cli::chosen::{none_fits, pattern};
 use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
+use crate::cli::named;
 use crate::cli::stage::signals;
 use crate::cli::stage::started::{begin, follow};
 use crate::cli::stage::terminal::Terminal;
@@ -31,27 +32,24 @@ use crate::store::{Kinds, PastRun};
 pub(crate) const HELP: &str = "Examples:
   combu rerun                             what has not succeeded in the last run, nor in a rerun of it
   combu rerun k3jd --failed --retries 2   what failed in a run, with two retries
-  combu rerun last 'solver-*'             some trials, however they ended
+  combu rerun last/'solver-*'             some trials, however they ended
   combu rerun --where 'status == \"oom\"'   what ran out of memory
 
 Exit code 5: what was run succeeded, and other trials of the run have not yet.";
 
 #[derive(Debug, Args)]
 pub(crate) struct RerunArgs {
-    /// The run: the beginning of its id, or `last` (the default; with `-f FILE`, of that spec).
-    #[arg(value_name = "RUN")]
-    run: Option<String>,
-
-    /// The trials, however they ended: names, or patterns with `*`, `?` and `[a-z]`. Default: those that have not succeeded.
-    #[arg(value_name = "TRIAL", value_parser = NamePattern::parse)]
-    trials: Vec<NamePattern>,
+    /// The run: the beginning of its id, or `last` (the default; with `-f FILE`, of that spec). Trials of it, however they
+    /// ended: names, or patterns with `*`, `?` and `[a-z]`, also as `RUN/TRIAL`. Default: those that have not succeeded.
+    #[arg(value_name = "RUN|TRIAL")]
+    what: Vec<String>,
 
     /// Only the trials that failed, not those that were killed, skipped or never ran.
-    #[arg(long, conflicts_with_all = ["trials", "filter"])]
+    #[arg(long, conflicts_with = "filter")]
     failed: bool,
 
     /// Only the trials that this expression is true of; see `combu run`.
-    #[arg(long = "where", value_name = "EXPR", conflicts_with = "trials")]
+    #[arg(long = "where", value_name = "EXPR")]
     filter: Option<String>,
 
     /// Print the results on stdout in this form.
@@ -67,10 +65,16 @@ pub(crate) struct RerunArgs {
 
 pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8, CliError> {
     check_streams(args.output, args.progress.progress)?;
-    let (family, past) = family(file, args, ui)?;
+    let named = named::read_one(file, &args.what, ui)?;
+    if !named.trials.is_empty() && (args.failed || args.filter.is_some()) {
+        let error = CliError::new(exit::USAGE, "trials are chosen twice: by name, and by `--failed` or `--where`");
+        return Err(error.hint("leave one of them out"));
+    }
+    let trials = named.trials.iter().map(|trial| pattern(trial)).collect::<Result<Vec<_>, _>>()?;
+    let (family, past) = family(file, named.run.as_deref(), ui)?;
     let first = &family[0];
     let last = ends(&family)?;
-    let chosen = choose(args, &first.record.run, &past.summary, &last)?;
+    let chosen = choose(args, &trials, &first.record.run, &past.summary, &last)?;
     let mut experiment = past.experiment(first.record.spec.clone(), first.record.id.clone());
     let needed = with_prerequisites(&experiment.trials, &chosen);
     experiment.trials.retain(|trial| needed.contains(&trial.name));
@@ -115,9 +119,9 @@ fn counted(trials: usize) -> String {
 }
 
 /// The run that is repeated and its reruns so far, in the order they began, and the first one's past.
-fn family(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<(Vec<PastRun>, History), CliError> {
+fn family(file: Option<&Path>, run: Option<&str>, ui: &Ui) -> Result<(Vec<PastRun>, History), CliError> {
     let all = runs(file, None, ui)?.past;
-    let meant = runs(file, Some(args.run.as_deref().unwrap_or("last")), ui)?;
+    let meant = runs(file, Some(run.unwrap_or("last")), ui)?;
     let Some(mut first) = meant.past.first() else {
         let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", meant.asked));
         return Err(error.hint("`combu ls` lists the runs of this project"));
@@ -162,6 +166,7 @@ fn ends(family: &[PastRun]) -> Result<HashMap<Name, (Outcome, RunId)>, CliError>
 /// The trials that are run again.
 fn choose(
     args: &RerunArgs,
+    trials: &[NamePattern],
     run: &RunId,
     past: &Summary,
     last: &HashMap<Name, (Outcome, RunId)>,
@@ -174,16 +179,16 @@ fn choose(
             expression.holds(&trial.resolved(), end)?
         } else if args.failed {
             end.is_some_and(Outcome::is_failure)
-        } else if args.trials.is_empty() {
+        } else if trials.is_empty() {
             !trial.service && end.is_none_or(|end| !end.is_success())
         } else {
-            args.trials.iter().any(|pattern| pattern.fits(&trial.name))
+            trials.iter().any(|pattern| pattern.fits(&trial.name))
         };
         if is_meant {
             chosen.insert(trial.name.clone());
         }
     }
-    if let Some(pattern) = args.trials.iter().find(|pattern| !chosen.iter().any(|name| pattern.fits(name))) {
+    if let Some(pattern) = trials.iter().find(|pattern| !chosen.iter().any(|name| pattern.fits(name))) {
         return Err(CliError::new(exit::NOTHING, format!("run {run} has no trial `{}`", pattern.text())));
     }
     if chosen.is_empty() {

@@ -140,14 +140,10 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, H
             return Ok((run.clone(), past));
         }
     }
-    if let Some(live) = runs.live.last() {
-        let record = &live.record;
-        let message = format!("run {} of `{}` is running (process {})", record.run, record.experiment, record.pid);
-        return Err(CliError::new(exit::NOTHING, message).hint("`combu ps` shows how far it is"));
-    }
     let message = match &runs.past[..] {
+        [one] if is_live(one) => format!("run {} is alive: another combu runs it", one.record.run),
         [one] => return Err(nothing_left(one)?),
-        all => format!("nothing to resume: all trials of {} runs{} have finished", all.len(), runs.asked),
+        all => format!("none of {} runs{} is unfinished", all.len(), runs.asked),
     };
     let mut error = CliError::new(exit::NOTHING, message);
     if runs.past.len() == 1 {

@@ -28,7 +28,7 @@ pub(crate) fn begin(
     reused: BTreeMap<Name, RunId>,
     repeats: Option<RunId>,
 ) -> Result<StartedRun, CliError> {
-    terminal.make_way(&prepared)?;
+    terminal.make_way(&prepared, &run, &reused)?;
     let OpenRun { folder, journal, sinks, control } = terminal.open(&prepared.plan, &run, repeats)?;
     let folder_path = Some(folder.path().to_path_buf());
     let start = Start { journal, reused, ..Start::unkept(run.clone(), folder_path) };

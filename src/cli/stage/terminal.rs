@@ -1,13 +1,13 @@
 //! The stage of a run: its folder, and the sinks that store and show it, for `run` and scripts alike.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::ProgressMode;
 use crate::cli::context::{here, real, state};
@@ -26,12 +26,16 @@ use crate::model::shell::quoted;
 use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
+use crate::report::style::clean;
 use crate::report::{Bars, Json, NextCommands, Plain, summary};
 use crate::run::session::live::Commands;
 use crate::run::session::{Prepared, Session, new_id};
 use crate::script::{Opened, ScriptStage};
 use crate::spec::Sources;
 use crate::store::{LiveRun, PastRun, RunDir, RunRecord, ScriptMark, ScriptRecord, StateDir, StoreError};
+
+/// The shortest time between two lines about one pull.
+const PULL_EVERY: Duration = Duration::from_secs(10);
 
 /// The stage on this terminal.
 pub(crate) struct Terminal {
@@ -130,14 +134,33 @@ impl Terminal {
         Ok(self.mark.take().map_or(Ok(()), ScriptMark::end)?)
     }
 
-    /// Saves what ended containers hold that a run would replace.
+    /// Saves what ended containers hold that a run would replace, and pulls the images that it needs.
     ///
     /// # Errors
-    /// When one holds something that cannot be saved: nothing is to be started then.
-    pub(crate) fn make_way(&self, prepared: &Prepared) -> Result<(), CliError> {
+    /// When one holds something that cannot be saved, or an image cannot be had: nothing is to be started then.
+    pub(crate) fn make_way(
+        &self,
+        prepared: &Prepared,
+        run: &RunId,
+        reused: &BTreeMap<Name, RunId>,
+    ) -> Result<(), CliError> {
         let finished = &self.session.survey(prepared)?.finished;
+        let obstacles = &self.session.survey(prepared)?.obstacles;
         let unsaved = save(&self.session, &self.state, finished, &self.ui)?;
         if unsaved.is_empty() {
+            // What stands in the way is told first, and pulls nothing.
+            let is_over = |trial: &Name| reused.contains_key(trial);
+            let is_free = obstacles.iter().all(|obstacle| obstacle.trial().is_some_and(is_over));
+            if is_free {
+                let told = Mutex::default();
+                let (ui, bars, is_silent) = (&self.ui, self.bars.borrow().clone(), self.mode == ProgressMode::None);
+                self.session.fetch_images(prepared, run, is_over, &|object, state| {
+                    if !is_silent && is_due(&told, object, state) {
+                        let say = || ui.message(&format!("{}: {}", clean(object), clean(state)));
+                        bars.as_ref().map_or_else(say, |bars| bars.suspend(&mut || say()));
+                    }
+                })?;
+            }
             return Ok(());
         }
         let message = "ended containers stand in the way that hold what is kept nowhere else; nothing was started";
@@ -320,7 +343,8 @@ impl Terminal {
 
 impl ScriptStage for Terminal {
     fn open(&self, prepared: &Prepared, run: &RunId) -> Result<Opened, String> {
-        let opened = self.make_way(prepared).and_then(|()| Self::open(self, &prepared.plan, run, None));
+        let opened =
+            self.make_way(prepared, run, &BTreeMap::new()).and_then(|()| Self::open(self, &prepared.plan, run, None));
         let OpenRun { folder, journal, sinks, control } = opened.map_err(|error| error.in_a_line())?;
         let (folder, control) = (Rc::new(folder), Rc::new(control));
         self.starting.replace((Rc::downgrade(&folder), Rc::downgrade(&control)));
@@ -379,6 +403,16 @@ impl ScriptStage for Terminal {
     fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String> {
         end_live_runs(&self.state, |live| live.record.spec == spec, None).map_err(|error| error.message)
     }
+}
+
+/// Whether a state of a pull is to be told: that it begins and ends, and now and then between.
+fn is_due(told: &Mutex<HashMap<String, Instant>>, object: &str, state: &str) -> bool {
+    let mut told = told.lock().expect("no code panics while it holds the lock");
+    let is_due = told.get(object).is_none_or(|last| last.elapsed() > PULL_EVERY) || !state.starts_with("pulling");
+    if is_due {
+        told.insert(object.to_owned(), Instant::now());
+    }
+    is_due
 }
 
 /// A writer whose first error is remembered; a reader that is gone is none: `combu run --progress json | head`.

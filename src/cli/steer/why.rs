@@ -10,6 +10,7 @@ use crate::cli::args::OutputForm;
 use crate::cli::control::wire::{ControlReply, ControlRequest, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
+use crate::cli::named;
 use crate::cli::ui::Ui;
 use crate::cli::unread;
 use crate::cli::which::{Runs, runs};
@@ -23,18 +24,14 @@ use crate::store::Kinds;
 /// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
   combu why solver-3
-  combu why solver-3 last -o json";
+  combu why last/solver-3 -o json";
 
 #[derive(Debug, Args)]
 pub(crate) struct WhyArgs {
-    /// The trial's name.
-    #[arg(value_name = "TRIAL")]
-    trial: String,
-
-    /// The run: the beginning of its id, or `last`. Default: those that are live in this project (with `-f FILE`, of that
-    /// spec), else the last one.
-    #[arg(value_name = "RUN")]
-    run: Option<String>,
+    /// The trial's name; its run, the beginning of its id or `last`, besides or as `RUN/TRIAL`. Default: the runs that are
+    /// live in this project (with `-f FILE`, of that spec), else the last one.
+    #[arg(value_name = "RUN|TRIAL", required = true)]
+    what: Vec<String>,
 
     /// Print the answer in this form instead of the text.
     #[arg(short = 'o', long, value_name = "FORM")]
@@ -42,8 +39,15 @@ pub(crate) struct WhyArgs {
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &WhyArgs, ui: &Ui) -> Result<u8, CliError> {
-    let runs = runs(file, args.run.as_deref(), ui)?;
-    let Ok(trial) = Name::parse(&args.trial) else { return Err(unknown(&args.trial, &runs)) };
+    let named = named::read_one(file, &args.what, ui)?;
+    let [trial] = &named.trials[..] else {
+        let run = named.run.as_deref().unwrap_or("last");
+        let what =
+            if named.trials.is_empty() { "a run is named, and no trial of it" } else { "several trials are named" };
+        return Err(CliError::new(exit::USAGE, what).hint(format!("write one trial: `combu why {run}/TRIAL`")));
+    };
+    let runs = runs(file, named.run.as_deref(), ui)?;
+    let Ok(trial) = Name::parse(trial) else { return Err(unknown(trial, &runs)) };
     let answers = if runs.live.is_empty() { ended(&trial, &runs, ui)? } else { live(&trial, &runs)? };
     for (text, json) in answers {
         match args.output {

@@ -192,6 +192,10 @@ impl Engine for Docker {
         Ok(content)
     }
 
+    async fn fetch(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
+        self.images.prepare(&self.daemon, self.config.as_deref(), launch, progress).await.map(drop)
+    }
+
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
         self.breaks.are_over().await;
         let launch = &*self.with_files(launch).await?;

@@ -1,5 +1,6 @@
 //! A session: the engines of this process and the runs started on them. Its methods block; its runs do not.
 
+pub mod images;
 pub mod interrupt;
 pub mod live;
 pub mod observer;
@@ -16,13 +17,13 @@ use tokio::runtime::{Handle as Tokio, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::engine::{Engine, EngineError, Obstacle, Selector, Settings, Survey};
+use crate::engine::{Engine, EngineError, Obstacle, PrepareProgress, Selector, Settings, Survey};
 use crate::model::capability::Gpu;
 use crate::model::event::Journal;
 use crate::model::experiment::Experiment;
 use crate::model::history::History;
 use crate::model::label;
-use crate::model::name::{EngineName, RunId};
+use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
 use crate::model::trial::settled::Settled;
 use crate::plan::{self, Plan, PlanError};
@@ -32,6 +33,7 @@ use crate::run::dispatcher::Dispatcher;
 use crate::run::dispatcher::life::{Beginning, Resumption};
 use crate::run::passed::{MissingValues, Passed};
 use crate::run::purpose::Purpose;
+use crate::run::session::images::MissingImage;
 use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Live;
 use crate::run::session::start::Start;
@@ -66,6 +68,9 @@ pub enum RunError {
     /// Something stands in the way on the engine; nothing was started.
     #[error("{}", obstacles(.0))]
     Obstacles(Vec<Obstacle>),
+    /// Images cannot be had; nothing was started.
+    #[error("{}", images_text(.0))]
+    Images(Vec<MissingImage>),
     /// Values that trials are to be given cannot be had; nothing was started.
     #[error(transparent)]
     Values(#[from] MissingValues),
@@ -184,6 +189,23 @@ impl Session {
         Ok(prepared.survey.get_or_init(|| survey))
     }
 
+    /// Pulls the images of a run that are not there, but of the trials for which `is_over` holds. An interrupt ends it.
+    ///
+    /// # Errors
+    /// All that cannot be had, or an engine that is out of reach.
+    pub fn fetch_images(
+        &self,
+        prepared: &Prepared,
+        run: &RunId,
+        is_over: impl Fn(&Name) -> bool,
+        progress: &PrepareProgress<'_>,
+    ) -> Result<(), RunError> {
+        let context = self.context(&prepared.plan, run, None);
+        let trials = prepared.plan.trials.iter().filter(|trial| !is_over(&trial.name));
+        let missing = self.tokio().block_on(images::fetch(&context, trials, self.interrupt(), progress))?;
+        if missing.is_empty() { Ok(()) } else { Err(RunError::Images(missing)) }
+    }
+
     /// Looks whether everything can be had now that a run of this plan passes on to its trials. Keeps nothing of it.
     ///
     /// # Errors
@@ -288,6 +310,10 @@ impl Session {
         let seed = plan.experiment.options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
         RunContext::new(&plan.experiment, run.clone(), seed, folder, self.shared.engines.clone())
     }
+}
+
+fn images_text(missing: &[MissingImage]) -> String {
+    missing.iter().map(|one| one.error.chain()).collect::<Vec<_>>().join("; ")
 }
 
 /// A new id of a run, or of a load of a spec: 12 random characters `[a-z0-9]`.

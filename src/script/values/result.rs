@@ -98,7 +98,7 @@ impl TrialView {
     }
 
     fn row(&self) -> ResultRow<'_> {
-        ResultRow { result: &self.result, status: self.status() }
+        ResultRow { result: &self.result, status: self.status(), origin: None }
     }
 
     pub(crate) fn to_json(&self) -> Value {
