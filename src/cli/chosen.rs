@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::cli::args::NamePattern;
+use crate::cli::args::{NamePattern, SpecArgs};
 use crate::cli::context::state;
 use crate::cli::error::CliError;
 use crate::cli::exit;
@@ -12,27 +12,42 @@ use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::{Summary, TrialResult};
-use crate::script::Where;
+use crate::model::trial::Trial;
+use crate::script::{Where, with_prerequisites};
 use crate::store::{Kinds, PastRun};
 
-/// The experiment with the trials that `--where` selects and all that those depend on; without `--where`, as it is.
-pub(crate) fn select(experiment: Experiment, text: Option<&str>, file: &Path) -> Result<Experiment, CliError> {
-    let Some(text) = text else { return Ok(experiment) };
-    let expression = Where::parse(text)?;
-    let last = if expression.asks_for_ends() {
+/// The experiment with the trials that `--trial` and `--where` select and all that those depend on; without either, as it is.
+pub(crate) fn select(experiment: Experiment, args: &SpecArgs, file: &Path) -> Result<Experiment, CliError> {
+    let expression = args.filter.as_deref().map(Where::parse).transpose()?;
+    if expression.is_none() && args.trials.is_empty() {
+        return Ok(experiment);
+    }
+    let last = if expression.as_ref().is_some_and(Where::asks_for_ends) {
         let names = experiment.trials.iter().map(|trial| &trial.name);
         state(file)?.last_ends(&experiment.spec, &experiment.name, names)?
     } else {
         HashMap::new()
     };
-    // An experiment without trials is reported as such.
-    let is_empty = experiment.trials.is_empty();
-    let (name, count) = (experiment.name.clone(), experiment.trials.len());
-    let selected = expression.select(experiment, &last)?;
-    if selected.trials.is_empty() && !is_empty {
-        return Err(none_fits(text, &format!("none of the {count} trials of `{name}`")));
+    for pattern in &args.trials {
+        if !experiment.trials.iter().any(|trial| pattern.fits(&trial.name)) {
+            let error = none_fits(pattern.text(), &format!("no trial of `{}`", experiment.name));
+            let hint = did_you_mean(pattern.text(), experiment.trials.iter().map(|trial| trial.name.as_str()));
+            return Err(CliError { hints: hint.into_iter().collect(), ..error });
+        }
     }
-    Ok(selected)
+    let is_named = |trial: &Trial| args.trials.is_empty() || args.trials.iter().any(|one| one.fits(&trial.name));
+    let mut keep = Vec::with_capacity(experiment.trials.len());
+    for trial in &experiment.trials {
+        let holds = |expression: &Where| expression.holds(trial, last.get(&trial.name));
+        keep.push(is_named(trial) && expression.as_ref().map_or(Ok(true), holds)?);
+    }
+    // An experiment without trials is reported as such.
+    if !keep.is_empty() && !keep.contains(&true) {
+        let text = args.filter.as_deref().unwrap_or_default();
+        let count = experiment.trials.len();
+        return Err(none_fits(text, &format!("none of the {count} trials of `{}`", experiment.name)));
+    }
+    Ok(with_prerequisites(experiment, &keep))
 }
 
 /// The error that no trial fits an expression.

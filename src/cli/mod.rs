@@ -6,6 +6,8 @@
 
 mod args;
 mod chosen;
+mod completions;
+mod config;
 mod context;
 mod control;
 mod doors;
@@ -15,7 +17,9 @@ mod exit;
 mod fuzz;
 mod help;
 mod kill;
+mod logging;
 mod look;
+mod man;
 mod manual;
 mod named;
 mod past;
@@ -37,10 +41,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::cli::ui::Ui;
-use crate::cli::verbs::Cli;
+use crate::cli::verbs::{Cli, command};
 
 /// Runs combu on this process's arguments.
 pub fn main() -> ExitCode {
+    completions::answer(command);
     let line: Vec<OsString> = std::env::args_os().collect();
     match Cli::read(&line) {
         Ok(cli) => cli.dispatch(&Ui::new()),

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, ProgressArgs, ProgressMode, SpecArgs, check_streams};
 use crate::cli::chosen::select;
+use crate::cli::config::file::options_below;
 use crate::cli::context::{SessionGuard, load_spec, real, session, spec_path, state};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
@@ -17,6 +18,7 @@ use crate::cli::stage::terminal::Terminal;
 use crate::cli::stage::{detach, signals};
 use crate::cli::ui::Ui;
 use crate::cli::unread;
+use crate::model::experiment::Experiment;
 use crate::model::history::History;
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
@@ -94,7 +96,8 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     let sources = Sources::default();
     let load_id = before.first().map_or_else(|| id.clone(), |(record, _)| record.id.clone());
     let experiment = load_spec(&path, &args.jsonnet.load_noting(load_id, sources.clone()))?;
-    let experiment = select(experiment, args.spec.filter.as_deref(), &path)?;
+    let experiment = select(experiment, &args.spec, &path)?;
+    let experiment = Experiment { options: experiment.options.over(options_below()?), ..experiment };
     let session = session()?;
     let _ending = SessionGuard(session.clone());
     let mut options = args.limits.options();

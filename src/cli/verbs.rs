@@ -7,16 +7,20 @@ use std::process::ExitCode;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::cli::completions::{self, CompletionsArgs};
+use crate::cli::config::{self, ConfigArgs};
 use crate::cli::error::CliError;
 use crate::cli::help::{self, HelpArgs};
 use crate::cli::kill;
 use crate::cli::kill::args::{self as kill_args, KillArgs};
+use crate::cli::logging;
 use crate::cli::look::logs::{self, LogsArgs};
 use crate::cli::look::ls::{self, LsArgs};
 use crate::cli::look::metrics::{self, MetricsArgs};
 use crate::cli::look::ps::{self, PsArgs};
 use crate::cli::look::results::{self, ResultsArgs};
 use crate::cli::look::show::{self, ShowArgs};
+use crate::cli::man::{self, ManArgs};
 use crate::cli::past::diff::{self, DiffArgs};
 use crate::cli::past::rerun::{self, RerunArgs};
 use crate::cli::past::resume::{self, ResumeArgs};
@@ -46,6 +50,10 @@ pub(crate) struct Cli {
     #[arg(long, hide = true)]
     pub(crate) detached: bool,
 
+    /// Show each call to an engine on stderr, as `COMBU_LOG=debug` does; `-vv` (`trace`) also when it begins.
+    #[arg(short = 'v', long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -69,7 +77,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
     ("Look", &["ls", "ps", "logs", "results", "metrics", "show", "why", "diff"]),
     ("Steer", &["set", "kill"]),
     ("Tidy", &["rm", "gc"]),
-    ("Manual", &["help"]),
+    ("Manual and set-up", &["help", "config", "completions", "man"]),
 ];
 
 /// Widest line of the manual.
@@ -90,7 +98,7 @@ pub(crate) fn command_in(width: usize) -> Command {
         text.push_str(&format!("\n{}\n", bold(heading)));
         for verb in verbs.iter().filter_map(|verb| command.find_subcommand(verb)) {
             let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-            for line in style.wrap(&format!("  {:8} ", verb.get_name()), &about, 11) {
+            for line in style.wrap(&format!("  {:11} ", verb.get_name()), &about, 14) {
                 text.push_str(&format!("{line}\n"));
             }
         }
@@ -156,6 +164,15 @@ pub(crate) enum Verb {
     /// Show the manual: of a verb, of specs, of scripts, of one field or function.
     #[command(after_help = help::after_help())]
     Help(HelpArgs),
+    /// Show the run options that are in force, and where each was said.
+    #[command(after_help = config::HELP)]
+    Config(ConfigArgs),
+    /// Print what makes a shell complete combu's command line: verbs, options, runs and trials.
+    #[command(after_help = completions::HELP)]
+    Completions(CompletionsArgs),
+    /// Write the manual pages for man(1).
+    #[command(after_help = man::HELP)]
+    Man(ManArgs),
     /// Evaluates a spec for the combu that started it.
     #[command(name = evaluator::VERB, hide = true)]
     Evaluate,
@@ -195,6 +212,9 @@ impl Cli {
     /// Carries out the verb.
     pub(crate) fn dispatch(self, ui: &Ui) -> ExitCode {
         let file = self.file.as_deref();
+        if let Err(error) = logging::start(self.verbose, ui) {
+            return error.end(ui);
+        }
         let ended: Result<u8, CliError> = match self.verb {
             Verb::Run(args) => run::main(file, args, self.detached, ui),
             Verb::Resume(args) => resume::main(file, &args, self.detached, ui),
@@ -214,6 +234,9 @@ impl Cli {
             Verb::Metrics(args) => metrics::main(file, &args, ui),
             Verb::Script(args) => script::main(file, args, ui),
             Verb::Help(args) => help::main(&args, command(), ui),
+            Verb::Config(args) => config::main(file, &args, ui),
+            Verb::Completions(args) => completions::main(&args, ui),
+            Verb::Man(args) => man::main(&args, Cli::command(), ui),
             Verb::Evaluate => return evaluator::serve(ui.stdout()),
             Verb::Watch { token } => return engine::local::watch(&token),
         };

@@ -10,6 +10,7 @@ use crate::engine::fake::Fake;
 use crate::engine::local::Local;
 use crate::engine::seam::Engine;
 use crate::engine::settings::Settings;
+use crate::engine::traced::Traced;
 use crate::model::name::EngineName;
 
 /// Connects to an engine.
@@ -18,11 +19,12 @@ use crate::model::name::EngineName;
 /// [`EngineError::Unreachable`] when nothing answers.
 pub async fn connect(name: EngineName, settings: &Settings) -> Result<Arc<dyn Engine>, EngineError> {
     raise_file_limit();
-    Ok(match name {
+    let engine: Arc<dyn Engine> = match name {
         EngineName::Docker => Arc::new(Docker::connect(settings).await?),
         EngineName::Local => Arc::new(Local::connect(settings)?),
         EngineName::Fake => Arc::new(Fake::default()),
-    })
+    };
+    Ok(Arc::new(Traced(engine)))
 }
 
 /// Every running trial holds two or three files, and the usual soft limit of 1024 ends that at some 300 trials.

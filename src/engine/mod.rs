@@ -21,6 +21,7 @@ mod retrying;
 mod seam;
 mod secret;
 mod settings;
+mod traced;
 
 pub use connect::connect;
 pub use error::EngineError;

@@ -90,7 +90,7 @@ pub(super) fn check_depends<'a>(
             continue;
         }
         match condition {
-            Condition::Completed if on.trial.service => {
+            Condition::Completed | Condition::Ended if on.trial.service => {
                 let (trial, service) = (trial.name.clone(), on.trial.name.clone());
                 problems.push(Problem::CompletedService { trial, service });
             }

@@ -123,7 +123,7 @@ fn services(trials: &[Arc<Trial>], places: &HashMap<&Name, usize>) -> Vec<bool> 
         let Some(&on) = places.get(&dependency.trial) else { continue };
         awaited_health[on] |= dependency.condition == Some(Condition::Healthy);
         match condition(dependency, &trials[on]) {
-            Condition::Completed => awaited_end[on] = true,
+            Condition::Completed | Condition::Ended => awaited_end[on] = true,
             Condition::Started | Condition::Healthy => needed[on] = true,
         }
     }
@@ -236,7 +236,7 @@ mod tests {
         the name `loader` is used by 2 trials: [1], [2]
         `solver-a` depends on `laoder`, which is not in the experiment
           did you mean `loader`?
-        `waiter` waits for the service `server` to complete, but a service runs until nothing needs it
+        `waiter` waits for the service `server` to end, but a service runs until nothing needs it
           give `server` a `cmd` or `service: false`, or wait for "started"
         `prober` waits until `process` is healthy, but `process` has no healthcheck (engine local)
           give `process` a `healthcheck`, or wait for "started"

@@ -234,7 +234,7 @@ impl fmt::Display for Problem {
             Self::CompletedService { trial, service } => {
                 write!(
                     f,
-                    "`{trial}` waits for the service `{service}` to complete, but a service runs until nothing needs it"
+                    "`{trial}` waits for the service `{service}` to end, but a service runs until nothing needs it"
                 )
             }
             Self::NoHealthcheck { trial, on, engine } => {

@@ -139,6 +139,7 @@ impl Lab {
             session: self.session.clone(),
             args: self.args.clone(),
             options: self.options.clone(),
+            below: Options::default(),
             load: LoadOptions::default(),
             memory: self.memory,
             stage: self.seen.clone(),

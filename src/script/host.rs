@@ -14,6 +14,7 @@ use rhai::{AST, Engine};
 
 use crate::engine::Found;
 use crate::model::event::{Journal, Sink};
+use crate::model::experiment::Experiment;
 use crate::model::name::{Name, RunId};
 use crate::model::options::Options;
 use crate::model::outcome::Outcome;
@@ -45,6 +46,8 @@ pub struct ScriptHost {
     pub args: Vec<String>,
     /// Run options from the command line: they win over the script's.
     pub options: Options,
+    /// Run options that stand below those of scripts and specs: of the user, and of the machine.
+    pub below: Options,
     /// Variables and import paths for specs from the command line; `id` is replaced by a fresh one for each load,
     /// unless the script gives one.
     pub load: LoadOptions,
@@ -156,6 +159,7 @@ pub(crate) struct Script {
     pub(super) session: Session,
     pub(super) args: Arguments,
     pub(super) options: Options,
+    pub(super) below: Options,
     pub(super) load: LoadOptions,
     pub(super) memory: u64,
     pub(super) stage: Rc<dyn ScriptStage>,
@@ -191,6 +195,7 @@ impl Script {
             session: host.session,
             args: Arguments::new(host.args),
             options: host.options,
+            below: host.below,
             load: host.load,
             memory: host.memory,
             stage: host.stage,
@@ -213,6 +218,12 @@ impl Script {
     /// on until the process ends, and nobody hears of it.
     pub(super) fn wait_for<T: Send + 'static>(&self, what: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
         wait_for(self.session.interrupt(), what)
+    }
+
+    /// An experiment as it runs: with the options that stand below its own.
+    pub(super) fn to_run(&self, experiment: &ScriptExperiment) -> Experiment {
+        let model = experiment.to_model();
+        Experiment { options: model.options.over(self.below.clone()), ..model }
     }
 
     /// A path as the script means it: relative ones start at the script's folder.

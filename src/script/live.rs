@@ -51,7 +51,7 @@ fn begin(script: &Script, experiment: &ScriptExperiment, mut options: Map) -> An
     let hooks = Hooks::take(&mut options)?;
     let options = spec::options(&to_object(&options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
-    let (session, model) = (script.session.clone(), experiment.to_model());
+    let (session, model) = (script.session.clone(), script.to_run(experiment));
     // The engines are asked here, where an interrupt ends the waiting; the start asks them nothing more.
     let prepare = move || session.prepare(model, options).and_then(|it| session.survey(&it).map(drop).map(|()| it));
     let prepared = script.wait_for(prepare)?.map_err(|error| run_fault(&error))?;
@@ -568,7 +568,7 @@ mod tests {
 
         `two` was not submitted: it asks for 1000 CPUs, but the engine's host has 4 CPUs
         ask for less, or run it on a larger host
-        `two` was not submitted: it waits for the service `db` to complete, but a service runs until nothing needs it
+        `two` was not submitted: it waits for the service `db` to end, but a service runs until nothing needs it
         give `db` a `cmd` or `service: false`, or wait for "started"
         one
         two

@@ -31,4 +31,4 @@ pub use execute::{STACK, execute, on_large_stack};
 pub use fault::ScriptErrorKind;
 pub use host::{Finish, Opened, ScriptHost, ScriptStage};
 pub use parameters::{Parameter, Parameters};
-pub use selection::{Where, WhereError};
+pub use selection::{Where, WhereError, with_prerequisites};

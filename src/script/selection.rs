@@ -2,12 +2,11 @@
 //!
 //! An expression sees the trial's fields and how the trial ended last, and nothing else: no file, no engine, no clock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, Map, ParseErrorType, Position, Scope};
 
 use crate::model::experiment::Experiment as Model;
-use crate::model::name::Name;
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::Metric;
@@ -161,16 +160,11 @@ impl Where {
             WhereError::at(&self.text, Position::NONE, message, None)
         })
     }
+}
 
-    /// The experiment with the trials that it is true of, and with all that those depend on.
-    ///
-    /// # Errors
-    /// As for [`Where::holds`].
-    pub fn select(&self, experiment: Model, last: &HashMap<Name, Outcome>) -> Result<Model, WhereError> {
-        let keep = experiment.trials.iter().map(|trial| self.holds(trial, last.get(&trial.name)));
-        let keep = keep.collect::<Result<Vec<_>, _>>()?;
-        Ok(ScriptExperiment::new(experiment).keep(&keep, false).to_model())
-    }
+/// The experiment with the trials that are kept, in its order, and with all that those depend on.
+pub fn with_prerequisites(experiment: Model, keep: &[bool]) -> Model {
+    ScriptExperiment::new(experiment).keep(keep, false).to_model()
 }
 
 impl WhereError {
@@ -235,7 +229,7 @@ mod tests {
     use insta::assert_snapshot;
     use serde_json::{Value, json};
 
-    use super::{Where, WhereError};
+    use super::{Where, WhereError, with_prerequisites};
     use crate::model::experiment::Experiment;
     use crate::model::name::Name;
     use crate::model::options::Options;
@@ -390,7 +384,9 @@ mod tests {
         };
         let last = HashMap::from([(Name::parse("s1").unwrap(), Outcome::Succeeded)]);
         let select = |text: &str| {
-            let selected = Where::parse(text).unwrap().select(experiment.clone(), &last).unwrap();
+            let expression = Where::parse(text).unwrap();
+            let keep = experiment.trials.iter().map(|trial| expression.holds(trial, last.get(&trial.name)).unwrap());
+            let selected = with_prerequisites(experiment.clone(), &keep.collect::<Vec<_>>());
             selected.trials.iter().map(|trial| trial.name.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(select("params.mode == \"a\""), ["db", "warm", "s1"]);

@@ -113,6 +113,8 @@ fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Value>, folder: &
     }
     let object = item.object("an experiment", fields::top_names())?;
     let name = object.read("name", |item| item.some_text());
+    // For editors alone.
+    object.read("$schema", |item| item.text().map(|_| ()));
     // Checked once, here: a fault in the defaults is not repeated for each trial.
     let before = item.report.count();
     object.read("defaults", |item| trial::defaults(item, folder));

@@ -24,7 +24,7 @@ use crate::spec::{cpu_number, duration, size, trial};
 const FOLDER: &str = "/lab/maze";
 
 /// The file that specs are evaluated as; imports are looked for beside it.
-fn spec() -> PathBuf {
+pub(super) fn spec() -> PathBuf {
     thread_local!(static FOLDER: tempfile::TempDir = tempfile::tempdir().unwrap());
     let path = FOLDER.with(|folder| folder.path().join("maze.jsonnet"));
     if !path.exists() {
@@ -35,7 +35,7 @@ fn spec() -> PathBuf {
 
 /// Whether the evaluator may make more of it than a test has time and memory for: it calls functions, extends objects by themselves, or
 /// has a number that is large. Of combu, the process around the evaluator bounds that.
-fn may_take_long(text: &str) -> bool {
+pub(super) fn may_take_long(text: &str) -> bool {
     const CALLS: [&str; 10] = ["function", "fold", "range", "repeat", "makeArray", ") =", ")=", "):", "self", "$"];
     let digits = |c: char| c.is_ascii_digit() || c == '_';
     let is_long = |number: &str| number.chars().filter(char::is_ascii_digit).count() > 3;

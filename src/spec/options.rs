@@ -62,6 +62,7 @@ pub(super) fn from(object: &Object<'_>) -> Options {
         }),
         slow: object.read("slow", timeout),
         time_budget: object.read("time_budget", positive_span),
+        delay: object.read("delay", span),
         halt: object.read("halt", |item| item.check(Halt::parse(item.text()?))),
         rm: object.read("rm", |item| item.word(&Remove::ALL.map(Remove::as_str), Remove::parse)),
         seed: object.read("seed", seed),

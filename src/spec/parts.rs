@@ -276,7 +276,7 @@ pub(super) fn dependency(item: Item<'_>) -> Option<Dependency> {
     }
     let object = item.object("a trial's name, or {trial, condition}", &["trial", "condition"])?;
     let trial = object.need("trial", trial_name);
-    let all = [Condition::Started, Condition::Healthy, Condition::Completed];
+    let all = Condition::ALL;
     let condition = object.read("condition", |item| {
         item.word(&all.map(Condition::as_str), |word| all.into_iter().find(|condition| condition.as_str() == word))
     });

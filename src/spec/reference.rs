@@ -19,7 +19,7 @@ pub fn reference() -> String {
 
 /// The keys as a list, with how each is written; a line is at most 120 columns wide.
 fn list(text: &mut String, keys: impl Iterator<Item = &'static Key>) {
-    for Key { name, forms, meaning } in keys {
+    for Key { name, forms, meaning, .. } in keys {
         let forms: Vec<_> = forms.iter().map(|form| format!("`{form}`")).collect();
         let mut column = 0;
         for word in format!("- **`{name}`** ({}): {meaning}", forms.join(" · ")).split(' ') {
@@ -97,7 +97,21 @@ An unknown key is an error, at any level.
 const OPTIONS: &str = "
 ### Run options
 
-Each is also an option of `combu run` and a key of a script's `run()`; those win over the spec.
+Each is also an option of `combu run` and a key of a script's `run()`; those win over the spec. What none of them says
+is taken from `~/.config/combu/config.toml` (or `$XDG_CONFIG_HOME/combu/config.toml`), then from
+`/etc/combu/config.toml`, files in TOML with the same keys:
+
+```toml
+parallel = \"50%\"
+stop_grace = \"30s\"
+
+[reserve]
+cpus = 1
+memory = \"4g\"
+```
+
+`combu config` shows each option with what says it, `combu config FILE` those of a run of that spec. `combu resume` and
+`combu rerun` go on with the options of the run.
 
 ";
 
@@ -140,8 +154,9 @@ the value.
 ## What happens when
 
 A trial starts when each of its prerequisites meets its condition: `started` (its process runs, or it ended well),
-`healthy` (its healthcheck passed) or `completed` (it ended well, with exit code 0). A trial whose prerequisite ended
-badly before that is skipped, with the reason. Nothing else makes a trial wait but room: as many run at once as fit
+`healthy` (its healthcheck passed), `completed` (it ended well, with exit code 0) or `ended` (it will not run any more,
+whether it succeeded, failed or was skipped). A trial whose prerequisite ended badly before that is skipped, with the
+reason. Nothing else makes a trial wait but room: as many run at once as fit
 the CPUs, the memory, the GPUs and the named limits of the run, a trial without `cpus` counting one; `-j` caps their
 number besides. Room is kept for the first that does not fit, and those behind it take what is left; `priority`
 changes the order. `docs/guest.md` has more of that.

@@ -21,6 +21,9 @@ use crate::spec::reader::{Item, Report};
 use crate::spec::units::{bytes, cpus, span};
 use crate::spec::variables::{self, Variables};
 
+/// The key of a trial's labels.
+const LABELS: &str = "labels";
+
 /// Reads one trial; relative paths of the host are resolved from `folder`, which is absolute.
 ///
 /// # Errors
@@ -52,7 +55,7 @@ pub(super) fn read(item: Item<'_>, folder: &Path, name: Option<Name>) -> Option<
         workdir: object.read("workdir", |item| item.some_text()),
         user: object.read("user", user),
         hostname: object.read("hostname", host_name),
-        labels: object.read("labels", labels).unwrap_or_default(),
+        labels: object.read(LABELS, labels).unwrap_or_default(),
         ports: object.read("ports", |item| item.list("a list of ports", port)).unwrap_or_default(),
         volumes: object
             .read("volumes", |item| item.list("a list of volumes", |item| volume(item, folder)))
@@ -98,7 +101,14 @@ pub(super) fn defaults(item: Item<'_>, folder: &Path) -> Option<()> {
 /// A trial's object on top of the defaults: fields that merge key by key, the others as a whole.
 pub(super) fn merge(defaults: &Map<String, Value>, own: &Map<String, Value>) -> Value {
     let mut merged = defaults.clone();
+    if let Some(labels) = merged.get_mut(LABELS)
+        && let Some(table) = label_table(labels)
+    {
+        *labels = table;
+    }
     for (key, value) in own {
+        let listed = if key == LABELS { label_table(value) } else { None };
+        let value = listed.as_ref().unwrap_or(value);
         match (merged.get_mut(key), value) {
             (Some(Value::Object(below)), Value::Object(above)) if merges(key) => {
                 below.extend(above.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -137,12 +147,36 @@ fn user(item: Item<'_>) -> Option<String> {
 }
 
 fn labels(item: Item<'_>) -> Option<BTreeMap<String, String>> {
-    item.table("an object of labels", |key, item| {
-        if key.starts_with(label::PREFIX) {
-            return item.fail(format!("labels that begin with `{}` are combu's own", label::PREFIX));
-        }
+    let is_free = |key: &str, item: &Item<'_>| match key.starts_with(label::PREFIX) {
+        true => item.fail(format!("labels that begin with `{}` are combu's own", label::PREFIX)),
+        false => Some(()),
+    };
+    if item.value.is_array() {
+        let list = item.list("a list of labels", |item| {
+            let (name, value) = listed_label(item.text()?);
+            is_free(name, &item)?;
+            Some((name.to_owned(), value.to_owned()))
+        });
+        return list.map(BTreeMap::from_iter);
+    }
+    item.table("an object of labels, or a list: \"NAME=VALUE\"", |key, item| {
+        is_free(key, &item)?;
         item.scalar()
     })
+}
+
+/// `owner=lab`, as compose lists labels; a bare name has an empty value.
+fn listed_label(text: &str) -> (&str, &str) {
+    text.split_once('=').unwrap_or((text, ""))
+}
+
+/// A list of labels as an object. `None`: it is no such list.
+fn label_table(value: &Value) -> Option<Value> {
+    let labels = value.as_array()?.iter().map(|entry| {
+        let (name, value) = listed_label(entry.as_str()?);
+        Some((name.to_owned(), Value::from(value)))
+    });
+    labels.collect::<Option<Map<String, Value>>>().map(Value::Object)
 }
 
 fn params(item: Item<'_>) -> Option<Map<String, Value>> {
@@ -439,7 +473,7 @@ pub(super) mod tests {
         hostname: an empty string
         labels["combu.run"]: labels that begin with `combu.` are combu's own
         networks: expected a list of networks, found the string "irl"; write ["irl"]
-        depends[1].condition: `ready` is none of `started`, `healthy`, `completed`
+        depends[1].condition: `ready` is none of `started`, `healthy`, `completed`, `ended`
         service: expected true or false, found the string "yes"
         healthcheck.test: not a test; write a line for the shell, ["CMD", word, ..] or ["CMD-SHELL", line]
         cpus: 0 is not a number of CPUs; write a number above zero, such as 2 or 0.5

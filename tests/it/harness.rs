@@ -67,6 +67,7 @@ impl Lab {
             ("COLUMNS", "80"),
             ("NO_COLOR", "1"),
             ("DOCKER_HOST", "unix:///nonexistent"),
+            ("COMBU_MACHINE_CONFIG", "/nonexistent"),
         ];
         Self { env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(), folder, state: None }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cli;
+mod config_cli;
 mod contract;
 mod control_cli;
 mod daemon;
@@ -42,6 +43,7 @@ mod run_cli;
 mod s3_outputs;
 mod saving_cli;
 mod script_cli;
+mod shells_cli;
 mod shortages;
 mod small_disk;
 mod state_faults;

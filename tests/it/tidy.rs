@@ -29,6 +29,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bollard", &["src/engine/docker/"]),
     ("bytes", &["src/engine/docker/"]),
     ("clap", &["src/cli/"]),
+    ("clap_complete", &["src/cli/completions.rs"]),
+    ("clap_mangen", &["src/cli/man.rs"]),
     ("comfy_table", &["src/report/table.rs"]),
     ("console", &["src/cli/error.rs", "src/cli/ui.rs", "src/report/"]),
     ("csv", &["src/report/results.rs", "src/script/api/files.rs"]),
@@ -67,6 +69,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tar", &["src/engine/outputs/"]),
     // In `cli`: what listens beside a run, for connections and for signals.
     ("tokio", &["src/run/", "src/engine/", "src/cli/control/server.rs", "src/cli/stage/signals.rs"]),
+    ("toml", &["src/cli/config/file.rs"]),
+    ("tracing", &["src/engine/traced.rs"]),
+    ("tracing_subscriber", &["src/cli/logging.rs"]),
     ("wait4", &["src/engine/local/"]),
 ];
 

@@ -34,6 +34,10 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "TIME", value_parser = crate::spec::duration)]
     pub(crate) time_budget: Option<Duration>,
 
+    /// Start trials at least that far apart, such as `5s`.
+    #[arg(long, value_name = "TIME", value_parser = crate::spec::duration)]
+    pub(crate) delay: Option<Duration>,
+
     /// End the run early, in GNU parallel's words: `now` or `soon`, then `fail`, `success` or `done`, `=N` or `=N%`.
     #[arg(long, value_name = "POLICY", value_parser = Halt::parse)]
     pub(crate) halt: Option<Halt>,
@@ -158,6 +162,7 @@ impl LimitArgs {
             reserve: self.reserve,
             slow: self.slow,
             time_budget: self.time_budget,
+            delay: self.delay,
             halt: self.halt.or(max_fail),
             rm: self.rm,
             seed: self.seed,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::args::pattern::NamePattern;
 use crate::spec::{LoadOptions, Sources};
 
 #[derive(Debug, Args)]
@@ -11,6 +12,10 @@ pub(crate) struct SpecArgs {
     /// The spec, instead of `-f FILE`.
     #[arg(value_name = "FILE")]
     pub(crate) spec: Option<PathBuf>,
+
+    /// Only the trials of that name, a pattern with `*`, `?` and `[a-z]`, and what those depend on; repeatable.
+    #[arg(short = 't', long = "trial", value_name = "NAME", value_parser = NamePattern::parse)]
+    pub(crate) trials: Vec<NamePattern>,
 
     /// Only the trials that this expression is true of, such as 'params.mode == "a" && !done'; `run` and `plan` take what
     /// those depend on too.

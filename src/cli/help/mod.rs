@@ -12,6 +12,7 @@ use crate::cli::help::topics::{TOPICS, fields, key, words};
 use crate::cli::ui::Ui;
 use crate::model::suggest::did_you_mean;
 use crate::script;
+use crate::spec;
 
 /// Topics and examples below the options.
 pub(crate) fn after_help() -> String {
@@ -60,6 +61,9 @@ fn page_of(topic: &str, combu: &mut Command, ui: &Ui) -> Result<String, CliError
     }
     if topic == "fields" {
         return Ok(fields(ui.out()));
+    }
+    if topic == "schema" {
+        return Ok(format!("{:#}", spec::schema()));
     }
     if let Some(page) = TOPICS.iter().find(|page| page.name == topic) {
         return Ok(laid_out(&(page.text)(), ui.out()));

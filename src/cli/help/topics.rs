@@ -16,9 +16,10 @@ const fn topic(name: &'static str, about: &'static str, text: fn() -> String) ->
 }
 
 /// Every topic, in the order in which a newcomer needs them.
-pub(super) const TOPICS: [Topic; 8] = [
+pub(super) const TOPICS: [Topic; 9] = [
     topic("spec", "how experiments are described", spec::reference),
     topic("fields", "the fields of trials and the run options, in short", String::new),
+    topic("schema", "the JSON Schema of specs, for editors", String::new),
     topic("script", "the functions of scripts", crate::script::reference),
     topic("metrics", "metrics of trials, and what they use of the machine", || {
         include_str!("../../../docs/metrics.md").to_owned()
@@ -86,7 +87,7 @@ mod tests {
             let said = key(word).or_else(|| crate::script::section(word));
             assert!(said.is_some_and(|text| text.len() > word.len() + 20), "{word}");
         }
-        for topic in TOPICS.iter().filter(|topic| topic.name != "fields") {
+        for topic in TOPICS.iter().filter(|topic| !["fields", "schema"].contains(&topic.name)) {
             assert!((topic.text)().starts_with("# "), "{}", topic.name);
         }
         for line in fields(&Style { width: 40, ..Style::PLAIN }).lines().filter(|line| line.starts_with(' ')) {

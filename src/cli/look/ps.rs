@@ -258,7 +258,7 @@ impl TrialList<'_> {
             let Some(other) = self.history.summary.get(name) else { return false };
             match other.state {
                 State::Waiting | State::Starting => true,
-                State::Running(_) => condition == Some(Condition::Completed),
+                State::Running(_) => matches!(condition, Some(Condition::Completed | Condition::Ended)),
                 State::Ended(_) => false,
             }
         };

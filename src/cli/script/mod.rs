@@ -10,6 +10,7 @@ use std::rc::Rc;
 use clap::{Args, Command};
 
 use crate::cli::args::{JsonnetArgs, LimitArgs, ProgressArgs};
+use crate::cli::config::file::options_below;
 use crate::cli::context::{SessionGuard, session};
 use crate::cli::doors::Taken;
 use crate::cli::error::{CliError, kill_command};
@@ -117,7 +118,8 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let load = args.jsonnet.load_noting(new_id(), sources.clone());
     let memory = ScriptHost::memory_limit();
     let args = words.collect();
-    let host = ScriptHost { session: session.clone(), args, options, load, memory, stage: stage.clone() };
+    let below = options_below()?;
+    let host = ScriptHost { session: session.clone(), args, options, below, load, memory, stage: stage.clone() };
     let finish = execute(path, host);
     session.join();
     let code = finish.map_err(|error| Taken::SCRIPT.explain(path, error.into()))?.code();

@@ -36,6 +36,9 @@ pub struct Options {
     /// Longest the whole run may take, in seconds; then it is halted.
     #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]
     pub time_budget: Option<Duration>,
+    /// Shortest time between two starts, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default, with = "span::optional")]
+    pub delay: Option<Duration>,
     /// When the run ends early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halt: Option<Halt>,

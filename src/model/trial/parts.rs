@@ -122,15 +122,21 @@ pub enum Condition {
     Healthy,
     /// It ended successfully.
     Completed,
+    /// It ended, however it did; what is skipped has ended too.
+    Ended,
 }
 
 impl Condition {
+    /// Every condition, in the order of the manual.
+    pub const ALL: [Self; 4] = [Self::Started, Self::Healthy, Self::Completed, Self::Ended];
+
     /// The word in specs and messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Started => "started",
             Self::Healthy => "healthy",
             Self::Completed => "completed",
+            Self::Ended => "ended",
         }
     }
 }

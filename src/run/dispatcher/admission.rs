@@ -23,6 +23,10 @@ const GPU_LOOK: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Admission {
     gate: Gate,
+    /// Shortest time between two starts.
+    delay: Duration,
+    /// No start comes before it.
+    next_start: Instant,
     /// Looks at who uses the GPUs; they end with the run.
     looks: JoinSet<()>,
     next_look: Instant,
@@ -31,12 +35,16 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    pub(super) fn new(gate: Gate) -> Self {
-        Self { gate, looks: JoinSet::new(), next_look: Instant::now(), gpus_unseen: false }
+    pub(super) fn new(gate: Gate, delay: Duration) -> Self {
+        let now = Instant::now();
+        Self { gate, delay, next_start: now, looks: JoinSet::new(), next_look: now, gpus_unseen: false }
     }
 
     /// Whether a ready trial may be started now, and the fact to be said when that has changed.
     pub(super) fn check(&mut self, now: Instant) -> (bool, Option<Fact>) {
+        if now < self.next_start {
+            return (false, None);
+        }
         let fact = self.gate.look(now).map(|turned| match turned {
             Turned::Held(because) => Fact::HeldBack { because },
             Turned::Released(elapsed) => Fact::Released { elapsed },
@@ -47,6 +55,12 @@ impl Admission {
     /// A trial is being started.
     pub(super) fn passed(&mut self, trial: &Settled) {
         self.gate.passed(trial);
+        self.next_start = Instant::now() + self.delay;
+    }
+
+    /// The time of the next start, where one has to wait for it because of the last.
+    pub(super) fn next_start(&self) -> Option<Instant> {
+        (Instant::now() < self.next_start).then_some(self.next_start)
     }
 
     pub(super) fn set(&mut self, change: &Budget) {

@@ -90,7 +90,7 @@ impl Dispatcher {
         let scope = Scope { options: plan.experiment.options.clone(), engines };
         let permits = Permits::new(&scope.engines, &scope.options);
         let gate = Gate::new(&scope.options.budget, context.machine);
-        let time_budget = scope.options.time_budget;
+        let (time_budget, delay) = (scope.options.time_budget, scope.options.delay.unwrap_or_default());
         let has_containers = scope.engines.values().any(|engine| engine.containers);
         let (schedule, lived) = match beginning {
             Beginning::Again(again) => {
@@ -109,7 +109,7 @@ impl Dispatcher {
             schedule,
             log: RunLog::new(context.run.clone(), context.clock.clone(), journal, follower, has_containers),
             attempts: Attempts::new(context.clone(), sender),
-            admission: Admission::new(gate),
+            admission: Admission::new(gate, delay),
             outage: Outage::default(),
             outbox: Outbox::default(),
             counts: EndCounts::default(),
@@ -182,6 +182,7 @@ impl Dispatcher {
                 },
                 () = inbox.follower.closed(), if !self.end.is_abandoned() => self.abandon(),
                 () = until_instant(self.log.retry_at()) => {}
+                () = until_instant(self.admission.next_start()), if self.schedule.has_ready() => {}
                 () = sleep(FRESH), if self.admission.held().is_some() && self.schedule.has_ready() => {}
                 () = sleep_until(self.admission.next_look()), if self.schedule.waits_for_strangers().is_some() => {
                     self.look_at_gpus();
@@ -578,6 +579,9 @@ impl Dispatcher {
         if self.schedule.is_ready(place) {
             if self.context.clock.stands() {
                 lines.push("the run is paused".to_owned());
+            }
+            if self.admission.next_start().is_some() {
+                lines.push("the run's `delay` since the last start is not over".to_owned());
             }
             lines.extend(self.admission.held().map(|because| format!("the machine has too much to do: {because}")));
         }

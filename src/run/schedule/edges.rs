@@ -59,6 +59,7 @@ impl Schedule {
     pub(super) fn standing(&self, wait: Wait) -> WaitState {
         let on = &self.entries[wait.on];
         let met = match (&on.phase, wait.condition) {
+            (phase, Condition::Ended) => matches!(phase, Phase::Ended(_)),
             (Phase::Active { .. }, Condition::Healthy) if on.unhealthy => {
                 return WaitState::Broken(format!("`{}` is unhealthy", on.trial.name));
             }

@@ -16,13 +16,13 @@ use crate::run::schedule::entry::Turn;
 impl Schedule {
     /// Takes the room of the next trial that may start now.
     pub(super) fn next_in_line(&mut self) -> Option<(Turn, Permit)> {
-        loop {
-            if let Some(next) = self.first_that_fits() {
-                return Some(next);
-            }
-            let (place, because) = self.deadlocked()?;
-            self.end(place, Outcome::Skipped { because });
+        if let Some(next) = self.first_that_fits() {
+            return Some(next);
         }
+        let (place, because) = self.deadlocked()?;
+        self.end(place, Outcome::Skipped { because });
+        // Its end is told before anything starts that waited for it.
+        None
     }
 
     /// The ready trial for which room is kept now, if there is one.

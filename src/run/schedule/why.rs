@@ -41,6 +41,7 @@ impl Schedule {
             Condition::Started => "to start",
             Condition::Healthy => "to be healthy",
             Condition::Completed => "to complete",
+            Condition::Ended => "to end",
         };
         let does = match &on.phase {
             Phase::Waiting if on.trial.service && on.unmet == 0 => "which starts when a trial next in line needs it",

@@ -291,7 +291,7 @@ async fn a_submission_that_could_never_start_is_refused() {
     let notable: Vec<&str> = traces.lines().filter(|line| line.contains("late")).collect();
     assert_snapshot!(notable.join("\n"), @"
     1.00  refused: `late` was not submitted: it waits until `db` is healthy, but `db` has no healthcheck (engine fake)
-    1.00  refused: `late` was not submitted: it waits for the service `db` to complete, but a service runs until nothing needs it
+    1.00  refused: `late` was not submitted: it waits for the service `db` to end, but a service runs until nothing needs it
     5.00  taken: submit late
     5.00  late skipped because `db` is unhealthy
     ");

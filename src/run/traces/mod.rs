@@ -216,6 +216,27 @@ async fn dependants_of_a_failed_trial_are_skipped_with_the_reason_and_the_rest_g
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_an_end_starts_however_it_ended() {
+    let ended = Some(Condition::Ended);
+    let trials = vec![
+        trial("fails", "sleep 1; exit 3"),
+        after(trial("skipped", "true"), "fails", Some(Condition::Completed)),
+        after(trial("works", "sleep 2"), "fails", ended),
+        after(after(trial("collect", "true"), "skipped", ended), "works", ended),
+    ];
+    assert_snapshot!(trace(Fake::new(4.0), trials, Options::default()).await, @"
+    0.00  fails started
+    1.00  fails failed (exit code 3)
+    1.00  skipped skipped because `fails` failed (exit code 3)
+    1.00  works started
+    3.00  works succeeded
+    3.00  collect started
+    3.00  collect succeeded
+    3.00  end
+    ");
+}
+
+#[tokio::test(start_paused = true)]
 async fn retries_double_their_delay_and_the_dependants_wait_for_the_last() {
     let fails = Scene { run_for: seconds(1.0), exit: Exit::Code(7), ..Scene::default() };
     let engine = Fake::new(4.0).scene("flaky", [fails.clone(), fails, Scene::default()]);

@@ -25,7 +25,7 @@ const EXPERIMENTS: u64 = 1_000;
 const LICENSES: u32 = 2;
 
 /// What is known of a trial from its events.
-#[derive(Default, Clone)]
+#[derive(Default, Clone, Debug)]
 struct Seen {
     started: bool,
     healthy: bool,
@@ -79,8 +79,9 @@ fn dependencies(random: &mut Xoshiro256PlusPlus, earlier: &[Trial]) -> Vec<Depen
         if !random.random_bool(2.0 / (earlier.len() as f64 + 1.0)) {
             continue;
         }
-        let condition = match random.random_range(0..3) {
+        let condition = match random.random_range(0..4) {
             0 if on.service == Some(false) => Condition::Completed,
+            3 if on.service == Some(false) => Condition::Ended,
             1 if on.healthcheck.is_some() => Condition::Healthy,
             _ => Condition::Started,
         };
@@ -159,8 +160,9 @@ fn check(seen: &mut HashMap<Name, Seen>, trials: &mut HashMap<Name, Trial>, even
                     Condition::Started => ended_well || (lives && on.started),
                     Condition::Healthy => on.healthy && (ended_well || lives),
                     Condition::Completed => ended_well,
+                    Condition::Ended => on.ended.is_some(),
                 };
-                assert!(met, "seed {seed}: {trial} starts though {} does not stand so", dependency.trial);
+                assert!(met, "seed {seed}: {trial} starts though it waits for {dependency:?}, which stands so: {on:?}");
             }
             let this = seen.entry(trial.clone()).or_default();
             *this = Seen { holds: true, ends: this.ends, reopened: this.reopened, ..Seen::default() };

@@ -6,11 +6,33 @@ use insta::assert_snapshot;
 
 use crate::engine::fake::{Fake, Scene};
 use crate::model::options::{Budget, Options, Parallel, TrialDefaults};
-use crate::model::trial::{Timeout, Trial};
+use crate::model::trial::{Condition, Timeout, Trial};
 use crate::run::traces::{after, follow, seconds, start, trace, trial};
 
 fn service(name: &str) -> Trial {
     Trial { service: Some(true), ..trial(name, "") }
+}
+
+#[tokio::test(start_paused = true)]
+async fn starts_are_at_least_as_far_apart_as_the_delay() {
+    let options = Options { delay: Some(seconds(2.0)), ..Options::default() };
+    let trials = vec![
+        trial("t1", "sleep 1"),
+        trial("t2", "sleep 9"),
+        trial("t3", "sleep 1"),
+        after(trial("t4", "sleep 1"), "t2", Some(Condition::Completed)),
+    ];
+    assert_snapshot!(trace(Fake::new(16.0), trials, options).await, @"
+     0.00  t1 started
+     1.00  t1 succeeded
+     2.00  t2 started
+     4.00  t3 started
+     5.00  t3 succeeded
+    11.00  t2 succeeded
+    11.00  t4 started
+    12.00  t4 succeeded
+    12.00  end
+    ");
 }
 
 #[tokio::test(start_paused = true)]

@@ -101,7 +101,7 @@ fn loose(script: &Script, trials: &[Dynamic]) -> Answer<ScriptExperiment> {
 fn plan(script: &Script, what: &ScriptExperiment, options: &Map) -> Answer<String> {
     let options = spec::options(&to_object(options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
-    let (session, model) = (script.session.clone(), what.to_model());
+    let (session, model) = (script.session.clone(), script.to_run(what));
     let prepared = script.wait_for(move || session.prepare(model, options))?;
     let plan = prepared.map_err(|error| run_fault(&error))?.plan;
     Ok(plan.to_string())

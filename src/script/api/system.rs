@@ -53,7 +53,7 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
 
 /// The default engine; this machine's own where that does not answer.
 fn default_engine(script: &Script) -> Answer<Arc<dyn engine::Engine>> {
-    let name = script.options.defaults.engine.unwrap_or_default();
+    let name = script.options.defaults.engine.or(script.below.defaults.engine).unwrap_or_default();
     let session = script.session.clone();
     let find = move || match session.engine(name) {
         Err(EngineError::Unreachable { .. }) => session.engine(EngineName::Local),
