@@ -181,8 +181,7 @@ impl Dispatcher {
                     Request::Why { trial, answer } => drop(answer.send(self.why(&trial))),
                 },
                 () = inbox.follower.closed(), if !self.end.is_abandoned() => self.abandon(),
-                () = until_instant(self.log.retry_at()) => {}
-                () = until_instant(self.admission.next_start()), if self.schedule.has_ready() => {}
+                () = until_instant(self.wakes_at()) => {}
                 () = sleep(FRESH), if self.admission.held().is_some() && self.schedule.has_ready() => {}
                 () = sleep_until(self.admission.next_look()), if self.schedule.waits_for_strangers().is_some() => {
                     self.look_at_gpus();
@@ -192,6 +191,12 @@ impl Dispatcher {
             self.attempts.reap();
         }
         self.finish(inbox).await;
+    }
+
+    /// The time at which something is to be done though nothing came: events are kept, or the delay between starts is over.
+    fn wakes_at(&self) -> Option<Instant> {
+        let next_start = self.admission.next_start().filter(|_| self.schedule.has_ready());
+        self.log.retry_at().into_iter().chain(next_start).min()
     }
 
     /// Waits for the last words of the attempts, removes what is left of them, and says that the run has ended.
