@@ -208,6 +208,10 @@ impl Engine for Docker {
                 self.prepare(launch, &|_, _| {}).await?;
                 start::start(&self.daemon, launch).await
             }
+            Err(StartFailure::StillNoted { network, .. }) => {
+                network::release(&self.daemon, &network, launch.trial.name.as_str()).await?;
+                start::start(&self.daemon, launch).await
+            }
             answer => answer,
         };
         let (id, pieces) = started?;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use bollard::models::{Network, NetworkCreateRequest};
-use bollard::query_parameters::ListNetworksOptionsBuilder;
+use bollard::models::{Network, NetworkCreateRequest, NetworkDisconnectRequest};
+use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
 
 use crate::engine::docker::call::{message, status, steady};
 use crate::engine::docker::connect::Connection;
@@ -66,13 +66,43 @@ impl Networks {
                 }
                 Err(error) if status(&error) == Some(404) => {}
                 Err(error) if message(&error).contains("active endpoints") => {
-                    cleaned.kept.push(format!("network {name}"))
+                    release_all(daemon, id).await?;
+                    match steady(|| daemon.api.remove_network(id)).await {
+                        Ok(()) => {
+                            self.known.forget(|known| *known == name);
+                            cleaned.removed.push(format!("network {name}"));
+                        }
+                        Err(_) => cleaned.kept.push(format!("network {name}")),
+                    }
                 }
                 Err(error) => return Err(daemon.failure(format!("remove network `{name}`"), error)),
             }
         }
         Ok(cleaned)
     }
+}
+
+/// Takes a container out of a network that still notes it, though there is none of that name any more: it ended while no
+/// daemon was there (seen with `live-restore` and Docker 20.10).
+pub(super) async fn release(daemon: &Connection, network: &str, container: &str) -> Result<(), EngineError> {
+    let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
+    match steady(|| daemon.api.disconnect_network(network, request.clone())).await {
+        Err(error) if status(&error) != Some(404) => {
+            Err(daemon.failure(format!("take `{container}` out of network `{network}`"), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes all containers out of a network that are not there any more.
+async fn release_all(daemon: &Connection, network: &str) -> Result<(), EngineError> {
+    let found = steady(|| daemon.api.inspect_network(network, None::<InspectNetworkOptions>)).await;
+    let noted = found.ok().and_then(|found| found.containers).unwrap_or_default();
+    // A container that is there stands under its id.
+    for (_, gone) in noted.into_iter().filter(|(id, _)| id.starts_with("ep-")) {
+        release(daemon, network, &gone.name.unwrap_or_default()).await?;
+    }
+    Ok(())
 }
 
 /// Every network of the daemon: its name, and whether combu made it.

@@ -52,6 +52,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(super) enum StartFailure {
     /// Something that was there is not there any more: an image, a network.
     Gone(EngineError),
+    /// A container of that name is still noted as one of the network, and there is none.
+    StillNoted { network: String, error: EngineError },
     /// Anything else.
     Final(EngineError),
 }
@@ -59,7 +61,7 @@ pub(super) enum StartFailure {
 impl From<StartFailure> for EngineError {
     fn from(failure: StartFailure) -> Self {
         match failure {
-            StartFailure::Gone(error) | StartFailure::Final(error) => error,
+            StartFailure::Gone(error) | StartFailure::StillNoted { error, .. } | StartFailure::Final(error) => error,
         }
     }
 }
@@ -233,6 +235,9 @@ async fn begin(daemon: &Connection, launch: &Launch, id: &str) -> Result<(), Sta
         if is_left_over(&error) {
             return Err(lost(launch));
         }
+        if let Some(network) = still_noted(&message(&error), launch.trial.name.as_str()) {
+            return Err(StartFailure::StillNoted { network, error: failed(daemon, launch, "start", error) });
+        }
         if is_about_a_network(&error) {
             return Err(StartFailure::Gone(failed(daemon, launch, "start", error)));
         }
@@ -257,6 +262,12 @@ async fn begin(daemon: &Connection, launch: &Launch, id: &str) -> Result<(), Sta
 fn is_left_over(error: &Error) -> bool {
     let text = message(error);
     text.starts_with("task ") && text.contains("already exists")
+}
+
+/// The network that still has the endpoint of a container of that name, which ended while no daemon was there to note it.
+fn still_noted(text: &str, name: &str) -> Option<String> {
+    let (_, network) = text.split_once(&format!("endpoint with name {name} already exists in network "))?;
+    network.split_whitespace().next().map(ToOwned::to_owned)
 }
 
 /// True for an error about a network that is not there any more, or there twice: two processes made it at once, and one takes its own back.
@@ -383,5 +394,18 @@ fn advice(text: &str) -> &'static str {
         " (`nvidia-ctk cdi list` on the daemon's machine lists the names there are)"
     } else {
         ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::still_noted;
+
+    #[test]
+    fn a_network_is_still_noted_for_a_container_of_that_very_name() {
+        let text = "endpoint with name d-01 already exists in network dnet";
+        assert_eq!(still_noted(text, "d-01").as_deref(), Some("dnet"));
+        assert_eq!(still_noted(text, "d-0"), None);
+        assert_eq!(still_noted("network dnet not found", "d-01"), None);
     }
 }
