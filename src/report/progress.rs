@@ -1,16 +1,19 @@
-//! Bars on a terminal, and what must be seen above them.
+//! Bars on a terminal, and what must be seen above them. The only file that names indicatif.
 //!
-//! All bars are one block of lines below everything else, drawn anew on its own clock: an event changes the state and draws
-//! nothing, so 10,000 trials cost as many changes of a map. Each line ends with a newline, but for the last, and none fills
-//! its row: so the rows that the block takes are known also once the terminal is wider or narrower, and the `^C` of a
-//! terminal that echoes it stays on its line. Nothing of an older block is ever left behind.
+//! One bar draws everything as a block of lines below everything else, on its own clock: an event changes the state and
+//! draws nothing, so 10,000 trials cost as many changes of a map.
+//!
+//! indicatif fills each line to the edge of the terminal. There a `^C` that the terminal echoes begins another line, and
+//! where the terminal becomes narrower each line takes two rows: then parts of older blocks stay. So it draws on a canvas of
+//! ours, which ends lines with a newline and knows how many rows they take now.
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use console::measure_text_width;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle, TermLike};
 
 use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Sink};
@@ -21,6 +24,8 @@ use crate::report::teller::Teller;
 
 /// Times are shown in seconds; four times as often, a running trial that ended does not look stuck.
 const TICK: Duration = Duration::from_millis(250);
+/// Draws a second at most, should anything ask for more than the tick does.
+const DRAWS: u8 = 10;
 
 /// Columns that stay free at the end of a line, for an echoed `^C`.
 const ECHO: usize = 3;
@@ -28,7 +33,10 @@ const ECHO: usize = 3;
 /// Bars on a terminal. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Bars {
-    screen: Arc<Mutex<Screen>>,
+    bar: ProgressBar,
+    canvas: Canvas,
+    boards: Arc<Mutex<ByRun<Board>>>,
+    tellers: Arc<Mutex<ByRun<Teller>>>,
     ticks: bool,
 }
 
@@ -41,126 +49,163 @@ struct Surroundings {
     style: fn(Style) -> Style,
 }
 
+/// The terminal as indicatif draws on it: each draw begins with a step back to the first line of the block.
+#[derive(Clone)]
+struct Canvas(Arc<Mutex<Pane>>);
+
 /// The terminal, and what stands on it.
-struct Screen {
+struct Pane {
     out: Box<dyn Write + Send>,
     around: Surroundings,
     style: Style,
-    boards: ByRun<Board>,
-    tellers: ByRun<Teller>,
-    /// Whether the block is to be there.
-    is_shown: bool,
-    /// Whether a thread draws it now and then.
-    has_clock: bool,
     /// The widths of the lines that stand there; the cursor is behind the last.
     drawn: Vec<usize>,
+    /// What is to be written with the next flush.
+    text: String,
 }
 
 impl Bars {
     /// Bars on the terminal that standard error is, which `out` writes to and which can move its cursor.
     pub fn on_terminal(out: Box<dyn Write + Send>, style: Style) -> Self {
-        Self::new(out, style, Surroundings { now, style: resized }, true)
+        let canvas = Canvas::new(out, style, Surroundings { now, style: resized });
+        Self::new(ProgressDrawTarget::term_like_with_hz(Box::new(canvas.clone()), DRAWS), canvas, true)
     }
 
-    fn new(out: Box<dyn Write + Send>, style: Style, around: Surroundings, ticks: bool) -> Self {
-        let screen = Screen {
-            out,
-            around,
-            style,
-            boards: ByRun::default(),
-            tellers: ByRun::default(),
-            is_shown: false,
-            has_clock: false,
-            drawn: Vec::new(),
+    fn new(target: ProgressDrawTarget, canvas: Canvas, ticks: bool) -> Self {
+        let boards: Arc<Mutex<ByRun<Board>>> = Arc::default();
+        let bar = ProgressBar::with_draw_target(None, target).with_finish(ProgressFinish::AndClear);
+        let (shown, size) = (boards.clone(), canvas.clone());
+        let block = move |_: &ProgressState, out: &mut dyn fmt::Write| {
+            let (now, style) = size.surroundings();
+            // A write into the bar's own buffer cannot fail.
+            let _written = out.write_str(&block(&lock(&shown), now, style).join("\n"));
         };
-        Self { screen: Arc::new(Mutex::new(screen)), ticks }
+        bar.set_style(
+            ProgressStyle::with_template("{block}").expect("the template is a constant").with_key("block", block),
+        );
+        // Until a run begins there is nothing to show.
+        bar.finish_and_clear();
+        Self { bar, canvas, boards, tellers: Arc::default(), ticks }
     }
 
     /// Runs `f` with the bars out of the way, so that what it prints appears above them. `f` must feed no events.
     pub fn suspend(&self, f: &mut dyn FnMut()) {
-        let mut screen = lock(&self.screen);
-        // A terminal that cannot be written is told by whoever writes a report to it.
-        let _gone = screen.write("");
-        f();
-        let _gone = screen.draw();
+        self.bar.suspend(f);
     }
 
     /// Takes the bars away, whatever the runs do. They come back with the next run.
     pub fn finish(&self) {
-        let mut screen = lock(&self.screen);
-        screen.boards.clear();
-        let _gone = screen.hide();
+        lock(&self.boards).clear();
+        self.hide();
     }
 
-    fn show(&self, screen: &mut Screen) {
-        screen.is_shown = true;
-        if self.ticks && !std::mem::replace(&mut screen.has_clock, true) {
-            let screen = Arc::downgrade(&self.screen);
-            std::thread::spawn(move || tick(&screen));
+    fn show(&self) {
+        if self.bar.is_finished() {
+            self.bar.reset();
+        }
+        if self.ticks {
+            self.bar.enable_steady_tick(TICK);
+        }
+    }
+
+    fn hide(&self) {
+        self.bar.disable_steady_tick();
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Canvas {
+    fn new(out: Box<dyn Write + Send>, style: Style, around: Surroundings) -> Self {
+        Self(Arc::new(Mutex::new(Pane { out, around, style, drawn: Vec::new(), text: String::new() })))
+    }
+
+    /// The time, and the style with the size of this moment.
+    fn surroundings(&self) -> (u64, Style) {
+        let pane = lock(&self.0);
+        ((pane.around.now)(), (pane.around.style)(pane.style))
+    }
+
+    /// Writes lines that stay. The block has to be away.
+    fn print(&self, lines: &[String]) -> io::Result<()> {
+        let mut pane = lock(&self.0);
+        pane.out.write_all((lines.join("\n") + "\n").as_bytes())?;
+        pane.out.flush()
+    }
+}
+
+impl Pane {
+    /// Moves the cursor to the beginning of the block, and takes that away. A terminal that became narrower since has broken
+    /// its lines.
+    fn step_back(&mut self) {
+        let width = (self.around.style)(self.style).width.max(1);
+        match self.drawn.drain(..).map(|wide| wide.div_ceil(width).max(1)).sum::<usize>() {
+            0 => {}
+            1 => self.text.push_str("\r\x1b[J"),
+            rows => self.text.push_str(&format!("\r\x1b[{}A\x1b[J", rows - 1)),
         }
     }
 }
 
-/// Draws the block again and again, as long as it is to be there.
-fn tick(screen: &Weak<Mutex<Screen>>) {
-    loop {
-        std::thread::sleep(TICK);
-        let Some(screen) = screen.upgrade() else { return };
-        let mut screen = lock(&screen);
-        if !screen.is_shown {
-            screen.has_clock = false;
-            return;
-        }
-        let _gone = screen.draw();
+impl fmt::Debug for Canvas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Canvas")
     }
 }
 
-impl Screen {
-    /// Writes text where the block stood, and takes that away; text ends with a newline.
-    fn write(&mut self, text: &str) -> io::Result<()> {
-        let there = self.over();
-        self.drawn.clear();
-        self.out.write_all(format!("{there}\x1b[J{text}").as_bytes())?;
-        self.out.flush()
+impl TermLike for Canvas {
+    fn width(&self) -> u16 {
+        let (_, style) = self.surroundings();
+        u16::try_from(style.width.saturating_sub(ECHO).max(1)).unwrap_or(u16::MAX)
     }
 
-    /// Draws the block in the place of the one before.
-    fn draw(&mut self) -> io::Result<()> {
-        if !self.is_shown {
+    fn height(&self) -> u16 {
+        let (_, style) = self.surroundings();
+        u16::try_from(style.height).unwrap_or(u16::MAX)
+    }
+
+    fn move_cursor_up(&self, _rows: usize) -> io::Result<()> {
+        lock(&self.0).step_back();
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _rows: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _columns: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _columns: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        self.write_str(line)
+    }
+
+    fn write_str(&self, line: &str) -> io::Result<()> {
+        // What fills a line to the edge.
+        if line.chars().all(|c| c == ' ') {
             return Ok(());
         }
-        let lines = block(&self.boards, (self.around.now)(), (self.around.style)(self.style));
-        let mut text = self.over();
-        for (place, line) in lines.iter().enumerate() {
-            text.push_str(if place == 0 { "" } else { "\n" });
-            text.push_str(line);
-            text.push_str("\x1b[K");
+        let mut pane = lock(&self.0);
+        if !pane.drawn.is_empty() {
+            pane.text.push('\n');
         }
-        self.drawn = lines.iter().map(|line| measure_text_width(line)).collect();
-        self.out.write_all(format!("{text}\x1b[J").as_bytes())?;
-        self.out.flush()
+        pane.drawn.push(measure_text_width(line));
+        pane.text.push_str(line);
+        Ok(())
     }
 
-    fn hide(&mut self) -> io::Result<()> {
-        self.is_shown = false;
-        if self.drawn.is_empty() { Ok(()) } else { self.write("") }
+    fn clear_line(&self) -> io::Result<()> {
+        Ok(())
     }
 
-    /// What moves the cursor to the beginning of the block: a terminal that became narrower since has broken its lines.
-    fn over(&self) -> String {
-        let width = (self.around.style)(self.style).width.max(1);
-        let rows: usize = self.drawn.iter().map(|wide| wide.div_ceil(width).max(1)).sum();
-        match rows {
-            0 => String::new(),
-            1 => "\r".to_owned(),
-            rows => format!("\r\x1b[{}A", rows - 1),
-        }
-    }
-}
-
-impl fmt::Debug for Screen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Screen").field("drawn", &self.drawn).finish_non_exhaustive()
+    fn flush(&self) -> io::Result<()> {
+        let pane = &mut *lock(&self.0);
+        pane.out.write_all(std::mem::take(&mut pane.text).as_bytes())?;
+        pane.out.flush()
     }
 }
 
@@ -170,49 +215,57 @@ impl Sink for Bars {
     }
 
     fn recall(&mut self, event: &Event) {
-        let mut screen = lock(&self.screen);
-        let style = screen.style;
-        let _told_then = screen.tellers.get_or(&event.run, || Teller::new(style)).tell(event);
-        screen.boards.get_or(&event.run, Board::default).add(event);
+        let (_, style) = self.canvas.surroundings();
+        let _told_then = lock(&self.tellers).get_or(&event.run, || Teller::new(style)).tell(event);
+        lock(&self.boards).get_or(&event.run, Board::default).add(event);
     }
 
     fn consume(&mut self, event: &Event) -> io::Result<()> {
-        let mut screen = lock(&self.screen);
-        let style = (screen.around.style)(screen.style);
-        let teller = screen.tellers.get_or(&event.run, || Teller::new(style));
-        teller.fit(style);
-        let told = teller.tell(event);
+        let (_, style) = self.canvas.surroundings();
+        let told = {
+            let mut tellers = lock(&self.tellers);
+            let teller = tellers.get_or(&event.run, || Teller::new(style));
+            teller.fit(style);
+            teller.tell(event)
+        };
         let is_last = matches!(event.fact, Fact::RunEnded { .. });
-        if matches!(event.fact, Fact::RunStarted { .. }) {
-            screen.boards.get_or(&event.run, Board::default);
-        }
-        // A warning may come before or after a run: it is told, but there is no run to show.
-        if let Some(board) = screen.boards.get(&event.run) {
-            board.add(event);
-        }
-        if is_last {
-            screen.boards.remove(&event.run);
-            screen.tellers.remove(&event.run);
-        }
-        let (left, mut draws) = (screen.boards.len(), false);
+        let left = {
+            let mut boards = lock(&self.boards);
+            if matches!(event.fact, Fact::RunStarted { .. }) {
+                boards.get_or(&event.run, Board::default);
+            }
+            // A warning may come before or after a run: it is told, but there is no run to show.
+            if let Some(board) = boards.get(&event.run) {
+                board.add(event);
+            }
+            if is_last {
+                boards.remove(&event.run);
+            }
+            boards.len()
+        };
+        // No lock of ours is held from here on: drawing takes the bar's and then ours.
+        let mut printed = Ok(());
         if told.notable > 0 {
-            screen.write(&(told.lines[..told.notable].join("\n") + "\n"))?;
-            draws = screen.is_shown;
+            self.bar.suspend(|| printed = self.canvas.print(&told.lines[..told.notable]));
         }
         match &event.fact {
-            Fact::RunStarted { .. } | Fact::RunResumed { .. } => self.show(&mut screen),
+            Fact::RunStarted { .. } | Fact::RunResumed { .. } => self.show(),
             // The terminal is somebody else's until the run goes on.
-            Fact::CommandTaken { command: Command::Pause { .. } } => screen.hide()?,
-            Fact::CommandTaken { command: Command::Unpause { .. } | Command::Cancel { .. } } if left > 0 => {
-                self.show(&mut screen);
+            Fact::CommandTaken { command: Command::Pause { .. } } => self.hide(),
+            Fact::CommandTaken { command: Command::Unpause { .. } | Command::Cancel { .. } }
+                if left > 0 && self.bar.is_finished() =>
+            {
+                self.show();
             }
             _ => {}
         }
-        if is_last && left == 0 {
-            return screen.hide();
+        if is_last {
+            lock(&self.tellers).remove(&event.run);
+            if left == 0 {
+                self.hide();
+            }
         }
-        // What was written took the block away.
-        if draws { screen.draw() } else { Ok(()) }
+        printed
     }
 }
 
@@ -244,7 +297,9 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
 
-    use super::{Bars, Surroundings, lock};
+    use indicatif::ProgressDrawTarget;
+
+    use super::{Bars, Canvas, Surroundings, lock};
     use crate::model::command::Command;
     use crate::model::event::{Cause, Fact, Sink};
     use crate::model::outcome::{Exit, Outcome};
@@ -282,12 +337,17 @@ mod tests {
     /// Bars on a terminal of 80 columns, drawn when asked, 65 seconds after the script began.
     fn on(terminal: &Memory) -> Bars {
         let style = Style { height: 10, width: 82, ..Style::PLAIN };
+        bars(terminal, style)
+    }
+
+    fn bars(terminal: &Memory, style: Style) -> Bars {
         let around = Surroundings { now: || 65_000, style: |style| style };
-        Bars::new(Box::new(terminal.clone()), style, around, false)
+        let canvas = Canvas::new(Box::new(terminal.clone()), style, around);
+        Bars::new(ProgressDrawTarget::term_like(Box::new(canvas.clone())), canvas, false)
     }
 
     fn draw(progress: &Bars) {
-        lock(&progress.screen).draw().unwrap();
+        progress.bar.tick();
     }
 
     fn feed(progress: &mut Bars, script: &mut Script) {
@@ -412,7 +472,8 @@ mod tests {
             progress.consume(event).unwrap();
         }
         let head = "sweep: 10000 trials, at most 2 at once, run k3jd8s0aq2xz";
-        assert_eq!(terminal.contents(), head);
+        let first = "sweep [------------------------------] 0/10000, 1m 05s";
+        assert_eq!(terminal.contents(), format!("{head}\n{first}"));
         draw(&progress);
         let bar = "sweep [##############################] 10000/10000, 1m 05s";
         assert_eq!(terminal.contents(), format!("{head}\n{bar}"));
@@ -475,9 +536,7 @@ mod tests {
     #[test]
     fn an_echoed_interrupt_and_another_width_leave_no_bar_behind() {
         let terminal = Memory::new(10, 40);
-        let around = Surroundings { now: || 65_000, style: |style| style };
-        let style = Style { height: 10, width: 40, ..Style::PLAIN };
-        let mut progress = Bars::new(Box::new(terminal.clone()), style, around, false);
+        let mut progress = bars(&terminal, Style { height: 10, width: 40, ..Style::PLAIN });
         let mut script = sweep(9, 2);
         script.start("trial-1", 1).start("trial-2", 1);
         feed(&mut progress, &mut script);
@@ -500,10 +559,10 @@ mod tests {
         let broken = "sweep 0/9, 2 running, 1m 05s\r\n  trial-1  1m 05s, stopp\r\ning\r\n  trial-2";
         let narrow = Memory::new(10, 24);
         {
-            let mut screen = lock(&progress.screen);
-            screen.out = Box::new(narrow.clone());
-            screen.style.width = 24;
-            screen.drawn = vec![28, 25, 9];
+            let mut pane = lock(&progress.canvas.0);
+            pane.out = Box::new(narrow.clone());
+            pane.style.width = 24;
+            pane.drawn = vec![28, 25, 9];
         }
         narrow.0.lock().unwrap().process(format!("before\r\n{broken}").as_bytes());
         draw(&progress);

@@ -147,7 +147,7 @@ pub fn gpu_ids(text: &str) -> Result<Vec<String>, String> {
 
 fn devices(item: Item<'_>) -> Option<Vec<String>> {
     match item.value {
-        Value::String(text) => item.check(gpu_ids(text)),
+        Value::String(_) => item.check(gpu_ids(item.text()?)),
         _ => {
             let ids = item.list("a list of GPU ids, or a string such as \"0,1\"", |item| item.scalar())?;
             item.check(gpu_ids(&ids.join(",")))

@@ -180,7 +180,8 @@ fn address(item: Item<'_>, text: &str) -> Option<String> {
 
 /// A mount: an object, or `"host:container[:ro|rw]"`.
 pub(super) fn volume(item: Item<'_>, folder: &Path) -> Option<Volume> {
-    if let Value::String(text) = item.value {
+    if item.value.is_string() {
+        let text = item.text()?;
         let parts: Vec<_> = text.split(':').collect();
         let (host, container, mode) = match parts[..] {
             [host, container] => (host, container, "rw"),

@@ -487,6 +487,35 @@ pub(super) mod tests {
         "#);
     }
 
+    /// The paths of all texts of a value, as JSON pointers.
+    fn texts(value: &Value, at: &str, found: &mut Vec<String>) {
+        match value {
+            Value::String(_) => found.push(at.to_owned()),
+            Value::Array(list) => {
+                list.iter().enumerate().for_each(|(place, value)| texts(value, &format!("{at}/{place}"), found));
+            }
+            Value::Object(map) => map.iter().for_each(|(key, value)| {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                texts(value, &format!("{at}/{key}"), found);
+            }),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn no_text_that_a_program_or_an_engine_is_given_holds_a_nul_byte() {
+        let full = Value::Object(full().to_json());
+        let mut paths = Vec::new();
+        texts(&full, "", &mut paths);
+        assert!(paths.len() > 30, "{paths:?}");
+        for path in paths.iter().filter(|path| !path.starts_with("/params")) {
+            let mut broken = full.clone();
+            let text = broken.pointer_mut(path).unwrap();
+            *text = Value::String(format!("{}\0x", text.as_str().unwrap()));
+            assert!(read(broken).is_err(), "{path}");
+        }
+    }
+
     #[test]
     fn a_trial_needs_a_name_and_is_an_object() {
         insta::assert_snapshot!(read(json!({"image": "busybox"})).unwrap_err(), @"`name` is missing");

@@ -37,6 +37,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("futures_util", &["src/engine/docker/", "src/run/"]),
     ("globset", &["src/cli/args/pattern.rs", "src/script/api/files.rs"]),
     ("humantime", &["src/spec/units.rs"]),
+    ("indicatif", &["src/report/progress.rs"]),
     ("jiff", &["src/cli/time.rs", "src/engine/docker/"]),
     ("jrsonnet_evaluator", &["src/spec/load.rs"]),
     ("jrsonnet_gcmodule", &["src/spec/load.rs"]),
