@@ -309,7 +309,7 @@ mod tests {
         5
         script.rhai:5:18: in the expression, column 16: a trial has no `mode`
           | maze.filter("params.mode == mode");
-          = a param is written `params.mode`, a text `"mode"`
+          = a param is written `params.mode`, a text `"mode"`; where results are looked at, a metric is `metrics.mode`
         "#);
         assert_snapshot!(output("try { maze.filter(\"cpus + 1\") } catch (e) { print(e.message) }"), @"in the expression, column 6: of the trial `loader`: no function `+ ((), i64)`");
     }
