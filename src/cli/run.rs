@@ -51,7 +51,8 @@ pub(crate) struct RunArgs {
 
     /// Run only what is new or changed, or has not succeeded: other trials stay as the last run of this spec left them.
     ///
-    /// "UUID" stands for the same characters as in that run.
+    /// "UUID" stands for the same characters as in that run. Files that a command reads are not looked at: after an edit of a
+    /// program or of data, run without --resume, or give the trials a param such as a version.
     #[arg(long)]
     pub(crate) resume: bool,
 

@@ -64,6 +64,10 @@ impl Engine for Traced {
         self.told("prepare", attempt(launch), self.0.prepare(launch, progress)).await
     }
 
+    async fn fetch(&self, launch: &Launch, progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
+        self.told("fetch", attempt(launch), self.0.fetch(launch, progress)).await
+    }
+
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
         self.told("start", attempt(launch), self.0.start(launch)).await
     }

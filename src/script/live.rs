@@ -626,7 +626,7 @@ mod tests {
         experiment two: 2 trials in 1 group
 
         group 1: 2 trials
-          first  
+          first
           second  echo 'loss=1' ';' exit 3
 
         true
