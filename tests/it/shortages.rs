@@ -11,15 +11,20 @@ fn warnings(events: &[serde_json::Value]) -> Vec<String> {
 }
 
 #[test]
-fn a_host_port_that_another_trial_has_is_waited_for() {
+fn a_host_port_that_another_run_has_is_waited_for() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let spec = format!(
-        "local trial(name) = {{name: name, image: 'IMAGE', cmd: 'sleep 0.5', ports: ['127.0.0.1:{free}:80'], networks: ['@net']}};
-        {{parallel: 2, trials: [trial('@a'), trial('@b')]}}"
-    );
-    let Some(lab) = docker_lab(&spec) else { return };
-    lab.run(&[]).code(0);
-    let told = warnings(&lab.lab.events());
+    let spec = |name: &str, seconds: u8| {
+        format!(
+            "[{{name: '{name}', image: 'IMAGE', cmd: 'sleep {seconds}', ports: ['127.0.0.1:{free}:80'], networks: ['{name}']}}]"
+        )
+    };
+    let Some(lab) = docker_lab(&spec("@a", 2)) else { return };
+    let mut other = Lab::with(&lab.own(&spec("@b", 0)));
+    other.set("DOCKER_HOST", crate::daemon::address(&lab.daemon.engine));
+    let first = lab.start_until("@a");
+    other.combu(&["run", "spec.jsonnet"]).code(0);
+    first.end().code(0);
+    let told = warnings(&other.events());
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("` waits: failed to start container `") && told[0].contains("port is already allocated"));
     lab.assert_empty();
