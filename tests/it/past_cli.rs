@@ -302,8 +302,10 @@ fn a_project_that_was_moved_keeps_its_history_and_a_copy_leaves_the_original_alo
     std::fs::rename(&old, lab.path("new")).unwrap();
     let (code, said) = within("new", &["run", "s.jsonnet", "--resume"]);
     assert!(code == Some(0) && said.contains("3 trials succeeded before"), "{said}");
+    // With the next run the new place is recorded.
+    assert_eq!(within("new", &["run", "s.jsonnet"]).0, Some(0));
     let (code, said) = within("new", &["ls", "-f", "s.jsonnet"]);
-    assert!(code == Some(0) && said.lines().count() >= 2 && !said.contains("old"), "{said}");
+    assert!(code == Some(0) && said.lines().count() >= 3 && !said.contains("old"), "{said}");
 
     assert!(
         std::process::Command::new("cp")
