@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use bollard::errors::Error;
 use bollard::models::{Network, NetworkCreateRequest, NetworkDisconnectRequest};
-use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
+use bollard::query_parameters::{InspectContainerOptions, InspectNetworkOptions, ListNetworksOptionsBuilder};
 
 use crate::engine::docker::call::{message, status, steady};
 use crate::engine::docker::connect::Connection;
@@ -59,22 +60,19 @@ impl Networks {
         for network in list(daemon, HashMap::from([("label", labels)])).await? {
             let name = network.name.unwrap_or_default();
             let id = network.id.as_deref().unwrap_or(&name);
-            match steady(|| daemon.api.remove_network(id)).await {
+            let is_in_use = |error: &Error| message(error).contains("active endpoints");
+            let mut removed = steady(|| daemon.api.remove_network(id)).await;
+            if removed.as_ref().is_err_and(is_in_use) {
+                release_all(daemon, id).await?;
+                removed = steady(|| daemon.api.remove_network(id)).await;
+            }
+            match removed {
                 Ok(()) => {
                     self.known.forget(|known| *known == name);
                     cleaned.removed.push(format!("network {name}"));
                 }
                 Err(error) if status(&error) == Some(404) => {}
-                Err(error) if message(&error).contains("active endpoints") => {
-                    release_all(daemon, id).await?;
-                    match steady(|| daemon.api.remove_network(id)).await {
-                        Ok(()) => {
-                            self.known.forget(|known| *known == name);
-                            cleaned.removed.push(format!("network {name}"));
-                        }
-                        Err(_) => cleaned.kept.push(format!("network {name}")),
-                    }
-                }
+                Err(error) if is_in_use(&error) => cleaned.kept.push(format!("network {name}")),
                 Err(error) => return Err(daemon.failure(format!("remove network `{name}`"), error)),
             }
         }
@@ -82,9 +80,14 @@ impl Networks {
     }
 }
 
-/// Takes a container out of a network that still notes it, though there is none of that name any more: it ended while no
-/// daemon was there (seen with `live-restore` and Docker 20.10).
+/// Takes a container out of a network that still notes it, if there is none of that name any more: it ended while no daemon
+/// was there (seen with `live-restore` and Docker 20.10). One that is being started is noted before it has joined.
 pub(super) async fn release(daemon: &Connection, network: &str, container: &str) -> Result<(), EngineError> {
+    match steady(|| daemon.api.inspect_container(container, None::<InspectContainerOptions>)).await {
+        Err(error) if status(&error) == Some(404) => {}
+        Err(error) => return Err(daemon.failure(format!("look at container `{container}`"), error)),
+        Ok(_) => return Ok(()),
+    }
     let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
     match steady(|| daemon.api.disconnect_network(network, request.clone())).await {
         Err(error) if status(&error) != Some(404) => {
@@ -96,9 +99,11 @@ pub(super) async fn release(daemon: &Connection, network: &str, container: &str)
 
 /// Takes all containers out of a network that are not there any more.
 async fn release_all(daemon: &Connection, network: &str) -> Result<(), EngineError> {
-    let found = steady(|| daemon.api.inspect_network(network, None::<InspectNetworkOptions>)).await;
-    let noted = found.ok().and_then(|found| found.containers).unwrap_or_default();
-    // A container that is there stands under its id.
+    let found = steady(|| daemon.api.inspect_network(network, None::<InspectNetworkOptions>))
+        .await
+        .map_err(|error| daemon.failure(format!("look at network `{network}`"), error))?;
+    let noted = found.containers.unwrap_or_default();
+    // A container that has joined stands under its id.
     for (_, gone) in noted.into_iter().filter(|(id, _)| id.starts_with("ep-")) {
         release(daemon, network, &gone.name.unwrap_or_default()).await?;
     }
