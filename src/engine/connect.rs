@@ -24,7 +24,7 @@ pub async fn connect(name: EngineName, settings: &Settings) -> Result<Arc<dyn En
         EngineName::Local => Arc::new(Local::connect(settings)?),
         EngineName::Fake => Arc::new(Fake::default()),
     };
-    Ok(Arc::new(Traced(engine)))
+    Ok(Traced::listened_to(engine))
 }
 
 /// Every running trial holds two or three files, and the usual soft limit of 1024 ends that at some 300 trials.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tracing::{debug, trace};
+use tracing::{Level, debug, enabled, trace};
 
 use crate::engine::error::EngineError;
 use crate::engine::found::{Cleaned, Found, Selector, Survey};
@@ -23,9 +23,14 @@ use crate::model::trial::settled::Settled;
 
 /// An engine that tells its calls.
 #[derive(Debug)]
-pub(super) struct Traced(pub(super) Arc<dyn Engine>);
+pub(super) struct Traced(Arc<dyn Engine>);
 
 impl Traced {
+    /// The engine, telling its calls if anybody listens: else they cost nothing more.
+    pub(super) fn listened_to(engine: Arc<dyn Engine>) -> Arc<dyn Engine> {
+        if enabled!(Level::DEBUG) { Arc::new(Self(engine)) } else { engine }
+    }
+
     async fn told<T>(
         &self,
         call: &str,

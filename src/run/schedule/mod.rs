@@ -284,7 +284,7 @@ impl Schedule {
         for index in 0..self.entries[place].dependants.len() {
             let (dependant, wait) = self.entries[place].dependants[index];
             let entry = &mut self.entries[dependant];
-            let needs = entry.waits[wait].condition != Condition::Completed;
+            let needs = matches!(entry.waits[wait].condition, Condition::Started | Condition::Healthy);
             if needs && matches!(entry.phase, Phase::Active { .. }) {
                 entry.unserved = Some(place);
             }
