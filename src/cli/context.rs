@@ -1,5 +1,6 @@
 //! The context of a verb: the session, the path of the spec, and the state folder of the project.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::cli::doors::Taken;
@@ -47,15 +48,64 @@ pub(crate) fn spec_path(file: Option<&Path>, positional: Option<&Path>) -> Resul
     }
 }
 
-/// The experiment of a spec.
-///
-/// # Errors
-/// When it is none; where the file's name says what it is instead, that is told.
-pub(crate) fn load_spec(path: &Path, options: &LoadOptions) -> Result<Experiment, CliError> {
-    spec::load(path, options).map_err(|error| match error {
-        SpecError::Invalid { .. } => error.into(),
-        SpecError::Read { .. } | SpecError::Jsonnet { .. } => Taken::SPEC.explain(path, error.into()),
-    })
+/// Where a spec is read from.
+pub(crate) enum SpecSource {
+    /// A file.
+    File(PathBuf),
+    /// Standard input, which `-` stands for; its paths are relative to the working folder.
+    Stdin {
+        /// The working folder.
+        folder: PathBuf,
+        /// All that it says.
+        text: Vec<u8>,
+    },
+}
+
+impl SpecSource {
+    /// Whether that path stands for standard input.
+    pub(crate) fn is_stdin(path: &Path) -> bool {
+        path == Path::new("-")
+    }
+
+    /// The file of that path, or what standard input says.
+    ///
+    /// # Errors
+    /// When standard input cannot be read.
+    pub(crate) fn of(path: PathBuf) -> Result<Self, CliError> {
+        if !Self::is_stdin(&path) {
+            return Ok(Self::File(path));
+        }
+        let failed =
+            |error| CliError::new(exit::USAGE, format!("the spec cannot be read from standard input: {error}"));
+        let mut text = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut text).map_err(failed)?;
+        Ok(Self::Stdin { folder: std::env::current_dir().map_err(failed)?, text })
+    }
+
+    /// The path by which its runs are known: that of the file, or of one in the working folder with the experiment's name.
+    ///
+    /// # Errors
+    /// When standard input is no spec.
+    pub(crate) fn path(&self, options: &LoadOptions) -> Result<PathBuf, CliError> {
+        match self {
+            Self::File(path) => Ok(path.clone()),
+            Self::Stdin { .. } => self.load(options).map(|experiment| experiment.spec),
+        }
+    }
+
+    /// The experiment.
+    ///
+    /// # Errors
+    /// When it is none; where the file's name says what it is instead, that is told.
+    pub(crate) fn load(&self, options: &LoadOptions) -> Result<Experiment, CliError> {
+        match self {
+            Self::File(path) => spec::load(path, options).map_err(|error| match error {
+                SpecError::Invalid { .. } => error.into(),
+                SpecError::Read { .. } | SpecError::Jsonnet { .. } => Taken::SPEC.explain(path, error.into()),
+            }),
+            Self::Stdin { folder, text } => Ok(spec::load_text(folder, text.clone(), options)?),
+        }
+    }
 }
 
 /// The real path of a spec or script, by which its runs are known. A file that is gone has the path at which it would lie.

@@ -258,7 +258,7 @@ fn stands_in_the_way(obstacles: &[Obstacle]) -> CliError {
         ));
     }
     if any(|obstacle| matches!(obstacle, Obstacle::Foreign { .. })) {
-        cli = cli.hint("combu never touches what is not its own: wait for what runs, free the name with that command, or rename the trial");
+        cli = cli.hint("combu never touches what is not its own: wait for what runs, free the name with that command, or begin the names of this experiment's containers with something else: `--prefix user`, `--prefix experiment` or `--prefix TEXT`");
     }
     if any(|obstacle| matches!(obstacle, Obstacle::MissingSource { .. })) {
         cli = cli.hint("correct the path in `volumes`, which is relative to the spec's folder, or make it first");

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, SpecArgs};
 use crate::cli::chosen::select;
 use crate::cli::config::file::options_below;
-use crate::cli::context::{load_spec, session, spec_path};
+use crate::cli::context::{SpecSource, session, spec_path};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
@@ -35,8 +35,10 @@ pub(crate) struct PlanArgs {
 }
 
 pub(crate) fn main(file: Option<&Path>, args: &PlanArgs, ui: &Ui) -> Result<u8, CliError> {
-    let path = spec_path(file, args.spec.spec.as_deref())?;
-    let experiment = load_spec(&path, &args.jsonnet.load_options(new_id()))?;
+    let source = SpecSource::of(spec_path(file, args.spec.spec.as_deref())?)?;
+    let options = args.jsonnet.load_options(new_id());
+    let path = source.path(&options)?;
+    let experiment = source.load(&options)?;
     let experiment = select(experiment, &args.spec, &path)?;
     let experiment = Experiment { options: experiment.options.over(options_below()?), ..experiment };
     let session = session()?;

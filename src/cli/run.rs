@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, ProgressArgs, ProgressMode, SpecArgs, check_streams};
 use crate::cli::chosen::select;
 use crate::cli::config::file::options_below;
-use crate::cli::context::{SessionGuard, load_spec, real, session, spec_path, state};
+use crate::cli::context::{SessionGuard, SpecSource, real, session, spec_path, state};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::past::before::unchanged;
@@ -93,10 +93,12 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     }
     // The run's own id is what "UUID" stands for, so that either finds the other.
     let id = new_id();
+    let source = SpecSource::of(path)?;
+    let path = source.path(&args.jsonnet.load_options(id.clone()))?;
     let before = if args.resume { before(&path)? } else { Vec::new() };
     let sources = Sources::default();
     let load_id = before.first().map_or_else(|| id.clone(), |(record, _)| record.id.clone());
-    let experiment = load_spec(&path, &args.jsonnet.load_noting(load_id, sources.clone()))?;
+    let experiment = source.load(&args.jsonnet.load_noting(load_id, sources.clone()))?;
     let experiment = select(experiment, &args.spec, &path)?;
     let experiment = Experiment { options: experiment.options.over(options_below()?), ..experiment };
     let session = session()?;

@@ -87,10 +87,12 @@ pub enum Obstacle {
         /// The run that started it.
         run: String,
     },
-    /// Something that is not this experiment's has the trial's name.
+    /// Something that is not this experiment's has the name of a trial's container.
     Foreign {
         /// The trial.
         trial: Name,
+        /// The name.
+        name: String,
         /// Holder of the name, for people: `a container of image postgres`, `a container of the experiment at /x/a.jsonnet`.
         holder: String,
         /// The command that frees the name.
@@ -128,8 +130,8 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Running { trial, run } => write!(f, "`{trial}` is still running (run {run})"),
-            Self::Foreign { trial, holder, frees } => {
-                write!(f, "the name `{trial}` is taken by {holder}: `{frees}` frees it")
+            Self::Foreign { name, holder, frees, .. } => {
+                write!(f, "the name `{name}` is taken by {holder}: `{frees}` frees it")
             }
             Self::MissingSource { trial, source, because } => {
                 write!(f, "`{source}`, which `{trial}` mounts, is not there, {because}")

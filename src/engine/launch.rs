@@ -49,11 +49,6 @@ impl<'a> Claim<'a> {
         Self { spec, trial: trial.as_str() }
     }
 
-    /// The claimed name.
-    pub(super) fn trial(&self) -> &'a str {
-        self.trial
-    }
-
     /// Whether an attempt with those labels was made under this claim.
     pub(super) fn covers<'l>(&self, labels: impl Fn(&str) -> Option<&'l String>) -> bool {
         let says = |key, value| labels(key).map_or("", String::as_str) == value;

@@ -38,6 +38,11 @@ pub enum Problem {
         /// The name.
         name: Name,
     },
+    /// No name of a container can begin with what the prefix stands for.
+    BadPrefix {
+        /// Why not, and what to write.
+        message: String,
+    },
     /// A prerequisite is not in the experiment.
     UnknownDependency {
         /// The dependant.
@@ -215,6 +220,7 @@ impl fmt::Display for Problem {
     #[expect(clippy::too_many_lines, reason = "a line for each problem")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::BadPrefix { message } => f.write_str(message),
             Self::NoTrials => write!(f, "it has no trials"),
             Self::Duplicate { name, places } => {
                 let places: Vec<_> = places.iter().map(|place| format!("[{place}]")).collect();

@@ -17,6 +17,7 @@ mod schedule;
 pub mod session;
 mod starts;
 pub mod uploads;
+pub mod user;
 
 #[cfg(test)]
 mod traces;

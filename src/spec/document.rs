@@ -13,7 +13,7 @@ use crate::model::trial::Trial;
 use crate::spec::error::{Mistake, Problems, SpecError};
 use crate::spec::evaluator::evaluate;
 use crate::spec::fields;
-use crate::spec::load::Unevaluated;
+use crate::spec::load::{STDIN, Unevaluated};
 use crate::spec::numbers::inexact;
 use crate::spec::options;
 use crate::spec::plain;
@@ -30,18 +30,42 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
     let unreadable = |source: io::Error| SpecError::Read { path: path.to_owned(), source };
     let kind = path.metadata().map_err(unreadable)?.file_type();
     if !kind.is_file() && !kind.is_dir() {
-        let text = "it is no file: `kill` knows what a spec started by the spec's path, which has to last";
+        let text = "it is no file: `kill` knows what a spec started by the spec's path, which has to last; `-` reads a \
+                    spec from standard input";
         return Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, text)));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let spec = path.canonicalize().map_err(unreadable)?;
+    let (name, run_options, trials) = read_text(path, &spec, bytes, options)?;
+    let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Experiment { name: name.unwrap_or_else(stem), id: options.id.clone(), spec, options: run_options, trials })
+}
+
+/// Loads the experiment that a text states which is in no file; its paths are relative to `folder` (absolute). What it
+/// starts is known by the experiment's name, as that of a file there.
+///
+/// # Errors
+/// As those of [`load`]; it has no name, or one that no file can have.
+pub fn load_text(folder: &Path, text: Vec<u8>, options: &LoadOptions) -> Result<Experiment, SpecError> {
+    let shown = Path::new(STDIN);
+    let (name, run_options, trials) = read_text(shown, &folder.join(STDIN), text, options)?;
+    let name = name.filter(|name| !name.contains('/')).ok_or_else(|| {
+        let message = "a spec from standard input needs a `name` without `/`, by which its runs are known".to_owned();
+        let hint = "write { name: 'sweep', trials: [ .. ] }".to_owned();
+        SpecError::Invalid { path: shown.to_owned(), problems: alone(message, Some(hint)) }
+    })?;
+    Ok(Experiment { spec: folder.join(&name), name, id: options.id.clone(), options: run_options, trials })
+}
+
+/// Reads the text of a spec, which is at `spec` (absolute), and at `path` in messages.
+fn read_text(path: &Path, spec: &Path, bytes: Vec<u8>, options: &LoadOptions) -> Result<Parts, SpecError> {
     let invalid = |problems: Problems| SpecError::Invalid { path: path.to_owned(), problems };
     let text = String::from_utf8(bytes).map_err(|error| {
         let line =
             error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         invalid(alone(format!("not UTF-8 text: see line {line}"), None))
     })?;
-    options.sources.note(&spec, &text);
+    options.sources.note(spec, &text);
     let text = &*source_text(&text);
     if text.trim().is_empty() {
         let hint = "write a list of trials: [{ name: 'first', image: 'busybox' }]".to_owned();
@@ -59,19 +83,16 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Experiment, SpecError>
             let trials = take_trials(&mut value);
             Ok(read(value, &mut trials.into_iter()))
         }
-        None => evaluate(&spec, text, options, read),
+        None => evaluate(spec, text, options, read),
     };
-    let (name, run_options, trials) = read
-        .map_err(|Unevaluated { message, hint, at, frames }| SpecError::Jsonnet {
-            path: path.to_owned(),
-            message,
-            hint,
-            at,
-            frames,
-        })?
-        .map_err(invalid)?;
-    let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Experiment { name: name.unwrap_or_else(stem), id: options.id.clone(), spec, options: run_options, trials })
+    read.map_err(|Unevaluated { message, hint, at, frames }| SpecError::Jsonnet {
+        path: path.to_owned(),
+        message,
+        hint,
+        at,
+        frames,
+    })?
+    .map_err(invalid)
 }
 
 fn alone(message: String, hint: Option<String>) -> Problems {

@@ -62,7 +62,7 @@ const PORT: Shape = Either(&[
 
 /// A mount.
 const VOLUME: Shape =
-    Either(&[Text, Object(&[("host", Text), ("container", Text), ("readonly", Truth)], &["host", "container"])]);
+    Either(&[Text, Object(&[("host", Text), ("container", Text), ("readonly", Truth)], &["container"])]);
 
 /// A prerequisite.
 const DEPENDENCY: Shape = Either(&[
@@ -224,6 +224,12 @@ pub const OPTIONS: &[Key] = &[
     ),
     field("nice", &["10", "true"], Either(&[Truth, Whole]), "`nice` of trials that do not say it themselves."),
     field(
+        "prefix",
+        &["'experiment'", "'user'", "'lab-'", "true"],
+        Either(&[Text, Truth]),
+        "What the names of containers begin with, so that several people or experiments can use the same names of trials on one daemon: the name of the experiment (as `true`), of the user, or a text; a `-` is put in between where the text ends in a letter or digit. Trials, folders, results and names on networks stay as they are. Default: nothing.",
+    ),
+    field(
         "outputs_to",
         &["'s3://bucket/prefix'", "'file:///folder'"],
         Text,
@@ -303,10 +309,10 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
         "volumes",
         &[
             "[{host: './data', container: '/data', readonly: true}]",
-            "['./out:/out', '~/sets:/sets:ro', 'cache:/cache']",
+            "['./out:/out', '~/sets:/sets:ro', 'cache:/cache', '/scratch']",
         ],
         List(&VOLUME),
-        "Mounts. A host side that begins with `/`, `.` or `~` is a path, relative to the spec's folder; a bare name is a named volume.",
+        "Mounts. A host side that begins with `/`, `.` or `~` is a path, relative to the spec's folder; a bare name is a named volume. Without a host side it is a volume of this container alone, which is removed with it.",
     ),
     field(
         "networks",

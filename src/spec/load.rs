@@ -36,6 +36,9 @@ use crate::spec::uuid;
 const LIBRARY: &str = "combu.libsonnet";
 const LIBRARY_TEXT: &str = include_str!("../../stdlib/combu.libsonnet");
 
+/// The name of a text that comes from standard input, in place of a file.
+pub(super) const STDIN: &str = "<stdin>";
+
 /// Calls within calls. Jsonnet's own command stops at 500; jrsonnet counts more things as calls.
 const DEEPEST_CALL: usize = 2000;
 /// Lists and objects within each other: what is deeper is a value that contains itself.
@@ -205,12 +208,25 @@ struct Imports {
     sources: Sources,
 }
 
+impl Imports {
+    fn is_stdin(&self) -> bool {
+        self.entry.file_name().is_some_and(|name| name == STDIN)
+    }
+}
+
 impl ImportResolver for Imports {
     fn resolve_from(&self, from: &SourcePath, path: &dyn AsPathLike) -> Result<SourcePath, Error> {
         let wanted = path.as_path().as_ref().to_owned();
         if from.is_default() && wanted == self.entry {
-            return self.files.resolve_from(from, path);
+            return if self.is_stdin() {
+                Ok(SourcePath::new(SourceVirtual(STDIN.into())))
+            } else {
+                self.files.resolve_from(from, path)
+            };
         }
+        // What standard input imports is looked for as what the command line imports is: in the working folder.
+        let default = SourcePath::default();
+        let from = if from.downcast_ref::<SourceVirtual>().is_some() { &default } else { from };
         let mut error = match self.files.resolve_from(from, path) {
             Err(error) if matches!(error.error(), ErrorKind::ImportFileNotFound(..)) => error,
             other => return other,
@@ -229,8 +245,12 @@ impl ImportResolver for Imports {
     }
 
     fn load_file_contents(&self, resolved: &SourcePath) -> Result<Vec<u8>, Error> {
-        if resolved.downcast_ref::<SourceVirtual>().is_some() {
-            return Ok(LIBRARY_TEXT.as_bytes().to_vec());
+        match resolved.downcast_ref::<SourceVirtual>() {
+            Some(SourceVirtual(name)) if &**name == STDIN => {
+                return Ok(uuid::replace(&self.text, &self.id).into_bytes());
+            }
+            Some(_) => return Ok(LIBRARY_TEXT.as_bytes().to_vec()),
+            None => {}
         }
         let Some(path) = resolved.path() else {
             return self.files.load_file_contents(resolved);

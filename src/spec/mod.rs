@@ -26,7 +26,7 @@ mod uuid;
 mod variables;
 mod words;
 
-pub use document::load;
+pub use document::{load, load_text};
 pub use error::{Frame, Mistake, Problems, SpecError};
 pub use fields::{BUDGET, FIELDS, Key, OPTIONS, TOP};
 pub use options::{NICE, budget, gpu_ids, limit, niceness, options, pressure, reserve};

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::model::name::EngineName;
-use crate::model::options::{Budget, Destination, Halt, Load, Options, Parallel, Remove, Reserve, TrialDefaults};
+use crate::model::options::{
+    Budget, Destination, Halt, Load, Options, Parallel, Prefix, Remove, Reserve, TrialDefaults,
+};
 use crate::model::retry::{Backoff, On, Retries};
 use crate::model::trial::{Pull, Timeout};
 use crate::spec::error::Problems;
@@ -51,6 +53,7 @@ pub(super) fn from(object: &Object<'_>) -> Options {
             engine: object.read("engine", engine),
             engine_of_all: None,
             nice: object.read("nice", nice),
+            prefix: object.read("prefix", prefix),
         },
         reserve: object.read("reserve", |item| match item.value {
             Value::String(text) => item.check(reserve(text)),
@@ -195,6 +198,14 @@ pub(super) fn timeout(item: Item<'_>) -> Option<Timeout> {
 /// An engine's name.
 pub(super) fn engine(item: Item<'_>) -> Option<EngineName> {
     item.word(&EngineName::ALL.map(EngineName::as_str), EngineName::parse)
+}
+
+/// What the names of containers begin with; `true` is the name of the experiment.
+fn prefix(item: Item<'_>) -> Option<Prefix> {
+    match item.value {
+        Value::Bool(true) => Some(Prefix::Experiment),
+        _ => item.check(Prefix::parse(item.text()?)),
+    }
 }
 
 /// A pull policy.

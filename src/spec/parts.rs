@@ -178,15 +178,22 @@ fn address(item: Item<'_>, text: &str) -> Option<String> {
     }
 }
 
-/// A mount: an object, or `"host:container[:ro|rw]"`.
+/// A mount: an object, `"host:container[:ro|rw]"`, or the path in the container alone.
 pub(super) fn volume(item: Item<'_>, folder: &Path) -> Option<Volume> {
     if item.value.is_string() {
         let text = item.text()?;
         let parts: Vec<_> = text.split(':').collect();
         let (host, container, mode) = match parts[..] {
+            [container] if container.starts_with('/') => {
+                return Some(Volume { host: None, container: inside(item, container)?, readonly: false });
+            }
             [host, container] => (host, container, "rw"),
             [host, container, mode] => (host, container, mode),
-            _ => return item.fail(format!("`{text}` is not `host:container` or `host:container:ro`")),
+            _ => {
+                return item.fail(format!(
+                    "`{text}` is not `host:container`, `host:container:ro`, or a path in the container"
+                ));
+            }
         };
         let readonly = match mode {
             "ro" => true,
@@ -194,14 +201,14 @@ pub(super) fn volume(item: Item<'_>, folder: &Path) -> Option<Volume> {
             _ => return item.fail(format!("`{mode}` is no way to mount: write `ro` or `rw`")),
         };
         let (host, container) = (host_side(item, host, folder), inside(item, container));
-        return Some(Volume { host: host?, container: container?, readonly });
+        return Some(Volume { host: Some(host?), container: container?, readonly });
     }
     let object =
         item.object("a volume: {host, container} or \"host:container\"", &["host", "container", "readonly"])?;
-    let host = object.need("host", |item| host_side(item, item.text()?, folder));
+    let host = object.read("host", |item| host_side(item, item.text()?, folder));
     let container = object.need("container", |item| inside(item, item.text()?));
     let readonly = object.read("readonly", |item| item.boolean()).unwrap_or_default();
-    Some(Volume { host: host?, container: container?, readonly })
+    Some(Volume { host, container: container?, readonly })
 }
 
 /// A path becomes absolute; anything else is the name of a volume.

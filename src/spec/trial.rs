@@ -403,7 +403,8 @@ pub(super) mod tests {
         let host = |volume: &str| {
             read(json!({"name": "some", "volumes": [volume]})).map(|trial| {
                 let volume = &trial.volumes[0];
-                format!("{} {}", volume.host, if volume.is_bind() { "bind" } else { "volume" })
+                let host = volume.host.as_deref().unwrap_or_default();
+                format!("{host} {}", if volume.path().is_some() { "bind" } else { "volume" })
             })
         };
         let home = std::env::home_dir().unwrap();
@@ -416,8 +417,9 @@ pub(super) mod tests {
         assert_eq!(host("~:/d").unwrap(), format!("{} bind", home.display()));
         assert_eq!(host("~/a:/d").unwrap(), format!("{} bind", home.join("a").display()));
         assert_eq!(host("my_data-1.x:/d").unwrap(), "my_data-1.x volume");
+        assert_eq!(host("/scratch").unwrap(), " volume");
         let mut wrong = String::new();
-        for volume in ["data/x:/d", "実験:/d", "a:/d", "~bob:/d", "/data", "/a:d", "/a:/d:rx", "/a:/b:/c:/d"] {
+        for volume in ["data/x:/d", "実験:/d", "a:/d", "~bob:/d", "./data", "/a:d", "/a:/d:rx", "/a:/b:/c:/d"] {
             wrong += &format!("{volume} -> {}\n", host(volume).unwrap_err());
         }
         insta::assert_snapshot!(wrong, @"
@@ -425,10 +427,10 @@ pub(super) mod tests {
         実験:/d -> volumes[0]: `実験` is not a volume's name: two or more letters, digits, `_`, `.` or `-`, a letter or digit first
         a:/d -> volumes[0]: `a` is not a volume's name: two or more letters, digits, `_`, `.` or `-`, a letter or digit first
         ~bob:/d -> volumes[0]: `~bob`: only the caller's own home, `~/`, is known
-        /data -> volumes[0]: `/data` is not `host:container` or `host:container:ro`
+        ./data -> volumes[0]: `./data` is not `host:container`, `host:container:ro`, or a path in the container
         /a:d -> volumes[0]: `d` is not an absolute path
         /a:/d:rx -> volumes[0]: `rx` is no way to mount: write `ro` or `rw`
-        /a:/b:/c:/d -> volumes[0]: `/a:/b:/c:/d` is not `host:container` or `host:container:ro`
+        /a:/b:/c:/d -> volumes[0]: `/a:/b:/c:/d` is not `host:container`, `host:container:ro`, or a path in the container
         ");
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Lab, named, steady, stored};
+use crate::harness::{Lab, Live, named, steady, stored};
 
 const ONE: &str = r#"{engine: "local", trials: [{name: "one", cmd: "true"}]}"#;
 
@@ -299,5 +299,49 @@ fn a_pipe_is_no_spec() {
     let lab = Lab::new();
     lab.pipe("spec.jsonnet");
     let said = lab.combu(&["plan", "spec.jsonnet"]).code(2);
-    insta::assert_snapshot!(said.stderr, @"error: cannot read the spec `spec.jsonnet`: it is no file: `kill` knows what a spec started by the spec's path, which has to last");
+    insta::assert_snapshot!(said.stderr, @"error: cannot read the spec `spec.jsonnet`: it is no file: `kill` knows what a spec started by the spec's path, which has to last; `-` reads a spec from standard input");
+}
+
+#[test]
+fn a_spec_comes_from_standard_input_and_is_known_by_its_name() {
+    let lab = Lab::new();
+    let piped = |spec: &str, args: &[&str]| {
+        lab.write("piped", spec);
+        let mut command = lab.command(env!("CARGO_BIN_EXE_combu"));
+        Live::new(command.args(args).stdin(std::fs::File::open(lab.path("piped")).unwrap()).spawn().unwrap()).end()
+    };
+    let trials = "[{name: 'one', engine: 'local', cmd: 'cat data'}]";
+    let spec = format!("{{name: 'sweep', trials: {trials}}}");
+    lab.write("data", "of the working folder\n");
+    lab.write("trials.libsonnet", trials);
+    let imports = "{name: 'sweep', trials: import 'trials.libsonnet'}";
+    let unnamed = piped(trials, &["run", "-"]).code(2);
+    insta::assert_snapshot!(unnamed.stderr, @"
+    error: the spec `<stdin>` is not valid
+      a spec from standard input needs a `name` without `/`, by which its runs are known
+        write { name: 'sweep', trials: [ .. ] }
+    ");
+    let wrong = piped("[{name: 'one',\n cmd: nothing}]", &["plan", "-"]).code(2);
+    insta::assert_snapshot!(wrong.stderr, @"
+    error: undefined local: nothing
+     --> <stdin>:2:7
+      |
+    2 |  cmd: nothing}]
+      |       ^
+    ");
+
+    assert!(piped(imports, &["-f", "-", "plan"]).code(0).stdout.contains("experiment sweep"));
+    piped(&spec, &["-f", "-", "run"]).code(0);
+    assert_eq!(lab.log("one"), "of the working folder\n");
+    let done = piped(&spec, &["run", "-", "--resume"]).code(0);
+    assert!(done.stderr.contains("nothing to do: 1 trial succeeded before"), "{}", done.stderr);
+    let changed = spec.replace("cat data", "sleep 1000");
+    let detached = piped(&changed, &["run", "-", "-d"]).code(0);
+    let kill = format!("combu kill {}", detached.stdout.trim());
+    assert!(detached.stderr.contains(&kill), "{}", detached.stderr);
+    lab.combu(&["kill", detached.stdout.trim()]).code(0);
+    piped(&changed, &["run", "-", "-d"]).code(0);
+    lab.combu(&["-f", "sweep", "kill"]).code(0);
+    let shown = lab.combu(&["ls", "-f", "sweep"]).code(0).stdout;
+    assert_eq!(shown.matches("interrupted").count(), 2, "{shown}");
 }

@@ -84,7 +84,7 @@ fn selector(daemon: &Daemon) -> Selector {
 }
 
 fn bind(host: &Path, readonly: bool) -> Volume {
-    Volume { host: host.to_str().unwrap().to_owned(), container: "/data".to_owned(), readonly }
+    Volume { host: Some(host.to_str().unwrap().to_owned()), container: "/data".to_owned(), readonly }
 }
 
 fn refusal<T: std::fmt::Debug>(answer: Result<T, EngineError>) -> String {
@@ -423,12 +423,12 @@ async fn files_of_a_bind_mount_belong_to_the_host_user_and_a_named_volume_lasts(
     let readonly = daemon.launch("b", "touch /data/other", |trial| trial.volumes = vec![bind(folder.path(), true)]);
     assert_eq!(run(&daemon, &readonly).await.exit, Exit::Code(1));
 
-    let volume = Volume { host: daemon.name("volume"), container: "/data".to_owned(), readonly: false };
+    let volume = Volume { host: Some(daemon.name("volume")), container: "/data".to_owned(), readonly: false };
     let write = daemon.launch("c", "echo kept > /data/file", |trial| trial.volumes = vec![volume.clone()]);
     assert_eq!(run(&daemon, &write).await.exit, Exit::Code(0));
     let read = daemon.launch("d", "cat /data/file", |trial| trial.volumes = vec![volume.clone()]);
     assert_eq!(run(&daemon, &read).await.text(), "kept");
-    let made = daemon.api.inspect_volume(&volume.host).await.unwrap();
+    let made = daemon.api.inspect_volume(&daemon.name("volume")).await.unwrap();
     assert_eq!(made.labels.get(label::RUN), Some(&daemon.run()));
 }
 
@@ -582,7 +582,8 @@ async fn a_foreign_container_of_the_same_name_is_never_touched() {
     let holder = format!("a container of image {IMAGE}, which is not combu's and has ended and is kept");
     let frees = format!("docker rm -f {name}");
     let trial = launch.trial.name.clone();
-    assert_eq!(survey.obstacles, [Obstacle::Foreign { trial, holder: holder.clone(), frees: frees.clone() }]);
+    let found = Obstacle::Foreign { trial, name: name.clone(), holder: holder.clone(), frees: frees.clone() };
+    assert_eq!(survey.obstacles, [found]);
     let message = refusal(start(&daemon, &launch).await);
     assert_eq!(message, format!("the name `{name}` is taken by {holder}: `{frees}` frees it"));
     assert_eq!(inspect(&daemon, &name).await.unwrap().id, Some(id));
@@ -845,7 +846,7 @@ async fn a_missing_folder_to_mount_is_made_by_the_caller() {
     let missing = folder.path().join("out/a");
     let launch = daemon.launch("maker", "echo made > /out/file", |trial| {
         trial.volumes =
-            vec![Volume { host: missing.display().to_string(), container: "/out".to_owned(), readonly: false }];
+            vec![Volume { host: Some(missing.display().to_string()), container: "/out".to_owned(), readonly: false }];
     });
     daemon.engine.prepare(&launch, &|_, _| {}).await.unwrap();
     let handle = start(&daemon, &launch).await.unwrap();

@@ -193,3 +193,33 @@ fn the_first_combus_ports_are_published() {
     lab.kill().code(0);
     lab.assert_empty();
 }
+
+#[test]
+fn a_prefix_is_in_the_names_of_containers_only() {
+    let trials = "[
+      { name: '@loader', image: 'IMAGE', cmd: 'httpd -f -p 8000 -h /etc', service: true, networks: ['@irl'],
+        healthcheck: { test: 'wget -q -O - localhost:8000/hosts', interval: '100ms', retries: 100 }, stop_grace: '0s' },
+      { name: '@solver', image: 'IMAGE', cmd: 'wget -q -O - http://@loader:8000/hosts', networks: ['@irl'],
+        depends: ['@loader'] },
+    ]";
+    let Some(lab) = docker_lab(&format!("{{name: '@lab', prefix: 'experiment', trials: {trials}}}")) else { return };
+    lab.run(&["--rm", "never"]).code(0);
+    let mut names: Vec<_> = lab.containers().into_keys().collect();
+    assert_eq!(names, ["lab-@loader", "lab-@solver"].map(|name| lab.own(name)));
+    assert!(lab.lab.log(&lab.own("@solver")).contains("localhost"));
+    let shown = lab.lab.combu(&["show", &lab.own("last/@solver")]).code(0).stdout;
+    assert!(shown.contains(&lab.own("container   @lab-@solver")), "{shown}");
+
+    // Nobody else's names are taken, and what was run is what it was.
+    let done = lab.run(&["--resume", "--prefix", &lab.own("@other")]).code(0);
+    assert!(done.stderr.contains("nothing to do"), "{}", done.stderr);
+    lab.run(&["--rm", "never", "--prefix", &lab.own("@other")]).code(0);
+    names.extend(["other-@loader", "other-@solver"].map(|name| lab.own(name)));
+    assert_eq!(lab.containers().into_keys().collect::<Vec<_>>(), names);
+    lab.kill().code(0);
+    lab.assert_empty();
+
+    lab.spec(&format!("{{name: '粒子法', prefix: true, trials: {trials}}}"));
+    let refused = lab.run(&[]).code(2);
+    assert!(refused.stderr.contains("write another text, such as `lab`"), "{}", refused.stderr);
+}

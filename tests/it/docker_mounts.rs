@@ -43,3 +43,17 @@ fn a_mistyped_file_and_an_empty_read_only_folder_start_nothing() {
     assert_eq!(lab.lab.runs(), Vec::<std::path::PathBuf>::new());
     lab.assert_empty();
 }
+
+#[test]
+fn a_volume_without_a_host_side_goes_with_its_container() {
+    let spec = "[{name: '@a', image: 'IMAGE', networks: ['none'], cmd: 'touch /scratch/x', volumes: ['/scratch']}]";
+    let Some(lab) = docker_lab(spec) else { return };
+    lab.run(&["--rm", "never"]).code(0);
+    let mounts = lab.inspect("@a").mounts.unwrap();
+    let volume = mounts.iter().find(|mount| mount.destination.as_deref() == Some("/scratch")).unwrap();
+    let volume = volume.name.clone().unwrap();
+    let is_there = || apart(async { lab.daemon.api.inspect_volume(&volume).await.is_ok() });
+    assert!(is_there());
+    lab.kill().code(0);
+    assert!(!is_there());
+}

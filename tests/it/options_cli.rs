@@ -13,7 +13,7 @@ type Row = (&'static str, [&'static str; 2], [Value; 2], [Value; 2]);
 
 /// Some values of every option, as the command line has them and as a spec has them.
 fn options(second: bool) -> (Vec<String>, Map<String, Value>, Map<String, Value>) {
-    let rows: [Row; 6] = [
+    let rows: [Row; 7] = [
         (
             "--retries",
             ["1", "2"],
@@ -24,6 +24,7 @@ fn options(second: bool) -> (Vec<String>, Map<String, Value>, Map<String, Value>
         ("--stop-grace", ["5s", "6s"], [json!("5s"), json!("6s")], [json!(5), json!(6)]),
         ("--pull", ["never", "always"], [json!("never"), json!("always")], [json!("never"), json!("always")]),
         ("--nice", ["3", "4"], [json!(3), json!(4)], [json!(3), json!(4)]),
+        ("--prefix", ["lab", "user_"], [json!("lab"), json!("user_")], [json!("lab-"), json!("user_")]),
         ("--engine", ["local", "local"], [json!("local"), json!("local")], [json!("local"), json!("local")]),
     ];
     let (mut args, mut said, mut decided) = (Vec::new(), Map::new(), Map::new());
@@ -35,8 +36,16 @@ fn options(second: bool) -> (Vec<String>, Map<String, Value>, Map<String, Value>
         decided.insert(key, resolved[which].clone());
     }
     // An option that is added is to be tried here: this does not compile before it has its row.
-    let TrialDefaults { retries: _, timeout: _, stop_grace: _, pull: _, engine: _, engine_of_all: _, nice: _ } =
-        TrialDefaults::default();
+    let TrialDefaults {
+        retries: _,
+        timeout: _,
+        stop_grace: _,
+        pull: _,
+        engine: _,
+        engine_of_all: _,
+        nice: _,
+        prefix: _,
+    } = TrialDefaults::default();
     (args, said, decided)
 }
 
@@ -44,7 +53,9 @@ fn options(second: bool) -> (Vec<String>, Map<String, Value>, Map<String, Value>
 fn decided(lab: &Lab) -> Map<String, Value> {
     let said = lab.combu(&["show", "last", "probe", "-o", "json"]).code(0);
     let shown: Value = serde_json::from_str(&said.stdout).unwrap();
-    shown[0]["trial"].as_object().unwrap_or_else(|| panic!("no trial: {}", said.stdout)).clone()
+    let mut decided = shown[0]["trial"].as_object().unwrap_or_else(|| panic!("no trial: {}", said.stdout)).clone();
+    decided.insert("prefix".to_owned(), shown[0]["prefix"].clone());
+    decided
 }
 
 #[track_caller]
@@ -84,11 +95,16 @@ fn every_option_reaches_a_trial_by_every_way_and_verb() {
     run(&lab, &["run", "spec.jsonnet", "--resume"], &later_args);
     reached(&lab, "an option of `run --resume`", &later);
 
-    let lab = Lab::with(&format!("{{trials: [{TRIALS} + {keys}]}}"));
+    let (mut of_trial, mut expected_of_trial) = (said.clone(), expected.clone());
+    // It is the run's alone.
+    of_trial.remove("prefix");
+    expected_of_trial.remove("prefix");
+    let of_trial = serde_json::to_string(&of_trial).unwrap();
+    let lab = Lab::with(&format!("{{trials: [{TRIALS} + {of_trial}]}}"));
     run(&lab, &["run", "spec.jsonnet", "-j1"], &later_args);
-    reached(&lab, "a key of the trial, over an option", &expected);
+    reached(&lab, "a key of the trial, over an option", &expected_of_trial);
     run(&lab, &["rerun", "last", "probe"], &later_args);
-    reached(&lab, "a key of the trial, over an option of `rerun`", &expected);
+    reached(&lab, "a key of the trial, over an option of `rerun`", &expected_of_trial);
 
     let lab = Lab::with(&format!("[{TRIALS}]"));
     lab.write("sweep.rhai", &format!("run(experiment(\"spec.jsonnet\"), #{keys});"));

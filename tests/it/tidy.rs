@@ -58,6 +58,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "src/cli/stage/",
             "src/engine/",
             "src/run/uploads",
+            "src/run/user.rs",
             "src/script/api/system.rs",
             "src/spec/evaluator.rs",
             "src/store/",

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::model::name::EngineName;
 use crate::model::options::{
-    Budget, Destination, Halt, Limit, Load, Options, Parallel, Remove, Reserve, TrialDefaults, What, When,
+    Budget, Destination, Halt, Limit, Load, Options, Parallel, Prefix, Remove, Reserve, TrialDefaults, What, When,
 };
 use crate::model::retry::Retries;
 use crate::model::trial::{Pull, Timeout};
@@ -76,6 +76,10 @@ pub(crate) struct LimitArgs {
     /// Seed of the run, from which each trial's COMBU_SEED is derived. Default: random.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+
+    /// Begin the names of containers with the name of the experiment, of the user, or a text: experiment, user or TEXT.
+    #[arg(long, value_name = "PREFIX", value_parser = Prefix::parse)]
+    pub(crate) prefix: Option<Prefix>,
 
     /// Send the outputs of trials that ended to `s3://bucket/prefix` or `file:///folder`, below
     /// EXPERIMENT/RUN/TRIAL/. Credentials and endpoint come from the AWS variables.
@@ -157,6 +161,7 @@ impl LimitArgs {
                 stop_grace: self.stop_grace,
                 pull: self.pull,
                 nice: self.nice,
+                prefix: self.prefix.clone(),
             },
             budget: self.budget.budget(),
             reserve: self.reserve,

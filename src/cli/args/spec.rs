@@ -9,7 +9,7 @@ use crate::spec::{LoadOptions, Sources};
 
 #[derive(Debug, Args)]
 pub(crate) struct SpecArgs {
-    /// The spec, instead of `-f FILE`.
+    /// The spec, instead of `-f FILE`; `-` reads it from standard input.
     #[arg(value_name = "FILE")]
     pub(crate) spec: Option<PathBuf>,
 

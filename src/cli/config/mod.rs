@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm};
 use crate::cli::config::file::files;
-use crate::cli::context::load_spec;
+use crate::cli::context::SpecSource;
 use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::ui::Ui;
@@ -81,7 +81,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ConfigArgs, ui: &Ui) -> Result<u8
 fn said(spec: Option<&Path>, args: &ConfigArgs) -> Result<Vec<Said>, CliError> {
     let mut all = vec![Said { by: Box::new(|_| "command line".to_owned()), options: map(&args.limits.options()) }];
     if let Some(path) = spec {
-        let experiment = load_spec(path, &args.jsonnet.load_options(new_id()))?;
+        let experiment = SpecSource::of(path.to_owned())?.load(&args.jsonnet.load_options(new_id()))?;
         let name = short_path(path);
         all.push(Said { by: Box::new(move |_| name.clone()), options: map(&experiment.options) });
     }

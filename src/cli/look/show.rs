@@ -180,6 +180,9 @@ fn trial_text(shown: &ShownRun, history: &History, result: &TrialResult, style: 
     if let Some(run) = &result.reused {
         sheet.line("reused", &format!("it succeeded in run {run}, and was not run again"));
     }
+    if result.trial.prefix.is_some() {
+        sheet.line("container", &result.trial.container());
+    }
     if !attempts.is_empty() {
         const COLUMNS: [(&str, Cut); 7] = [
             ("ATTEMPT", Cut::Never),
@@ -308,6 +311,7 @@ fn trial_json(shown: &ShownRun, history: &History, result: &TrialResult) -> Valu
         "tags": result.tags,
         "artifacts": result.artifacts,
         "outputs": told.map(|told| &told.outputs),
+        "prefix": result.trial.prefix,
         "trial": result.trial.resolved().to_json(),
     })
 }

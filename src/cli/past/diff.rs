@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::cli::args::{JsonnetArgs, OutputForm};
-use crate::cli::context::load_spec;
+use crate::cli::context::SpecSource;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
@@ -103,8 +103,9 @@ pub(crate) fn main(file: Option<&Path>, args: &DiffArgs, ui: &Ui) -> Result<u8, 
 /// A run where one is meant, else a spec.
 fn side(file: Option<&Path>, text: &str, args: &DiffArgs, id: &str, ui: &Ui) -> Result<Side, CliError> {
     let path = Path::new(text);
-    if path.exists() || text.contains(['/', '.']) {
-        let experiment = load_spec(path, &args.jsonnet.load_options(id.to_owned()))?;
+    if path.exists() || text.contains(['/', '.']) || SpecSource::is_stdin(path) {
+        let source = SpecSource::of(path.to_owned())?;
+        let experiment = source.load(&args.jsonnet.load_options(id.to_owned()))?;
         let plan = plan::build(experiment, Options::default(), &Engines::new())?;
         let trials = plan.trials.iter().map(|trial| (trial.name.to_string(), trial.to_json()));
         return Ok(Side { trials: trials.collect(), digests: BTreeMap::new() });

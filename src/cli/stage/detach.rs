@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::cli::context::SpecSource;
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::ui::Ui;
@@ -18,10 +19,11 @@ pub(crate) fn hand_over(spec: &Path, ui: &Ui) -> Result<u8, CliError> {
     let failed =
         |error: std::io::Error| CliError::new(exit::INTERNAL, format!("failed to go to the background: {error}"));
     let program = std::env::current_exe().map_err(failed)?;
+    let from_stdin = SpecSource::is_stdin(spec);
     let mut child = Command::new(program)
         .arg("--detached")
         .args(std::env::args_os().skip(1))
-        .stdin(Stdio::null())
+        .stdin(if from_stdin { Stdio::inherit() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -49,7 +51,8 @@ pub(crate) fn hand_over(spec: &Path, ui: &Ui) -> Result<u8, CliError> {
     ui.result(run)?;
     ui.message(&format!("run {run} goes on in the background"));
     ui.message(&format!("  progress: tail -f {}", quoted(log)));
-    ui.message(&format!("  end it:   {}", kill_command(spec)));
+    let kill = if from_stdin { format!("combu kill {run}") } else { kill_command(spec) };
+    ui.message(&format!("  end it:   {kill}"));
     Ok(exit::OK)
 }
 

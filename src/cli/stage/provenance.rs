@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rustix::process::getuid;
 use rustix::system::uname;
 
+use crate::run::user;
 use crate::spec::Sources;
 use crate::store::{Git, Provenance, RecordedHost};
 
@@ -14,7 +14,6 @@ use crate::store::{Git, Provenance, RecordedHost};
 pub(crate) fn look(folder: &Path, engines: Vec<String>, sources: &Sources) -> Provenance {
     let system = uname();
     let kernel = format!("{} {}", system.sysname().to_string_lossy(), system.release().to_string_lossy());
-    let named = std::env::var("USER").ok().filter(|user| !user.is_empty());
     let sources = sources.all();
     Provenance {
         combu: env!("CARGO_PKG_VERSION").to_owned(),
@@ -22,19 +21,12 @@ pub(crate) fn look(folder: &Path, engines: Vec<String>, sources: &Sources) -> Pr
             name: system.nodename().to_string_lossy().into_owned(),
             kernel,
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            user: named.or_else(account).unwrap_or_else(|| getuid().as_raw().to_string()),
+            user: user::name(),
         },
         engines,
         git: git(folder),
         sources: sources.into_iter().map(|(path, text)| (path.display().to_string(), text)).collect(),
     }
-}
-
-/// The name of the account, from wherever this machine has its accounts: cron and systemd set no `USER`.
-fn account() -> Option<String> {
-    let said = Command::new("id").arg("-un").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    let name = String::from_utf8(said.stdout).ok()?.trim().to_owned();
-    (said.status.success() && !name.is_empty()).then_some(name)
 }
 
 /// The state of the repository that the folder lies in; nothing where there is none, or no git.

@@ -21,8 +21,18 @@ const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "default"];
 #[expect(clippy::too_many_lines, reason = "a line for each field of a trial")]
 pub(super) fn body(launch: &Launch, caller: &str) -> ContainerCreateBody {
     // Without `..`: a new field does not compile before it was thought of here.
-    let Settled { written, engine: _, service: _, retries: _, timeout: _, stop_grace, pull: _, nice, memory } =
-        &*launch.trial;
+    let Settled {
+        written,
+        engine: _,
+        service: _,
+        retries: _,
+        timeout: _,
+        stop_grace,
+        pull: _,
+        nice,
+        memory,
+        prefix: _,
+    } = &*launch.trial;
     let Trial {
         image,
         cmd,
@@ -178,10 +188,10 @@ fn ports(trial: &Trial) -> PortMap {
 
 /// A mount rather than a bind: Docker refuses one whose source is missing, and would create the other's as root.
 fn mount(volume: &Volume, launch: &Launch) -> Mount {
-    let bind = volume.is_bind();
+    let bind = volume.path().is_some();
     Mount {
         typ: Some(if bind { MountType::BIND } else { MountType::VOLUME }),
-        source: Some(volume.host.clone()),
+        source: volume.host.clone(),
         target: Some(volume.container.clone()),
         read_only: volume.readonly.then_some(true),
         volume_options: (!bind)
@@ -347,7 +357,8 @@ mod tests {
     fn trial_with_every_field() -> Trial {
         let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         let port = |ip: Option<&str>, host, protocol| Port { ip: ip.map(str::to_owned), host, container: 80, protocol };
-        let volume = |host: &str, readonly| Volume { host: host.to_owned(), container: "/data".to_owned(), readonly };
+        let volume =
+            |host: &str, readonly| Volume { host: Some(host.to_owned()), container: "/data".to_owned(), readonly };
         let mut trial = Trial::new(Name::parse("solver").unwrap());
         trial.image = Some("lab/solver:2".to_owned());
         trial.cmd = Some(words("solve fast"));

@@ -209,7 +209,7 @@ impl Engine for Docker {
                 start::start(&self.daemon, launch).await
             }
             Err(StartFailure::StillNoted { network, .. }) => {
-                network::release(&self.daemon, &network, launch.trial.name.as_str()).await?;
+                network::release(&self.daemon, &network, &launch.trial.container()).await?;
                 start::start(&self.daemon, launch).await
             }
             answer => answer,

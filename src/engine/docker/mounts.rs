@@ -32,7 +32,7 @@ struct Uses<'a> {
 /// Looks at the folders and files of this machine that trials mount. Those under a folder that some trial writes to may be
 /// made by it, and are looked at when their trial starts.
 pub(super) fn folders(trials: &[Arc<Settled>], survey: &mut Survey) {
-    let uses = uses(trials, Volume::is_bind);
+    let uses = uses(trials, Volume::path);
     let written: Vec<&Path> =
         uses.iter().filter(|(_, uses)| uses.is_written).map(|(host, _)| Path::new(host)).collect();
     for (host, uses) in &uses {
@@ -62,7 +62,7 @@ pub(super) async fn volumes(
     trials: &[Arc<Settled>],
     survey: &mut Survey,
 ) -> Result<(), EngineError> {
-    let uses = uses(trials, |volume| !volume.is_bind());
+    let uses = uses(trials, Volume::name);
     if uses.is_empty() {
         return Ok(());
     }
@@ -87,11 +87,13 @@ pub(super) async fn volumes(
     Ok(())
 }
 
-fn uses(trials: &[Arc<Settled>], wanted: impl Fn(&Volume) -> bool) -> BTreeMap<&str, Uses<'_>> {
+/// The mounts by their source, of those that have one of that kind.
+fn uses(trials: &[Arc<Settled>], source: impl Fn(&Volume) -> Option<&str>) -> BTreeMap<&str, Uses<'_>> {
     let mut uses: BTreeMap<&str, Uses<'_>> = BTreeMap::new();
     for trial in trials {
-        for volume in trial.volumes.iter().filter(|volume| wanted(volume)) {
-            let uses = uses.entry(&volume.host).or_default();
+        for volume in &trial.volumes {
+            let Some(source) = source(volume) else { continue };
+            let uses = uses.entry(source).or_default();
             uses.trials.insert(&trial.name);
             uses.first.get_or_insert((&trial.name, volume));
             uses.is_written |= !volume.readonly;
@@ -106,8 +108,8 @@ fn uses(trials: &[Arc<Settled>], wanted: impl Fn(&Volume) -> bool) -> BTreeMap<&
 /// # Errors
 /// A folder cannot be made; a source is missing that must be there.
 pub(super) fn make_folders(launch: &Launch, progress: &PrepareProgress<'_>) -> Result<(), EngineError> {
-    for volume in launch.trial.volumes.iter().filter(|volume| volume.is_bind() && is_missing(&volume.host)) {
-        let host = &volume.host;
+    for volume in &launch.trial.volumes {
+        let Some(host) = volume.path().filter(|host| is_missing(host)) else { continue };
         if let Some(because) = fault(volume) {
             return Err(EngineError::Refused { message: format!("`{host}` is not there, {because}") });
         }
@@ -131,7 +133,7 @@ fn fault(volume: &Volume) -> Option<&'static str> {
 /// Whether both sides have the same ending, and it begins with a letter: `./out/lr-0.1` is a folder.
 fn looks_like_a_file(volume: &Volume) -> bool {
     let ending = |path: &str| Path::new(path).extension().map(ToOwned::to_owned);
-    ending(&volume.host).is_some_and(|ending_of_host| {
+    volume.path().and_then(ending).is_some_and(|ending_of_host| {
         ending_of_host.as_encoded_bytes()[0].is_ascii_alphabetic() && ending(&volume.container) == Some(ending_of_host)
     })
 }
@@ -153,7 +155,8 @@ mod tests {
     fn said(lab: &tempfile::TempDir, mounts: &[(&str, &str, bool)]) -> String {
         let at = |path: &str| lab.path().join(path).display().to_string();
         let trial = |(place, (host, container, readonly)): (usize, &(&str, &str, bool))| {
-            let volumes = vec![Volume { host: at(host), container: (*container).to_owned(), readonly: *readonly }];
+            let volumes =
+                vec![Volume { host: Some(at(host)), container: (*container).to_owned(), readonly: *readonly }];
             let name = Name::parse(&format!("t{place}")).unwrap();
             Arc::new(Settled::from(Trial { volumes, ..Trial::new(name) }))
         };

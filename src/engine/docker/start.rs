@@ -169,8 +169,7 @@ async fn vanished(daemon: &Connection, id: &str, which: &str) -> Result<(), Engi
 /// Makes the container, or takes over the one that is this very attempt. After a lost answer the name tells whether it was
 /// made: there is one container of a name at most.
 async fn create(daemon: &Connection, launch: &Launch) -> Result<Made, StartFailure> {
-    let name = launch.trial.name.as_str();
-    let mut options = CreateContainerOptionsBuilder::new().name(name);
+    let mut options = CreateContainerOptionsBuilder::new().name(&launch.trial.container());
     if let Some(platform) = &launch.trial.platform {
         options = options.platform(platform);
     }
@@ -235,7 +234,7 @@ async fn begin(daemon: &Connection, launch: &Launch, id: &str) -> Result<(), Sta
         if is_left_over(&error) {
             return Err(lost(launch));
         }
-        if let Some(network) = still_noted(&message(&error), launch.trial.name.as_str()) {
+        if let Some(network) = still_noted(&message(&error), &launch.trial.container()) {
             return Err(StartFailure::StillNoted { network, error: failed(daemon, launch, "start", error) });
         }
         if is_about_a_network(&error) {
@@ -279,7 +278,7 @@ fn is_about_a_network(error: &Error) -> bool {
 /// Takes a finished attempt of the same experiment and trial out of the way; anything else keeps the name. A container that
 /// is this very attempt is the answer: a reply got lost, or the combu that made it.
 async fn make_way(daemon: &Connection, launch: &Launch) -> Result<Option<Made>, EngineError> {
-    let name = launch.trial.name.as_str();
+    let name = &*launch.trial.container();
     let Some(found) = inspect(daemon, name).await? else { return Ok(None) };
     if is_attempt(&found, launch) && !is_going(&found) {
         let standing = standing(&found);
@@ -293,7 +292,7 @@ async fn make_way(daemon: &Connection, launch: &Launch) -> Result<Option<Made>, 
     let is_passing = running || passes(daemon, &found);
     let config = found.config.unwrap_or_default();
     let labels: HashMap<String, String> = config.labels.unwrap_or_default();
-    match Holder::of(&labels, config.image.as_deref(), running, launch.claim()) {
+    match Holder::of(name, &labels, config.image.as_deref(), running, launch.claim()) {
         Holder::Finished => {
             remove(daemon, &found.id.unwrap_or_default(), "has finished").await?;
             Ok(None)
@@ -370,7 +369,7 @@ fn is_clash(error: &Error) -> bool {
 
 /// The meaning of a failed call for the launch.
 fn failed(daemon: &Connection, launch: &Launch, verb: &str, error: Error) -> EngineError {
-    let trial = launch.trial.name.as_str();
+    let trial = launch.trial.container();
     if is_shortage(&error) {
         return EngineError::Busy { message: format!("failed to {verb} container `{trial}`: {}", message(&error)) };
     }

@@ -41,10 +41,16 @@ pub(super) struct Stranger {
 }
 
 impl Holder {
-    /// Judges a container that has the name of the claimed trial.
-    pub(super) fn of(labels: &HashMap<String, String>, image: Option<&str>, running: bool, claim: Claim<'_>) -> Self {
+    /// Judges a container of that name, which the claimed trial is to have.
+    pub(super) fn of(
+        name: &str,
+        labels: &HashMap<String, String>,
+        image: Option<&str>,
+        running: bool,
+        claim: Claim<'_>,
+    ) -> Self {
         let run = labels.get(label::RUN);
-        let (name, does) = (claim.trial(), if running { "runs" } else { "has ended and is kept" });
+        let does = if running { "runs" } else { "has ended and is kept" };
         match run {
             Some(run) if claim.covers(|key| labels.get(key)) => {
                 if running {
@@ -88,18 +94,19 @@ pub(super) async fn survey(daemon: &Connection, spec: &str, trials: &[Arc<Settle
     let by_name: HashMap<&str, &ContainerSummary> =
         everything.iter().flat_map(|container| names(container).map(move |name| (name, container))).collect();
     for trial in trials {
-        let trial = trial.name.clone();
-        let Some(container) = by_name.get(trial.as_str()) else { continue };
+        let (name, trial) = (trial.container(), trial.name.clone());
+        let Some(container) = by_name.get(&*name) else { continue };
         let no_labels = HashMap::new();
         let labels = container.labels.as_ref().unwrap_or(&no_labels);
-        match Holder::of(labels, container.image.as_deref(), is_running(container), Claim::new(spec, &trial)) {
+        let claim = Claim::new(spec, &trial);
+        match Holder::of(&name, labels, container.image.as_deref(), is_running(container), claim) {
             Holder::Running(run) => survey.obstacles.push(Obstacle::Running { trial, run }),
             Holder::Finished => {
-                survey.makes.push(format!("replace finished container {trial}"));
+                survey.makes.push(format!("replace finished container {name}"));
                 survey.finished.extend(self::found((*container).clone()));
             }
             Holder::Foreign(Stranger { what, frees }) => {
-                survey.obstacles.push(Obstacle::Foreign { trial, holder: what, frees });
+                survey.obstacles.push(Obstacle::Foreign { trial, name: name.into_owned(), holder: what, frees });
             }
         }
     }
@@ -208,7 +215,7 @@ mod tests {
         let ours = labels(&[(label::RUN, "r1"), (label::SPEC, "/x/a.jsonnet"), (label::TRIAL, "ab")]);
         let name = Name::parse("ab").unwrap();
         let claim = Claim::new("/x/a.jsonnet", &name);
-        let of = |labels: &HashMap<_, _>, running| Holder::of(labels, Some("postgres"), running, claim);
+        let of = |labels: &HashMap<_, _>, running| Holder::of("lab-ab", labels, Some("postgres"), running, claim);
         assert_eq!(of(&ours, true), Holder::Running("r1".to_owned()));
         assert_eq!(of(&ours, false), Holder::Finished);
         let lab = tempfile::tempdir().unwrap();
@@ -217,12 +224,12 @@ mod tests {
         let stranger =
             |what: &str, frees: &str| Holder::Foreign(Stranger { what: what.to_owned(), frees: frees.to_owned() });
         let what = format!("a container of the experiment at {spec}, which has ended and is kept");
-        assert_eq!(of(&other, false), stranger(&what, "docker rm -f ab"), "its spec is gone");
+        assert_eq!(of(&other, false), stranger(&what, "docker rm -f lab-ab"), "its spec is gone");
         std::fs::write(&spec, "[]").unwrap();
         assert_eq!(of(&other, false), stranger(&what, &format!("combu -f '{spec}' kill")));
         assert_eq!(
             of(&HashMap::new(), true),
-            stranger("a container of image postgres, which is not combu's and runs", "docker rm -f ab")
+            stranger("a container of image postgres, which is not combu's and runs", "docker rm -f lab-ab")
         );
     }
 }

@@ -3,6 +3,7 @@
 mod budget;
 mod destination;
 mod halt;
+mod prefix;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::model::trial::{Pull, Timeout};
 pub use budget::{Budget, HostBudget, Load, Parallel, Reserve};
 pub use destination::Destination;
 pub use halt::{Halt, Limit, What, When};
+pub use prefix::Prefix;
 
 /// Options of a run; everything absent means the default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -77,6 +79,9 @@ pub struct TrialDefaults {
     /// How much trials give way to other work of the machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nice: Option<u8>,
+    /// What the names of containers begin with; absent: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<Prefix>,
 }
 
 impl Options {

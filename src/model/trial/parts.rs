@@ -86,8 +86,9 @@ impl Protocol {
 /// A mount: `host` is an absolute path (bind mount) or a bare name (named volume).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
-    /// Absolute path on the host, or name of a volume.
-    pub host: String,
+    /// Absolute path on the host, or name of a volume; absent: a volume without a name, which goes with the container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// Absolute path in the container.
     pub container: String,
     /// Mounted read-only.
@@ -96,9 +97,14 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Whether the host side is a path and not the name of a volume.
-    pub fn is_bind(&self) -> bool {
-        self.host.starts_with('/')
+    /// The path on the host, where it mounts one.
+    pub fn path(&self) -> Option<&str> {
+        self.host.as_deref().filter(|host| host.starts_with('/'))
+    }
+
+    /// The name of the volume, where it mounts one that has a name.
+    pub fn name(&self) -> Option<&str> {
+        self.host.as_deref().filter(|host| !host.starts_with('/'))
     }
 }
 

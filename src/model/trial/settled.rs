@@ -1,5 +1,6 @@
 //! A trial as it was decided for a run, beside the trial as it was written.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::name::EngineName;
-use crate::model::options::TrialDefaults;
+use crate::model::options::{Prefix, TrialDefaults};
 use crate::model::retry::Retries;
 use crate::model::span;
 use crate::model::trial::{Pull, Timeout, Trial};
@@ -36,6 +37,8 @@ pub struct Settled {
     pub nice: u8,
     /// Bytes of memory it needs; more than was written after it ran out of that.
     pub memory: Option<u64>,
+    /// What the name of its container begins with, before its own.
+    pub prefix: Option<Arc<str>>,
 }
 
 impl Settled {
@@ -44,7 +47,11 @@ impl Settled {
 
     /// Decides what the trial leaves to the run. A service is spared the run's timeout.
     pub fn new(written: Arc<Trial>, defaults: &TrialDefaults, service: bool) -> Self {
-        let TrialDefaults { engine: _, engine_of_all: _, retries, timeout, stop_grace, pull, nice } = defaults;
+        let TrialDefaults { engine: _, engine_of_all: _, retries, timeout, stop_grace, pull, nice, prefix } = defaults;
+        let prefix = match prefix {
+            Some(Prefix::Text(text)) => Some(text.clone()),
+            None | Some(Prefix::Experiment | Prefix::User) => None,
+        };
         Self {
             engine: Self::engine_of(&written, defaults),
             service,
@@ -59,6 +66,7 @@ impl Settled {
             pull: written.pull.or(*pull).unwrap_or(Pull::Missing),
             nice: written.nice.or(*nice).unwrap_or(0),
             memory: written.memory,
+            prefix,
             written,
         }
     }
@@ -66,6 +74,14 @@ impl Settled {
     /// The engine that runs a trial.
     pub fn engine_of(written: &Trial, defaults: &TrialDefaults) -> EngineName {
         defaults.engine_of_all.or(written.engine).or(defaults.engine).unwrap_or_default()
+    }
+
+    /// The name of its container.
+    pub fn container(&self) -> Cow<'_, str> {
+        match &self.prefix {
+            Some(prefix) => Cow::Owned(format!("{prefix}{}", self.name)),
+            None => Cow::Borrowed(self.name.as_str()),
+        }
     }
 
     /// The trial as another run may ask for it: as written, with the memory that it has come to need.
@@ -130,6 +146,8 @@ struct Written {
 struct Stored {
     #[serde(flatten)]
     resolved: Trial,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<Arc<str>>,
     /// Absent in what an older combu stored, which took decisions for what was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     written: Option<Written>,
@@ -148,14 +166,15 @@ impl Serialize for Settled {
             nice: *nice,
             memory: *memory,
         };
-        Stored { resolved: self.resolved(), written: Some(written) }.serialize(serializer)
+        let prefix = self.prefix.clone();
+        Stored { resolved: self.resolved(), prefix, written: Some(written) }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Settled {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Stored { resolved, written } = Stored::deserialize(deserializer)?;
-        let decided = Self::from(resolved);
+        let Stored { resolved, prefix, written } = Stored::deserialize(deserializer)?;
+        let decided = Self { prefix, ..Self::from(resolved) };
         let Some(Written { engine, service, retries, timeout, stop_grace, pull, nice, memory }) = written else {
             return Ok(decided);
         };

@@ -26,7 +26,7 @@ use crate::model::label;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
 use crate::model::trial::settled::Settled;
-use crate::plan::{self, Plan, PlanError};
+use crate::plan::{self, Plan, PlanError, Problem};
 use crate::run::connections::{Connections, other_daemon};
 use crate::run::context::RunContext;
 use crate::run::dispatcher::Dispatcher;
@@ -38,6 +38,7 @@ use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Live;
 use crate::run::session::start::Start;
 use crate::run::uploads::{UploadError, Uploads};
+use crate::run::user;
 
 /// How long the models of GPUs that were named may take to be found: they are only shown.
 const LOOK_FOR_MODELS: Duration = Duration::from_secs(3);
@@ -139,11 +140,18 @@ impl Session {
     ///
     /// # Errors
     /// When it cannot be planned, or an engine it needs cannot be reached.
-    pub fn prepare(&self, experiment: Experiment, options: Options) -> Result<Prepared, RunError> {
+    pub fn prepare(&self, experiment: Experiment, mut options: Options) -> Result<Prepared, RunError> {
         let in_force = plan::in_force(options.clone(), experiment.options.clone());
         let mut asking: BTreeMap<EngineName, bool> = BTreeMap::new();
         for trial in &experiment.trials {
             *asking.entry(Settled::engine_of(trial, &in_force.defaults)).or_default() |= trial.gpus.is_some();
+        }
+        if let Some(prefix) = &in_force.defaults.prefix {
+            let resolved = prefix.resolved(&experiment.name, user::name);
+            options.defaults.prefix = Some(resolved.map_err(|message| PlanError {
+                experiment: experiment.name.clone(),
+                problems: vec![Problem::BadPrefix { message }],
+            })?);
         }
         let engines = self.capabilities(asking, in_force.budget.gpus.as_deref())?;
         Ok(Prepared { plan: plan::build(experiment, options, &engines)?, engines, survey: OnceCell::new() })
