@@ -7,8 +7,9 @@ use crate::cli::chosen::pattern;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::ui::Ui;
-use crate::cli::which::{last, runs};
+use crate::cli::which::{Runs, last, runs};
 use crate::model::event::FactKind;
+use crate::model::name::RunId;
 use crate::store::{Kinds, PastRun};
 
 /// Events that tell which trials a run has.
@@ -77,6 +78,43 @@ pub(crate) fn read_one(file: Option<&Path>, words: &[String], ui: &Ui) -> Result
         count => Err(CliError::new(exit::USAGE, format!("{count} runs are named, and one can be shown at a time"))
             .hint("write `RUN`, `TRIAL` or `RUN/TRIAL`")),
     }
+}
+
+/// The runs that a word names, for what is done to whole runs.
+///
+/// # Errors
+/// When the word is a trial, or `RUN/TRIAL`.
+pub(crate) fn whole(file: Option<&Path>, word: Option<&str>, ui: &Ui) -> Result<Runs, CliError> {
+    let refused = |word: &str, run: &str| {
+        CliError::new(exit::USAGE, format!("`{word}` is a trial, and this is for a whole run"))
+            .hint(format!("name the run: `{run}`"))
+    };
+    let word = word.map(|word| word.strip_suffix('/').unwrap_or(word));
+    if let Some(word) = word
+        && let Some((run, _)) = word.split_once('/')
+    {
+        return Err(refused(word, run));
+    }
+    let found = runs(file, word, ui)?;
+    if let Some(word) = word
+        && found.past.is_empty()
+        && let Some(run) = run_of_trial(file, word, ui)?
+    {
+        return Err(refused(word, run.as_str()));
+    }
+    Ok(found)
+}
+
+/// The run that has a trial of that name, of those that are meant where no run is named.
+pub(crate) fn run_of_trial(file: Option<&Path>, word: &str, ui: &Ui) -> Result<Option<RunId>, CliError> {
+    let pattern = pattern(word)?;
+    let Candidates { runs, before, .. } = Candidates::new(file, &[word.to_owned()], ui)?;
+    for run in runs.iter().chain(&before) {
+        if has(run, &pattern)? {
+            return Ok(Some(run.record.run.clone()));
+        }
+    }
+    Ok(None)
 }
 
 fn add(named: &mut Vec<Named>, run: Option<String>, trial: &str) {

@@ -321,7 +321,7 @@ mod tests {
     fn who_starts_before_the_end_of_a_bare_prerequisite_is_warned() {
         let summary = |name: &str| after(trial(name, "cat r1"), "fold", None);
         let trials = vec![trial("fold", "fit"), summary("sum-1"), summary("sum-2"), summary("sum-3")];
-        assert_snapshot!(warned(trials), @"`sum-1` and 2 more start as soon as `fold` has started, and not when it is done: if they wait for its end, write { trial: 'fold', condition: 'completed' } in `depends`");
+        assert_snapshot!(warned(trials), @"`sum-1` and 2 more start as soon as `fold` has started, and not when it is done: if they need its end, write { trial: 'fold', condition: 'completed' } in `depends`");
         let said = Trial { service: Some(false), ..trial("fold", "fit") };
         assert_eq!(warned(vec![said, summary("sum-1")]), "");
         assert_eq!(warned(vec![trial("fold", "fit"), after(trial("sum", "x"), "fold", Some(Condition::Started))]), "");

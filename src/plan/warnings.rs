@@ -93,9 +93,11 @@ fn unfinished(trials: &[Arc<Settled>], waits: &[Vec<Wait>]) -> Option<String> {
     }
     let names: Vec<&Name> = on.into_iter().map(|on| &trials[on].name).collect();
     (!names.is_empty()).then(|| {
-        let (verb, does) = if waiting.len() == 1 { ("starts", "it waits") } else { ("start", "they wait") };
+        let (verb, does) = if waiting.len() == 1 { ("starts", "it needs") } else { ("start", "they need") };
+        let (has, is, end) =
+            if names.len() == 1 { ("has", "it is", "its end") } else { ("have", "they are", "their end") };
         format!(
-            "{} {verb} as soon as {} has started, and not when it is done: if {does} for its end, write \
+            "{} {verb} as soon as {} {has} started, and not when {is} done: if {does} {end}, write \
              {{ trial: '{}', condition: 'completed' }} in `depends`",
             some(&waiting),
             some(&names),

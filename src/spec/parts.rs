@@ -216,6 +216,10 @@ fn host_side(item: Item<'_>, text: &str, folder: &Path) -> Option<String> {
     match text {
         text if text.starts_with(['/', '.', '~']) => path(item, text, folder),
         text if Name::parse(text).is_ok() => Some(text.to_owned()),
+        text if text.starts_with('$') => item.fail_with(
+            format!("`{text}`: variables of the environment are not put in here"),
+            "write `std.extVar('NAME')` in its place, and run it with `--ext-str NAME`",
+        ),
         text if text.contains('/') => {
             item.fail_with(format!("`{text}` is not a volume's name"), format!("a path begins with `./`: `./{text}`"))
         }

@@ -255,8 +255,10 @@ impl<'a> Item<'a> {
         };
         for key in map.keys().filter(|key| !keys.contains(&key.as_str())) {
             let message = format!("unknown key `{key}`");
+            let instead = || INSTEAD.iter().find(|(of, theirs, _)| keys.contains(of) && theirs == key);
             let hint = match from_compose(key, keys).or_else(|| nearest(key, keys.iter().copied())) {
                 Some(known) => format!("did you mean `{known}`?"),
+                None if let Some((.., advice)) = instead() => (*advice).to_owned(),
                 None if keys.len() <= 6 => format!("known are {}", quoted(keys)),
                 None => "`combu help fields` lists the known ones".to_owned(),
             };
@@ -309,7 +311,7 @@ fn plain(number: &serde_json::Number) -> String {
 }
 
 /// What compose calls otherwise, as its reference has it.
-const COMPOSE: [(&str, &str); 9] = [
+const COMPOSE: [(&str, &str); 11] = [
     ("command", "cmd"),
     ("container_name", "name"),
     ("depends_on", "depends"),
@@ -317,8 +319,28 @@ const COMPOSE: [(&str, &str); 9] = [
     ("mem_limit", "memory"),
     ("pull_policy", "pull"),
     ("restart", "retries"),
+    ("source", "host"),
     ("stop_grace_period", "stop_grace"),
+    ("target", "container"),
     ("working_dir", "workdir"),
+];
+
+/// What compose has and a spec has not: a field that is known where it stands, its name, and what to do instead.
+const INSTEAD: [(&str, &str, &str); 14] = [
+    ("image", "build", "build the image first, `docker build -t NAME .`, and write `image: 'NAME'`"),
+    ("image", "configs", "mount the file with `volumes`"),
+    ("image", "deploy", "write `cpus`, `memory` and `gpus`"),
+    ("image", "expose", "leave it out: trials on one network reach all ports of each other"),
+    ("image", "links", "leave it out: trials on one network find each other by name"),
+    ("image", "logging", "leave it out: combu keeps every log"),
+    ("image", "network_mode", "write `networks: ['none']` or `networks: ['host']`"),
+    ("image", "privileged", "write what it needs it for: `devices`, `cap_add`"),
+    ("image", "profiles", "choose trials when you run them: `--trial NAME` or `--where EXPR`"),
+    ("image", "runtime", "for GPUs write `gpus: 1`; other runtimes are a matter of the daemon"),
+    ("image", "secrets", "mount the file with `volumes`, or pass a variable on with `pass_env`"),
+    ("image", "stdin_open", "leave it out: nobody types into a trial"),
+    ("image", "tty", "leave it out: nobody types into a trial"),
+    ("container", "type", "leave it out: a `host` that is a path is mounted, and a bare name is a volume"),
 ];
 
 fn from_compose<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
@@ -397,5 +419,14 @@ mod tests {
         let problems = crate::spec::trial(&trial, std::path::Path::new("/")).unwrap_err().0;
         let hints: Vec<_> = problems.into_iter().filter_map(|problem| problem.hint).collect();
         assert_eq!(hints, ["did you mean `cmd`?", "did you mean `depends`?", "did you mean `env`?"]);
+        let trial = serde_json::json!({
+            "name": "t1", "image": "x", "build": ".", "volumes": [{"type": "bind", "source": "./a", "target": "/a"}],
+        });
+        let problems = crate::spec::trial(&trial, std::path::Path::new("/")).unwrap_err().0;
+        let hints: Vec<_> = problems.into_iter().filter_map(|problem| problem.hint).collect();
+        let [build, host, container, kind] = [&hints[0], &hints[2], &hints[3], &hints[1]];
+        assert!(build.starts_with("build the image first"), "{hints:?}");
+        assert_eq!([host, container], ["did you mean `host`?", "did you mean `container`?"]);
+        assert!(kind.starts_with("leave it out"), "{hints:?}");
     }
 }

@@ -611,6 +611,9 @@ fn a_rerun_has_the_results_of_the_whole_experiment() {
     assert_eq!(lab.combu(&["metrics"]).code(0).stdout.lines().count(), 5);
     assert_eq!(lab.combu(&["results", "-o", "joblog"]).code(0).stdout.lines().count(), 5);
     assert_eq!(lab.combu(&["results", "t-1", "-o", "csv", "--columns", "name"]).code(0).stdout, "name\nt-1\n");
+    let junit = lab.combu(&["results", "-o", "junit"]).code(0).stdout;
+    assert!(junit.contains(r#"<testsuites name="spec" tests="4" failures="0""#), "{junit}");
+    assert_eq!((junit.matches("<testsuite ").count(), junit.matches("<testcase ").count()), (2, 4), "{junit}");
 }
 
 #[test]
@@ -638,6 +641,17 @@ fn one_grammar_names_runs_and_trials_in_every_verb() {
         said.stderr,
         "error: a run is named, and no trial of it\nhint: write one trial: `combu why last/TRIAL`\n"
     );
+    for words in [&["set", "-j2"][..], &["resume"], &["rm"], &["diff", "spec.jsonnet"]] {
+        for (trial, hint) in
+            [("last/one", "name the run: `last`".to_owned()), ("one", format!("name the run: `{run}`"))]
+        {
+            let said = lab.combu(&[words, &[trial]].concat()).code(2);
+            let message = format!("error: `{trial}` is a trial, and this is for a whole run\nhint: {hint}\n");
+            assert_eq!(said.stderr, message, "{words:?}");
+        }
+    }
+    let said = lab.combu(&["kill", "one"]).code(2);
+    assert!(said.stderr.ends_with(&format!("hint: combu kill {run}/one\n")), "{}", said.stderr);
     lab.combu(&["rerun", "last/one", "--progress", "none"]).code(0);
     lab.combu(&["rerun", "two", "--progress", "none"]).code(0);
     lab.combu(&["rerun", "two", "--failed"]).code(2);

@@ -33,7 +33,7 @@ pub(crate) fn main(file: Option<&Path>, args: &KillArgs, ui: &Ui) -> Result<u8, 
         }
         None => args,
     };
-    let (target, state) = target(file, args, &session)?;
+    let (target, state) = target(file, args, &session, ui)?;
     state.check_original()?;
     if args.filter.is_some() || !args.trials.is_empty() {
         return trials::main(&session, &target, &state, args, ui);

@@ -9,6 +9,8 @@ use crate::cli::error::{CliError, short_path};
 use crate::cli::exit;
 use crate::cli::kill::args::KillArgs;
 use crate::cli::kill::elsewhere::elsewhere;
+use crate::cli::named::run_of_trial;
+use crate::cli::ui::Ui;
 use crate::cli::which::last;
 use crate::engine::{Engine, EngineError, Found, Selector};
 use crate::model::experiment::Experiment;
@@ -37,7 +39,12 @@ pub(super) enum Target {
 }
 
 /// The target that the command line means, and the state folder it belongs to.
-pub(super) fn target(file: Option<&Path>, args: &KillArgs, session: &Session) -> Result<(Target, StateDir), CliError> {
+pub(super) fn target(
+    file: Option<&Path>,
+    args: &KillArgs,
+    session: &Session,
+    ui: &Ui,
+) -> Result<(Target, StateDir), CliError> {
     if args.all {
         let state = here()?;
         let root = state.path().parent().unwrap_or(Path::new("/")).to_owned();
@@ -49,6 +56,13 @@ pub(super) fn target(file: Option<&Path>, args: &KillArgs, session: &Session) ->
         Some(text) if !is_file(text) => {
             let state = state_or_here(file)?;
             let past = state.past_runs()?.runs;
+            let is_run = |text: &str| text == "last" || past.iter().any(|run| run.record.run.as_str().starts_with(text));
+            if !is_run(text)
+                && let Some(run) = run_of_trial(file, text, ui)?
+            {
+                let error = CliError::new(exit::USAGE, format!("`{text}` is a trial, and its run has to be named"));
+                return Err(error.hint(format!("combu kill {run}/{text}")));
+            }
             Ok((Target::Run(run(text, &past, args, session)?), state))
         }
         None if file.is_none() => Err(CliError::new(exit::USAGE, "nothing is named that is to be stopped")

@@ -87,11 +87,6 @@ impl Gathered {
         let get = |(run, name): &(usize, Name)| Some((*run, self.runs[*run].1.summary.get(name)?));
         self.rows.iter().filter_map(get).collect()
     }
-
-    /// Whether all rows are of one run.
-    pub(super) fn is_of_one_run(&self) -> bool {
-        self.runs.len() == 1
-    }
 }
 
 /// The runs that a rerun repeats, the last first: reruns of the same run before it, and that run.

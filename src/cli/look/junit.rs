@@ -1,6 +1,6 @@
-//! JUnit XML, as CI services read it: a suite for the run, a case for each trial.
+//! JUnit XML, as CI services read it: a suite for each run, a case for each trial.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use crate::cli::look::shown::ShownRun;
 use crate::cli::time::utc;
@@ -23,30 +23,73 @@ enum Verdict {
     Skipped,
 }
 
-/// The report on those trials.
-pub(crate) fn text(shown: &ShownRun, history: &History, results: &[&TrialResult]) -> String {
-    let count = |verdict| results.iter().filter(|result| self::verdict(result) == verdict).count();
-    let numbers = format!(
-        r#"tests="{}" failures="{}" errors="{}" skipped="{}" time="{:.3}""#,
-        results.len(),
-        count(Verdict::Failure),
-        count(Verdict::Error),
-        count(Verdict::Skipped),
-        shown.elapsed(&history.summary, history.last()).as_secs_f64(),
-    );
-    let record = &shown.run.record;
-    let name = escaped(&record.experiment);
-    let mut text = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\" {numbers}>\n  <testsuite name=\"{name}\" \
-         id=\"{}\" {numbers} timestamp=\"{}\">\n",
-        escaped(record.run.as_str()),
-        utc(record.started_ms).trim_end_matches('Z'),
-    );
-    for result in results {
-        case(&mut text, &name, shown.status(result, &history.summary), result);
+/// What is said of one run.
+pub(crate) struct Suite {
+    numbers: Numbers,
+    /// The experiment's name, escaped.
+    name: String,
+    text: String,
+}
+
+/// The figures of a suite, and of all together.
+#[derive(Clone, Copy, Default)]
+struct Numbers {
+    tests: usize,
+    failures: usize,
+    errors: usize,
+    skipped: usize,
+    seconds: f64,
+}
+
+impl fmt::Display for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tests, failures, errors, skipped, seconds } = self;
+        write!(f, r#"tests="{tests}" failures="{failures}" errors="{errors}" skipped="{skipped}" time="{seconds:.3}""#)
     }
-    text.push_str("  </testsuite>\n</testsuites>\n");
-    text
+}
+
+impl Suite {
+    /// The suite of those trials of a run.
+    pub(crate) fn new(shown: &ShownRun, history: &History, results: &[&TrialResult]) -> Self {
+        let count = |verdict| results.iter().filter(|result| self::verdict(result) == verdict).count();
+        let numbers = Numbers {
+            tests: results.len(),
+            failures: count(Verdict::Failure),
+            errors: count(Verdict::Error),
+            skipped: count(Verdict::Skipped),
+            seconds: shown.elapsed(&history.summary, history.last()).as_secs_f64(),
+        };
+        let record = &shown.run.record;
+        let name = escaped(&record.experiment);
+        let mut text = format!(
+            "  <testsuite name=\"{name}\" id=\"{}\" {numbers} timestamp=\"{}\">\n",
+            escaped(record.run.as_str()),
+            utc(record.started_ms).trim_end_matches('Z'),
+        );
+        for result in results {
+            case(&mut text, &name, shown.status(result, &history.summary), result);
+        }
+        text.push_str("  </testsuite>\n");
+        Self { numbers, name, text }
+    }
+}
+
+/// The report on those runs.
+pub(crate) fn text(suites: &[Suite]) -> String {
+    let all = suites.iter().fold(Numbers::default(), |sum, Suite { numbers, .. }| Numbers {
+        tests: sum.tests + numbers.tests,
+        failures: sum.failures + numbers.failures,
+        errors: sum.errors + numbers.errors,
+        skipped: sum.skipped + numbers.skipped,
+        seconds: sum.seconds + numbers.seconds,
+    });
+    let mut names: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
+    names.dedup();
+    let suites: String = suites.iter().map(|suite| suite.text.as_str()).collect();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" {all}>\n{suites}</testsuites>\n",
+        names.join(", ")
+    )
 }
 
 fn case(text: &mut String, suite: &str, status: &str, result: &TrialResult) {

@@ -11,7 +11,8 @@ use crate::cli::chosen::TrialFilter;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::look::gathered::Gathered;
-use crate::cli::look::{joblog, junit};
+use crate::cli::look::joblog;
+use crate::cli::look::junit::{self, Suite};
 use crate::cli::time::{second, utc};
 use crate::cli::ui::Ui;
 use crate::model::suggest::did_you_mean;
@@ -117,13 +118,12 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
             let parts = rows.by_run().map(|(run, results)| joblog::text(&gathered.runs[run].1, &results));
             ui.result(&joblog::joined(parts))?;
         }
-        ResultsForm::Junit if gathered.is_of_one_run() => {
-            let (shown, history) = &gathered.runs[0];
-            let results: Vec<&TrialResult> = rows.rows.iter().map(|row| row.result).collect();
-            ui.result(&junit::text(shown, history, &results))?;
-        }
         ResultsForm::Junit => {
-            return Err(CliError::new(exit::USAGE, "`-o junit` is of one run that is no rerun").hint("name that run"));
+            let suites = rows.by_run().map(|(run, results)| {
+                let (shown, history) = &gathered.runs[run];
+                Suite::new(shown, history, &results)
+            });
+            ui.result(&junit::text(&suites.collect::<Vec<_>>()))?;
         }
     }
     if args.output == ResultsForm::Table {

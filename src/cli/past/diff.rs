@@ -10,9 +10,9 @@ use crate::cli::args::{JsonnetArgs, OutputForm};
 use crate::cli::context::SpecSource;
 use crate::cli::error::CliError;
 use crate::cli::exit;
+use crate::cli::named;
 use crate::cli::ui::Ui;
 use crate::cli::unread;
-use crate::cli::which::runs;
 use crate::model::options::Options;
 use crate::plan::{self, Engines};
 use crate::run::session::new_id;
@@ -103,14 +103,14 @@ pub(crate) fn main(file: Option<&Path>, args: &DiffArgs, ui: &Ui) -> Result<u8, 
 /// A run where one is meant, else a spec.
 fn side(file: Option<&Path>, text: &str, args: &DiffArgs, id: &str, ui: &Ui) -> Result<Side, CliError> {
     let path = Path::new(text);
-    if path.exists() || text.contains(['/', '.']) || SpecSource::is_stdin(path) {
+    if path.exists() || text.contains('.') || SpecSource::is_stdin(path) {
         let source = SpecSource::of(path.to_owned())?;
         let experiment = source.load(&args.jsonnet.load_options(id.to_owned()))?;
         let plan = plan::build(experiment, Options::default(), &Engines::new())?;
         let trials = plan.trials.iter().map(|trial| (trial.name.to_string(), trial.to_json()));
         return Ok(Side { trials: trials.collect(), digests: BTreeMap::new() });
     }
-    let meant = runs(file, Some(text), ui)?;
+    let meant = named::whole(file, Some(text), ui)?;
     let Some(run) = meant.past.first() else {
         let error =
             CliError::new(exit::NOTHING, format!("no run{} is recorded, and there is no such file", meant.asked));

@@ -9,13 +9,14 @@ use crate::cli::args::{LimitArgs, OutputForm, ProgressArgs, check_streams};
 use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command, short_path, typed};
 use crate::cli::exit;
+use crate::cli::named;
 use crate::cli::stage::started::{StartedRun, follow};
 use crate::cli::stage::terminal::{OpenRun, Terminal};
 use crate::cli::stage::{detach, signals};
 use crate::cli::time::now;
 use crate::cli::ui::Ui;
 use crate::cli::unread;
-use crate::cli::which::{last, no_events, runs};
+use crate::cli::which::{last, no_events};
 use crate::model::event::Early;
 use crate::model::history::History;
 use crate::report::style::{counted, elapsed};
@@ -111,14 +112,14 @@ fn tell_of_script(run: &PastRun, ui: &Ui) -> bool {
 
 /// The run that is meant, with its past.
 fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, History), CliError> {
-    let named = args.run.as_deref();
-    let runs = runs(file, named, ui)?;
+    let word = args.run.as_deref();
+    let runs = named::whole(file, word, ui)?;
     let is_live = |run: &PastRun| runs.live.iter().any(|live| live.record.run == run.record.run);
     if runs.past.is_empty() {
         return Err(CliError::new(exit::NOTHING, format!("no run{} is recorded", runs.asked))
             .hint("it is looked for in the project of the working folder: `.combu/` there, or above"));
     }
-    if let (Some(_), [one]) = (named, &runs.past[..])
+    if let (Some(_), [one]) = (word, &runs.past[..])
         && is_live(one)
     {
         let message = format!("run {} is alive: another combu runs it", one.record.run);
@@ -132,7 +133,7 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, H
         let is_unsent = sends && summary.results.iter().any(|result| result.unsent().is_some());
         // A run that could not be started has no events.
         if past.has_begun() && (past.open() > 0 || summary.elapsed.is_none() || is_unsent || past.has_unfetched()) {
-            if named.is_none()
+            if word.is_none()
                 && let Some(later) = later(run, &runs.past)
             {
                 return Err(not_the_last(run, later, past.open()));

@@ -11,6 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::kill::elsewhere::elsewhere;
 use crate::cli::kill::removal::{failed, report};
+use crate::cli::named;
 use crate::cli::ui::Ui;
 use crate::cli::which::runs;
 use crate::engine::{Engine, Selector, Standing};
@@ -49,7 +50,7 @@ pub(crate) struct GcArgs {
 pub(crate) fn main(file: Option<&Path>, args: &RmArgs, ui: &Ui) -> Result<u8, CliError> {
     let mut chosen = Vec::new();
     for text in &args.runs {
-        let meant = runs(file, Some(text), ui)?;
+        let meant = named::whole(file, Some(text), ui)?;
         let Some(run) = meant.past.first() else {
             let error = CliError::new(exit::NOTHING, format!("no run{} is recorded", meant.asked));
             return Err(error.hint("`combu ls` lists the runs of this project"));

@@ -10,8 +10,8 @@ use crate::cli::args::BudgetArgs;
 use crate::cli::control::wire::{ControlReply, ControlRequest, ask};
 use crate::cli::error::CliError;
 use crate::cli::exit;
+use crate::cli::named;
 use crate::cli::ui::Ui;
-use crate::cli::which::runs;
 use crate::model::options::Budget;
 
 /// Examples below the options.
@@ -39,7 +39,7 @@ pub(crate) fn main(file: Option<&Path>, args: &SetArgs, ui: &Ui) -> Result<u8, C
             "there are -j, --cpus, --memory, --gpus, --limit, --load, --memfree and --pressure: `combu set -j 2`",
         ));
     }
-    let run = runs(file, args.run.as_deref(), ui)?.one_live()?;
+    let run = named::whole(file, args.run.as_deref(), ui)?.one_live()?;
     let id = &run.record.run;
     match ask(&run, ControlRequest::Set { change: fields(&change) }, Duration::ZERO)? {
         ControlReply::Refused { message } => {
