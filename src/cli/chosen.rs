@@ -22,6 +22,9 @@ pub(crate) fn select(experiment: Experiment, args: &SpecArgs, file: &Path) -> Re
     if expression.is_none() && args.trials.is_empty() {
         return Ok(experiment);
     }
+    if let Some(expression) = &expression {
+        expression.check_params(experiment.trials.iter().map(|trial| &**trial))?;
+    }
     let last = if expression.as_ref().is_some_and(Where::asks_for_ends) {
         let names = experiment.trials.iter().map(|trial| &trial.name);
         state(file)?.last_ends(&experiment.spec, &experiment.name, names)?

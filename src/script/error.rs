@@ -9,6 +9,7 @@ use crate::model::suggest::nearest;
 use crate::run::session::interrupt::Interrupt;
 use crate::script::api::table;
 use crate::script::fault::{ScriptErrorKind, ScriptFault};
+use crate::script::functions::{ANONYMOUS, Functions};
 use crate::script::habits;
 use crate::script::host::{DEPTH, EXPRESSION, Script};
 use crate::script::resolver;
@@ -112,7 +113,7 @@ impl ScriptError {
         }
         let (file, position) = blamed;
         let habit = habit(&error, &file, position);
-        let (message, hint, kind) = explain(error);
+        let (message, hint, kind) = explain(error, &script.functions);
         let hint = habit.or(hint);
         Self {
             source_line: position.line().and_then(|line| line_of(&file, line)),
@@ -154,7 +155,7 @@ fn habit(error: &EvalAltResult, file: &str, position: Position) -> Option<String
 }
 
 /// The message of an error of Rhai, what to do about it, and its kind.
-pub(super) fn explain(mut error: EvalAltResult) -> (String, Option<String>, ScriptErrorKind) {
+pub(super) fn explain(mut error: EvalAltResult, functions: &Functions) -> (String, Option<String>, ScriptErrorKind) {
     error.clear_position();
     match error {
         EvalAltResult::ErrorTerminated(by, _) => match by.try_cast_result::<ScriptFault>() {
@@ -171,8 +172,8 @@ pub(super) fn explain(mut error: EvalAltResult) -> (String, Option<String>, Scri
         }
         EvalAltResult::ErrorFunctionNotFound(signature, _) => {
             let signature = signature.replace("&str | ImmutableString | String", "string");
-            let name = signature.split([' ', '(']).next().unwrap_or_default().to_owned();
-            (format!("no function `{signature}`"), Some(function_hint(&name)), ScriptErrorKind::Run)
+            let (message, hint) = not_callable(&signature, functions);
+            (message, Some(hint), ScriptErrorKind::Run)
         }
         EvalAltResult::ErrorVariableNotFound(name, _) => {
             let hint = variable_hint(&name);
@@ -181,7 +182,13 @@ pub(super) fn explain(mut error: EvalAltResult) -> (String, Option<String>, Scri
         EvalAltResult::ErrorPropertyNotFound(name, _) => {
             (format!("no property `{name}`"), Some(absent_hint(&name)), ScriptErrorKind::Run)
         }
-        EvalAltResult::ErrorDotExpr(message, _) => (lowered(&message), None, ScriptErrorKind::Run),
+        EvalAltResult::ErrorDotExpr(message, _) => match of_nothing(&message) {
+            Some(name) => {
+                let hint = "ask for a value first: `if x != () { .. }`".to_owned();
+                (format!("there is nothing, `()`, of which to read `{name}`"), Some(hint), ScriptErrorKind::Run)
+            }
+            None => (lowered(&message), None, ScriptErrorKind::Run),
+        },
         EvalAltResult::ErrorStackOverflow(_) => {
             let message = format!("functions call each other too deeply: more than {DEPTH} calls within each other");
             (message, Some("use a loop".to_owned()), ScriptErrorKind::Run)
@@ -197,6 +204,84 @@ fn thrown(value: &Dynamic) -> String {
 
 fn absent_hint(name: &str) -> String {
     format!("where it may be absent, write `get(map, \"{name}\", default)` or ask `\"{name}\" in map`")
+}
+
+/// The property that is asked for of nothing, where that is what Rhai says: `unknown property 'x' - a getter is not registered
+/// for type '()'`.
+fn of_nothing(message: &str) -> Option<&str> {
+    let (before, of) = message.split_once("' - a getter is not registered for type '")?;
+    (of == "()'").then(|| before.rsplit('\'').next()).flatten()
+}
+
+/// What is wrong with a call, as its signature tells (`f (i64, string)`), and what to do about it.
+fn not_callable(signature: &str, functions: &Functions) -> (String, String) {
+    let (name, given) = signature.split_once(" (").unwrap_or((signature, ")"));
+    let given: Vec<&str> = given.strip_suffix(')').unwrap_or(given).split(", ").filter(|one| !one.is_empty()).collect();
+    if name.starts_with(ANONYMOUS) {
+        let given = given.len();
+        return match functions.of_closure(name) {
+            Some(takes) if takes != given => {
+                let (count, more) = (takes.abs_diff(given), if takes > given { "more" } else { "fewer" });
+                let s = if count == 1 { "" } else { "s" };
+                let message = format!("the closure takes {count} argument{s} {more} than it is called with");
+                (message, "write as many names between its bars as it is called with: `|a, b| ..`".to_owned())
+            }
+            _ => (
+                "the closure cannot be called here".to_owned(),
+                "give its function a name: `fn name(x) { .. }`".to_owned(),
+            ),
+        };
+    }
+    if let Some(operator) = operator(name) {
+        if let Some(place) = given.iter().position(|one| *one == "()") {
+            let side = if given.len() == 1 { "behind" } else { ["on the left of", "on the right of"][place.min(1)] };
+            let hint = "a param, metric or key that is not there is `()`: `x ?? 0.0` puts a value in its place";
+            return (format!("there is nothing, `()`, {side} `{operator}`"), hint.to_owned());
+        }
+        let message = format!(
+            "`{operator}` does not fit {}",
+            given.iter().map(|one| kind(one)).collect::<Vec<_>>().join(" and ")
+        );
+        return (
+            message,
+            "a text becomes a number with `parse_int(x)` or `parse_float(x)`, a number a text with `x.to_string()`"
+                .to_owned(),
+        );
+    }
+    if let [first, ..] = given[..]
+        && first == "()"
+        && table::signatures(name).next().is_none()
+    {
+        let hint = "ask for a value first: `if x != () { .. }`".to_owned();
+        return (format!("there is nothing, `()`, of which to call `{name}`"), hint);
+    }
+    // Of a function of a module, the module's name is that of the importing script.
+    if let Some((module, function)) = name.rsplit_once("::")
+        && let Some(near) = functions.nearest(function)
+    {
+        return (format!("no function `{signature}`"), format!("did you mean `{module}::{near}(..)`?"));
+    }
+    (format!("no function `{signature}`"), function_hint(name))
+}
+
+/// The operator that has that name.
+fn operator(name: &str) -> Option<&str> {
+    let is_operator = !name.is_empty() && name.chars().all(|c| "+-*/%<>=!&|^~".contains(c));
+    is_operator.then_some(name)
+}
+
+/// A type, as people call it.
+fn kind(name: &str) -> &str {
+    match name {
+        "i64" => "a whole number",
+        "f64" => "a fraction",
+        "string" => "a text",
+        "bool" => "a truth",
+        "array" => "a list",
+        "map" => "a map",
+        "Fn" => "a closure",
+        other => other,
+    }
 }
 
 fn function_hint(name: &str) -> String {

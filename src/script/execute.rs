@@ -59,6 +59,7 @@ pub fn execute(path: &Path, host: ScriptHost) -> Result<Finish, ScriptError> {
         .compile(&text)
         .map_err(|error| ScriptError::of(EvalAltResult::ErrorParsing(*error.0, error.1), &script))?;
     ast.set_source(path.display().to_string());
+    script.functions.note(&ast);
     let known = Parameters::of(&ast, &text);
     let ended = script.args.expect(known).and_then(|()| run(&script, &engine, &ast));
     ended.map_err(|error| ScriptError::of(*error, &script))?;

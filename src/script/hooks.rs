@@ -10,6 +10,7 @@ use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::Summary;
 use crate::script::fault::{Answer, fault, fault_with};
+use crate::script::functions::Functions;
 use crate::script::host::Script;
 use crate::script::values::convert;
 use crate::script::values::history::step;
@@ -53,8 +54,8 @@ impl Hooks {
     /// Takes the hooks out of a run's options.
     ///
     /// # Errors
-    /// When one is unknown or no closure.
-    pub(super) fn take(options: &mut Map) -> Answer<Self> {
+    /// When one is unknown, is no closure, or takes other arguments than the hook has.
+    pub(super) fn take(options: &mut Map, functions: &Functions) -> Answer<Self> {
         let mut hooks = Vec::new();
         let names: Vec<String> = options.keys().filter(|key| key.starts_with("on_")).map(ToString::to_string).collect();
         for name in names {
@@ -68,7 +69,12 @@ impl Hooks {
                 .flatten()
                 .try_cast::<FnPtr>()
                 .ok_or_else(|| fault(format!("`{name}` takes a closure such as `|t| print(t.name)`, not {found}")))?;
-            hooks.push(Hook { name: known, closure, takes: Cell::new(None) });
+            let hook = Hook { name: known, closure, takes: Cell::new(None) };
+            if let Some(takes) = functions.takes(&hook.closure) {
+                let fits = hook.candidates().iter().find(|count| takes.contains(count));
+                hook.takes.set(Some(*fits.ok_or_else(|| hook.uncallable(takes.first().copied()))?));
+            }
+            hooks.push(hook);
         }
         // In the order of the manual: on_complete is called before on_fail.
         hooks.sort_by_key(|hook| HOOKS.iter().position(|name| *name == hook.name));
@@ -137,14 +143,9 @@ impl Hook {
 
     /// Calls the closure with as many arguments as it takes: none, the first, or more up to the run.
     fn run(&self, caller: &Caller<'_>, first: Dynamic, more: Vec<Dynamic>, run: impl Fn() -> Dynamic) -> Answer<()> {
-        let is_metric = self.name == "on_metric";
         let known = self.takes.get();
-        let candidates = match (&known, is_metric) {
-            (Some(count), _) => std::slice::from_ref(count),
-            (None, true) => &[4, 3, 1, 2, 0, 5],
-            (None, false) => &[1, 2, 0],
-        };
-        let most = if is_metric { 1 + more.len() } else { 1 };
+        let candidates = known.as_ref().map_or_else(|| self.candidates(), std::slice::from_ref);
+        let most = if self.is_of_metrics() { 1 + more.len() } else { 1 };
         for &count in candidates {
             let mut arguments: Vec<_> = [&first].into_iter().chain(&more).take(count.min(most)).cloned().collect();
             if count > most {
@@ -159,14 +160,30 @@ impl Hook {
                 }
             }
         }
-        let takes = match is_metric {
-            true => "the trial, the metric's name, its value, its step and the run, or the first of them",
-            false => "no argument, the trial, or the trial and the run",
+        Err(self.uncallable(None))
+    }
+
+    fn is_of_metrics(&self) -> bool {
+        self.name == "on_metric"
+    }
+
+    /// The numbers of arguments that it may take, the likeliest first.
+    fn candidates(&self) -> &'static [usize] {
+        if self.is_of_metrics() { &[4, 3, 1, 2, 0, 5] } else { &[1, 2, 0] }
+    }
+
+    /// The error that the closure takes other arguments; their number, where that is known.
+    fn uncallable(&self, takes: Option<usize>) -> Box<EvalAltResult> {
+        let found = match takes {
+            Some(1) => "this closure takes 1 argument".to_owned(),
+            Some(count) => format!("this closure takes {count} arguments"),
+            None => "this one cannot be called so".to_owned(),
         };
-        Err(fault_with(
-            format!("`{}` cannot be called: it takes {takes}", self.name),
-            "a closure that an imported module made can only be called in that module",
-        ))
+        let hint = match self.is_of_metrics() {
+            true => "write `|t, name, value, step, run|`, or the first of these",
+            false => "write `|t|`, `|t, run|` or `||`",
+        };
+        fault_with(format!("`{}` cannot be called: {found}", self.name), hint)
     }
 
     fn is_missing(&self, error: &EvalAltResult) -> bool {

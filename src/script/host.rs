@@ -25,6 +25,7 @@ use crate::run::session::live::Commands;
 use crate::run::session::{Prepared, Session, new_id};
 use crate::script::arguments::Arguments;
 use crate::script::fault::{Answer, fault, interrupted};
+use crate::script::functions::Functions;
 use crate::script::memory;
 use crate::script::values::experiment::ScriptExperiment;
 use crate::spec::LoadOptions;
@@ -158,6 +159,8 @@ impl Finish {
 pub(crate) struct Script {
     pub(super) session: Session,
     pub(super) args: Arguments,
+    /// The functions that the script and its modules define.
+    pub(super) functions: Functions,
     pub(super) options: Options,
     pub(super) below: Options,
     pub(super) load: LoadOptions,
@@ -194,6 +197,7 @@ impl Script {
         Ok(Self {
             session: host.session,
             args: Arguments::new(host.args),
+            functions: Functions::default(),
             options: host.options,
             below: host.below,
             load: host.load,

@@ -48,7 +48,7 @@ struct Started {
 fn begin(script: &Script, experiment: &ScriptExperiment, mut options: Map) -> Answer<Started> {
     script.check_interrupt()?;
     script.args.check(false)?;
-    let hooks = Hooks::take(&mut options)?;
+    let hooks = Hooks::take(&mut options, &script.functions)?;
     let options = spec::options(&to_object(&options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
     let (session, model) = (script.session.clone(), script.to_run(experiment));
@@ -467,9 +467,9 @@ mod tests {
           < a closure at script.rhai:2:1
         ");
         assert_snapshot!(output(&lab, "run(e, #{ on_complete: |t, run, more| 1 });"), @"
-        script.rhai:2:1: `on_complete` cannot be called: it takes no argument, the trial, or the trial and the run
+        script.rhai:2:1: `on_complete` cannot be called: this closure takes 3 arguments
           | run(e, #{ on_complete: |t, run, more| 1 });
-          = a closure that an imported module made can only be called in that module
+          = write `|t|`, `|t, run|` or `||`
         ");
         assert_snapshot!(output(&lab, "run(e, #{ parallel: 1, on_start: |t| t.retry() });"), @"
         script.rhai:2:40: `first` has not ended

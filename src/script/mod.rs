@@ -8,6 +8,7 @@ mod arguments;
 mod error;
 mod execute;
 mod fault;
+mod functions;
 #[cfg(test)]
 mod fuzz;
 mod habits;

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+use rhai::{AST, Engine, EvalAltResult, FnNamespace, Module, ModuleResolver, Position, Scope, Shared};
 
 use crate::model::suggest::did_you_mean;
 use crate::script::fault::{Answer, fault, fault_with};
+use crate::script::functions::ANONYMOUS;
 use crate::script::host::Script;
 use crate::script::source::readable;
 
@@ -52,8 +53,23 @@ impl Modules {
         let mut ast: AST =
             engine.compile(text).map_err(|error| inside(Box::new(EvalAltResult::ErrorParsing(*error.0, error.1))))?;
         ast.set_source(shown);
-        Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(inside)
+        self.script.functions.note(&ast);
+        let mut module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(inside)?;
+        open_closures(&mut module, &ast);
+        Ok(module)
     }
+}
+
+/// Lets closures that a module made be called by whoever got them. Rhai looks for their functions by name, and finds only what
+/// is in the global namespace outside of the module; nobody else can have those names.
+fn open_closures(module: &mut Module, ast: &AST) {
+    for function in ast.iter_fn_def().filter(|function| function.name.starts_with(ANONYMOUS)) {
+        // The number by which a module knows a function depends on its name and parameters alone.
+        let number = Module::new().set_script_fn(function.clone());
+        #[expect(deprecated, reason = "Rhai has no other way to move a function of a script to another namespace")]
+        module.update_fn_namespace(number, FnNamespace::Global);
+    }
+    module.build_index();
 }
 
 fn with_ending(file: &Path) -> PathBuf {
@@ -126,6 +142,49 @@ mod tests {
     }
 
     #[test]
+    fn closures_of_a_module_are_called_wherever_they_come_to() {
+        let lab = Lab::on(Fake::default().scene("bad", [Scene { exit: Exit::Code(1), ..Scene::default() }]));
+        lab.file("deep.rhai", "fn maker() { |x| inner(x) } fn inner(x) { x + 5000 }");
+        lab.file(
+            "lib.rhai",
+            "import \"deep\" as deep;
+             fn helper(x) { x * 100 }
+             fn adder(n) { |x| x + n + helper(1) }
+             fn nested(n) { |x| [1, 2].map(|y| y * n + helper(x)) }
+             fn hooks() { #{ on_fail: |t| print(`hook ${t.name} ${helper(2)}`), deep: deep::maker() } }",
+        );
+        let script = "import \"lib\" as lib;
+            let add = lib::adder(2); print(add.call(3)); print([1, 2].map(lib::adder(2))); print(lib::nested(3).call(1));
+            let hooks = lib::hooks(); print(hooks.deep.call(1));
+            fn apply(f) { f.call(1) } print(apply(lib::adder(2)));
+            run([#{ name: \"bad\" }], #{ on_fail: hooks.on_fail }); exit(0);";
+        assert_snapshot!(lab.output(script), @"
+        105
+        [103, 104]
+        [103, 106]
+        5001
+        103
+        hook bad 200
+        closed script 0/1
+        ");
+        assert_snapshot!(lab.output("import \"lib\" as lib; lib::adder(2).call(1, 2);"), @r#"
+        script.rhai:1:36: the closure takes 1 argument fewer than it is called with
+          | import "lib" as lib; lib::adder(2).call(1, 2);
+          = write as many names between its bars as it is called with: `|a, b| ..`
+        "#);
+        assert_snapshot!(lab.output("import \"lib\" as lib; lib::addre(2);"), @r#"
+        script.rhai:1:27: no function `lib::addre (i64)`
+          | import "lib" as lib; lib::addre(2);
+          = did you mean `lib::adder(..)`?
+        "#);
+        assert_snapshot!(lab.output("import \"combu/grid\" as grid; grid::gird(#{});"), @r#"
+        script.rhai:1:36: no function `grid::gird (map)`
+          | import "combu/grid" as grid; grid::gird(#{});
+          = did you mean `grid::grid(..)`?
+        "#);
+    }
+
+    #[test]
     fn grids_are_made_of_maps() {
         let script = "import \"combu/grid\" as grid;
             for point in grid::grid(#{ mode: [\"a\", \"b\"], id: [1, 2], fixed: 7 }) { print(to_json(point)); }
@@ -144,7 +203,7 @@ mod tests {
         true
         true
         true
-        s-lr-0.1-mode-a_b
+        s-lr-0.1-mode-a_b-6ffb2c
         #{"base": 1, "lr": 0.1, "mode": "a b"}
         [#{}]
         "#);

@@ -2,9 +2,9 @@
 //!
 //! An expression sees the trial's fields and how the trial ended last, and nothing else: no file, no engine, no clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, Map, ParseErrorType, Position, Scope};
+use rhai::{AST, ASTNode, Dynamic, Engine, EvalAltResult, Expr, LexError, Map, ParseErrorType, Position, Scope};
 
 use crate::model::experiment::Experiment as Model;
 use crate::model::outcome::Outcome;
@@ -15,6 +15,7 @@ use crate::script::api::sizes;
 use crate::script::api::trial::seconds;
 use crate::script::error::{explain, lowered, parse_hint};
 use crate::script::fault::{Answer, fault};
+use crate::script::functions::Functions;
 use crate::script::values::convert::{from_json, from_object};
 use crate::script::values::experiment::ScriptExperiment;
 use crate::spec;
@@ -102,6 +103,59 @@ impl Where {
         LAST.iter().any(|name| self.text.contains(name))
     }
 
+    /// Checks that each param which the expression names is one of some trial. An expression that asks whether a param is there
+    /// (`"lr" in params`, `params.lr == ()`), or says what to take where it is not (`params.lr ?? 0.1`), may name any.
+    ///
+    /// # Errors
+    /// When no trial has one, with the nearest.
+    pub fn check_params<'a>(&self, trials: impl Iterator<Item = &'a Trial>) -> Result<(), WhereError> {
+        let mut missing = self.params();
+        let asks = ["??", "in params", "= ()", "=()"].iter().any(|sign| self.text.contains(sign));
+        if missing.is_empty() || asks {
+            return Ok(());
+        }
+        let mut known = BTreeSet::new();
+        for trial in trials {
+            missing.retain(|(name, _)| !trial.params.contains_key(name));
+            if missing.is_empty() {
+                return Ok(());
+            }
+            known.extend(trial.params.keys());
+        }
+        let (name, position) = &missing[0];
+        let known = || known.iter().map(|name| name.as_str());
+        let hint = did_you_mean(name, known()).unwrap_or_else(|| match known().collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => "they have no params".to_owned(),
+            all => format!("their params are {all}"),
+        });
+        Err(WhereError::at(&self.text, *position, format!("no trial has the param `{name}`"), Some(hint)))
+    }
+
+    /// The params that it names, as `params.lr` or `params["lr"]`.
+    fn params(&self) -> Vec<(String, Position)> {
+        let is_params =
+            |expression: &Expr| matches!(expression, Expr::Variable(variable, ..) if variable.1 == "params");
+        let mut found = Vec::new();
+        self.expression.walk(&mut |path: &[ASTNode]| {
+            let Some(ASTNode::Expr(Expr::Dot(pair, ..) | Expr::Index(pair, ..))) = path.last() else { return true };
+            let first = match &pair.rhs {
+                Expr::Dot(more, ..) | Expr::Index(more, ..) => &more.lhs,
+                one => one,
+            };
+            match first {
+                Expr::Property(property, position) if is_params(&pair.lhs) => {
+                    found.push((property.2.to_string(), *position));
+                }
+                Expr::StringConstant(name, position) if is_params(&pair.lhs) => {
+                    found.push((name.to_string(), *position))
+                }
+                _ => {}
+            }
+            true
+        });
+        found
+    }
+
     /// Truth of the expression for a trial that ended so last; `None`: it never has.
     ///
     /// # Errors
@@ -149,7 +203,7 @@ impl Where {
                 }
                 _ => None,
             };
-            let (message, hint, _) = explain(error);
+            let (message, hint, _) = explain(error, &Functions::default());
             let hint = own.map(ToOwned::to_owned).or(hint);
             WhereError::at(&self.text, position, format!("of the trial `{}`: {message}", trial.name), hint)
         };
@@ -189,12 +243,28 @@ fn engine() -> Engine {
         engine.disable_symbol(word);
     }
     sizes::register(&mut engine);
+    exact_comparisons(&mut engine);
     // Rhai disables its keywords only, of which this is none.
     engine.register_fn("sleep", |_: i64| sleepless()).register_fn("sleep", |_: f64| sleepless());
     engine
         .register_fn("seconds", |text: &str| seconds(text))
         .register_fn("bytes", |text: &str| spec::size(text).map(|bytes| bytes as i64).map_err(fault));
     engine
+}
+
+/// Comparisons of fractions as everywhere else: Rhai's own take what is within 2.2e-16 of zero for zero, so that a weight decay
+/// of 1e-17 would not be above it.
+fn exact_comparisons(engine: &mut Engine) {
+    engine.set_fast_operators(false);
+    macro_rules! compare {
+        ($($operator:tt)*) => {$(
+            engine
+                .register_fn(stringify!($operator), |one: f64, other: f64| one $operator other)
+                .register_fn(stringify!($operator), |one: f64, other: i64| one $operator other as f64)
+                .register_fn(stringify!($operator), |one: i64, other: f64| (one as f64) $operator other);
+        )*};
+    }
+    compare!(== != < <= > >=);
 }
 
 fn sleepless() -> Answer<()> {
@@ -322,6 +392,36 @@ mod tests {
     }
 
     #[test]
+    fn a_param_that_no_trial_has_is_told_with_the_nearest() {
+        let trial = solver();
+        let told = |text: &str| match Where::parse(text).unwrap().check_params([&trial].into_iter()) {
+            Ok(()) => "fine".to_owned(),
+            Err(error) => {
+                format!("{}: {} = {}", error.column.unwrap(), error.message, error.hint.unwrap())
+            }
+        };
+        assert_eq!(told("params.lrr != 1"), "8: no trial has the param `lrr` = did you mean `lr`?");
+        assert_eq!(
+            told("cpus > 1 || params[\"moed\"].len() == 1"),
+            "20: no trial has the param `moed` = did you mean `mode`?"
+        );
+        for text in
+            ["params.lr > 0.0", "params.none == ()", "(params.none ?? 1) == 1", "\"none\" in params", "cpus > 1"]
+        {
+            assert_eq!(told(text), "fine", "{text}");
+        }
+    }
+
+    #[test]
+    fn fractions_near_zero_are_not_zero() {
+        let mut trial = solver();
+        trial.params.insert("wd".to_owned(), 1e-17.into());
+        for text in ["params.wd > 0.0", "params.wd != 0.0", "params.wd > 0", "0 < params.wd", "params.wd < 1e-16"] {
+            assert!(Where::parse(text).unwrap().holds(&trial, None).unwrap(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_expression_is_told_with_its_column() {
         assert_snapshot!(wrong(" "), @r#"
         the expression is empty
@@ -355,7 +455,7 @@ mod tests {
     fn what_cannot_be_told_of_a_trial_names_it() {
         assert_snapshot!(wrong("name"), @"of the trial `solver-1`: the expression gives string, not true or false");
         assert_snapshot!(wrong("!service"), @"
-        1:1: of the trial `solver-1`: no function `! (())`
+        1:1: of the trial `solver-1`: there is nothing, `()`, behind `!`
           = what a trial does not say is `()`: ask for a value, as in `service == true`
         ");
         assert_snapshot!(wrong("cpsu(1)"), @r#"
@@ -363,7 +463,10 @@ mod tests {
           = there are Rhai's own functions, `bytes("2g")` and `seconds("30m")`
         "#);
         assert_snapshot!(wrong("memory > bytes(\"lots\")"), @"1:10: of the trial `solver-1`: `lots` is not a size: write `512m`, `2g`, `64MiB` or bytes");
-        assert_snapshot!(wrong("params.none.deep == 1"), @"1:13: of the trial `solver-1`: unknown property 'deep' - a getter is not registered for type '()'");
+        assert_snapshot!(wrong("params.none.deep == 1"), @"
+        1:13: of the trial `solver-1`: there is nothing, `()`, of which to read `deep`
+          = ask for a value first: `if x != () { .. }`
+        ");
     }
 
     #[test]

@@ -561,6 +561,8 @@ mod tests {
             "combu.name('solver', {mode: 'a', seed: 1, lr: 0.001, on: true})",
             "combu.name('solver')",
             "[combu.name('s', {mode: m}) for m in ['a b', 'a/b', '実験']]",
+            "[combu.name('学習', {lr: 0.1}), combu.name('学習'), std.length(combu.name('s', {x: std.repeat('y', 300)}))]",
+            "combu.range(0, 0.5, 0.1)",
             "combu.range(0, 1, 0.25)",
             "combu.range(1, 3)",
             "std.length(combu.range(0, 1, 0.1))",
@@ -584,6 +586,8 @@ mod tests {
         combu.name('solver', {mode: 'a', seed: 1, lr: 0.001, on: true}) -> "solver-0.001-a-true-1"
         combu.name('solver') -> "solver"
         [combu.name('s', {mode: m}) for m in ['a b', 'a/b', '実験']] -> ["s-a_b-ca31b1","s-a_b-6401e8","s-__-9211a7"]
+        [combu.name('学習', {lr: 0.1}), combu.name('学習'), std.length(combu.name('s', {x: std.repeat('y', 300)}))] -> ["0.1-6a0d2d","7b6871",63]
+        combu.range(0, 0.5, 0.1) -> [0,0.1,0.2,0.3,0.4,0.5]
         combu.range(0, 1, 0.25) -> [0,0.25,0.5,0.75,1]
         combu.range(1, 3) -> [1,2,3]
         std.length(combu.range(0, 1, 0.1)) -> 11

@@ -204,6 +204,7 @@ fn filter_where(script: &Script, experiment: &ScriptExperiment, text: &str, opti
         }
     };
     let expression = Where::parse(text).map_err(wrong)?;
+    expression.check_params(experiment.trials().iter().map(|trial| &**trial)).map_err(wrong)?;
     let last = if expression.asks_for_ends() {
         script.stage.last_ends(experiment.spec(), experiment.name(), experiment.trials()).map_err(fault)?
     } else {
@@ -311,7 +312,7 @@ mod tests {
           | maze.filter("params.mode == mode");
           = a param is written `params.mode`, a text `"mode"`; where results are looked at, a metric is `metrics.mode`
         "#);
-        assert_snapshot!(output("try { maze.filter(\"cpus + 1\") } catch (e) { print(e.message) }"), @"in the expression, column 6: of the trial `loader`: no function `+ ((), i64)`");
+        assert_snapshot!(output("try { maze.filter(\"cpus + 1\") } catch (e) { print(e.message) }"), @"in the expression, column 6: of the trial `loader`: there is nothing, `()`, on the left of `+`");
     }
 
     #[test]

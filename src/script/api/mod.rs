@@ -3,6 +3,7 @@
 mod experiment;
 pub(super) mod files;
 mod kill;
+mod lists;
 mod params;
 mod random;
 pub(super) mod reference;
@@ -38,4 +39,5 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     files::register(engine, script);
     random::register(engine);
     sizes::register(engine);
+    lists::register(engine);
 }

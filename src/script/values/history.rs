@@ -152,9 +152,9 @@ mod tests {
         closed told 1/2
         [exit 100]
         --
-        script.rhai:2:1: `on_metric` cannot be called: it takes the trial, the metric's name, its value, its step and the run, or the first of them
+        script.rhai:2:1: `on_metric` cannot be called: this closure takes 6 arguments
           | run(e, #{ on_metric: |t, name, value, step, run, more| print(1) });
-          = a closure that an imported module made can only be called in that module
+          = write `|t, name, value, step, run|`, or the first of these
         "#);
         let slow = Scene {
             run_for: std::time::Duration::from_secs(600),

@@ -30,13 +30,15 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// Every number written as `key=1`, `key: 1`, `key = 1` or `"key": 1`, in order.
+/// Every number written as `key=1`, `key: 1`, `key = 1` or `"key": 1`, in order. A name of a metric may hold `/`, `.` and `-`:
+/// `eval/loss` is no `loss`.
 pub(crate) fn numbers(text: &str, key: &str) -> Vec<f64> {
     if key.is_empty() {
         return Vec::new();
     }
     let found = text.match_indices(key).filter_map(|(at, _)| {
-        let inside_a_word = text[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let before = text[..at].trim_end_matches(['/', '.', '-']);
+        let inside_a_word = before.chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
         if inside_a_word {
             return None;
         }
@@ -66,6 +68,8 @@ mod tests {
         assert_eq!(found[4..], [12.0, 0.1]);
         assert_eq!(numbers(log, "val_loss"), [9.0]);
         assert_eq!(numbers(log, ""), [0.0; 0]);
+        assert_eq!(numbers("loss=.5 eval/loss=.9 val-loss=.8 a.loss=.7 --loss=.6", "loss"), [0.5, 0.6]);
+        assert_eq!(numbers("loss=.5 eval/loss=.9", "eval/loss"), [0.9]);
         assert_eq!(numbers("loss=\nloss: none", "loss"), [0.0; 0]);
     }
 
