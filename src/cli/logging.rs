@@ -29,7 +29,8 @@ pub(crate) fn start(verbose: u8, ui: &Ui) -> Result<(), CliError> {
         return Ok(());
     }
     let ui = ui.clone();
-    let lines = fmt::layer().with_ansi(false).with_timer(fmt::time::uptime()).with_writer(move || ui.stderr());
+    let lines =
+        fmt::layer().with_ansi(false).with_target(false).with_timer(fmt::time::uptime()).with_writer(move || ui.logs());
     // Of combu alone: what other crates would say may hold bodies of requests.
     let filter = Targets::new().with_target("combu", level);
     // There is one subscriber in a process; a second one would be a fault of combu that costs nothing.

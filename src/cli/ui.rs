@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use console::Term;
 
-use crate::report::Style;
+use crate::report::{Bars, Style};
 use crate::store::create_file;
 
 /// Columns for a program that reads on, or a file: what is cut off is lost to it, and a name that is broken is not found.
@@ -20,6 +20,8 @@ pub(crate) struct Ui {
     out: Style,
     /// Takes what would go to stderr, once there is no terminal any more.
     redirected: Arc<Mutex<Option<File>>>,
+    /// What other threads write appears above these.
+    bars: Arc<Mutex<Option<Bars>>>,
 }
 
 impl Ui {
@@ -27,7 +29,7 @@ impl Ui {
     pub(crate) fn new() -> Self {
         let err = style(&Term::stderr(), console::colors_enabled_stderr());
         let out = style(&Term::stdout(), console::colors_enabled());
-        Self { err, out, redirected: Arc::default() }
+        Self { err, out, redirected: Arc::default(), bars: Arc::default() }
     }
 
     /// The style of stderr.
@@ -95,6 +97,16 @@ impl Ui {
         Box::new(io::stdout())
     }
 
+    /// Lets what [`Ui::logs`] writes appear above these bars from now on.
+    pub(crate) fn stay_above(&self, bars: Option<Bars>) {
+        *self.bars.lock().expect("no code panics while it holds the lock") = bars;
+    }
+
+    /// A writer to stderr, or what stands in for it, for whole lines of any thread: they appear above the bars.
+    pub(crate) fn logs(&self) -> Box<dyn Write + Send> {
+        Box::new(AboveBars(self.clone()))
+    }
+
     /// A writer to stderr, or what stands in for it, for a sink.
     pub(crate) fn stderr(&self) -> Box<dyn Write + Send> {
         Box::new(Redirectable { redirected: self.redirected.clone() })
@@ -113,6 +125,26 @@ fn style(term: &Term, color: bool) -> Style {
 /// The width where there is no terminal to ask: what `COLUMNS` says, else as much as it takes.
 fn columns() -> u16 {
     std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|width| *width >= 20).unwrap_or(ENDLESS)
+}
+
+struct AboveBars(Ui);
+
+impl Write for AboveBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Drawing takes locks of its own: none of ours is held meanwhile.
+        let bars = self.0.bars.lock().expect("no code panics while it holds the lock").clone();
+        let mut written = Ok(());
+        let mut write = || written = self.0.stderr().write_all(bytes);
+        match bars {
+            Some(bars) => bars.suspend(&mut write),
+            None => write(),
+        }
+        written.map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.stderr().flush()
+    }
 }
 
 struct Redirectable {

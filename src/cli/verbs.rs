@@ -104,7 +104,26 @@ pub(crate) fn command_in(width: usize) -> Command {
         }
     }
     text.push_str(&format!("\n{}\n{{options}}{{after-help}}", bold("Options")));
-    command.help_template(text)
+    let narrow = |text: &str| examples(text, width);
+    let command = match command.get_after_help().map(|text| narrow(&text.to_string())) {
+        Some(text) => command.after_help(text),
+        None => command,
+    };
+    command.help_template(text).mut_subcommands(|verb| {
+        match verb.get_after_help().map(|text| narrow(&text.to_string())) {
+            Some(text) => verb.after_help(text),
+            None => verb,
+        }
+    })
+}
+
+/// Examples in lines of that width: where what one does has no room beside it, it stands below.
+fn examples(text: &str, width: usize) -> String {
+    let line = |line: &str| match line.trim_start().split_once("   ") {
+        Some((example, what)) if line.len() > width => format!("  {example}\n      {}", what.trim_start()),
+        _ => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The verb: what combu does.

@@ -143,7 +143,9 @@ impl GpuSource {
     fn refusal(&self, what: &str) -> EngineError {
         let program = self.program.display();
         EngineError::Refused {
-            message: format!("`{program}`, which knows this machine's GPUs, {what} (`--gpus 0,1` uses GPUs unasked)"),
+            message: format!(
+                "`{program}`, which knows this machine's GPUs, {what} (or name the GPUs, `--gpus 0,1`: then nvidia-smi is not asked)"
+            ),
         }
     }
 }
@@ -408,14 +410,14 @@ mod tests {
             told.push(machine.tells().await.replace('\0', "?"));
         }
         assert_snapshot!(told.join("\n"), @"
-        `HERE/nvidia-smi`, which knows this machine's GPUs, failed (exit code 9): NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running. (`--gpus 0,1` uses GPUs unasked)
-        `HERE/nvidia-smi`, which knows this machine's GPUs, failed (exit code 12): it said nothing (`--gpus 0,1` uses GPUs unasked)
-        `HERE/nvidia-smi`, which knows this machine's GPUs, failed (exit code 1): boom (`--gpus 0,1` uses GPUs unasked)
-        `HERE/nvidia-smi`, which knows this machine's GPUs, failed (signal: 9 (SIGKILL)): it said nothing (`--gpus 0,1` uses GPUs unasked)
-        `HERE/nvidia-smi`, which knows this machine's GPUs, said what combu cannot read: `Unable to determine the device handle for GPU0000:3B:00.0: Unknown Error` (`--gpus 0,1` uses GPUs unasked)
-        `HERE/nvidia-smi`, which knows this machine's GPUs, said what combu cannot read: `????????` (`--gpus 0,1` uses GPUs unasked)
-        `HERE/nvidia-smi`, which knows this machine's GPUs, said what combu cannot read: `GPU-a, many, python, 1` (`--gpus 0,1` uses GPUs unasked)
-        `HERE/nvidia-smi`, which knows this machine's GPUs, failed (exit code 3): not supported (`--gpus 0,1` uses GPUs unasked)
+        `HERE/nvidia-smi`, which knows this machine's GPUs, failed (exit code 9): NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running. (or name the GPUs, `--gpus 0,1`: then nvidia-smi is not asked)
+        `HERE/nvidia-smi`, which knows this machine's GPUs, failed (exit code 12): it said nothing (or name the GPUs, `--gpus 0,1`: then nvidia-smi is not asked)
+        `HERE/nvidia-smi`, which knows this machine's GPUs, failed (exit code 1): boom (or name the GPUs, `--gpus 0,1`: then nvidia-smi is not asked)
+        `HERE/nvidia-smi`, which knows this machine's GPUs, failed (signal: 9 (SIGKILL)): it said nothing (or name the GPUs, `--gpus 0,1`: then nvidia-smi is not asked)
+        `HERE/nvidia-smi`, which knows this machine's GPUs, said what combu cannot read: `Unable to determine the device handle for GPU0000:3B:00.0: Unknown Error` (or name the GPUs, `--gpus 0,1`: then nvidia-smi is not asked)
+        `HERE/nvidia-smi`, which knows this machine's GPUs, said what combu cannot read: `????????` (or name the GPUs, `--gpus 0,1`: then nvidia-smi is not asked)
+        `HERE/nvidia-smi`, which knows this machine's GPUs, said what combu cannot read: `GPU-a, many, python, 1` (or name the GPUs, `--gpus 0,1`: then nvidia-smi is not asked)
+        `HERE/nvidia-smi`, which knows this machine's GPUs, failed (exit code 3): not supported (or name the GPUs, `--gpus 0,1`: then nvidia-smi is not asked)
         ");
     }
 
@@ -423,14 +425,14 @@ mod tests {
     async fn a_program_that_hangs_is_given_up() {
         let mut machine = Machine::answering("exec sleep 600", "");
         machine.places.patience = Duration::from_millis(50);
-        assert_snapshot!(machine.tells().await, @"`HERE/nvidia-smi`, which knows this machine's GPUs, has not answered within 0.05 s; its driver may hang (`--gpus 0,1` uses GPUs unasked)");
+        assert_snapshot!(machine.tells().await, @"`HERE/nvidia-smi`, which knows this machine's GPUs, has not answered within 0.05 s; its driver may hang (or name the GPUs, `--gpus 0,1`: then nvidia-smi is not asked)");
     }
 
     #[tokio::test]
     async fn a_program_that_was_named_has_to_be_there() {
         let mut machine = Machine::bare();
         machine.places.named = true;
-        assert_snapshot!(machine.tells().await, @"`combu-test-no-such-program`, which knows this machine's GPUs, cannot be run: No such file or directory (os error 2) (`--gpus 0,1` uses GPUs unasked)");
+        assert_snapshot!(machine.tells().await, @"`combu-test-no-such-program`, which knows this machine's GPUs, cannot be run: No such file or directory (os error 2) (or name the GPUs, `--gpus 0,1`: then nvidia-smi is not asked)");
     }
 
     #[tokio::test]

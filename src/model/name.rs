@@ -81,7 +81,7 @@ impl fmt::Display for BadName {
             Self::TooLong => write!(f, "a name has at most 255 characters"),
             Self::Character(c) => write!(
                 f,
-                "`{c}` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule)"
+                "`{c}` cannot stand there: a name starts with a letter (a-z, A-Z) or digit and goes on with these, `_`, `.` and `-` (Docker's rule)"
             ),
         }
     }

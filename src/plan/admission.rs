@@ -80,7 +80,7 @@ pub(super) fn check_depends<'a>(
     let mut seen = HashSet::with_capacity(trial.depends.len());
     for dependency in &trial.depends {
         let Some(on) = find(&dependency.trial) else {
-            let nearest = nearest_name(&dependency.trial, names.clone());
+            let nearest = nearest_name(&dependency.trial, names.clone().filter(|name| **name != trial.name));
             let (trial, on) = (trial.name.clone(), dependency.trial.clone());
             problems.push(Problem::UnknownDependency { trial, on, nearest, whole });
             continue;

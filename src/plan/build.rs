@@ -113,18 +113,18 @@ fn places<'a>(trials: &'a [Arc<Trial>], problems: &mut Vec<Problem>) -> HashMap<
     places
 }
 
-/// For each trial, whether it is a service: when it says so; else when others wait until it is healthy because they wrote
-/// so, or when it has no command of its own and others depend on it; and nobody waits for its end.
+/// For each trial, whether it is a service: when it says so; else when others wait until it is healthy, or when it has no
+/// command of its own and others depend on it; and nobody waits for its end.
 fn services(trials: &[Arc<Trial>], places: &HashMap<&Name, usize>) -> Vec<bool> {
     let mut needed = vec![false; trials.len()];
     let mut awaited_end = vec![false; trials.len()];
     let mut awaited_health = vec![false; trials.len()];
     for dependency in trials.iter().flat_map(|trial| &trial.depends) {
         let Some(&on) = places.get(&dependency.trial) else { continue };
-        awaited_health[on] |= dependency.condition == Some(Condition::Healthy);
         match condition(dependency, &trials[on]) {
             Condition::Completed | Condition::Ended => awaited_end[on] = true,
-            Condition::Started | Condition::Healthy => needed[on] = true,
+            Condition::Started => needed[on] = true,
+            Condition::Healthy => (needed[on], awaited_health[on]) = (true, true),
         }
     }
     let by_default = |place: usize| {
@@ -281,8 +281,8 @@ mod tests {
         let plan =
             planned(vec![first.clone(), Trial { name: Name::parse("t2").unwrap(), ..first }, last], Options::default());
         assert_snapshot!(plan.unwrap().warnings.join("\n"), @"
-        `cpus` of `process` is reserved but not enforced by the engine local
-        `hostname` of 2 trials, such as `t1`, is not acted on by the engine local
+        the engine local reserves `cpus` and does not enforce it (`process`)
+        the engine local ignores `hostname` (2 trials, such as `t1`)
         ");
     }
 

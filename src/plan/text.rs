@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use console::{measure_text_width, truncate_str};
+
 use crate::model::trial::{Condition, Trial};
 use crate::plan::build::Plan;
 
@@ -71,7 +73,7 @@ impl Plan {
             format!("  after {}{more}", waits[..waits.len().min(6)].join(", "))
         };
         let head = format!("  {:name$}  ", self.name(place));
-        let room = width.saturating_sub(head.chars().count() + after.chars().count()).max(LEAST);
+        let room = width.saturating_sub(measure_text_width(&head) + measure_text_width(&after)).max(LEAST);
         let line = format!("{head}{}{after}", cut(&what(&self.trials[place]), room));
         format!("{}\n", line.trim_end())
     }
@@ -90,10 +92,7 @@ fn what(trial: &Trial) -> String {
 }
 
 fn cut(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
-        return text.to_owned();
-    }
-    format!("{}...", text.chars().take(room.saturating_sub(3)).collect::<String>())
+    truncate_str(text, room, "...").into_owned()
 }
 
 fn plural(count: usize) -> &'static str {

@@ -162,9 +162,12 @@ fn ignored(trials: &[Arc<Settled>], engines: &Engines) -> Vec<String> {
         }
     }
     let warning = |((engine, field), (count, first, actor)): ((EngineName, &str), (usize, &Name, Actor))| {
-        let whose = if count == 1 { format!("of `{first}`") } else { format!("of {count} trials, such as `{first}`,") };
-        let how = if actor == Actor::Reserved { "is reserved but not enforced" } else { "is not acted on" };
-        format!("`{field}` {whose} {how} by the engine {engine}")
+        let whose = if count == 1 { format!("`{first}`") } else { format!("{count} trials, such as `{first}`") };
+        if actor == Actor::Reserved {
+            format!("the engine {engine} reserves `{field}` and does not enforce it ({whose})")
+        } else {
+            format!("the engine {engine} ignores `{field}` ({whose})")
+        }
     };
     ignored.into_iter().map(warning).collect()
 }

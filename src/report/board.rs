@@ -238,7 +238,9 @@ impl Board {
     /// The time left; `None` before the first end.
     fn left(&self, now: u64) -> Option<Duration> {
         let trials = (self.tally.total - self.tally.done()).saturating_sub(self.tally.services_left());
-        self.pace.left(now, Remaining { trials, running: &self.ages(now) })
+        let left = self.pace.left(now, Remaining { trials, running: &self.ages(now) })?;
+        // What runs has gone on for longer than those before it: nobody knows how long it will.
+        (left >= Duration::from_secs(1)).then_some(left)
     }
 }
 

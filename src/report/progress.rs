@@ -60,6 +60,8 @@ struct Pane {
     style: Style,
     /// The widths of the lines that stand there; the cursor is behind the last.
     drawn: Vec<usize>,
+    /// The rows of the block before, which the lines of this one are written over.
+    stale: usize,
     /// What is to be written with the next flush.
     text: String,
 }
@@ -116,7 +118,7 @@ impl Bars {
 
 impl Canvas {
     fn new(out: Box<dyn Write + Send>, style: Style, around: Surroundings) -> Self {
-        Self(Arc::new(Mutex::new(Pane { out, around, style, drawn: Vec::new(), text: String::new() })))
+        Self(Arc::new(Mutex::new(Pane { out, around, style, drawn: Vec::new(), stale: 0, text: String::new() })))
     }
 
     /// The time, and the style with the size of this moment.
@@ -134,14 +136,27 @@ impl Canvas {
 }
 
 impl Pane {
-    /// Moves the cursor to the beginning of the block, and takes that away. A terminal that became narrower since has broken
-    /// its lines.
+    /// Moves the cursor to the beginning of the block. A terminal that became narrower since has broken its lines.
     fn step_back(&mut self) {
         let width = (self.around.style)(self.style).width.max(1);
-        match self.drawn.drain(..).map(|wide| wide.div_ceil(width).max(1)).sum::<usize>() {
-            0 => {}
-            1 => self.text.push_str("\r\x1b[J"),
-            rows => self.text.push_str(&format!("\r\x1b[{}A\x1b[J", rows - 1)),
+        let rows = self.drawn.drain(..).map(|wide| wide.div_ceil(width).max(1)).sum::<usize>();
+        match rows {
+            0 => return,
+            1 => self.text.push('\r'),
+            rows => self.text.push_str(&format!("\r\x1b[{}A", rows - 1)),
+        }
+        self.stale = rows;
+    }
+
+    /// Takes away what is left of the block before. Never from the first place of the screen on: tmux keeps what is cleared so,
+    /// and each draw of a block as high as the terminal would stay in its history.
+    fn clear_rest(&mut self) {
+        match (std::mem::take(&mut self.stale), self.drawn.len()) {
+            (0, _) => {}
+            (1, 0) => self.text.push_str("\x1b[K"),
+            (_, 0) => self.text.push_str("\x1b[K\n\x1b[J\x1b[A"),
+            (before, now) if before > now => self.text.push_str("\x1b[J"),
+            _ => {}
         }
     }
 }
@@ -195,6 +210,7 @@ impl TermLike for Canvas {
         }
         pane.drawn.push(measure_text_width(line));
         pane.text.push_str(line);
+        pane.text.push_str("\x1b[K");
         Ok(())
     }
 
@@ -204,6 +220,7 @@ impl TermLike for Canvas {
 
     fn flush(&self) -> io::Result<()> {
         let pane = &mut *lock(&self.0);
+        pane.clear_rest();
         pane.out.write_all(std::mem::take(&mut pane.text).as_bytes())?;
         pane.out.flush()
     }

@@ -53,19 +53,24 @@ pub fn summary(summary: &Summary, next: &NextCommands<'_>, style: &Style) -> Str
     lost(summary, style).iter().for_each(|line| say(line));
     let failed: Vec<&TrialResult> =
         summary.results.iter().filter(|result| result.outcome().is_some_and(Outcome::is_failure)).collect();
-    let goes_on = matches!(&summary.early, Some(early) if !matches!(early, Early::Killed(_)));
-    if let Some(first) = failed.first() {
+    let is_open =
+        |result: &TrialResult| matches!(result.outcome(), None | Some(Outcome::Killed | Outcome::Skipped { .. }));
+    let goes_on = matches!(&summary.early, Some(early) if !matches!(early, Early::Killed(_)))
+        && summary.results.iter().any(is_open);
+    if !failed.is_empty() {
         failures(&failed, style).iter().for_each(|line| say(line));
-        let log = next.log(first.trial.name.as_str());
+        let has_log =
+            |result: &&&TrialResult| result.logs.as_ref().is_some_and(|logs| logs.stdout_bytes + logs.stderr_bytes > 0);
+        let log = failed.iter().find(has_log).and_then(|result| next.log(result.trial.name.as_str()));
         log.iter().for_each(|log| say(&format!("see a log: {log}")));
-        let again = next.command("rerun", "--failed").filter(|_| !goes_on);
+        let again = next.command("rerun", "--failed").filter(|_| !goes_on && !summary.is_rehearsal());
         again.iter().for_each(|again| say(&format!("run the failed again: {again}")));
     }
     if let Some(early) = &summary.early {
         style.wrap(&style.yellow("ended early: "), &why_early(early), 2).iter().for_each(|line| say(line));
     }
     next.command("resume", "").filter(|_| goes_on).iter().for_each(|resume| say(&format!("go on with it: {resume}")));
-    warnings(summary, style).iter().for_each(|line| say(line));
+    warnings(summary, next, style).iter().for_each(|line| say(line));
     missing(summary, style).iter().for_each(|line| say(line));
     say(&counts(summary, style));
     if let Some(folder) = next.folder {
@@ -233,12 +238,11 @@ fn lost(summary: &Summary, style: &Style) -> Vec<String> {
     lines
 }
 
-/// How many warnings there were: each was told when it came.
-fn warnings(summary: &Summary, style: &Style) -> Vec<String> {
-    match summary.warnings.len() {
-        0 => Vec::new(),
-        number => vec![format!("{} (above, and in `combu show`)", style.yellow(&counted(number, "warning")))],
-    }
+/// How many warnings there were, in all lives of the run: each was told when it came.
+fn warnings(summary: &Summary, next: &NextCommands<'_>, style: &Style) -> Option<String> {
+    let number = summary.warnings.len();
+    let shows = next.command("show", "").map(|show| format!(": {show}")).unwrap_or_default();
+    (number > 0).then(|| format!("{}{shows}", style.yellow(&counted(number, "warning"))))
 }
 
 fn more(number: usize, noun: &str) -> Option<String> {

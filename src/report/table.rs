@@ -78,7 +78,11 @@ pub(crate) fn lines(
         text.push_str(&line);
         text.push('\n');
     };
-    say(&columns.iter().map(|(head, _)| (*head).to_owned()).collect::<Vec<_>>());
+    say(&columns
+        .iter()
+        .zip(&widths)
+        .map(|((head, _), width)| style.fit(head, *width).into_owned())
+        .collect::<Vec<_>>());
     for (index, row) in cells.iter().enumerate() {
         let row = row.iter().zip(&widths).zip(columns).enumerate().map(|(column, ((cell, width), (_, cut)))| {
             let fits = match cut {

@@ -33,7 +33,7 @@ pub(crate) struct Teller {
     /// How the last attempt of each ended, until that is told.
     ends: HashMap<Name, String>,
     /// Kinds of failures: the first trial of each, and how many there are.
-    kinds: HashMap<String, (Name, usize)>,
+    kinds: HashMap<String, (Name, HashSet<Name>)>,
     /// Whether a run that fails again and again goes on, and that was not said yet.
     may_propose: bool,
     experiment: String,
@@ -242,9 +242,9 @@ impl Teller {
             _ => format!("{}, {after}", how(outcome)),
         };
         let kind = Failure::of(trial, outcome, logs).kind;
-        let (first, count) = self.kinds.entry(kind).or_insert_with(|| (trial.clone(), 0));
-        *count += 1;
-        let (first, count) = (first.clone(), *count);
+        let (first, alike) = self.kinds.entry(kind).or_insert_with(|| (trial.clone(), HashSet::new()));
+        let is_new = alike.insert(trial.clone());
+        let (first, count) = (first.clone(), alike.len());
         if count > FEW {
             let text = match outcome {
                 Outcome::NotStarted { .. } => format!("could not be started, like {first}{again}"),
@@ -256,7 +256,7 @@ impl Teller {
         if !matches!(outcome, Outcome::NotStarted { .. }) {
             lines.extend(logs.iter().flat_map(|logs| self.excerpt(logs)));
         }
-        if count == FEW && self.tally.total > self.tally.done() && std::mem::take(&mut self.may_propose) {
+        if is_new && count == FEW && self.tally.total > self.tally.done() && std::mem::take(&mut self.may_propose) {
             let text =
                 format!("{FEW} trials failed in the same way; `--max-fail {FEW}` ends a run after {FEW} failures");
             lines.extend(self.line(Tone::Odd, "note", "", &text));

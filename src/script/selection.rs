@@ -273,6 +273,9 @@ fn sleepless() -> Answer<()> {
 
 fn hint_for(problem: &ParseErrorType) -> Option<String> {
     let own = match problem {
+        ParseErrorType::PropertyExpected => {
+            "a param whose name has other letters than a-z, or is a reserved word of Rhai, is written `params[\"name\"]`"
+        }
         ParseErrorType::BadInput(LexError::MalformedChar(_)) => "texts stand in double quotes",
         ParseErrorType::BadInput(LexError::UnexpectedInput(sign)) if sign == "=" => "equality is written `==`",
         problem => return parse_hint(problem),

@@ -243,7 +243,7 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
         "name",
         &["'solver-1'"],
         Text,
-        "Name of the trial and of its container: two or more letters, digits, `_`, `.` and `-`, a letter or digit first. Required, and unique in the experiment.",
+        "Name of the trial and of its container: two or more letters (a-z, A-Z), digits, `_`, `.` and `-`, a letter or digit first. Required, and unique in the experiment.",
     ),
     field(
         "image",
@@ -330,7 +330,7 @@ pub static FIELDS: [Key; Trial::FIELDS] = [
         "service",
         &["true", "false"],
         Truth,
-        "Whether it is stopped when nothing needs it any more. Default: true for a trial that others wait for with `condition: 'healthy'`, and for one without `cmd` that others depend on, unless some wait for its end.",
+        "Whether it is stopped when nothing needs it any more. Default: true for a trial that others wait for until it is healthy, and for one without `cmd` that others depend on, unless some wait for its end.",
     ),
     field(
         "healthcheck",

@@ -224,7 +224,7 @@ fn host_side(item: Item<'_>, text: &str, folder: &Path) -> Option<String> {
             item.fail_with(format!("`{text}` is not a volume's name"), format!("a path begins with `./`: `./{text}`"))
         }
         text => item.fail(format!(
-            "`{text}` is not a volume's name: two or more letters, digits, `_`, `.` or `-`, a letter or digit first"
+            "`{text}` is not a volume's name: two or more letters (a-z, A-Z), digits, `_`, `.` or `-`, a letter or digit first"
         )),
     }
 }
@@ -272,7 +272,9 @@ pub(super) fn network(item: Item<'_>) -> Option<String> {
     if text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(legal) {
         return Some(text.to_owned());
     }
-    item.fail(format!("`{text}` is not a network's name: letters, digits, `_`, `.` or `-`, a letter or digit first"))
+    item.fail(format!(
+        "`{text}` is not a network's name: letters (a-z, A-Z), digits, `_`, `.` or `-`, a letter or digit first"
+    ))
 }
 
 /// The name of a trial.

@@ -207,7 +207,8 @@ Networks stay while others use them; volumes are never removed.
 - `COMBU_RUN_ID`, `COMBU_EXPERIMENT`, `COMBU_TRIAL`, `COMBU_ATTEMPT`: the run's id, the experiment's and the trial's
   name, the attempt's number from 1
 - `COMBU_PARAMS`: the parameters as JSON
-- `COMBU_PARAM_<NAME>`: each of them as text; the name in upper case, `_` for every character but letters and digits
+- `COMBU_PARAM_<NAME>`: each of them as text; the name in upper case, `_` for every character but letters and digits.
+  Shells pass no variable on whose name has letters outside of A-Z: read such a parameter from `COMBU_PARAMS`
 - `COMBU_PARAMS_FILE`: only where some of these do not fit, as Linux gives a program no variable of more than 128 KiB,
   some 1.5 MiB of them together, and none with a NUL byte. Then those are left out, the longest first, and this names a
   file with all parameters as JSON. A daemon that does not see this machine's files gives no such file

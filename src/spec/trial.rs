@@ -424,8 +424,8 @@ pub(super) mod tests {
         }
         insta::assert_snapshot!(wrong, @"
         data/x:/d -> volumes[0]: `data/x` is not a volume's name; a path begins with `./`: `./data/x`
-        実験:/d -> volumes[0]: `実験` is not a volume's name: two or more letters, digits, `_`, `.` or `-`, a letter or digit first
-        a:/d -> volumes[0]: `a` is not a volume's name: two or more letters, digits, `_`, `.` or `-`, a letter or digit first
+        実験:/d -> volumes[0]: `実験` is not a volume's name: two or more letters (a-z, A-Z), digits, `_`, `.` or `-`, a letter or digit first
+        a:/d -> volumes[0]: `a` is not a volume's name: two or more letters (a-z, A-Z), digits, `_`, `.` or `-`, a letter or digit first
         ~bob:/d -> volumes[0]: `~bob`: only the caller's own home, `~/`, is known
         ./data -> volumes[0]: `./data` is not `host:container`, `host:container:ro`, or a path in the container
         /a:d -> volumes[0]: `d` is not an absolute path
@@ -466,7 +466,7 @@ pub(super) mod tests {
         .unwrap_err();
         insta::assert_snapshot!(wrong, @r#"
         unknown key `imgae`; did you mean `image`?
-        name: `実験` cannot be a trial's name: `実` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule)
+        name: `実験` cannot be a trial's name: `実` cannot stand there: a name starts with a letter (a-z, A-Z) or digit and goes on with these, `_`, `.` and `-` (Docker's rule)
         env["A=B"]: a variable's name is not empty and has no `=`
         env.C: expected a string, a number, true or false, found a list
         image: `a b` is no image: it has a blank

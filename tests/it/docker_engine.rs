@@ -236,7 +236,9 @@ async fn stopping_asks_then_kills_and_may_be_repeated() {
     assert_eq!(wait(&daemon, &polite).await.exit, Exit::Signal(15));
 
     // Without an init, the first process of a container ignores signals it does not handle.
-    let stubborn = start(&daemon, &daemon.launch("b", "exec sleep 1000", |_| {})).await.unwrap();
+    let launch = daemon.launch("b", "echo ready; exec sleep 1000", |_| {});
+    let stubborn = start(&daemon, &launch).await.unwrap();
+    until("the trial runs", async || has_written(&daemon, launch.trial.name.as_str()).await).await;
     daemon.engine.stop(&stubborn, Duration::from_millis(200)).await.unwrap();
     assert_eq!(wait(&daemon, &stubborn).await.exit, Exit::Signal(9));
 
@@ -288,7 +290,7 @@ async fn a_missing_image_is_told_once_and_to_all() {
         futures_util::future::join_all(prepares).await.into_iter().map(|answer| answer.unwrap_err().chain()).collect();
     assert!(errors.iter().all(|error| *error == errors[0]));
     assert!(errors[0].starts_with(&format!("no image `{image}`: ")), "{}", errors[0]);
-    assert!(errors[0].contains("combu never needs a registry for images that exist locally"), "{}", errors[0]);
+    assert!(errors[0].contains("the image is not on this machine: check its name with"), "{}", errors[0]);
     assert_eq!(*lines.lock().unwrap(), [format!("image {image}: pulling")]);
 
     let never = daemon.launch("a", "true", |trial| {
@@ -579,7 +581,7 @@ async fn a_foreign_container_of_the_same_name_is_never_touched() {
     let options = CreateContainerOptionsBuilder::new().name(&name).build();
     let id = daemon.api.create_container(Some(options), body).await.unwrap().id;
     let survey = surveyed(&daemon.engine, std::slice::from_ref(&launch)).await.unwrap();
-    let holder = format!("a container of image {IMAGE}, which is not combu's and has ended and is kept");
+    let holder = format!("a container of image {IMAGE}, which is not combu's and is being started, or could not be");
     let frees = format!("docker rm -f {name}");
     let trial = launch.trial.name.clone();
     let found = Obstacle::Foreign { trial, name: name.clone(), holder: holder.clone(), frees: frees.clone() };

@@ -73,8 +73,8 @@ fn a_plan_warns_of_fields_that_no_engine_acts_on() {
     let lab = Lab::with(r#"{engine: "local", trials: [{name: "one", cmd: "true", networks: ["irl"], tmpfs: "/x"}]}"#);
     let said = lab.combu(&["plan", "spec.jsonnet"]).code(0);
     insta::assert_snapshot!(said.stderr, @"
-    warning: `networks` of `one` is not acted on by the engine local
-    warning: `tmpfs` of `one` is not acted on by the engine local
+    warning: the engine local ignores `networks` (`one`)
+    warning: the engine local ignores `tmpfs` (`one`)
     ");
     assert!(lab.combu(&["run", "spec.jsonnet"]).code(0).stderr.contains("networks"));
 }

@@ -32,7 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap_complete", &["src/cli/completions.rs"]),
     ("clap_mangen", &["src/cli/man.rs"]),
     ("comfy_table", &["src/report/table.rs"]),
-    ("console", &["src/cli/error.rs", "src/cli/ui.rs", "src/report/"]),
+    ("console", &["src/cli/error.rs", "src/cli/ui.rs", "src/plan/text.rs", "src/report/"]),
     ("csv", &["src/report/results.rs", "src/script/api/files.rs"]),
     ("futures_util", &["src/engine/docker/", "src/run/"]),
     ("globset", &["src/cli/args/pattern.rs", "src/script/api/files.rs"]),

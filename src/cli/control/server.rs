@@ -315,7 +315,7 @@ mod tests {
         insta::assert_snapshot!(read_back, @r#"
         Set { change: {"parallel": Number(2)} }
         Kill { trials: ["a1"], within: 1.5 }
-        this is no request: ` ` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule) at line 1 column 39
+        this is no request: ` ` cannot stand there: a name starts with a letter (a-z, A-Z) or digit and goes on with these, `_`, `.` and `-` (Docker's rule) at line 1 column 39
         this is no request: unknown variant `dance`, expected one of `set`, `why`, `kill` at line 1 column 27
         the run's combu 0.1.0 understands another version of combu
         this is no request: missing field `version` at line 1 column 13

@@ -51,9 +51,9 @@ pub(super) fn fields(style: &Style) -> String {
     for (heading, keys) in keys() {
         text.push_str(&format!("{}\n", style.bold(&format!("{heading}:"))));
         for key in keys {
-            let about = key.meaning.split_inclusive(". ").next().unwrap_or_default().trim();
+            let about = without_links(key.meaning.split_inclusive(". ").next().unwrap_or_default().trim());
             let head = format!("  {:width$}  ", key.name);
-            for line in style.wrap(&head, about, width + 4) {
+            for line in style.wrap(&head, &about, width + 4) {
                 text.push_str(&format!("{line}\n"));
             }
         }
@@ -61,6 +61,20 @@ pub(super) fn fields(style: &Style) -> String {
     }
     text.push_str("`combu help fields NAME` says all of one of them, `combu help spec` of all.");
     text
+}
+
+/// Markdown's links as their texts: `[outputs.md](outputs.md)` is `outputs.md`.
+fn without_links(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, link)) = rest.split_once('[') {
+        let parts = link.split_once("](").and_then(|(name, place)| Some((name, place.split_once(')')?.1)));
+        let Some((name, after)) = parts else { break };
+        plain.push_str(before);
+        plain.push_str(name);
+        rest = after;
+    }
+    plain + rest
 }
 
 /// What the manual says of a key of a spec, as Markdown: a name may be a field's and an option's.

@@ -18,6 +18,7 @@ use crate::cli::exit;
 use crate::cli::stage::provenance;
 use crate::cli::stage::saving::{Unsaved, save};
 use crate::cli::ui::Ui;
+use crate::cli::which::last;
 use crate::engine::Found;
 use crate::model::event::{Journal, Sink};
 use crate::model::name::{Name, RunId};
@@ -219,7 +220,9 @@ impl Terminal {
         match self.mode {
             ProgressMode::Bar if self.ui.has_terminal() => {
                 let new = || Bars::on_terminal(self.ui.stderr(), *self.ui.err());
-                sinks.push(Box::new(self.bars.borrow_mut().get_or_insert_with(new).clone()));
+                let bars = self.bars.borrow_mut().get_or_insert_with(new).clone();
+                self.ui.stay_above(Some(bars.clone()));
+                sinks.push(Box::new(bars));
             }
             // A place that bars cannot be drawn on, such as a terminal with TERM=dumb, gets lines.
             ProgressMode::Bar | ProgressMode::Plain | ProgressMode::Auto => sinks.push(self.lines()),
@@ -289,6 +292,7 @@ impl Terminal {
         let opened = self.opened.borrow();
         let opened = result.run.as_ref().and_then(|run| opened.get(run));
         if let Some(bars) = self.bars.borrow_mut().take() {
+            self.ui.stay_above(None);
             bars.finish();
         }
         if matches!(self.mode, ProgressMode::Json | ProgressMode::None) {
@@ -313,16 +317,17 @@ impl Terminal {
     fn commands_of(&self, result: &Summary) -> (String, bool) {
         let is_here = here().is_ok_and(|here| here.path() == self.state.path());
         let runs = self.state.past_runs().map(|past| past.runs).unwrap_or_default();
-        let of_run = |run: &&PastRun| Some(&run.record.run) == result.run.as_ref();
-        let place = runs.iter().position(|run| of_run(&run));
-        match place.and_then(|place| runs.get(place)) {
+        let of_run = |run: &PastRun| Some(&run.record.run) == result.run.as_ref();
+        let is_last = |runs: &[PastRun]| last(runs).is_some_and(|place| of_run(&runs[place]));
+        match runs.iter().find(|run| of_run(run)) {
             Some(run) if !is_here => {
                 let spec = &run.record.spec;
-                let is_last = runs.iter().find(|run| run.record.spec == *spec).is_some_and(|last| of_run(&last));
+                let of_spec: Vec<PastRun> = runs.iter().filter(|run| run.record.spec == *spec).cloned().collect();
+                let is_last = is_last(&of_spec);
                 let given = if real(&self.file).is_ok_and(|real| real == *spec) { &self.file } else { spec };
                 (format!("combu -f {}", quoted(&given.to_string_lossy())), is_last)
             }
-            _ => ("combu".to_owned(), place == Some(0)),
+            _ => ("combu".to_owned(), is_last(&runs)),
         }
     }
 

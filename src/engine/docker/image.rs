@@ -259,7 +259,7 @@ async fn pull(
 fn pull_failure(said: &str, problem: Option<&str>) -> String {
     let problem = problem.map(|problem| format!("; {problem}")).unwrap_or_default();
     format!(
-        "{said}{problem}; combu never needs a registry for images that exist locally: check the name, or `docker image ls`"
+        "{said}{problem}; the image is not on this machine: check its name with `docker image ls`, build it, or pull it when the registry can be reached"
     )
 }
 

@@ -288,11 +288,11 @@ async fn make_way(daemon: &Connection, launch: &Launch) -> Result<Option<Made>, 
         remove(daemon, &found.id.unwrap_or_default(), "was started again by somebody").await?;
         return Ok(None);
     }
-    let running = found.state.as_ref().is_some_and(is_running);
-    let is_passing = running || passes(daemon, &found);
+    let standing = standing(&found);
+    let is_passing = standing == Standing::Running || passes(daemon, &found);
     let config = found.config.unwrap_or_default();
     let labels: HashMap<String, String> = config.labels.unwrap_or_default();
-    match Holder::of(name, &labels, config.image.as_deref(), running, launch.claim()) {
+    match Holder::of(name, &labels, config.image.as_deref(), standing, launch.claim()) {
         Holder::Finished => {
             remove(daemon, &found.id.unwrap_or_default(), "has finished").await?;
             Ok(None)

@@ -46,11 +46,16 @@ impl Holder {
         name: &str,
         labels: &HashMap<String, String>,
         image: Option<&str>,
-        running: bool,
+        standing: Standing,
         claim: Claim<'_>,
     ) -> Self {
         let run = labels.get(label::RUN);
-        let does = if running { "runs" } else { "has ended and is kept" };
+        let running = standing == Standing::Running;
+        let does = match standing {
+            Standing::Running => "runs",
+            Standing::Created => "is being started, or could not be",
+            Standing::Ended => "has ended and is kept",
+        };
         match run {
             Some(run) if claim.covers(|key| labels.get(key)) => {
                 if running {
@@ -99,7 +104,7 @@ pub(super) async fn survey(daemon: &Connection, spec: &str, trials: &[Arc<Settle
         let no_labels = HashMap::new();
         let labels = container.labels.as_ref().unwrap_or(&no_labels);
         let claim = Claim::new(spec, &trial);
-        match Holder::of(&name, labels, container.image.as_deref(), is_running(container), claim) {
+        match Holder::of(&name, labels, container.image.as_deref(), standing(container), claim) {
             Holder::Running(run) => survey.obstacles.push(Obstacle::Running { trial, run }),
             Holder::Finished => {
                 survey.makes.push(format!("replace finished container {name}"));
@@ -186,10 +191,6 @@ pub(super) fn names(container: &ContainerSummary) -> impl Iterator<Item = &str> 
     names.map(|name| name.trim_start_matches('/')).filter(|name| !name.contains('/'))
 }
 
-fn is_running(container: &ContainerSummary) -> bool {
-    standing(container) == Standing::Running
-}
-
 fn standing(container: &ContainerSummary) -> Standing {
     match container.state {
         Some(State::RUNNING | State::PAUSED | State::RESTARTING) => Standing::Running,
@@ -202,7 +203,7 @@ fn standing(container: &ContainerSummary) -> Standing {
 mod tests {
     use std::collections::HashMap;
 
-    use super::{Holder, Stranger};
+    use super::{Holder, Standing, Stranger};
     use crate::engine::launch::Claim;
     use crate::model::label;
     use crate::model::name::Name;
@@ -215,7 +216,10 @@ mod tests {
         let ours = labels(&[(label::RUN, "r1"), (label::SPEC, "/x/a.jsonnet"), (label::TRIAL, "ab")]);
         let name = Name::parse("ab").unwrap();
         let claim = Claim::new("/x/a.jsonnet", &name);
-        let of = |labels: &HashMap<_, _>, running| Holder::of("lab-ab", labels, Some("postgres"), running, claim);
+        let of = |labels: &HashMap<_, _>, running| {
+            let standing = if running { Standing::Running } else { Standing::Ended };
+            Holder::of("lab-ab", labels, Some("postgres"), standing, claim)
+        };
         assert_eq!(of(&ours, true), Holder::Running("r1".to_owned()));
         assert_eq!(of(&ours, false), Holder::Finished);
         let lab = tempfile::tempdir().unwrap();

@@ -103,10 +103,10 @@ mod tests {
         lab-
         lab_
         a-
-        the name of a container cannot begin with ``: `-` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule)
-        the name of a container cannot begin with `-lab`: `-` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule)
-        the name of a container cannot begin with `研究室`: `研` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule)
-        the prefix `experiment` is the name of the experiment, `粒子法`, and the name of a container cannot begin so: `粒` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule); write another text, such as `lab`
+        the name of a container cannot begin with ``: `-` cannot stand there: a name starts with a letter (a-z, A-Z) or digit and goes on with these, `_`, `.` and `-` (Docker's rule)
+        the name of a container cannot begin with `-lab`: `-` cannot stand there: a name starts with a letter (a-z, A-Z) or digit and goes on with these, `_`, `.` and `-` (Docker's rule)
+        the name of a container cannot begin with `研究室`: `研` cannot stand there: a name starts with a letter (a-z, A-Z) or digit and goes on with these, `_`, `.` and `-` (Docker's rule)
+        the prefix `experiment` is the name of the experiment, `粒子法`, and the name of a container cannot begin so: `粒` cannot stand there: a name starts with a letter (a-z, A-Z) or digit and goes on with these, `_`, `.` and `-` (Docker's rule); write another text, such as `lab`
         hana-
         ");
     }

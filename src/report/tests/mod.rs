@@ -325,7 +325,7 @@ fn the_summary_says_what_became_of_everything_and_what_to_do_next() {
     big         ran out of memory                                          1  7.0s
     see a log: combu logs solver-b-2
     run the failed again: combu rerun --failed
-    1 warning (above, and in `combu show`)
+    1 warning: combu show
     8 trials: 2 succeeded, 5 failed, 1 skipped in 1m 22s
     logs: /logs
     containers were kept; remove them with: combu -f sweep.jsonnet kill

@@ -90,9 +90,10 @@ async fn a_hook_that_takes_longer_than_the_retry_can_ask_again() {
 #[tokio::test(start_paused = true)]
 async fn a_prerequisite_that_was_healthy_and_ended_well_still_counts() {
     let late = after(after(trial("late", "true"), "server", None), "slow", COMPLETED);
-    let trials = vec![probed(trial("server", "sleep 10")), trial("slow", "sleep 20"), late];
+    let server = || Trial { service: Some(false), ..probed(trial("server", "sleep 10")) };
+    let trials = vec![server(), trial("slow", "sleep 20"), late];
     let beside = trace(Fake::new(4.0), trials, Options::default()).await;
-    let trials = vec![probed(trial("server", "sleep 10")), after(trial("late", "true"), "server", None)];
+    let trials = vec![server(), after(trial("late", "true"), "server", None)];
     let without_room = trace(Fake::new(1.0), trials, Options::default()).await;
     assert_snapshot!(format!("{beside}\n{without_room}"), @"
      0.00  server started

@@ -89,7 +89,7 @@ async fn memory_that_does_not_fit_never_runs_together() {
     let needs = |name: &str, gib: u64| with(name, "sleep 1", |trial| trial.memory = Some(gib * GIB));
     let trials = vec![needs("t5", 5), needs("t4", 4), needs("t3", 3), needs("t8", 8)];
     assert_snapshot!(quietly(host(8.0, 0), trials, Options::default()).await, @"
-    0.00  warned: `memory` of 4 trials, such as `t5`, is reserved but not enforced by the engine fake
+    0.00  warned: the engine fake reserves `memory` and does not enforce it (4 trials, such as `t5`)
     0.00  t5 started
     1.00  t5 succeeded
     1.00  t4 started
@@ -111,7 +111,7 @@ async fn a_large_trial_starts_though_small_ones_keep_coming_and_they_use_what_it
     trials.extend((3..=4).map(small));
     trials.push(with("half", "sleep 1", |trial| trial.cpus = Some(0.5)));
     assert_snapshot!(quietly(host(3.0, 0), trials, Options::default()).await, @"
-    0.00  warned: `cpus` of 7 trials, such as `small-1`, is reserved but not enforced by the engine fake
+    0.00  warned: the engine fake reserves `cpus` and does not enforce it (7 trials, such as `small-1`)
     0.00  small-1 started
     0.00  small-2 started
     0.00  short started
@@ -164,7 +164,7 @@ async fn pinned_trials_have_cores_of_their_own() {
     let pinned = |name: &str, cpus: f64| with(name, "sleep 1", |trial| (trial.cpus, trial.pin) = (Some(cpus), true));
     let trials = vec![pinned("one", 1.0), pinned("two", 2.0), pinned("three", 3.0), trial("free", "sleep 1")];
     assert_snapshot!(quietly(host(4.0, 0), trials, Options::default()).await, @"
-      0.00  warned: `cpus` of 3 trials, such as `one`, is reserved but not enforced by the engine fake
+      0.00  warned: the engine fake reserves `cpus` and does not enforce it (3 trials, such as `one`)
       0.00  one started
       0.00  two started
       1.00  one succeeded
@@ -384,7 +384,7 @@ async fn a_port_of_the_host_is_given_to_one_trial_at_a_time() {
         4.00  end
         ");
     assert_snapshot!(trace(host(8.0, 0), trials(), Options::default(), |_| None).await, @"
-        0.00  warned: `ports` of 3 trials, such as `a1`, is not acted on by the engine fake
+        0.00  warned: the engine fake ignores `ports` (3 trials, such as `a1`)
         0.00  a1 started
         0.00  a2 started
         0.00  b1 started

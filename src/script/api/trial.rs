@@ -255,7 +255,7 @@ mod tests {
         ");
         assert_snapshot!(output("trial(#{ name: \"x y\", ports: [#{ container: \"web\" }], colour: 1 });"), @r#"
         script.rhai:2:1: unknown key `colour`; `combu help fields` lists the known ones
-        name: `x y` cannot be a trial's name: ` ` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule)
+        name: `x y` cannot be a trial's name: ` ` cannot stand there: a name starts with a letter (a-z, A-Z) or digit and goes on with these, `_`, `.` and `-` (Docker's rule)
         ports[0].container: `web` is not a port between 1 and 65535
           | trial(#{ name: "x y", ports: [#{ container: "web" }], colour: 1 });
         "#);
