@@ -14,10 +14,10 @@ use crate::spec::error::{Mistake, Problems, SpecError};
 use crate::spec::evaluator::evaluate;
 use crate::spec::fields;
 use crate::spec::load::{STDIN, Unevaluated};
-use crate::spec::numbers::inexact;
 use crate::spec::options;
 use crate::spec::plain;
 use crate::spec::reader::{Item, Report};
+use crate::spec::slips::{Slip, slip};
 use crate::spec::sources::LoadOptions;
 use crate::spec::trial;
 
@@ -71,8 +71,7 @@ fn read_text(path: &Path, spec: &Path, bytes: Vec<u8>, options: &LoadOptions) ->
         let hint = "write a list of trials: [{ name: 'first', image: 'busybox' }]".to_owned();
         return Err(invalid(alone("the file is empty".to_owned(), Some(hint))));
     }
-    if let Some(inexact) = inexact(text) {
-        let (message, hint) = inexact.message();
+    if let Some(Slip { message, hint }) = slip(text) {
         return Err(invalid(alone(message, Some(hint))));
     }
     let folder = spec.parent().unwrap_or(Path::new("/"));
@@ -249,6 +248,17 @@ mod tests {
 
         let json = Lab::new(&[("maze.v2.json", r#"[{"name": "aa", "params": {"z": 1, "a": 2}}]"#)]);
         assert_eq!(json.load("maze.v2.json", &options()).unwrap().name, "maze.v2");
+    }
+
+    #[test]
+    fn labels_are_merged_in_either_form() {
+        let read = |defaults: &str, own: &str| {
+            let text = format!("{{defaults: {{labels: {defaults}}}, trials: [{{name: 'aa', labels: {own}}}]}}");
+            read(&text).map(|experiment| serde_json::to_string(&experiment.trials[0].labels).unwrap())
+        };
+        for (defaults, own) in [("['a=1', 'b']", "{b: '2'}"), ("{a: '1', b: '3'}", "['b=2']"), ("['a=1']", "['b=2']")] {
+            assert_eq!(read(defaults, own).unwrap(), r#"{"a":"1","b":"2"}"#, "{defaults} {own}");
+        }
     }
 
     #[test]

@@ -26,9 +26,9 @@ use serde_json::{Map, Value};
 use crate::model::source::source_text;
 use crate::spec::error::Frame;
 use crate::spec::fields::TRIALS;
-use crate::spec::numbers::inexact;
 use crate::spec::plain::whole;
 use crate::spec::reader::DocumentPath;
+use crate::spec::slips::{Slip, slip};
 use crate::spec::sources::{LoadOptions, Sources};
 use crate::spec::uuid;
 
@@ -264,8 +264,7 @@ impl ImportResolver for Imports {
         match String::from_utf8(bytes) {
             Ok(text) if code => {
                 let text = source_text(&text);
-                if let Some(inexact) = inexact(&text) {
-                    let (message, hint) = inexact.message();
+                if let Some(Slip { message, hint }) = slip(&text) {
                     let message = format!("`{}`, {message}; {hint}", shown(path));
                     return Err(ErrorKind::RuntimeError(message.into()).into());
                 }

@@ -2,7 +2,7 @@
 //!
 //! Checks the form of each field and nothing between trials: duplicate names, unknown prerequisites and what an
 //! engine can do are the plan's. Never talks to an engine. Only `load.rs` may name the jsonnet evaluator,
-//! `numbers.rs` and `uuid.rs` its lexer.
+//! `slips.rs` and `uuid.rs` its lexer.
 
 mod document;
 mod error;
@@ -11,7 +11,6 @@ mod fields;
 #[cfg(test)]
 mod fuzz;
 mod load;
-mod numbers;
 mod options;
 mod parts;
 mod plain;
@@ -19,6 +18,7 @@ mod reader;
 mod reference;
 mod schema;
 mod shape;
+mod slips;
 mod sources;
 mod trial;
 mod units;

@@ -171,7 +171,7 @@ fn unknown_keys_and_wrong_values_are_told_all_at_once() {
       trials[1].cpus: "many" is not a number of CPUs
         write a number above zero, such as 2 or 0.5
       trials[1].timeout: `soon` is not a duration: write `30m`, `1h 30m`, `90s`, `500ms` or seconds
-      trials[2].name: `no spaces` cannot be a trial's name: ` ` cannot stand there: a name starts with a letter or digit and goes on with letters, digits, `_`, `.` and `-` (Docker's rule)
+      trials[2].name: `no spaces` cannot be a trial's name: ` ` cannot stand there: a name starts with a letter (a-z, A-Z) or digit and goes on with these, `_`, `.` and `-` (Docker's rule)
       trials[2].depends: expected a list of trials, found the string "one"
         write ["one"]
       trials[3]: `name` is missing

@@ -345,7 +345,7 @@ fn an_expression_that_is_wrong_starts_nothing() {
     "#);
     let said = lab.combu(&["plan", "spec.jsonnet", "--where", "cpus * 2 > 1"]).code(2);
     insta::assert_snapshot!(said.stderr, @"
-    error: of the trial `loader`: no function `* ((), i64)`
+    error: of the trial `loader`: there is nothing, `()`, on the left of `*`
      --> --where:1:6
       |
     1 | cpus * 2 > 1

@@ -54,6 +54,9 @@ fn ctrl_z_pauses_the_trials_before_combu_stops_and_both_go_on_together() {
     let (live, trial) = running(&lab);
     for _ in 0..2 {
         press_ctrl_z(&live.pid(), &trial);
+        let said = lab.combu(&["why", "one"]).code(1).stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        let hint = format!("hint: `fg` in its terminal, or `kill -CONT {}`, lets it go on", live.pid());
+        assert!(said.contains("is suspended, as by Ctrl-Z, and does not answer") && said.contains(&hint), "{said}");
         live.signal(Signal::CONT);
         eventually("the trial goes on", || !stands_still(&trial));
     }

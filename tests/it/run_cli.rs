@@ -78,6 +78,23 @@ fn progress_none_is_silent() {
 }
 
 #[test]
+fn trials_are_chosen_by_their_names_with_what_they_depend_on() {
+    let lab = Lab::with(
+        r#"{engine: "local", trials: [{name: "data", cmd: "true"}] + [
+            {name: n, cmd: "true", depends: [{trial: "data", condition: "completed"}]} for n in ["sgd-1", "sgd-2", "adam-1"]]}"#,
+    );
+    let names = |args: &[&str]| {
+        let said = lab.combu(args).code(0);
+        let results = said.json()["results"].as_array().unwrap().clone();
+        results.iter().map(|result| result["trial"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(&["run", "spec.jsonnet", "--trial", "sgd-*", "-o", "json"]), "data sgd-1 sgd-2");
+    assert_eq!(names(&["run", "spec.jsonnet", "-t", "sgd-1", "-t", "adam-?", "-o", "json"]), "data sgd-1 adam-1");
+    let said = lab.combu(&["run", "spec.jsonnet", "--trial", "sdg-1"]).code(4);
+    assert!(said.stderr.contains("did you mean `sgd-1`?"), "{}", said.stderr);
+}
+
+#[test]
 fn results_are_one_json_document_on_stdout() {
     let lab = Lab::with(MIXED);
     let said = lab.combu(&["run", "spec.jsonnet", "-o", "json"]).code(100);

@@ -41,7 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jiff", &["src/cli/time.rs", "src/engine/docker/"]),
     ("jrsonnet_evaluator", &["src/spec/load.rs"]),
     ("jrsonnet_gcmodule", &["src/spec/load.rs"]),
-    ("jrsonnet_lexer", &["src/spec/numbers.rs", "src/spec/uuid.rs"]),
+    ("jrsonnet_lexer", &["src/spec/slips.rs", "src/spec/uuid.rs"]),
     ("jrsonnet_stdlib", &["src/spec/load.rs"]),
     ("memchr", &["src/engine/records/"]),
     ("mimalloc", &["src/main.rs"]),
