@@ -247,24 +247,14 @@ fn stands_in_the_way(obstacles: &[Obstacle]) -> CliError {
     if obstacles.len() > SHOWN {
         cli.details.push(format!("... and {} more", obstacles.len() - SHOWN));
     }
-    let any = |what: fn(&Obstacle) -> bool| obstacles.iter().any(what);
-    let running = obstacles.iter().find_map(|obstacle| match obstacle {
-        Obstacle::Running { run, .. } => Some(run),
-        _ => None,
-    });
-    if let Some(run) = running {
-        cli = cli.hint(format!(
-            "wait for that run; if its combu died, `combu resume {run}` goes on with it, and `combu kill {run}` ends it"
-        ));
-    }
-    if any(|obstacle| matches!(obstacle, Obstacle::Foreign { .. })) {
-        cli = cli.hint("combu never touches what is not its own: wait for what runs, free the name with that command, or begin the names of this experiment's containers with something else: `--prefix user`, `--prefix experiment` or `--prefix TEXT`");
-    }
-    if any(|obstacle| matches!(obstacle, Obstacle::MissingSource { .. })) {
-        cli = cli.hint("correct the path in `volumes`, which is relative to the spec's folder, or make it first");
-    }
-    if any(|obstacle| matches!(obstacle, Obstacle::MissingImage { .. })) {
-        cli = cli.hint("build or load the image first, or allow pulling with `--pull missing`");
+    // Of a hundred trials that still run, one run is named.
+    let mut kinds = Vec::new();
+    for obstacle in obstacles {
+        let kind = std::mem::discriminant(obstacle);
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+            cli = cli.hint(obstacle.hint());
+        }
     }
     cli
 }

@@ -126,6 +126,29 @@ impl Obstacle {
     }
 }
 
+impl Obstacle {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Running { run, .. } => format!(
+                "wait for that run; if its combu died, `combu resume {run}` goes on with it, and `combu kill {run}` ends it"
+            ),
+            Self::Foreign { .. } => {
+                "combu never touches what is not its own: wait for what runs, free the name with that \
+                                     command, or begin the names of this experiment's containers with something else: \
+                                     `--prefix user`, `--prefix experiment` or `--prefix TEXT`"
+                    .to_owned()
+            }
+            Self::MissingSource { .. } => {
+                "correct the path in `volumes`, which is relative to the spec's folder, or make it first".to_owned()
+            }
+            Self::MissingImage { .. } => {
+                "build or load the image first, or allow pulling with `--pull missing`".to_owned()
+            }
+        }
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -372,7 +372,7 @@ mod tests {
         assert_snapshot!(lab.output("print(plan);"), @"
         script.rhai:1:7: undefined variable: plan
           | print(plan);
-          = functions are called with parentheses: plan(experiment)
+          = functions are called with parentheses: plan(what)
         ");
         assert_snapshot!(lab.output("let g = grid::grid(#{});"), @r#"
         script.rhai:1:9: undefined module: grid

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rhai::{Dynamic, EvalAltResult, Position};
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Obstacle};
 use crate::plan::Problem;
 use crate::run::session::RunError;
 
@@ -77,10 +77,11 @@ pub(super) fn run_fault(error: &RunError) -> Box<EvalAltResult> {
             kind: ScriptErrorKind::Engine,
         }),
         RunError::Uploads(error) => fault(format!("nothing was started: {error}")),
-        RunError::Obstacles(_) => {
-            let hint = "`kill(experiment)` removes what earlier runs left of it";
-            fault_with(format!("nothing was started: {error}"), hint)
-        }
+        RunError::Obstacles(obstacles) => raise(ScriptFault {
+            message: format!("nothing was started: {error}"),
+            hint: obstacles.first().map(Obstacle::hint),
+            kind: ScriptErrorKind::Run,
+        }),
     }
 }
 

@@ -96,6 +96,11 @@ impl Sheet<'_> {
         }
     }
 
+    /// A line that is there to be copied, and not broken: the terminal folds it where it has to.
+    fn whole(&mut self, head: &str, text: &str) {
+        self.text.push_str(&format!("  {head:<12}{text}\n"));
+    }
+
     fn below(&mut self, text: &str) {
         text.lines().for_each(|line| self.text.push_str(&format!("  {line}\n")));
     }
@@ -139,7 +144,7 @@ fn run_text(shown: &ShownRun, history: &History, from: Option<&Provenance>, styl
         sheet.line("daemon", &clean(&format!("{} ({engine}, id {})", daemon.address, daemon.id)));
     }
     for (engine, image, digest) in &history.images {
-        sheet.line("image", &clean(&format!("{image} = {digest} ({engine})")));
+        sheet.whole("image", &clean(&format!("{image} = {digest} ({engine})")));
     }
     if let Some(from) = from {
         origin(&mut sheet, from);
@@ -207,13 +212,13 @@ fn trial_text(shown: &ShownRun, history: &History, result: &TrialResult, style: 
         sheet.line("tag", &clean(&format!("{name} = {value}")));
     }
     for artifact in &result.artifacts {
-        sheet.line("artifact", &clean(artifact));
+        sheet.whole("artifact", &clean(artifact));
     }
     for place in told.iter().flat_map(|told| &told.outputs) {
-        sheet.line("outputs", &clean(place));
+        sheet.whole("outputs", &clean(place));
     }
     for (path, size) in result.logs.iter().flat_map(written) {
-        sheet.line("log", &format!("{} ({})", short_path(path), bytes(size)));
+        sheet.whole("log", &format!("{} ({})", short_path(path), bytes(size)));
     }
     sheet.title("  resolved");
     sheet.below(&format!("{:#}", Value::Object(result.trial.resolved().to_json())));

@@ -51,10 +51,13 @@ impl Default for Scene {
 }
 
 impl Scene {
-    /// Reads a command as the steps of the engine's head.
+    /// Reads a command as the steps of the engine's head. What is given to a shell is a program, and succeeds.
     pub(super) fn from_command(cmd: &[String]) -> Self {
         let line = cmd.join(" ");
         let mut scene = Self::default();
+        if matches!(cmd, [shell, option, ..] if shell.ends_with("sh") && option.starts_with('-')) {
+            return scene;
+        }
         for step in line.split(';') {
             let (verb, rest) = step.trim().split_once(' ').unwrap_or((step.trim(), ""));
             match verb {

@@ -49,7 +49,15 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     let made = script.clone();
     engine.register_fn("start", move |what: ScriptExperiment, options: Map| live::start(&made, &what, options));
     let made = script.clone();
+    engine.register_fn("start", move |what: Array| live::start(&made, &loose(&made, &what)?, Map::new()));
+    let made = script.clone();
+    engine.register_fn("start", move |what: Array, options: Map| live::start(&made, &loose(&made, &what)?, options));
+    let made = script.clone();
     engine.register_fn("plan", move |what: ScriptExperiment| plan(&made, &what, &Map::new()));
+    let made = script.clone();
+    engine.register_fn("plan", move |what: Array| plan(&made, &loose(&made, &what)?, &Map::new()));
+    let made = script.clone();
+    engine.register_fn("plan", move |what: Array, options: Map| plan(&made, &loose(&made, &what)?, &options));
     let made = script.clone();
     engine.register_fn("plan", move |what: ScriptExperiment, options: Map| plan(&made, &what, &options));
     register_live(engine, script);
