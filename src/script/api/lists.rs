@@ -1,4 +1,6 @@
-//! Lists: Rhai's own `sort` takes an error of its closure for "equal" and a fraction for nothing; this one does not.
+//! Lists: their order, and what is said of their numbers.
+//!
+//! Rhai's own `sort` takes an error of its closure for "equal" and a fraction for nothing; this one does not.
 
 use std::cmp::Ordering;
 
@@ -16,6 +18,84 @@ pub(crate) fn register(engine: &mut Engine) {
             })
         },
     );
+}
+
+/// What is said of the numbers of a list; of none of them it is nothing, but for the sum.
+pub(crate) fn register_statistics(engine: &mut Engine) {
+    let of = |list: &Array, what: fn(&[f64]) -> f64| -> Answer<Dynamic> {
+        let numbers = numbers(list)?;
+        Ok(if numbers.is_empty() { Dynamic::UNIT } else { what(&numbers).into() })
+    };
+    engine
+        .register_fn("sum", |list: &mut Array| -> Answer<Dynamic> {
+            let total = numbers(list)?.iter().sum::<f64>();
+            let whole = list.iter().try_fold(0_i64, |sum, value| sum.checked_add(value.as_int().ok()?));
+            Ok(whole.map_or_else(|| total.into(), Dynamic::from))
+        })
+        .register_fn("mean", move |list: &mut Array| of(list, mean))
+        .register_fn("sd", move |list: &mut Array| of(list, deviation))
+        .register_fn("median", move |list: &mut Array| of(list, |numbers| quantile(numbers, 0.5)))
+        .register_fn("quantile", |list: &mut Array, share: f64| -> Answer<Dynamic> {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(fault_with(
+                    format!("{share} is no share"),
+                    "write a fraction from 0.0 to 1.0: `list.quantile(0.9)`",
+                ));
+            }
+            let numbers = numbers(list)?;
+            Ok(if numbers.is_empty() { Dynamic::UNIT } else { quantile(&numbers, share).into() })
+        })
+        .register_fn("min", |list: &mut Array| extreme(list, Ordering::Less))
+        .register_fn("max", |list: &mut Array| extreme(list, Ordering::Greater))
+        .register_fn("join", |list: &mut Array, between: &str| {
+            list.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+        });
+}
+
+fn numbers(list: &Array) -> Answer<Vec<f64>> {
+    let each = list.iter().enumerate().map(|(place, value)| {
+        number(value).ok_or_else(|| {
+            let hint = "take what has one: `list.filter(|x| x != ())`";
+            fault_with(format!("[{place}] is {}, and no number", described(value)), hint)
+        })
+    });
+    each.collect()
+}
+
+fn described(value: &Dynamic) -> &str {
+    if value.is_unit() { "nothing, `()`" } else { value.type_name() }
+}
+
+fn mean(numbers: &[f64]) -> f64 {
+    numbers.iter().sum::<f64>() / numbers.len() as f64
+}
+
+/// The standard deviation of a sample; of one number 0.
+fn deviation(numbers: &[f64]) -> f64 {
+    let mean = mean(numbers);
+    let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
+    if numbers.len() < 2 { 0.0 } else { (squares / (numbers.len() - 1) as f64).sqrt() }
+}
+
+/// The number below which that share of them lies, between two in proportion, as numpy has it.
+fn quantile(numbers: &[f64], share: f64) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = share * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    below + (above - below) * place.fract()
+}
+
+/// The first of the least or greatest values, in the order that `sort` gives.
+fn extreme(list: &Array, which: Ordering) -> Answer<Dynamic> {
+    let Some((first, rest)) = list.split_first() else { return Ok(Dynamic::UNIT) };
+    let mut found = first;
+    for value in rest {
+        if order(value, found)? == which {
+            found = value;
+        }
+    }
+    Ok(found.clone())
 }
 
 /// Sorts a list; values that are equal keep their order. The first error ends it, and the list stays as it was.
@@ -84,6 +164,27 @@ mod tests {
     use insta::assert_snapshot;
 
     use crate::script::harness::Lab;
+
+    #[test]
+    fn numbers_of_a_list_are_summed_up() {
+        let lab = Lab::new();
+        let script = "let a = [3, 1, 2]; print([a.sum(), a.mean(), a.median(), a.min(), a.max(), a.sd()]);
+            let b = [0.5, 1, 4]; print([b.sum(), b.median(), b.quantile(0.75), b.min(), b.max()]);
+            print([[].sum(), [].mean(), [].min(), [7].sd()]); print([\"x\", \"a\"].max()); print([1, \"a\", ()].join(\", \"));";
+        assert_snapshot!(lab.output(script), @"
+        [6, 2.0, 2.0, 1, 3, 1.0]
+        [5.5, 1.0, 2.5, 0.5, 4]
+        [0, (), (), 0.0]
+        x
+        1, a,
+        ");
+        assert_snapshot!(lab.output("[1, ()].mean();"), @"
+        script.rhai:1:9: [1] is nothing, `()`, and no number
+          | [1, ()].mean();
+          = take what has one: `list.filter(|x| x != ())`
+        ");
+        assert!(lab.execute("[1].quantile(2.0);").is_err());
+    }
 
     #[test]
     fn lists_are_sorted_by_numbers_and_truths_and_an_error_is_one() {

@@ -40,4 +40,5 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     random::register(engine);
     sizes::register(engine);
     lists::register(engine);
+    lists::register_statistics(engine);
 }
