@@ -28,6 +28,12 @@ pub(crate) fn explain(error: &clap::Error, line: &[OsString]) -> Option<CliError
             let word = context(ContextKind::InvalidArg)?;
             word.starts_with("--").then(|| unknown_option(word, verb(line, &command)))
         }
+        // Alone, `-V` is the version; behind a verb it is jsonnet's own short form of `--ext-str`.
+        ErrorKind::InvalidValue if line.last().is_some_and(|word| word == "-V") => {
+            let error =
+                CliError::new(exit::USAGE, "`-V` binds a variable of a spec and needs its name: `-V NAME=TEXT`");
+            Some(error.hint("the version is `combu --version`"))
+        }
         _ => None,
     }
 }

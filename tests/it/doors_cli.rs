@@ -211,7 +211,8 @@ fn files_lead_to_the_verb_that_takes_them() {
 #[test]
 fn words_of_others_and_misspelt_ones_lead_to_combus() {
     let lab = with_files();
-    let cases: [&[&str]; 4] = [&["stop"], &["rnu", "ok.jsonnet"], &["run", "ok.jsonnet", "--paralell", "4"], &["kill"]];
+    let cases: [&[&str]; 5] =
+        [&["stop"], &["rnu", "ok.jsonnet"], &["run", "ok.jsonnet", "--paralell", "4"], &["kill"], &["run", "-V"]];
     insta::assert_snapshot!(cases.map(|args| told(&lab, args)).concat(), @"
     $ combu stop
     error: there is no verb `stop`
@@ -228,6 +229,10 @@ fn words_of_others_and_misspelt_ones_lead_to_combus() {
     $ combu kill
     error: nothing is named that is to be stopped
     hint: name a spec, `combu kill experiment.jsonnet`, or a run, `combu kill last`; all of the project: `combu kill --all`
+    [2]
+    $ combu run -V
+    error: `-V` binds a variable of a spec and needs its name: `-V NAME=TEXT`
+    hint: the version is `combu --version`
     [2]
     ");
     assert!(lab.runs().is_empty());
