@@ -229,6 +229,28 @@ fn a_local_run_needs_no_docker_to_be_killed() {
 }
 
 #[test]
+fn a_service_whose_daemon_died_before_its_health_was_known_is_probed_all_the_same() {
+    let Some(mut daemon) = OwnDaemon::new(true) else { return };
+    let spec = "
+local check = { test: 'test -e /shared/up', interval: '200ms', timeout: '1s', retries: 1000 };
+[{ name: 'srv', image: 'IMAGE', cmd: 'sleep 600', networks: ['none'], volumes: ['./shared:/shared'], stop_grace: '0s',
+   healthcheck: check },
+ { name: 'trial', image: 'IMAGE', cmd: 'true', networks: ['none'], depends: ['srv'] }]";
+    let lab = lab(&daemon, spec);
+    let mut live = lab.start(&["run", "spec.jsonnet", "--progress", "json"]);
+    started(&mut live, 1);
+    daemon.end(End::Crash);
+    live.line(r#""event":"engine-away""#);
+    // With live-restore, Docker 20.10 goes on with the container and never probes it again.
+    daemon.start().unwrap();
+    live.line(r#""event":"engine-back""#);
+    fs::write(lab.path("shared/up"), "").unwrap();
+    let events = live.end().code(0).events();
+    assert_eq!(attempts(&events, "srv"), ["stopped"]);
+    assert_eq!(attempts(&events, "trial"), ["succeeded"]);
+}
+
+#[test]
 fn a_daemon_that_is_frozen_is_said_to_be_away() {
     let Some(daemon) = OwnDaemon::new(false) else { return };
     let spec = "[{ name: 'trial', image: 'IMAGE', networks: ['none'], volumes: ['./shared:/shared'],

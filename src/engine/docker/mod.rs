@@ -9,6 +9,7 @@ mod convert;
 mod credentials;
 #[cfg(test)]
 mod fuzz;
+mod health;
 mod image;
 mod logs;
 mod memory;
@@ -220,7 +221,7 @@ impl Engine for Docker {
     }
 
     async fn healthy(&self, handle: &Handle, _check: &Healthcheck) -> Result<Health, EngineError> {
-        wait::healthy(&self.daemon, &handle.id).await
+        health::healthy(&self.daemon, &handle.id).await
     }
 
     async fn metrics_file(&self, launch: &Launch) -> Option<PathBuf> {

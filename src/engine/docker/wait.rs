@@ -1,11 +1,11 @@
-//! Following an attempt to its end, and its health. Changes nothing.
+//! Following an attempt to its end. Changes nothing.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::errors::Error;
-use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum};
+use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum};
 use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder, WaitContainerOptionsBuilder};
 use futures_util::StreamExt;
 
@@ -17,7 +17,6 @@ use crate::engine::docker::restart::{Breaks, UnseenEnd, ending};
 use crate::engine::error::EngineError;
 use crate::engine::output::Output;
 use crate::engine::retrying::Retrying;
-use crate::engine::seam::Health;
 use crate::model::outcome::Exit;
 
 /// Longest silence of the output after the exit: it ends with the container, unless the daemon forgot to close it.
@@ -35,10 +34,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Looks at a killed container that somebody may be removing, half a second long, and the first pause between them.
 const LOOKS_FOR_REMOVAL: usize = 3;
 const FIRST_LOOK_FOR_REMOVAL: Duration = Duration::from_millis(100);
-
-/// First and longest pause between two looks at a container's health.
-const FIRST_LOOK: Duration = Duration::from_millis(200);
-const SLOWEST_LOOK: Duration = Duration::from_secs(1);
 
 /// The reason why following stopped.
 enum FollowError {
@@ -251,25 +246,8 @@ pub(super) fn lasted(state: &ContainerState) -> Option<Duration> {
     time(state.finished_at.as_deref())?.duration_since(time(state.started_at.as_deref())?).ok()
 }
 
-/// Waits until the healthcheck decided; a container without one is healthy as soon as it runs.
-pub(super) async fn healthy(daemon: &Connection, id: &str) -> Result<Health, EngineError> {
-    let mut pauses = Retrying::new(FIRST_LOOK, SLOWEST_LOOK).by(1.25);
-    loop {
-        let state = inspect(daemon, id).await?.state.unwrap_or_default();
-        if !is_running(&state) {
-            return Ok(Health::Ended);
-        }
-        match state.health.and_then(|health| health.status) {
-            None | Some(HealthStatusEnum::EMPTY | HealthStatusEnum::NONE | HealthStatusEnum::HEALTHY) => {
-                return Ok(Health::Healthy);
-            }
-            Some(HealthStatusEnum::UNHEALTHY) => return Ok(Health::Unhealthy),
-            Some(HealthStatusEnum::STARTING) => pauses.pause().await,
-        }
-    }
-}
-
-async fn inspect(daemon: &Connection, id: &str) -> Result<ContainerInspectResponse, EngineError> {
+/// The container as the daemon has it now.
+pub(super) async fn inspect(daemon: &Connection, id: &str) -> Result<ContainerInspectResponse, EngineError> {
     match steady(|| daemon.api.inspect_container(id, None::<InspectContainerOptions>)).await {
         Ok(found) => Ok(found),
         Err(error) if status(&error) == Some(404) => Err(gone(id)),
