@@ -34,7 +34,8 @@ const PROBE: Duration = Duration::from_millis(100);
 /// Waits until the healthcheck decided; a container without one is healthy as soon as it runs.
 pub(super) async fn healthy(daemon: &Connection, id: &str) -> Result<Health, EngineError> {
     let mut pauses = Retrying::new(FIRST_LOOK, SLOWEST_LOOK).by(1.25);
-    let (mut said, mut since, mut failed) = (None, Instant::now(), 0);
+    let began = Instant::now();
+    let (mut said, mut since, mut failed) = (None, began, 0);
     loop {
         let found = inspect(daemon, id).await?;
         let state = found.state.unwrap_or_default();
@@ -61,7 +62,8 @@ pub(super) async fn healthy(daemon: &Connection, id: &str) -> Result<Health, Eng
         if probe(daemon, id, &check).await? {
             return Ok(Health::Healthy);
         }
-        failed += 1;
+        let spared = check.start_period.and_then(|nanos| u64::try_from(nanos).ok()).map(Duration::from_nanos);
+        failed += i64::from(began.elapsed() >= spared.unwrap_or_default());
         if failed >= check.retries.filter(|retries| *retries > 0).unwrap_or(RETRIES) {
             return Ok(Health::Unhealthy);
         }
