@@ -257,9 +257,14 @@ fn not_callable(signature: &str, functions: &Functions) -> (String, String) {
     }
     // Of a function of a module, the module's name is that of the importing script.
     if let Some((module, function)) = name.rsplit_once("::")
-        && let Some(near) = functions.nearest(function)
+        && let Some((near, takes)) = functions.nearest(function)
     {
-        return (format!("no function `{signature}`"), format!("did you mean `{module}::{near}(..)`?"));
+        let hint = match takes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ") {
+            _ if near != function => format!("did you mean `{module}::{near}(..)`?"),
+            _ if takes.contains(&given.len()) => format!("`{near}` is private to its module"),
+            counts => format!("the number of its arguments is {counts}, and it is called with {}", given.len()),
+        };
+        return (format!("no function `{signature}`"), hint);
     }
     (format!("no function `{signature}`"), function_hint(name))
 }

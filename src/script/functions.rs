@@ -39,10 +39,11 @@ impl Functions {
         self.arities.borrow().get(name)?.first().copied()
     }
 
-    /// The function with the nearest name.
-    pub(super) fn nearest(&self, name: &str) -> Option<String> {
+    /// The function with that name, or the nearest, and the numbers of arguments that it takes.
+    pub(super) fn nearest(&self, name: &str) -> Option<(String, BTreeSet<usize>)> {
         let arities = self.arities.borrow();
-        let named = arities.keys().map(String::as_str).filter(|name| !name.starts_with(ANONYMOUS));
-        nearest(name, named).map(ToOwned::to_owned)
+        let mut named = arities.keys().map(String::as_str).filter(|name| !name.starts_with(ANONYMOUS));
+        let near = if arities.contains_key(name) { name } else { nearest(name, &mut named)? };
+        Some((near.to_owned(), arities.get(near)?.clone()))
     }
 }

@@ -177,6 +177,7 @@ mod tests {
           | import "lib" as lib; lib::addre(2);
           = did you mean `lib::adder(..)`?
         "#);
+        assert_snapshot!(lab.output("import \"lib\" as lib; lib::adder(1, 2);").lines().last().unwrap(), @"  = the number of its arguments is 1, and it is called with 2");
         assert_snapshot!(lab.output("import \"combu/grid\" as grid; grid::gird(#{});"), @r#"
         script.rhai:1:36: no function `grid::gird (map)`
           | import "combu/grid" as grid; grid::gird(#{});
