@@ -104,17 +104,11 @@ pub(crate) fn command_in(width: usize) -> Command {
         }
     }
     text.push_str(&format!("\n{}\n{{options}}{{after-help}}", bold("Options")));
-    let narrow = |text: &str| examples(text, width);
-    let command = match command.get_after_help().map(|text| narrow(&text.to_string())) {
-        Some(text) => command.after_help(text),
-        None => command,
+    let narrow = |verb: Command| match verb.get_after_help().map(|text| examples(&text.to_string(), width)) {
+        Some(text) => verb.after_help(text),
+        None => verb,
     };
-    command.help_template(text).mut_subcommands(|verb| {
-        match verb.get_after_help().map(|text| narrow(&text.to_string())) {
-            Some(text) => verb.after_help(text),
-            None => verb,
-        }
-    })
+    narrow(command).help_template(text).mut_subcommands(narrow)
 }
 
 /// Examples in lines of that width: where what one does has no room beside it, it stands below.

@@ -124,9 +124,7 @@ impl Obstacle {
             Self::MissingImage { .. } => None,
         }
     }
-}
 
-impl Obstacle {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {

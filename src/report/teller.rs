@@ -32,7 +32,7 @@ pub(crate) struct Teller {
     failed: HashSet<Name>,
     /// How the last attempt of each ended, until that is told.
     ends: HashMap<Name, String>,
-    /// Kinds of failures: the first trial of each, and how many there are.
+    /// Kinds of failures: the first trial of each, and all of them.
     kinds: HashMap<String, (Name, HashSet<Name>)>,
     /// Whether a run that fails again and again goes on, and that was not said yet.
     may_propose: bool,
