@@ -20,7 +20,7 @@ pub(crate) struct Ui {
     out: Style,
     /// Takes what would go to stderr, once there is no terminal any more.
     redirected: Arc<Mutex<Option<File>>>,
-    /// What other threads write appears above these.
+    /// The bars of the live runs, if any are drawn.
     bars: Arc<Mutex<Option<Bars>>>,
 }
 
@@ -97,9 +97,28 @@ impl Ui {
         Box::new(io::stdout())
     }
 
-    /// Lets what [`Ui::logs`] writes appear above these bars from now on.
-    pub(crate) fn stay_above(&self, bars: Option<Bars>) {
-        *self.bars.lock().expect("no code panics while it holds the lock") = bars;
+    /// The bars of the live runs, drawn on stderr from now on.
+    pub(crate) fn bars(&self) -> Bars {
+        let mut bars = self.bars.lock().expect("no code panics while it holds the lock");
+        bars.get_or_insert_with(|| Bars::on_terminal(self.stderr(), self.err)).clone()
+    }
+
+    /// Takes the bars away.
+    pub(crate) fn finish_bars(&self) {
+        let bars = self.bars.lock().expect("no code panics while it holds the lock").take();
+        if let Some(bars) = bars {
+            bars.finish();
+        }
+    }
+
+    /// Writes above the bars, where there are any.
+    pub(crate) fn above_bars(&self, mut write: impl FnMut()) {
+        // Drawing takes locks of its own: none of ours is held meanwhile.
+        let bars = self.bars.lock().expect("no code panics while it holds the lock").clone();
+        match bars {
+            Some(bars) => bars.suspend(&mut write),
+            None => write(),
+        }
     }
 
     /// A writer to stderr, or what stands in for it, for whole lines of any thread: they appear above the bars.
@@ -131,14 +150,8 @@ struct AboveBars(Ui);
 
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Drawing takes locks of its own: none of ours is held meanwhile.
-        let bars = self.0.bars.lock().expect("no code panics while it holds the lock").clone();
         let mut written = Ok(());
-        let mut write = || written = self.0.stderr().write_all(bytes);
-        match bars {
-            Some(bars) => bars.suspend(&mut write),
-            None => write(),
-        }
+        self.0.above_bars(|| written = self.0.stderr().write_all(bytes));
         written.map(|()| bytes.len())
     }
 

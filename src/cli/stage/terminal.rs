@@ -28,7 +28,7 @@ use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
 use crate::report::style::clean;
-use crate::report::{Bars, Json, NextCommands, Plain, summary};
+use crate::report::{Json, NextCommands, Plain, summary};
 use crate::run::session::live::Commands;
 use crate::run::session::{Prepared, Session, new_id};
 use crate::script::{Opened, ScriptStage};
@@ -45,7 +45,6 @@ pub(crate) struct Terminal {
     /// The spec or script.
     file: PathBuf,
     state: StateDir,
-    bars: RefCell<Option<Bars>>,
     /// The error that lost something a script printed.
     lost: RefCell<Option<std::io::Error>>,
     /// The error that lost events on stdout.
@@ -103,7 +102,6 @@ impl Terminal {
             mode,
             file: file.to_path_buf(),
             state,
-            bars: RefCell::default(),
             lost: RefCell::default(),
             events_lost: Arc::default(),
             opened: RefCell::default(),
@@ -154,11 +152,10 @@ impl Terminal {
             let is_free = obstacles.iter().all(|obstacle| obstacle.trial().is_some_and(is_over));
             if is_free {
                 let told = Mutex::default();
-                let (ui, bars, is_silent) = (&self.ui, self.bars.borrow().clone(), self.mode == ProgressMode::None);
+                let (ui, is_silent) = (&self.ui, self.mode == ProgressMode::None);
                 self.session.fetch_images(prepared, run, is_over, &|object, state| {
                     if !is_silent && is_due(&told, object, state) {
-                        let say = || ui.message(&format!("{}: {}", clean(object), clean(state)));
-                        bars.as_ref().map_or_else(say, |bars| bars.suspend(&mut || say()));
+                        ui.above_bars(|| ui.message(&format!("{}: {}", clean(object), clean(state))));
                     }
                 })?;
             }
@@ -219,10 +216,7 @@ impl Terminal {
         let mut sinks: Vec<Box<dyn Sink>> = vec![control.sink()];
         match self.mode {
             ProgressMode::Bar if self.ui.has_terminal() => {
-                let new = || Bars::on_terminal(self.ui.stderr(), *self.ui.err());
-                let bars = self.bars.borrow_mut().get_or_insert_with(new).clone();
-                self.ui.stay_above(Some(bars.clone()));
-                sinks.push(Box::new(bars));
+                sinks.push(Box::new(self.ui.bars()));
             }
             // A place that bars cannot be drawn on, such as a terminal with TERM=dumb, gets lines.
             ProgressMode::Bar | ProgressMode::Plain | ProgressMode::Auto => sinks.push(self.lines()),
@@ -242,7 +236,7 @@ impl Terminal {
         self.notes.borrow_mut().extend(self.noted.take().map(std::thread::spawn));
         if let Err(error) = control.listen(folder.path(), self.session.tokio(), commands.clone()) {
             let folder = folder.path().display();
-            self.above_bars(|| {
+            self.ui.above_bars(|| {
                 self.ui.warn(&format!(
                     "`{folder}` holds no socket, so `combu set` and `combu why` cannot reach this run: {error}"
                 ));
@@ -286,15 +280,12 @@ impl Terminal {
     pub(crate) fn close(&self, result: &Summary) {
         for note in self.notes.take() {
             if let Ok(Err(error)) = note.join() {
-                self.above_bars(|| self.ui.warn(&format!("what the run was started from is not recorded: {error}")));
+                self.ui.above_bars(|| self.ui.warn(&format!("what the run was started from is not recorded: {error}")));
             }
         }
         let opened = self.opened.borrow();
         let opened = result.run.as_ref().and_then(|run| opened.get(run));
-        if let Some(bars) = self.bars.borrow_mut().take() {
-            self.ui.stay_above(None);
-            bars.finish();
-        }
+        self.ui.finish_bars();
         if matches!(self.mode, ProgressMode::Json | ProgressMode::None) {
             return;
         }
@@ -335,14 +326,6 @@ impl Terminal {
     pub(crate) fn lost(&self) -> Option<std::io::Error> {
         let events = self.events_lost.lock().expect("no code panics while it holds the lock").take();
         self.lost.borrow_mut().take().or(events)
-    }
-
-    /// Writes above the bars.
-    fn above_bars(&self, mut write: impl FnMut()) {
-        match self.bars.borrow().as_ref() {
-            Some(bars) => bars.suspend(&mut write),
-            None => write(),
-        }
     }
 }
 
@@ -390,7 +373,7 @@ impl ScriptStage for Terminal {
 
     fn print(&self, text: &str) {
         self.has_printed.set(true);
-        self.above_bars(|| {
+        self.ui.above_bars(|| {
             if let Err(error) = self.ui.result(text) {
                 self.lost.borrow_mut().get_or_insert(error);
             }
@@ -398,7 +381,7 @@ impl ScriptStage for Terminal {
     }
 
     fn debug(&self, place: &str, text: &str) {
-        self.above_bars(|| self.ui.message(&format!("{place}: {text}")));
+        self.ui.above_bars(|| self.ui.message(&format!("{place}: {text}")));
     }
 
     fn closed(&self, summary: &Summary) {
