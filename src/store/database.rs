@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long whoever opens it waits: nothing runs yet.
 const LONG_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one that was turned away waits before it tries again.
+const TURN: Duration = Duration::from_millis(10);
 
 /// Bytes that are set aside for a trial and for a fact without trials: more than most of them have. What is not filled takes
 /// no memory.
@@ -194,10 +197,24 @@ impl Database {
         // Readers and a writer do not wait for each other. Its index is memory that processes share through a file, which
         // some file systems cannot do and others only on one machine: there SQLite's older way stays.
         if !is_remote(&self.path) {
-            self.connection.query_row("PRAGMA journal_mode = WAL", [], |_mode| Ok(()))?;
+            self.write_ahead()?;
         }
         // A crash of combu loses nothing that was kept; a power cut may lose the last moments, and damages nothing.
         self.connection.execute_batch("PRAGMA synchronous = NORMAL")
+    }
+
+    /// Has changes written to a log of their own, which a database keeps. Of two that change a new one at once, SQLite turns
+    /// one away without waiting, since each reads it and wants it alone.
+    fn write_ahead(&self) -> rusqlite::Result<()> {
+        let since = Instant::now();
+        loop {
+            match self.connection.query_row("PRAGMA journal_mode = WAL", [], |_mode| Ok(())) {
+                Err(error) if kind(&error) == io::ErrorKind::WouldBlock && since.elapsed() < LONG_PATIENCE => {
+                    std::thread::sleep(TURN);
+                }
+                changed => return changed,
+            }
+        }
     }
 
     fn version(&self) -> Result<usize, StoreError> {
@@ -356,6 +373,7 @@ fn failure(path: &Path, source: rusqlite::Error) -> StoreError {
 mod tests {
     use std::fs;
     use std::path::Path;
+    use std::sync::Barrier;
     use std::time::Duration;
 
     use rusqlite::Connection;
@@ -381,6 +399,23 @@ mod tests {
         let database = Database::look(folder).unwrap().unwrap();
         database.events_after(&run.into(), 0, kinds, |event| events.push(event.unwrap())).unwrap();
         events
+    }
+
+    #[test]
+    fn many_that_make_it_at_once_all_open_it() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let start = Barrier::new(8);
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        start.wait();
+                        log(folder.path()).append(&[warned("aa", 1, "here")]).unwrap();
+                    });
+                }
+            });
+            assert_eq!(kept(folder.path(), "aa", Kinds::All).len(), 8);
+        }
     }
 
     #[test]
