@@ -75,8 +75,7 @@ impl Database {
     /// Opens the database of a state folder to write to it; makes it or brings it up to date where needed.
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(FILE);
-        // SQLite makes its other files with the mode of this one.
-        if let Err(source) = open_file(&path) {
+        if let Err(source) = make(folder, &path) {
             return Err(StoreError::Write { path, source });
         }
         let mut database = match Connection::open(&path) {
@@ -103,11 +102,16 @@ impl Database {
 
     /// Keeps all events of a run that another database has, which was removed.
     pub(super) fn restore(&mut self, run: &RunId, from: &Self) -> Result<Vec<Event>, StoreError> {
-        let mut events = Vec::new();
-        // Rows that cannot be read were not written by this process.
-        from.events_after(run, 0, Kinds::All, |event| events.extend(event.ok()))?;
+        let events = from.events(run)?;
         self.forget(run)?;
         self.append(&events).map_err(|source| self.failure(source))?;
+        Ok(events)
+    }
+
+    /// The events of a run that this process wrote: rows that cannot be read are none of them.
+    pub(super) fn events(&self, run: &RunId) -> Result<Vec<Event>, StoreError> {
+        let mut events = Vec::new();
+        self.events_after(run, 0, Kinds::All, |event| events.extend(event.ok()))?;
         Ok(events)
     }
 
@@ -303,6 +307,29 @@ impl Database {
     fn failure(&self, source: rusqlite::Error) -> StoreError {
         failure(&self.path, source)
     }
+}
+
+/// Makes the file, if it is not there. What is left beside it of one that was removed is none of the new one's: SQLite would
+/// take it for that.
+fn make(folder: &Path, path: &Path) -> io::Result<()> {
+    if !path.try_exists()? {
+        let folder = fs::File::open(folder)?;
+        // Two that make it at once: the second finds it. Where a folder has no locks, SQLite keeps no such files.
+        let _unlocked = folder.lock();
+        if !path.try_exists()? {
+            for ending in ["-wal", "-shm", "-journal"] {
+                let mut left = path.as_os_str().to_owned();
+                left.push(ending);
+                match fs::remove_file(left) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            open_file(path)?;
+        }
+    }
+    // SQLite makes its other files with the mode of this one.
+    open_file(path).map(drop)
 }
 
 /// The event in a row, or why it cannot be read.

@@ -26,11 +26,13 @@ pub struct EventLog {
     folder: Option<RunDir>,
     /// What was restored and not told.
     restored: Option<Fact>,
+    /// How many ended attempts were said to have lost their logs; absent: nothing was ever removed.
+    lost: Option<usize>,
 }
 
 impl EventLog {
     pub(super) fn new(database: Database, state: PathBuf, record: RunRecord) -> Self {
-        Self { database, state, record, folder: None, restored: None }
+        Self { database, state, record, folder: None, restored: None, lost: None }
     }
 
     /// Makes everything again that somebody removed under the run.
@@ -51,8 +53,20 @@ impl EventLog {
         let mut database = Database::open(&self.state)?;
         let events = database.restore(&self.record.run, &self.database)?;
         self.database = database;
-        self.restored = Some(Fact::StoreRestored { lost: lost(&events) });
+        let lost = self.newly_lost(&events);
+        // What was restored before and not told is told with this.
+        let untold = match self.restored {
+            Some(Fact::StoreRestored { lost }) => lost,
+            _ => 0,
+        };
+        self.restored = Some(Fact::StoreRestored { lost: lost + untold });
         Ok(())
+    }
+
+    /// How many more attempts than were said so far have lost their logs.
+    fn newly_lost(&mut self, events: &[Event]) -> usize {
+        let lost = lost(events);
+        lost.saturating_sub(self.lost.replace(lost).unwrap_or(0))
     }
 }
 
@@ -87,5 +101,12 @@ impl Journal for EventLog {
 
     fn restored(&mut self) -> Option<Fact> {
         self.restored.take()
+    }
+
+    fn gone(&mut self) -> Option<Fact> {
+        self.lost?;
+        let events = self.database.events(&self.record.run).ok()?;
+        let lost = self.newly_lost(&events);
+        (lost > 0).then_some(Fact::StoreRestored { lost })
     }
 }

@@ -277,6 +277,25 @@ fn a_database_that_is_removed_or_replaced_under_a_run_is_made_again() {
     }
 }
 
+#[test]
+fn what_goes_after_a_removed_database_was_made_again_is_said_too() {
+    let (lab, mut live) = half_way();
+    let run = lab.runs().into_iter().find(|run| run.join("late").exists()).unwrap();
+    // As `rm -rf` does it: one after the other.
+    fs::remove_file(lab.path(".combu/combu.db")).unwrap();
+    let made_again = || {
+        lab.combu(&["set", "-j", "3"]);
+        lab.path(".combu/combu.db").exists()
+    };
+    eventually("the database is made again", made_again);
+    live.line(r#""event":"store-restored""#);
+    fs::remove_file(run.join("early/1/stdout.log")).unwrap();
+    lab.write("go", "");
+    let said = live.end().code(1);
+    let lost: Vec<_> = named(&said.events(), "store-restored").iter().map(|fact| fact["lost"].clone()).collect();
+    assert_eq!(lost, [0, 1], "{}", said.stdout);
+}
+
 /// Lines of two megabytes and an output, more than the small disk holds.
 const LARGE: &str = "{name: '@large', image: 'IMAGE', networks: ['none'], outputs: ['/out'],
     cmd: ['sh', '-c', 'mkdir /out; echo result > /out/result; seq 1 300000; echo last']}";

@@ -42,6 +42,11 @@ pub trait Journal: fmt::Debug + Send {
     fn restored(&mut self) -> Option<Fact> {
         None
     }
+
+    /// What went since it was made again: whoever removed it may have been at work still. Asked before the run ends.
+    fn gone(&mut self) -> Option<Fact> {
+        None
+    }
 }
 
 /// Something that consumes events: a report, a hook.

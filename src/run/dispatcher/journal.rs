@@ -135,6 +135,13 @@ impl RunLog {
         self.flush();
     }
 
+    /// Looks whether what a journal that was made again found is still there.
+    pub(super) fn look_again(&mut self) {
+        self.keep_at_once();
+        let gone = self.journal.gone();
+        gone.into_iter().for_each(|fact| self.emit(fact));
+    }
+
     /// Passes something on that is no event.
     pub(super) fn notify(&self, notice: Notice) {
         // Without a follower, `has_follower` says so.

@@ -226,6 +226,7 @@ impl Dispatcher {
         }
         let unsent = self.outbox.unsent();
         self.emit_all(unsent);
+        self.log.look_again();
         let unkept = self.log.unkept();
         if unkept > 0 {
             self.log.warn(format!("the store could not be written: it lacks {unkept} events of this run"));
