@@ -23,6 +23,7 @@ pub struct Output {
     stdout: Option<OutputStream>,
     stderr: Option<OutputStream>,
     error: Option<io::Error>,
+    remark: Option<&'static str>,
     usage: Usage,
     /// Finds what the standard output tells, if anybody wants to know.
     scanner: Option<Scanner>,
@@ -143,6 +144,16 @@ impl Output {
     /// Notes that the files are not complete.
     pub fn fail(&mut self, error: io::Error) {
         self.error.get_or_insert(error);
+    }
+
+    /// Notes what whoever reads the files should know, though they are complete.
+    pub fn note(&mut self, remark: &'static str) {
+        self.remark.get_or_insert(remark);
+    }
+
+    /// What whoever reads the files should know, as a clause behind their name.
+    pub fn remark(&self) -> Option<&'static str> {
+        self.remark
     }
 
     /// Paths and sizes of the files: one without a byte may not be there. Absent when nobody keeps them.

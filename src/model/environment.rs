@@ -25,6 +25,11 @@ pub struct ParamVariables {
     pub left_out: Vec<String>,
 }
 
+/// A param's value as a program gets it: a text as it is, everything else as JSON.
+pub fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}
+
 /// Bytes of a variable.
 pub fn size(name: &str, value: &str) -> usize {
     name.len() + value.len() + 2
@@ -39,7 +44,6 @@ pub fn own_size(trial: &Trial) -> usize {
 impl ParamVariables {
     /// The variables of these parameters, with so many bytes for all of them: the longest are left out first.
     pub fn of(params: &Map<String, Value>, room: usize) -> Self {
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
         let each = params.iter().map(|(name, value)| (param_variable(name), text(value)));
         let all = std::iter::once((PARAMS.to_owned(), Value::Object(params.clone()).to_string())).chain(each);
         let (mut given, left_out): (Vec<_>, Vec<_>) = all.partition(|(name, value)| fits(name, value));

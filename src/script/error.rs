@@ -12,7 +12,7 @@ use crate::script::fault::{ScriptErrorKind, ScriptFault};
 use crate::script::functions::{ANONYMOUS, Functions};
 use crate::script::habits;
 use crate::script::host::{DEPTH, EXPRESSION, Script};
-use crate::script::resolver;
+use crate::script::stdlib;
 
 /// Error that ended a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -135,7 +135,7 @@ fn line_of(file: &str, line: usize) -> Option<String> {
 
 /// The text of the script or of a module.
 fn text_of(file: &str) -> Option<String> {
-    match resolver::embedded(file) {
+    match stdlib::embedded(file) {
         Some(text) => Some(text.to_owned()),
         None => Some(without_mark(&std::fs::read_to_string(file).ok()?).to_owned()),
     }
@@ -393,7 +393,7 @@ mod tests {
         assert_snapshot!(lab.output("let a = 1;\n  exprement(\"x\", []);"), @r#"
         script.rhai:2:3: no function `exprement (string, array)`
           | exprement("x", []);
-          = did you mean experiment(path), experiment(path, options), experiment(name, trials)?
+          = did you mean experiment(path), experiment(path, options), experiment(name, trials), experiment(name, base, points)?
         "#);
         assert_snapshot!(lab.output("run(1);"), @"
         script.rhai:1:1: no function `run (i64)`
@@ -495,10 +495,15 @@ mod tests {
           | import "combu/gird" as grid;
           = did you mean `combu/grid`?
         "#);
-        assert_snapshot!(lab.output("import \"combu/grid\" as grid;\ngrid::zip(#{ a: [1], b: [1, 2] });"), @"
-        combu/grid:28:45: zip: b has 2 values, another key 1
-          | if length >= 0 && count != length { throw `zip: ${key} has ${count} values, another key ${length}`; }
-          < zip at script.rhai:2:7
+        assert_snapshot!(lab.output("import \"combu/grid\" as grid;\ngrid::zip(#{ a: [1, 2], b: [1, 2, 3] });"), @"
+        script.rhai:2:7: the lists differ in length: a has 2, b has 3
+          | grid::zip(#{ a: [1, 2], b: [1, 2, 3] });
+        ");
+        assert_snapshot!(lab.output("import \"combu/lab\" as lab;\nlab::describe([1, \"a\"]);"), @"
+        combu/lab:57:40: [1] is string, and no number
+          | #{ n: numbers.len(), mean: numbers.mean(), sd: numbers.sd(), min: numbers.min(), max: numbers.max() }
+          = take what has one: `list.filter(|x| x != ())`
+          < describe at script.rhai:2:6
         ");
         lab.file("loop.rhai", "import \"loop\" as l;");
         assert_snapshot!(lab.output("import \"loop\" as l;"), @r#"

@@ -26,6 +26,11 @@ impl Functions {
         }
     }
 
+    /// Takes note of a function of a module that is not written in Rhai.
+    pub(super) fn add(&self, name: &str, count: usize) {
+        self.arities.borrow_mut().entry(name.to_owned()).or_default().insert(count);
+    }
+
     /// The numbers of arguments that a closure can be called with; absent: it is not one of the script's own functions.
     pub(super) fn takes(&self, closure: &FnPtr) -> Option<BTreeSet<usize>> {
         let caught = closure.iter_curry().count();

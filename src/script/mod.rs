@@ -22,6 +22,7 @@ mod parameters;
 mod resolver;
 mod selection;
 mod source;
+mod stdlib;
 mod values;
 mod way;
 

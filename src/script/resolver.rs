@@ -8,25 +8,18 @@ use std::rc::Rc;
 use rhai::{AST, Engine, EvalAltResult, FnNamespace, Module, ModuleResolver, Position, Scope, Shared};
 
 use crate::model::suggest::did_you_mean;
+use crate::script::api::space;
 use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::functions::ANONYMOUS;
 use crate::script::host::Script;
 use crate::script::source::readable;
+use crate::script::stdlib::{EMBEDDED, embedded};
 
 /// Beginning of the names of the binary's modules.
 const PREFIX: &str = "combu/";
 
-/// The modules of the binary.
-pub(super) const EMBEDDED: [(&str, &str); 3] = [
-    ("combu/grid", include_str!("../../stdlib/grid.rhai")),
-    ("combu/lab", include_str!("../../stdlib/lab.rhai")),
-    ("combu/search", include_str!("../../stdlib/search.rhai")),
-];
-
-/// The text of a module of the binary.
-pub(super) fn embedded(name: &str) -> Option<&'static str> {
-    EMBEDDED.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
-}
+/// The module of the binary that is not written in Rhai.
+const GRID: &str = "combu/grid";
 
 /// Finds and keeps modules; each is evaluated once.
 pub(super) struct Modules {
@@ -86,6 +79,9 @@ impl ModuleResolver for Modules {
             }
             error
         };
+        if path == GRID {
+            return Ok(space::module(&self.script).into());
+        }
         let (key, shown, text) = if path.starts_with(PREFIX) {
             let text = embedded(path).ok_or_else(|| placed(no_such(path)))?;
             (PathBuf::from(path), path.to_owned(), text.to_owned())
@@ -116,8 +112,8 @@ impl ModuleResolver for Modules {
 }
 
 fn no_such(path: &str) -> Box<EvalAltResult> {
-    let names = EMBEDDED.map(|(name, _)| name);
-    let hint = did_you_mean(path, names).unwrap_or_else(|| format!("there are {}", names.join(", ")));
+    let names: Vec<&str> = [GRID].into_iter().chain(EMBEDDED.map(|(name, _)| name)).collect();
+    let hint = did_you_mean(path, names.iter().copied()).unwrap_or_else(|| format!("there are {}", names.join(", ")));
     fault_with(format!("combu has no module `{path}`"), hint)
 }
 
@@ -204,7 +200,7 @@ mod tests {
         true
         true
         true
-        s-lr-0.1-mode-a_b-6ffb2c
+        s-0.1-a_b
         #{"base": 1, "lr": 0.1, "mode": "a b"}
         [#{}]
         "#);

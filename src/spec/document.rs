@@ -13,7 +13,8 @@ use crate::model::trial::Trial;
 use crate::spec::error::{Mistake, Problems, SpecError};
 use crate::spec::evaluator::evaluate;
 use crate::spec::fields;
-use crate::spec::load::{STDIN, Unevaluated};
+use crate::spec::load::STDIN;
+use crate::spec::manifest::Unevaluated;
 use crate::spec::options;
 use crate::spec::plain;
 use crate::spec::reader::{Item, Report};
@@ -581,8 +582,11 @@ mod tests {
             "combu.linspace(0, 1, 5)",
             "combu.linspace(3, 9, 1)",
             "combu.logspace(-3, -1, 3)",
-            "combu.sample(2, {lr: [0.1, 0.2]}, 7) == combu.sample(2, {lr: [0.1, 0.2]}, seed=7)",
-            "[p.lr > 0.1 && p.lr < 0.2 for p in combu.sample(3, {lr: [0.1, 0.2]})]",
+            "combu.geomspace(0.001, 0.1, 3)",
+            "combu.range_step(1, 3, 1)",
+            "combu.sample({lr: combu.uniform(0, 1)}, 2, 7) == combu.sample({lr: combu.uniform(0, 1)}, 2, {seed: 7, how: 'random'})",
+            "[p.lr > 0.1 && p.lr < 0.2 && p.n >= 1 for p in combu.sample({lr: combu.loguniform(0.1, 0.2), n: {from: 1, to: 3}}, 3)]",
+            "combu.trials({name: 'tt', cmd: 'x --lr {lr} ${lr}', params: {k: 1}}, combu.grid({lr: [0.1, 1e-5]}))",
             "std.length(std.set([combu.random(i) for i in std.range(1, 100)]))",
         ] {
             made += &format!("{code} -> {}\n", read(code).unwrap());
@@ -595,8 +599,8 @@ mod tests {
         combu.zip({}) -> []
         combu.name('solver', {mode: 'a', seed: 1, lr: 0.001, on: true}) -> "solver-0.001-a-true-1"
         combu.name('solver') -> "solver"
-        [combu.name('s', {mode: m}) for m in ['a b', 'a/b', '実験']] -> ["s-a_b-ca31b1","s-a_b-6401e8","s-__-9211a7"]
-        [combu.name('学習', {lr: 0.1}), combu.name('学習'), std.length(combu.name('s', {x: std.repeat('y', 300)}))] -> ["0.1-6a0d2d","7b6871",63]
+        [combu.name('s', {mode: m}) for m in ['a b', 'a/b', '実験']] -> ["s-a_b-598625","s-a_b-7fefc7","s-8d2062"]
+        [combu.name('学習', {lr: 0.1}), combu.name('学習'), std.length(combu.name('s', {x: std.repeat('y', 300)}))] -> ["a9eb6e-0.1","a9eb6e",60]
         combu.range(0, 0.5, 0.1) -> [0,0.1,0.2,0.3,0.4,0.5]
         combu.range(0, 1, 0.25) -> [0,0.25,0.5,0.75,1]
         combu.range(1, 3) -> [1,2,3]
@@ -606,8 +610,11 @@ mod tests {
         combu.linspace(0, 1, 5) -> [0,0.25,0.5,0.75,1]
         combu.linspace(3, 9, 1) -> [3]
         combu.logspace(-3, -1, 3) -> [0.001,0.01,0.1]
-        combu.sample(2, {lr: [0.1, 0.2]}, 7) == combu.sample(2, {lr: [0.1, 0.2]}, seed=7) -> true
-        [p.lr > 0.1 && p.lr < 0.2 for p in combu.sample(3, {lr: [0.1, 0.2]})] -> [true,true,true]
+        combu.geomspace(0.001, 0.1, 3) -> [0.001,0.01,0.1]
+        combu.range_step(1, 3, 1) -> [1,2,3]
+        combu.sample({lr: combu.uniform(0, 1)}, 2, 7) == combu.sample({lr: combu.uniform(0, 1)}, 2, {seed: 7, how: 'random'}) -> true
+        [p.lr > 0.1 && p.lr < 0.2 && p.n >= 1 for p in combu.sample({lr: combu.loguniform(0.1, 0.2), n: {from: 1, to: 3}}, 3)] -> [true,true,true]
+        combu.trials({name: 'tt', cmd: 'x --lr {lr} ${lr}', params: {k: 1}}, combu.grid({lr: [0.1, 1e-5]})) -> [{"cmd":["x","--lr","0.1","${lr}"],"name":"tt-0.1","params":{"k":1,"lr":0.1}},{"cmd":["x","--lr","0.00001","${lr}"],"name":"tt-1e-5","params":{"k":1,"lr":0.00001}}]
         std.length(std.set([combu.random(i) for i in std.range(1, 100)])) -> 100
         "#);
     }
@@ -616,11 +623,17 @@ mod tests {
     fn errors_of_the_library_are_shown_there() {
         let read =
             |code: &str| read(&format!("local combu = import 'combu.libsonnet';\n[{{name: 'aa', params: {code}}}]"));
-        insta::assert_snapshot!(read("combu.zip({a: [1], b: []})").unwrap_err(), @"
-        combu.libsonnet:22:12: assert failed: zip: the lists differ in length: a has 1, b has 0
-            assert std.length(lengths) <= 1 : 'zip: the lists differ in length: %s' % [
+        insta::assert_snapshot!(read("combu.zip({a: [1, 2], b: []})").unwrap_err(), @"
+        combu.libsonnet:21:38: zip: the lists differ in length: a has 2, b has 0
+            zip(space): std.native('combu.zip')(space),
           in the value of [0].params
           LAB/maze.jsonnet:2:32 function <zip> call
+        ");
+        insta::assert_snapshot!(read("combu.sample(20, {lr: [0.001, 0.1]})").unwrap_err(), @"
+        combu.libsonnet:24:59: sample: the space comes first; write `sample({ lr: uniform(0.001, 0.1) }, 20, { seed: 1 })`
+            sample(space, n, options={}): std.native('combu.sample')(space, n, options),
+          in the value of [0].params
+          LAB/maze.jsonnet:2:35 function <sample> call
         ");
         insta::assert_snapshot!(read("combu.gird({})").unwrap_err(), @"
         LAB/maze.jsonnet: no such field: `gird`

@@ -16,7 +16,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::spec::load::{self, Unevaluated, problem};
+use crate::spec::load;
+use crate::spec::manifest::{Unevaluated, problem};
 use crate::spec::sources::{LoadOptions, Sources};
 
 /// The hidden verb of combu that serves.

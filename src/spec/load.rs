@@ -1,4 +1,4 @@
-//! Jsonnet -> JSON: the only file that names the evaluator of jrsonnet. Knows no field of a trial.
+//! Jsonnet -> JSON. Knows no field of a trial.
 //!
 //! Each evaluation has its own thread, so that no values outlive it and a panic of the evaluator is an error here. Time and
 //! memory are bounded by the process around it; see `evaluator.rs`.
@@ -10,23 +10,21 @@ use std::sync::Once;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
-use jrsonnet_evaluator::analyze::DiagLevel;
 use jrsonnet_evaluator::error::ErrorKind;
 use jrsonnet_evaluator::stack::set_stack_depth_limit;
 use jrsonnet_evaluator::tla::TlaArg;
 use jrsonnet_evaluator::trace::PathResolver;
 use jrsonnet_evaluator::{
-    AsPathLike, Error, FileImportResolver, IStr, ImportResolver, ObjValue, SourcePath, SourceVirtual, Span, State, Val,
+    AsPathLike, Error, FileImportResolver, IStr, ImportResolver, ObjValue, SourcePath, SourceVirtual, State, Val,
     apply_tla,
 };
 use jrsonnet_gcmodule::Acyclic;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::source::source_text;
-use crate::spec::error::Frame;
 use crate::spec::fields::TRIALS;
-use crate::spec::plain::whole;
+use crate::spec::manifest::{DEEPEST_CALL, Unevaluated, json, problem, shown, told};
+use crate::spec::natives;
 use crate::spec::reader::DocumentPath;
 use crate::spec::slips::{Slip, slip};
 use crate::spec::sources::{LoadOptions, Sources};
@@ -39,26 +37,11 @@ const LIBRARY_TEXT: &str = include_str!("../../stdlib/combu.libsonnet");
 /// The name of a text that comes from standard input, in place of a file.
 pub(super) const STDIN: &str = "<stdin>";
 
-/// Calls within calls. Jsonnet's own command stops at 500; jrsonnet counts more things as calls.
-const DEEPEST_CALL: usize = 2000;
-/// Lists and objects within each other: what is deeper is a value that contains itself.
-const DEEPEST_VALUE: usize = 200;
-/// Places that are told of one error.
-const MOST_FRAMES: usize = 6;
 /// The evaluator grows its stack on the heap; converting the value and dropping it does not.
 const STACK: usize = 64 << 20;
 const THREAD: &str = "jsonnet";
 /// Trials that are made ahead of their reader: enough that neither thread wakes the other for each one.
 const AHEAD: usize = 1024;
-
-/// A spec without a value, and why; the caller knows which file.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Unevaluated {
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
-    pub(super) at: String,
-    pub(super) frames: Vec<Frame>,
-}
 
 /// Evaluates `text`, the content of the file at `path` (absolute), to JSON, and reads that with `read`: the document with an
 /// empty list of trials in it, and its trials. Of many trials, only a few exist as JSON at any time.
@@ -174,6 +157,7 @@ fn state(path: &Path, text: &str, options: &LoadOptions) -> Result<State, Error>
     for (name, code) in &options.ext_code {
         std.add_ext_code(name, code)?;
     }
+    natives::add(&std);
     // Last, because it is the same value as "UUID" whatever else was said.
     std.add_ext_str("combu.id".into(), options.id.as_str().into());
     let imports = Imports {
@@ -273,187 +257,6 @@ impl ImportResolver for Imports {
             Ok(text) => Ok(text.into_bytes()),
             Err(error) => Ok(error.into_bytes()),
         }
-    }
-}
-
-/// Makes the value, which is where a lazy language finds its errors.
-fn json(value: &Val, place: &DocumentPath<'_>) -> Result<Value, Unevaluated> {
-    if place.depth() > DEEPEST_VALUE {
-        let at: String = place.text().chars().take(60).collect();
-        let message = format!("a value has more than {DEEPEST_VALUE} levels; it seems to contain itself");
-        return Err(problem(message, None, &format!("{at}..")));
-    }
-    Ok(match value {
-        Val::Null => Value::Null,
-        Val::Bool(truth) => Value::Bool(*truth),
-        Val::Str(text) => Value::String(text.clone().into_flat().to_string()),
-        Val::Num(number) => whole(number.get()),
-        Val::Arr(elements) => {
-            let mut list = Vec::with_capacity(elements.len() as usize);
-            for (index, element) in elements.iter().enumerate() {
-                let place = DocumentPath::Index(place, index);
-                let element = element.map_err(|error| told(&error, &place.text()))?;
-                list.push(json(&element, &place)?);
-            }
-            Value::Array(list)
-        }
-        Val::Obj(object) => {
-            object.run_assertions().map_err(|error| told(&error, &place.text()))?;
-            let mut map = Map::with_capacity(object.len() as usize);
-            for (key, field) in object.iter() {
-                let place = DocumentPath::Key(place, &key);
-                let field = field.map_err(|error| told(&error, &place.text()))?;
-                map.insert(key.to_string(), json(&field, &place)?);
-            }
-            Value::Object(map)
-        }
-        Val::Func(_) => {
-            return Err(problem(
-                "a function is not a value of a spec".to_owned(),
-                Some("call it".to_owned()),
-                &place.text(),
-            ));
-        }
-    })
-}
-
-pub(super) fn problem(message: String, hint: Option<String>, at: &str) -> Unevaluated {
-    Unevaluated { message, hint, at: at.to_owned(), frames: Vec::new() }
-}
-
-/// The evaluator's error in combu's words.
-fn told(error: &Error, at: &str) -> Unevaluated {
-    let mut spans: Vec<(Option<&Span>, &str)> = Vec::new();
-    let mut hint = None;
-    let message = match error.error() {
-        ErrorKind::StaticAnalysisError(diagnostics) => {
-            let errors: Vec<_> = diagnostics.iter().filter(|found| found.level == DiagLevel::Error).collect();
-            spans.extend(errors.iter().map(|found| (found.span.as_ref(), "")));
-            let messages: Vec<_> = errors.iter().map(|found| found.message.as_str()).collect();
-            let message = messages.join("; ");
-            // The evaluator's own suggestion, in our words.
-            match message.split_once("There is a local with similar name present: ") {
-                Some((message, near)) => {
-                    hint = Some(format!("did you mean `{}`?", near.trim()));
-                    message.trim().to_owned()
-                }
-                None => message,
-            }
-        }
-        ErrorKind::ImportSyntaxError { error, .. } => {
-            spans.push((Some(&error.location), ""));
-            hint = beyond_ascii(&error.location);
-            format!("syntax error: {}", error.message)
-        }
-        ErrorKind::RuntimeError(text) => text.to_string(),
-        ErrorKind::ImportBadFileUtf8(path) => {
-            format!("`{}` is not UTF-8", path.path().map_or_else(|| path.to_string(), shown))
-        }
-        ErrorKind::StackOverflow => {
-            hint = Some(
-                "look for a function that calls itself without an end; many steps are a `std.foldl(..)`".to_owned(),
-            );
-            format!("calls are nested more than {DEEPEST_CALL} deep")
-        }
-        ErrorKind::InfiniteRecursionDetected => {
-            hint = Some("look for a field or a variable that uses itself".to_owned());
-            "infinite recursion".to_owned()
-        }
-        // What the evaluator says was wanted is always a string.
-        ErrorKind::ValueIndexMustBeTypeGot(value, _, index) => wrong_index(value.name(), index.name()),
-        ErrorKind::UndefinedExternalVariable(name) => {
-            hint = Some(format!("give it with `--ext-str {name}=..` or `--ext-code {name}=..`"));
-            format!("the external variable `{name}` is not given")
-        }
-        ErrorKind::NoSuchField(name, near) => {
-            hint = near.first().map(|near| format!("did you mean `{near}`?"));
-            format!("no such field: `{name}`")
-        }
-        // Without a place it is the spec itself that was called.
-        ErrorKind::FunctionParameterNotBoundInCall(name, _) if error.trace().0.iter().all(|f| f.location.is_none()) => {
-            hint = Some(format!("give it with `--tla-str {name}=..` or `--tla-code {name}=..`"));
-            format!("the spec is a function and its argument `{name}` is not given")
-        }
-        other => lines_joined(&other.to_string()),
-    };
-    spans.extend(error.trace().0.iter().map(|frame| (frame.location.as_ref(), frame.desc.as_str())));
-    Unevaluated { message, hint, at: at.to_owned(), frames: frames(&spans) }
-}
-
-/// The message of an index that does not fit its value, both by their types.
-fn wrong_index(value: &str, index: &str) -> String {
-    match value {
-        "array" | "string" => {
-            format!("wrong index of a value of the type {value}: expected a number, got a value of the type {index}")
-        }
-        "object" => format!("wrong field of an object: expected a string, got a value of the type {index}"),
-        value => format!("a value of the type {value} has neither elements nor fields"),
-    }
-}
-
-/// What to say of a character that jsonnet allows in strings and comments only.
-fn beyond_ascii(Span(source, start, _): &Span) -> Option<String> {
-    let c = source.code().get(*start as usize..)?.chars().next()?;
-    if c.is_ascii() {
-        None
-    } else if c.is_whitespace() {
-        Some("that blank is not an ASCII one".to_owned())
-    } else {
-        Some(format!("outside of strings and comments jsonnet is ASCII: put quotes around `{c}..`"))
-    }
-}
-
-fn lines_joined(text: &str) -> String {
-    text.split('\n').collect::<Vec<_>>().join("; ")
-}
-
-/// The places, each once: a recursion visits the same ones again and again.
-fn frames(spans: &[(Option<&Span>, &str)]) -> Vec<Frame> {
-    let mut frames: Vec<Frame> = Vec::new();
-    for (span, description) in spans {
-        let Some(span) = span else { continue };
-        let description = if frames.is_empty() { "" } else { description };
-        let frame = frame(span, description);
-        let known = |other: &Frame| (&other.file, other.line, other.column) == (&frame.file, frame.line, frame.column);
-        if !frames.iter().any(known) {
-            frames.push(frame);
-        }
-        if frames.len() == MOST_FRAMES {
-            break;
-        }
-    }
-    frames
-}
-
-/// Spans count bytes, so jrsonnet's own way to lines, which counts characters, is not used.
-fn frame(Span(source, start, _): &Span, description: &str) -> Frame {
-    let code = source.code();
-    let before = code.get(..*start as usize).unwrap_or(code);
-    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-    Frame {
-        file: source.source_path().path().map_or_else(|| virtual_name(source.source_path()), shown),
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-        text: code[line_start..].lines().next().unwrap_or_default().to_owned(),
-        description: description.to_owned(),
-    }
-}
-
-fn virtual_name(path: &SourcePath) -> String {
-    match path.downcast_ref::<SourceVirtual>() {
-        Some(SourceVirtual(name)) => name.to_string(),
-        None => "<inline code>".to_owned(),
-    }
-}
-
-/// A path as people name it: relative to the working folder where it is below it.
-fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().and_then(|here: PathBuf| here.canonicalize());
-    let below = |here: io::Result<PathBuf>| here.ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
-    match below(here) {
-        Some(path) if path.as_os_str().is_empty() => ".".to_owned(),
-        Some(path) => path.display().to_string(),
-        None => path.display().to_string(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Spec text -> model: the jsonnet or JSON file that states an experiment.
 //!
 //! Checks the form of each field and nothing between trials: duplicate names, unknown prerequisites and what an
-//! engine can do are the plan's. Never talks to an engine. Only `load.rs` may name the jsonnet evaluator,
+//! engine can do are the plan's. Never talks to an engine. Only `load.rs`, `manifest.rs` and `natives.rs` may name the jsonnet evaluator,
 //! `slips.rs` and `uuid.rs` its lexer.
 
 mod document;
@@ -11,6 +11,8 @@ mod fields;
 #[cfg(test)]
 mod fuzz;
 mod load;
+mod manifest;
+mod natives;
 mod options;
 mod parts;
 mod plain;
@@ -20,6 +22,7 @@ mod schema;
 mod shape;
 mod slips;
 mod sources;
+mod template;
 mod trial;
 mod units;
 mod uuid;
@@ -34,5 +37,6 @@ pub use reference::reference;
 pub use schema::schema;
 pub use shape::Shape;
 pub use sources::{LoadOptions, Sources};
+pub use template::Template;
 pub use trial::trial;
 pub use units::{cpu_number, duration, size, timeout};

@@ -246,13 +246,26 @@ characters `[a-z0-9]` instead. They are new for each run, the same everywhere in
 - `grid({lr: [0.1, 0.01], seed: [1, 2]})`: every combination, as objects; keys in alphabetical order, the first one
   slowest
 - `zip({lr: [0.1, 0.01], seed: [1, 2]})`: the first values together, then the second, ..
+- `sample(space, 20, {seed: 1, how: 'latin'})`: points of a space, the same for the same seed; `how` is `'random'`,
+  `'latin'` or `'sobol'`. Another param in the space changes no numbers of the others
+- `uniform(0, 1)`, `loguniform(0.001, 1)`, `{from: 1, to: 8}` (whole numbers), `{from: 0, to: 1, step: 0.25}`, a list,
+  or one value: what a param of a space may have
+- `trials(base, points)`: a trial for each point. In the base's `name`, `cmd`, `entrypoint`, `env`, `workdir`, `volumes`
+  and `outputs`, `{lr}` is the point's `lr`; `{{lr}}` stays as `{lr}`, and `${lr}` is the shell's
 - `name('solver', {mode: 'a', seed: 1})`: `'solver-a-1'`, a legal name for a trial
-- `range(0, 1, 0.25)`: numbers from, to, with a step, both ends included
+- `range(0, 1, 0.25)`: numbers from, to, with a step, both ends included; also as `range_step`, its name in scripts
 - `linspace(0, 1, 5)`: five numbers, evenly spaced
-- `logspace(-3, -1, 3)`: `[0.001, 0.01, 0.1]`
-- `sample(20, {lr: [0.001, 0.1]}, seed=1)`: random points of ranges, the same for the same seed
+- `logspace(-3, -1, 3)`: `[0.001, 0.01, 0.1]`, by exponents; `geomspace(0.001, 0.1, 3)`: the same, by values
 - `random(seed)`: one number in 0..1, the same for the same seed
 - `id`: the UUID
+
+```jsonnet
+local combu = import 'combu.libsonnet';
+combu.trials(
+  { name: 'train', image: 'lab:dev', cmd: 'python train.py --lr {lr} --act {act}' },
+  combu.grid({ lr: [0.1, 0.01], act: ['relu', 'tanh'] }),
+)
+```
 
 ## Specs of the first combu
 

@@ -22,6 +22,11 @@ pub(super) fn words(item: Item<'_>, text: &str) -> Option<Vec<String>> {
     shlex::split(&joined(text)).or_else(|| item.fail("a shell could not split this"))
 }
 
+/// The words of a command line that has no fault.
+pub(super) fn split(text: &str) -> Option<Vec<String>> {
+    if fault(text).is_some() { None } else { shlex::split(&joined(text)) }
+}
+
 /// The text with the lines joined that a backslash continues, as a shell joins them, and with the line ends of a shell.
 fn joined(text: &str) -> String {
     let mut joined = String::with_capacity(text.len());

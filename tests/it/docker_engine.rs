@@ -130,6 +130,30 @@ async fn a_container_carries_labels_and_variables_and_keeps_its_log_for_docker_l
 }
 
 #[tokio::test]
+async fn a_container_that_somebody_starts_again_has_the_lines_of_both_times_and_says_so() {
+    let Some(daemon) = daemon() else { return };
+    let launch = daemon.launch("a", "echo line", |_| {});
+    let handle = start(&daemon, &launch).await.unwrap();
+    let ended_times = async |times: &str| {
+        until("it has ended", async || {
+            let found = inspect(&daemon, &handle.id).await.unwrap();
+            let log = daemon.api.logs(&handle.id, Some(LogsOptionsBuilder::new().stdout(true).build())).count().await;
+            found.state.unwrap().running == Some(false) && log.to_string() == times
+        })
+        .await;
+    };
+    ended_times("1").await;
+    let again = None::<bollard::query_parameters::StartContainerOptions>;
+    daemon.api.start_container(&handle.id, again).await.unwrap();
+    ended_times("2").await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut output = Output::into_folder(folder.path());
+    let exit = daemon.engine.wait(&handle, &mut output).await.unwrap();
+    assert_eq!(output.remark().map(|remark| remark.starts_with("was started again")), Some(true));
+    assert_eq!((exit, read(exit, &output).text()), (Exit::Code(0), "line\nline"));
+}
+
+#[tokio::test]
 async fn a_hundred_megabytes_arrive_complete_and_in_order() {
     let Some(daemon) = daemon() else { return };
     let launch = daemon.launch("a", "seq 1 20000000 | head -c 100000000", |_| {});

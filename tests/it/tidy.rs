@@ -10,15 +10,16 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// What each layer may name; `crate::` paths only.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("model", &["model"]),
+    ("space", &["space", "model"]),
     ("engine", &["engine", "model"]),
     ("plan", &["plan", "model"]),
-    ("spec", &["spec", "model"]),
+    ("spec", &["spec", "space", "model"]),
     ("run", &["run", "plan", "engine", "model"]),
     ("report", &["report", "model"]),
     ("store", &["store", "model"]),
-    ("script", &["script", "report", "run", "spec", "plan", "engine", "model"]),
+    ("script", &["script", "report", "run", "spec", "space", "plan", "engine", "model"]),
     ("cli", &["cli", "script", "report", "store", "run", "spec", "plan", "engine", "model"]),
 ];
 
@@ -39,14 +40,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("humantime", &["src/spec/units.rs"]),
     ("indicatif", &["src/report/progress.rs"]),
     ("jiff", &["src/cli/time.rs", "src/engine/docker/"]),
-    ("jrsonnet_evaluator", &["src/spec/load.rs"]),
-    ("jrsonnet_gcmodule", &["src/spec/load.rs"]),
+    ("jrsonnet_evaluator", &["src/spec/load.rs", "src/spec/manifest.rs", "src/spec/natives.rs"]),
+    ("jrsonnet_gcmodule", &["src/spec/load.rs", "src/spec/natives.rs"]),
     ("jrsonnet_lexer", &["src/spec/slips.rs", "src/spec/uuid.rs"]),
-    ("jrsonnet_stdlib", &["src/spec/load.rs"]),
+    ("jrsonnet_stdlib", &["src/spec/load.rs", "src/spec/natives.rs"]),
     ("memchr", &["src/engine/records/"]),
     ("mimalloc", &["src/main.rs"]),
     ("object_store", &["src/run/uploads"]),
-    ("rand", &[FUZZ, "src/engine/local/", "src/run/", "src/script/api/random.rs", "src/store/"]),
+    ("rand", &[FUZZ, "src/engine/local/", "src/run/", "src/script/api/random.rs", "src/space/", "src/store/"]),
     ("regex", &["src/engine/records/", "src/spec/parts.rs"]),
     ("reqwest", &["src/run/uploads"]),
     ("rhai", &["src/script/"]),
@@ -65,8 +66,9 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("rustls", &["src/run/uploads"]),
-    ("sha2", &["src/engine/outputs/", "src/plan/identity.rs"]),
+    ("sha2", &["src/engine/outputs/", "src/plan/identity.rs", "src/space/names.rs"]),
     ("shlex", &["src/model/shell.rs", "src/engine/records/parse.rs", "src/plan/text.rs", "src/spec/words.rs"]),
+    ("sobol_burley", &["src/space/sample.rs"]),
     ("strsim", &["src/model/suggest.rs"]),
     ("tar", &["src/engine/outputs/"]),
     // In `cli`: what listens beside a run, for connections and for signals.

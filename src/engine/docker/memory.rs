@@ -98,6 +98,14 @@ pub(super) async fn was_stopped(daemon: &Connection, id: &str) -> bool {
     tokio::time::timeout(REPORT, stopped).await.unwrap_or(false)
 }
 
+/// How often the container was started, as far as the daemon remembers.
+pub(super) async fn starts(daemon: &Connection, id: &str) -> usize {
+    let filters = HashMap::from([("container", vec![id]), ("event", vec!["start"])]);
+    let options = EventsOptionsBuilder::new().since("1").until(&stamp(daemon.now())).filters(&filters);
+    let told = daemon.api.events(Some(options.build())).filter(|event| std::future::ready(event.is_ok())).count();
+    tokio::time::timeout(REPORT, told).await.unwrap_or(0)
+}
+
 /// True when the daemon tells, until that time or for ever, that it sent the container such a signal.
 async fn is_signalled(daemon: &Connection, id: &str, until: Option<&str>, is_such: impl Fn(&str) -> bool) -> bool {
     let filters = HashMap::from([("container", vec![id]), ("event", vec!["kill"])]);

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use crate::engine::docker::call::{is_uncertain, is_unreached, status, steady};
 use crate::engine::docker::connect::Connection;
 use crate::engine::docker::logs::Pieces;
-use crate::engine::docker::memory::{time, was_killed};
+use crate::engine::docker::memory::{starts, time, was_killed};
 use crate::engine::docker::restart::{Breaks, UnseenEnd, ending};
 use crate::engine::error::EngineError;
 use crate::engine::output::Output;
@@ -56,6 +56,7 @@ pub(super) async fn wait(
     let mut pauses = Retrying::new(FIRST_PAUSE, LONGEST_PAUSE).take(TRIES);
     let mut copied = 0;
     loop {
+        let from_log = attached.is_none();
         let pieces = attached.take().unwrap_or_else(|| {
             copied = copied.max(output.bytes());
             output.restart();
@@ -64,6 +65,9 @@ pub(super) async fn wait(
         match follow(daemon, id, pieces, breaks, output).await {
             Ok(exit) => {
                 breaks.forget(id);
+                if from_log && starts(daemon, id).await > 1 {
+                    output.note("was started again by something else: its logs have what it wrote each time");
+                }
                 if output.bytes() < copied {
                     let text = format!("Docker's log kept {} of {copied} bytes or more", output.bytes());
                     output.fail(std::io::Error::other(text));

@@ -235,6 +235,9 @@ impl Attempt {
         if let Some(error) = output.error() {
             self.tell_incomplete(engine, "logs", error);
         }
+        if let Some(remark) = output.remark() {
+            self.warn(format!("`{}` {remark}", self.launch.trial.name));
+        }
         let seen = self.clock.elapsed().saturating_sub(started);
         let elapsed = self.ran(engine, &handle, seen, ahead).await;
         let missing = match outcome {

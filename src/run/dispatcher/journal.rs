@@ -137,7 +137,6 @@ impl RunLog {
 
     /// Looks whether what a journal that was made again found is still there.
     pub(super) fn look_again(&mut self) {
-        self.keep_at_once();
         let gone = self.journal.gone();
         gone.into_iter().for_each(|fact| self.emit(fact));
     }

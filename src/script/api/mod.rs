@@ -10,6 +10,7 @@ pub(super) mod reference;
 mod result;
 mod run;
 pub(super) mod sizes;
+pub(super) mod space;
 pub(super) mod system;
 pub(super) mod table;
 pub(super) mod trial;
@@ -39,6 +40,7 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     files::register(engine, script);
     random::register(engine);
     sizes::register(engine);
+    space::register(engine, script);
     lists::register(engine);
     lists::register_statistics(engine);
 }

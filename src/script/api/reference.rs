@@ -1,7 +1,7 @@
 //! The manual of the script API, `docs/scripting.md`: the table of functions and what the modules say of themselves.
 
 use crate::script::api::table;
-use crate::script::resolver::EMBEDDED;
+use crate::script::stdlib::EMBEDDED;
 
 /// The text of `docs/scripting.md`.
 pub fn reference() -> String {

@@ -93,11 +93,13 @@ pub(super) fn change(trial: &Arc<Trial>, fields: &Map, folder: &Path) -> Answer<
     if new == old { Ok(trial.clone()) } else { parse(&Value::Object(new), folder) }
 }
 
-fn parse(fields: &Value, folder: &Path) -> Answer<Arc<Trial>> {
+/// A trial from its fields in JSON.
+pub(super) fn parse(fields: &Value, folder: &Path) -> Answer<Arc<Trial>> {
     spec::trial(fields, folder).map(Arc::new).map_err(|problems| fault(problems.to_string()))
 }
 
-fn written(fields: &Map) -> Answer<serde_json::Map<String, Value>> {
+/// The fields of a trial as a script writes them.
+pub(super) fn written(fields: &Map) -> Answer<serde_json::Map<String, Value>> {
     let mut object = to_object(fields)?;
     // As in a spec, what is said to be nothing is not said.
     object.retain(|_, value| !value.is_null());

@@ -3,6 +3,8 @@
 use rhai::{Dynamic, Map};
 use serde_json::Value;
 
+use crate::script::fault::{Answer, fault};
+
 /// A JSON value as a script sees it: null is `()`, whole numbers are integers.
 pub(crate) fn from_json(value: &Value) -> Dynamic {
     match value {
@@ -21,4 +23,10 @@ pub(crate) fn from_json(value: &Value) -> Dynamic {
 /// A JSON object as a script sees it.
 pub(crate) fn from_object(fields: &serde_json::Map<String, Value>) -> Map {
     fields.iter().map(|(key, value)| (key.as_str().into(), from_json(value))).collect()
+}
+
+/// A number of a script, whole or not.
+pub(crate) fn number(value: &Dynamic) -> Answer<f64> {
+    let whole = value.as_int().map(|whole| whole as f64);
+    whole.or_else(|_| value.as_float()).map_err(|found| fault(format!("a number belongs here, not {found}")))
 }

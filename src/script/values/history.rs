@@ -13,11 +13,11 @@ use crate::model::name::Name;
 #[derive(Clone, Default)]
 pub(crate) struct MetricHistory(Rc<RefCell<HashMap<Name, Metrics>>>);
 
-type Metrics = BTreeMap<String, Vec<Point>>;
+type Metrics = BTreeMap<String, Vec<MetricValue>>;
 
 /// A value of a metric.
 #[derive(Clone, Copy)]
-struct Point {
+struct MetricValue {
     step: Option<u64>,
     value: f64,
     /// Milliseconds since 1970-01-01 UTC.
@@ -29,7 +29,7 @@ impl MetricHistory {
     pub(crate) fn hear(&self, event: &Event) {
         match &event.fact {
             Fact::Recorded { trial, record: Record::Metric { name, value, step }, .. } => {
-                let point = Point { step: *step, value: *value, at: event.at };
+                let point = MetricValue { step: *step, value: *value, at: event.at };
                 let mut all = self.0.borrow_mut();
                 all.entry(trial.clone()).or_default().entry(name.clone()).or_default().push(point);
             }
@@ -48,7 +48,7 @@ impl MetricHistory {
     }
 }
 
-impl Point {
+impl MetricValue {
     fn map(self) -> Map {
         let at = self.at as f64 / 1000.0;
         Map::from([("step".into(), step(self.step)), ("value".into(), self.value.into()), ("at".into(), at.into())])
