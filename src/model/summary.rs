@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::model::command::Command;
 use crate::model::event::{Collected, Early, Event, Fact, Logs, Record, Usage, optional_path};
 use crate::model::name::{EngineName, Name, RunId};
-use crate::model::options::Options;
+use crate::model::options::{Goal, Options, Sense};
 use crate::model::outcome::Outcome;
 use crate::model::span;
 use crate::model::trial::settled::Settled;
@@ -96,6 +96,18 @@ pub struct TrialResult {
     /// Where they were sent, once they were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs_url: Option<String>,
+}
+
+impl TrialResult {
+    /// The value of the goal's metric that counts, if it was told.
+    pub fn toward(&self, goal: &Goal) -> Option<f64> {
+        let metric = self.metrics.get(&*goal.metric)?;
+        Some(match (goal.over_all, goal.sense) {
+            (false, _) => metric.last,
+            (true, Sense::Min) => metric.min,
+            (true, Sense::Max) => metric.max,
+        })
+    }
 }
 
 /// What was told of a metric.
@@ -340,6 +352,15 @@ impl Summary {
             } += 1;
         }
         counts
+    }
+
+    /// The trials that succeeded and told the goal's metric, the best one first; services apart.
+    pub fn ranked(&self, goal: &Goal) -> Vec<(&TrialResult, f64)> {
+        let ok = |result: &&TrialResult| !result.service && result.outcome().is_some_and(Outcome::is_success);
+        let told = |result| Some((result, TrialResult::toward(result, goal)?));
+        let mut ranked: Vec<_> = self.results.iter().filter(ok).filter_map(told).collect();
+        ranked.sort_by(|(_, one), (_, other)| goal.order(*one, *other));
+        ranked
     }
 
     /// Whether every trial succeeded and the run was not ended early.

@@ -1,6 +1,7 @@
 //! Results of trials as rows: the value in each column, and tables, CSV and JSON of them. For `combu results` and scripts.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::io;
 
 use console::measure_text_width;
@@ -30,6 +31,26 @@ const DISPENSABLE: [&str; 8] =
 /// The columns that every trial has.
 pub(crate) fn facts() -> impl Iterator<Item = &'static str> {
     FIRST.into_iter().chain(LAST).chain(USAGE).chain(ORIGIN).chain(MORE)
+}
+
+/// The columns that these trials have: facts, fields, and their params, metrics and tags, by name and with their group.
+pub(crate) fn known<'a>(results: impl Iterator<Item = &'a TrialResult>) -> BTreeSet<String> {
+    let mut known: BTreeSet<String> = facts().map(str::to_owned).collect();
+    let mut add = |group: &str, name: &str| {
+        if !known.contains(&format!("{group}.{name}")) {
+            known.extend([name.to_owned(), format!("{group}.{name}")]);
+            let of_metric = ["min", "max", "count", "step"].into_iter().filter(|_| group == "metrics");
+            known.extend(of_metric.flat_map(|what| [format!("{name}.{what}"), format!("metrics.{name}.{what}")]));
+        }
+    };
+    for result in results {
+        result.trial.params.keys().for_each(|name| add("params", name));
+        result.metrics.keys().for_each(|name| add("metrics", name));
+        result.tags.keys().for_each(|name| add("tags", name));
+        result.trial.fields().iter().for_each(|field| add("fields", field.name));
+    }
+    known.retain(|name| !name.starts_with("fields."));
+    known
 }
 
 /// The run that a row is from, and the times of the trial's last attempt there, in the form that the caller chose.
@@ -206,7 +227,7 @@ pub(crate) fn csv(columns: &[String], rows: &[Vec<Value>]) -> io::Result<String>
 }
 
 /// Texts without quotes, numbers as they are, nothing for null.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

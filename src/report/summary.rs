@@ -7,7 +7,8 @@ use crate::model::event::Early;
 use crate::model::outcome::Outcome;
 use crate::model::summary::{Summary, TrialResult};
 use crate::report::alike::{FEW, Failure, how};
-use crate::report::style::{Style, clean, counted, shown, took};
+use crate::report::results::plain;
+use crate::report::style::{Style, clean, counted, number, shown, took};
 use crate::report::table::{Cut, lines};
 use crate::report::teller::why_early;
 
@@ -72,6 +73,7 @@ pub fn summary(summary: &Summary, next: &NextCommands<'_>, style: &Style) -> Str
     next.command("resume", "").filter(|_| goes_on).iter().for_each(|resume| say(&format!("go on with it: {resume}")));
     warnings(summary, next, style).iter().for_each(|line| say(line));
     missing(summary, style).iter().for_each(|line| say(line));
+    best(summary, style).iter().for_each(|line| say(line));
     say(&counts(summary, style));
     if let Some(folder) = next.folder {
         say(&format!("logs: {}", shown(folder)));
@@ -219,6 +221,21 @@ fn flaky(summary: &Summary, style: &Style) -> Vec<String> {
     let mut lines = style.wrap(&style.yellow("flaky: "), &names.join(", "), 2);
     lines.extend(more(flaky.len(), "flaky trial"));
     lines
+}
+
+/// The trial that comes nearest to the run's goal, with its params.
+fn best(summary: &Summary, style: &Style) -> Vec<String> {
+    let Some(goal) = &summary.options.goal else { return Vec::new() };
+    let ranked = summary.ranked(goal);
+    let Some((result, value)) = ranked.first() else {
+        let text = format!("no trial that succeeded told `{}`", goal.metric);
+        return style.wrap(&style.yellow("best: "), &text, 2);
+    };
+    let params = &result.trial.params;
+    let params: Vec<_> = params.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+    let with = if params.is_empty() { String::new() } else { format!(" ({})", params.join(", ")) };
+    let text = format!("`{}` with {} {}{with}", result.trial.name, goal.metric, number(*value));
+    style.wrap(&style.green("best: "), &text, 2)
 }
 
 /// Which trials ran again because their engine lost an attempt of theirs.

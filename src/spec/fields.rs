@@ -205,6 +205,12 @@ pub const OPTIONS: &[Key] = &[
         "`engine` of trials that do not say it themselves.",
     ),
     field(
+        "goal",
+        &["'min loss'", "'max acc'", "'min best(loss)'"],
+        Text,
+        "What the run is to find: the trial with the least or the greatest value of a metric, its last one or the best over all steps. The summary names it, and tables have it first. Default: none.",
+    ),
+    field(
         "rm",
         &["'success'", "'always'", "'never'"],
         Word(|| Remove::ALL.map(Remove::as_str).to_vec()),

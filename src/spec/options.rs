@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::model::name::EngineName;
 use crate::model::options::{
-    Budget, Destination, Halt, Load, Options, Parallel, Prefix, Remove, Reserve, TrialDefaults,
+    Budget, Destination, Goal, Halt, Load, Options, Parallel, Prefix, Remove, Reserve, TrialDefaults,
 };
 use crate::model::retry::{Backoff, On, Retries};
 use crate::model::trial::{Pull, Timeout};
@@ -69,6 +69,7 @@ pub(super) fn from(object: &Object<'_>) -> Options {
         halt: object.read("halt", |item| item.check(Halt::parse(item.text()?))),
         rm: object.read("rm", |item| item.word(&Remove::ALL.map(Remove::as_str), Remove::parse)),
         seed: object.read("seed", seed),
+        goal: object.read("goal", |item| item.check(Goal::parse(item.text()?))),
         outputs_to: object.read("outputs_to", |item| item.check(Destination::parse(item.text()?))),
     }
 }

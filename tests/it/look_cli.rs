@@ -742,3 +742,27 @@ print(json.dumps([dict(suite.attrib), cases]))";
     assert_eq!(cases[2][1][0][0], "error");
     assert_eq!(cases[3][1][0][1]["message"], "skipped because `bad` failed (exit code 3)");
 }
+
+#[test]
+fn a_goal_names_the_best_trial_and_puts_it_first() {
+    let lab = Lab::with(
+        "local combu = import 'combu.libsonnet';
+         { engine: 'local', goal: 'min loss', trials: combu.trials(
+             { name: 'fit', cmd: ['sh', '-c', 'echo ::combu metric loss=$(({lr} * {lr}))'] }, combu.grid({ lr: [3, 1, 2] })) }",
+    );
+    let said = lab.combu(&["run", "spec.jsonnet"]).code(0);
+    assert!(said.stderr.contains("best: `fit-1` with loss 1 (lr=1)"), "{}", said.stderr);
+    let names = |options: &[&str]| {
+        let table = lab.combu(&[&["results", "-o", "json"], options].concat()).code(0).json();
+        table.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]), ["fit-1", "fit-2", "fit-3"]);
+    assert_eq!(names(&["--sort", "name", "-r"]), ["fit-3", "fit-2", "fit-1"]);
+    let said = lab.combu(&["run", "spec.jsonnet", "--goal", "max loss"]).code(0);
+    assert!(said.stderr.contains("best: `fit-3` with loss 9 (lr=3)"), "{}", said.stderr);
+    assert_eq!(names(&[]), ["fit-3", "fit-2", "fit-1"]);
+    let said = lab.combu(&["run", "spec.jsonnet", "--goal", "min los"]).code(0);
+    assert!(said.stderr.contains("best: no trial that succeeded told `los`"), "{}", said.stderr);
+    let said = lab.combu(&["run", "spec.jsonnet", "--goal", "loss"]).code(2);
+    assert!(said.stderr.contains("is no goal: write `min loss`"), "{}", said.stderr);
+}

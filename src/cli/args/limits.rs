@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::model::name::EngineName;
 use crate::model::options::{
-    Budget, Destination, Halt, Limit, Load, Options, Parallel, Prefix, Remove, Reserve, TrialDefaults, What, When,
+    Budget, Destination, Goal, Halt, Limit, Load, Options, Parallel, Prefix, Remove, Reserve, TrialDefaults, What, When,
 };
 use crate::model::retry::Retries;
 use crate::model::trial::{Pull, Timeout};
@@ -68,6 +68,11 @@ pub(crate) struct LimitArgs {
     /// Run every trial on this engine, whatever it says: docker, local, or fake for a rehearsal.
     #[arg(long, value_name = "ENGINE", value_parser = engine)]
     pub(crate) engine: Option<EngineName>,
+
+    /// What the run is to find: `min loss`, `max acc`, or `min best(loss)` for the best of all steps. The summary names the
+    /// best trial, and tables have it first.
+    #[arg(long, value_name = "GOAL", value_parser = Goal::parse)]
+    pub(crate) goal: Option<Goal>,
 
     /// Removal of ended containers: success (the default; the others stay until `kill`), always or never.
     #[arg(long, value_name = "WHICH", value_parser = remove)]
@@ -169,6 +174,7 @@ impl LimitArgs {
             time_budget: self.time_budget,
             delay: self.delay,
             halt: self.halt.or(max_fail),
+            goal: self.goal.clone(),
             rm: self.rm,
             seed: self.seed,
             outputs_to: self.outputs_to.clone(),

@@ -15,10 +15,11 @@ use crate::cli::look::joblog;
 use crate::cli::look::junit::{self, Suite};
 use crate::cli::time::{second, utc};
 use crate::cli::ui::Ui;
+use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::TrialResult;
 use crate::report::results::{
-    FIRST, LAST, ORIGIN, ResultRow, RowOrigin, USAGE, cells, csv, facts, order, results_lines,
+    FIRST, LAST, ORIGIN, ResultRow, RowOrigin, USAGE, cells, csv, facts, known, order, results_lines,
 };
 use crate::report::style::{bytes, counted, took};
 
@@ -57,7 +58,7 @@ pub(crate) struct ResultsArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     columns: Vec<String>,
 
-    /// Sort by this column, the smallest first.
+    /// Sort by this column, the smallest first. Without it, the results of a run with a goal begin with the best.
     #[arg(long, value_name = "NAME")]
     sort: Option<String>,
 
@@ -99,6 +100,8 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
     let mut rows = ResultRows::new(&gathered, args.output == ResultsForm::Table);
     if let Some(column) = &args.sort {
         rows.sort(column, args.reverse)?;
+    } else {
+        rows.rank();
     }
     match args.output {
         ResultsForm::Table if rows.rows.is_empty() => {}
@@ -188,6 +191,20 @@ impl<'a> ResultRows<'a> {
         Ok(())
     }
 
+    /// Puts the best first, where there is one run and it has a goal.
+    fn rank(&mut self) {
+        let [(_, history)] = &self.gathered.runs[..] else { return };
+        let Some(goal) = &history.summary.options.goal else { return };
+        let value = |row: &PrintedRow<'_>| {
+            let ok = row.result.outcome().is_some_and(Outcome::is_success);
+            row.result.toward(goal).filter(|_| ok)
+        };
+        self.rows.sort_by(|one, other| match (value(one), value(other)) {
+            (Some(one), Some(other)) => goal.order(one, other),
+            (one, other) => one.is_none().cmp(&other.is_none()),
+        });
+    }
+
     /// Says where the results of a rerun are from.
     fn tell_of_lent(&self, ui: &Ui) {
         let is_asked = |run: &usize| self.gathered.asked.contains(run);
@@ -210,16 +227,15 @@ impl<'a> ResultRows<'a> {
     /// # Errors
     /// When no trial has one of that name.
     fn columns(&self, asked: &[String], with_origin: bool) -> Result<Vec<String>, CliError> {
-        let (mut params, mut metrics, mut tags) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        for result in self.results() {
-            for param in result.trial.params.keys().filter(|param| !params.contains(*param)).collect::<Vec<_>>() {
-                params.push(param.clone());
-            }
-            metrics.extend(result.metrics.keys().cloned());
-            tags.extend(result.tags.keys().cloned());
-        }
-        let fixed: Vec<&str> = facts().collect();
         if asked.is_empty() {
+            let (mut params, mut metrics) = (Vec::new(), BTreeSet::new());
+            for result in self.results() {
+                for param in result.trial.params.keys().filter(|param| !params.contains(*param)).collect::<Vec<_>>() {
+                    params.push(param.clone());
+                }
+                metrics.extend(result.metrics.keys().cloned());
+            }
+            let fixed: Vec<&str> = facts().collect();
             let is_used = |name: &&str| {
                 let value = |row: &PrintedRow<'_>| row.as_row().value(name);
                 self.rows.iter().filter_map(value).any(|value| !value.is_null())
@@ -237,18 +253,7 @@ impl<'a> ResultRows<'a> {
             columns.extend(ORIGIN.iter().filter(|_| with_origin).map(|name| (*name).to_owned()));
             return Ok(columns);
         }
-        let fields = self.results().flat_map(|result| result.trial.fields().map(|field| field.name));
-        let mut known: BTreeSet<String> = fixed.iter().map(|name| (*name).to_owned()).collect();
-        known.extend(fields.map(str::to_owned));
-        for name in metrics.iter().flat_map(|name| ["min", "max", "count", "step"].map(|what| format!("{name}.{what}")))
-        {
-            known.extend([format!("metrics.{name}"), name]);
-        }
-        for (group, names) in [("params", params), ("metrics", Vec::from_iter(metrics)), ("tags", Vec::from_iter(tags))]
-        {
-            known.extend(names.iter().map(|name| format!("{group}.{name}")));
-            known.extend(names);
-        }
+        let known = known(self.results());
         match asked.iter().find(|name| !known.contains(*name) && !self.rows.is_empty()) {
             Some(name) => Err(unknown_column(name, &known)),
             None => Ok(asked.to_vec()),

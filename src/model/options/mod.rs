@@ -2,6 +2,7 @@
 
 mod budget;
 mod destination;
+mod goal;
 mod halt;
 mod prefix;
 
@@ -17,6 +18,7 @@ use crate::model::trial::{Pull, Timeout};
 
 pub use budget::{Budget, HostBudget, Load, Parallel, Reserve};
 pub use destination::Destination;
+pub use goal::{Goal, Sense};
 pub use halt::{Halt, Limit, What, When};
 pub use prefix::Prefix;
 
@@ -44,6 +46,9 @@ pub struct Options {
     /// When the run ends early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halt: Option<Halt>,
+    /// What the run is to find: its best trial comes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
     /// Which containers are removed once they ended and their logs are safe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rm: Option<Remove>,

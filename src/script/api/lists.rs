@@ -3,10 +3,14 @@
 //! Rhai's own `sort` takes an error of its closure for "equal" and a fraction for nothing; this one does not.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
-use rhai::{Array, Dynamic, Engine, FnPtr, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
 use crate::script::fault::{Answer, fault, fault_with};
+use crate::script::values::convert::from_json;
+use crate::script::values::json::to_json;
+use crate::script::values::result::TrialView;
 
 pub(crate) fn register(engine: &mut Engine) {
     engine.register_fn("sort", |list: &mut Array| sort(list, order)).register_fn(
@@ -18,6 +22,64 @@ pub(crate) fn register(engine: &mut Engine) {
             })
         },
     );
+}
+
+/// Lists of rows: maps, or results of trials.
+pub(super) fn register_rows(engine: &mut Engine) {
+    engine
+        .register_fn("sort_by", |list: &mut Array, key: &str| sorted_by(list, key, false))
+        .register_fn("sort_by", |list: &mut Array, key: &str, way: &str| match way {
+            "asc" | "desc" => sorted_by(list, key, way == "desc"),
+            _ => Err(fault_with(format!("`{way}` is no order"), "write \"asc\" or \"desc\"")),
+        })
+        .register_fn("group_by", |list: &mut Array, key: &str| -> Answer<Map> {
+            let mut groups = Map::new();
+            for row in list.iter() {
+                let group = groups.entry(cell(row, key)?.to_string().into()).or_insert_with(|| Array::new().into());
+                group.write_lock::<Array>().expect("each group is an array").push(row.clone());
+            }
+            Ok(groups)
+        })
+        .register_fn("unique", |list: &mut Array| -> Answer<Array> {
+            let (mut seen, mut kept) = (HashSet::new(), Array::new());
+            for value in list.iter() {
+                if seen.insert(to_json(value)?.to_string()) {
+                    kept.push(value.clone());
+                }
+            }
+            Ok(kept)
+        });
+}
+
+/// What a row has under a key; nothing where it lacks that.
+fn cell(row: &Dynamic, key: &str) -> Answer<Dynamic> {
+    if let Some(map) = row.read_lock::<Map>() {
+        return Ok(map.get(key).cloned().unwrap_or(Dynamic::UNIT));
+    }
+    if let Some(view) = row.read_lock::<TrialView>() {
+        let value = view.column(key).map_err(|error| fault(format!("cannot read the logs: {error}")))?;
+        return Ok(from_json(&value));
+    }
+    Err(fault_with(
+        format!("a row is a map or the result of a trial, not {}", row.type_name()),
+        "`result.rows()` and `result.trials` have rows",
+    ))
+}
+
+fn sorted_by(list: &Array, key: &str, descending: bool) -> Answer<Array> {
+    let mut keyed = Vec::with_capacity(list.len());
+    for row in list {
+        keyed.push(Dynamic::from_array(vec![cell(row, key)?, row.clone()]));
+    }
+    let key = |pair: &Dynamic| pair.read_lock::<Array>().map_or(Dynamic::UNIT, |pair| pair[0].clone());
+    sort(&mut keyed, |one, other| {
+        let (one, other) = (key(one), key(other));
+        match (one.is_unit(), other.is_unit()) {
+            (false, false) => order(&one, &other).map(|order| if descending { order.reverse() } else { order }),
+            (one, other) => Ok(one.cmp(&other)),
+        }
+    })?;
+    Ok(keyed.into_iter().map(|pair| pair.cast::<Array>().remove(1)).collect())
 }
 
 /// What is said of the numbers of a list; of none of them it is nothing, but for the sum.
@@ -185,6 +247,25 @@ mod tests {
           = take what has one: `list.filter(|x| x != ())`
         ");
         assert!(lab.execute("[1].quantile(2.0);").is_err());
+    }
+
+    #[test]
+    fn rows_are_sorted_and_grouped_by_a_key() {
+        let script = "let rows = [#{ a: 2, m: \"x\" }, #{ a: 0.5, m: \"y\" }, #{ m: \"x\" }, #{ a: 1, m: \"x\" }];
+            print(rows.sort_by(\"a\").map(|r| get(r, \"a\", ()))); print(rows.sort_by(\"a\", \"desc\").map(|r| get(r, \"a\", ())));
+            print(rows.group_by(\"m\").keys()); print(rows.group_by(\"m\").x.len()); print([1, 2, 1, \"1\"].unique());
+            let r = run([#{ name: \"aa\", cmd: \"echo loss=2\" }, #{ name: \"bb\", cmd: \"echo loss=1\" }]); print(r.trials.sort_by(\"loss\"));";
+        assert_snapshot!(Lab::new().output(script), @r#"
+        [0.5, 1, 2, ()]
+        [2, 1, 0.5, ()]
+        ["x", "y"]
+        3
+        [1, 2, "1"]
+        closed script 2/2
+        [bb succeeded, aa succeeded]
+        "#);
+        assert!(Lab::new().execute("[1].sort_by(\"a\")").is_err());
+        assert!(Lab::new().execute("[#{ a: 1 }].sort_by(\"a\", \"up\")").is_err());
     }
 
     #[test]

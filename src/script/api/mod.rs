@@ -42,5 +42,6 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     sizes::register(engine);
     space::register(engine, script);
     lists::register(engine);
+    lists::register_rows(engine);
     lists::register_statistics(engine);
 }

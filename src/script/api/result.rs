@@ -7,6 +7,7 @@ use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
 use crate::model::command::Command;
 use crate::model::event::{Collected, Logs};
+use crate::model::options::Goal;
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::Metric;
@@ -158,6 +159,50 @@ fn register_run(engine: &mut Engine) {
         })
         .register_fn("to_string", |result: &mut RunResult| result.to_string())
         .register_fn("to_debug", |result: &mut RunResult| result.to_string());
+    register_order(engine);
+}
+
+/// The best of a run, and its results in some order.
+fn register_order(engine: &mut Engine) {
+    engine
+        .register_fn("best", |result: &mut RunResult| best(result, None).map(|all| first(&all)))
+        .register_fn("best", |result: &mut RunResult, goal: &str| best(result, Some(goal)).map(|all| first(&all)))
+        .register_fn("best", |result: &mut RunResult, count: i64| best(result, None).map(|all| some(all, count)))
+        .register_fn("best", |result: &mut RunResult, goal: &str, count: i64| {
+            best(result, Some(goal)).map(|all| some(all, count))
+        })
+        .register_fn("is_empty", |result: &mut RunResult| result.0.summary.results.is_empty())
+        .register_indexer_get(|result: &mut RunResult, place: i64| {
+            let count = result.0.summary.results.len();
+            let at = if place < 0 { count.checked_sub(place.unsigned_abs() as usize) } else { Some(place as usize) };
+            let view = at.filter(|at| *at < count).and_then(|at| result.views().nth(at));
+            view.ok_or_else(|| fault(format!("the run has {count} trials, and none at {place}")))
+        })
+        .register_fn("map", |context: NativeCallContext, result: &mut RunResult, closure: FnPtr| {
+            let mapped = result.views().map(|view| closure.call_within_context(&context, (view,)));
+            mapped.collect::<Answer<Array>>()
+        })
+        .register_fn("+", |one: RunResult, other: RunResult| array(one.views().chain(other.views())));
+}
+
+/// The results that have a value toward the run's goal, or another one, the best first.
+fn best(result: &RunResult, goal: Option<&str>) -> Answer<Vec<TrialView>> {
+    let other = goal.map(Goal::parse).transpose().map_err(fault)?;
+    let Some(goal) = other.as_ref().or(result.goal()) else {
+        return Err(fault_with(
+            "the run has no goal",
+            "say what is best: `run(e, #{ goal: \"min loss\" })`, or `result.best(\"min loss\")`",
+        ));
+    };
+    result.ranked(goal).map_err(|error| fault(format!("cannot read the logs: {error}")))
+}
+
+fn first(all: &[TrialView]) -> Dynamic {
+    all.first().map_or(Dynamic::UNIT, |view| Dynamic::from(view.clone()))
+}
+
+fn some(all: Vec<TrialView>, count: i64) -> Array {
+    array(all.into_iter().take(usize::try_from(count).unwrap_or(0)))
 }
 
 fn register_tables(engine: &mut Engine) {
@@ -236,6 +281,14 @@ fn tabular(result: &RunResult, columns: Option<Array>) -> Answer<Rows> {
         Some(columns) => columns.iter().map(ToString::to_string).collect(),
         None => result.columns(),
     };
+    if let Some((column, known)) =
+        result.unknown(&columns).map_err(|error| fault(format!("cannot read the logs: {error}")))?
+    {
+        let message = format!("no trial has a column `{column}`");
+        let hint = did_you_mean(&column, known.iter().map(String::as_str));
+        let hint = hint.unwrap_or_else(|| "a column is a param, a metric, a tag or a field of the trial".to_owned());
+        return Err(fault_with(message, hint));
+    }
     let rows = result.rows(&columns).map_err(|error| fault(format!("cannot read the logs: {error}")))?;
     Ok((columns, rows))
 }
@@ -268,5 +321,83 @@ impl IntoIterator for RunResult {
 
     fn into_iter(self) -> Self::IntoIter {
         self.views().collect::<Vec<_>>().into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use crate::script::harness::Lab;
+
+    const THREE: &str = "let e = experiment(\"e\", [#{ name: \"aa\", cmd: \"echo loss=0.5\", params: #{ lr: 1 } },
+        #{ name: \"bb\", cmd: \"echo loss=0.25\", params: #{ lr: 2 } }, #{ name: \"cc\", cmd: \"exit 1\", params: #{ lr: 3 } },
+        #{ name: \"dd\", cmd: \"echo loss=0.75\", params: #{ lr: 4 } }]);\n";
+
+    fn output(lines: &str) -> String {
+        Lab::new().output(&format!("{THREE}{lines}"))
+    }
+
+    #[test]
+    fn a_goal_puts_the_best_first() {
+        let lines = "let r = run(e, #{ goal: \"min loss\" }); print(r.best().name); print(r.best(2)); print(r.best(\"max loss\").name);
+            print(r.best(\"min none\") == ()); print(r.table([\"name\", \"loss\"])); print(r.rows([\"lr\"]).map(|row| row.lr)); exit(0)";
+        assert_snapshot!(output(lines), @"
+        closed e 3/4
+        bb
+        [bb succeeded, aa succeeded]
+        dd
+        true
+        name  loss
+        bb    0.25
+        aa     0.5
+        dd    0.75
+        cc
+        [2, 1, 4, 3]
+        ");
+    }
+
+    #[test]
+    fn a_result_is_read_by_place_and_added_up() {
+        let lines =
+            "let r = run(e); print(r[0].name); print(r[-1].name); print(r.map(|t| t.params.lr)); print(r.is_empty());
+            print((r + r).len()); print(r[\"bb\"].value(\"loss\")); exit(0)";
+        assert_snapshot!(output(lines), @"
+        closed e 3/4
+        aa
+        dd
+        [1, 2, 3, 4]
+        false
+        8
+        0.25
+        ");
+    }
+
+    #[test]
+    fn what_a_result_has_not_is_told() {
+        for (call, told) in [
+            ("r.best()", "the run has no goal"),
+            (
+                "r.best(\"loss\")",
+                "`loss` is no goal: write `min loss`, `max acc`, or `min best(loss)` for the best of all steps",
+            ),
+            ("r.table([\"los\"])", "no trial has a column `los`"),
+            ("r.rows([\"params.lrr\"])", "no trial has a column `params.lrr`"),
+            ("r[4]", "the run has 4 trials, and none at 4"),
+            (
+                "run(e, #{ goal: \"loss\" })",
+                "goal: `loss` is no goal: write `min loss`, `max acc`, or `min best(loss)` for the best of all steps",
+            ),
+        ] {
+            let error = Lab::new().execute(&format!("{THREE}let r = run(e); {call};")).unwrap_err();
+            assert_eq!(error.message, told, "{call}");
+        }
+        // Where everything failed, nothing was told.
+        let failed = "let r = run([#{ name: \"cc\", cmd: \"exit 1\" }]); print(r.table([\"name\", \"loss\"])); exit(0)";
+        assert_snapshot!(Lab::new().output(failed), @"
+        closed script 0/1
+        name  loss
+        cc
+        ");
     }
 }

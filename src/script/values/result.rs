@@ -1,5 +1,6 @@
 //! Results as scripts hold them: of one trial (also while its run goes on) and of a whole run.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
@@ -10,9 +11,10 @@ use serde_json::Value;
 
 use crate::model::event::{Early, Logs};
 use crate::model::name::Name;
+use crate::model::options::Goal;
 use crate::model::outcome::Outcome;
 use crate::model::summary::{Summary, TrialResult};
-use crate::report::results::ResultRow;
+use crate::report::results::{ResultRow, known};
 use crate::script::values::convert;
 use crate::script::values::experiment::ScriptExperiment;
 use crate::script::values::history::MetricHistory;
@@ -84,9 +86,27 @@ impl TrialView {
         if bytes == 0 { Ok(String::new()) } else { printed::text(path) }
     }
 
-    /// The last number behind `key` in what it wrote to its standard output.
+    /// The last value of a metric; where none of that name was told, the last number behind it in what the trial wrote to its
+    /// standard output.
     pub(crate) fn value(&self, key: &str) -> std::io::Result<Option<f64>> {
-        Ok(printed::numbers(&self.text(|logs| &logs.stdout)?, key).last().copied())
+        match self.result.metrics.get(key) {
+            Some(metric) => Ok(Some(metric.last)),
+            None => Ok(self.printed(key)?.last().copied()),
+        }
+    }
+
+    fn printed(&self, key: &str) -> std::io::Result<Vec<f64>> {
+        Ok(printed::numbers(&self.text(|logs| &logs.stdout)?, key))
+    }
+
+    /// The value that says how near it came to a goal: told, else printed.
+    pub(crate) fn toward(&self, goal: &Goal) -> std::io::Result<Option<f64>> {
+        if let Some(value) = self.result.toward(goal) {
+            return Ok(Some(value));
+        }
+        let printed = self.printed(&goal.metric)?;
+        let best = printed.iter().copied().min_by(|one, other| goal.order(*one, *other));
+        Ok(if goal.over_all { best } else { printed.last().copied() })
     }
 
     /// The value in a column of a table: what every table of results shows, else a number it printed.
@@ -144,6 +164,32 @@ impl RunResult {
         self.views().filter(|view| !view.result.service)
     }
 
+    /// The goal that the run was given.
+    pub(crate) fn goal(&self) -> Option<&Goal> {
+        self.0.summary.options.goal.as_ref()
+    }
+
+    /// The results of trials that succeeded and have a value toward the goal, the best one first.
+    pub(crate) fn ranked(&self, goal: &Goal) -> std::io::Result<Vec<TrialView>> {
+        let mut ranked = Vec::new();
+        for view in self.shown().filter(TrialView::ok) {
+            if let Some(value) = view.toward(goal)? {
+                ranked.push((view, value));
+            }
+        }
+        ranked.sort_by(|(_, one), (_, other)| goal.order(*one, *other));
+        Ok(ranked.into_iter().map(|(view, _)| view).collect())
+    }
+
+    /// The results that tables show, in their order: with a goal the best first, and then those that have no value.
+    fn in_order(&self) -> std::io::Result<Vec<TrialView>> {
+        let Some(goal) = self.goal() else { return Ok(self.shown().collect()) };
+        let mut ranked = self.ranked(goal)?;
+        let known: HashSet<String> = ranked.iter().map(|view| view.name().to_owned()).collect();
+        ranked.extend(self.shown().filter(|view| !known.contains(view.name())));
+        Ok(ranked)
+    }
+
     /// Trials that failed, those skipped for it and, after an early end, those that it stopped; with all they depend on.
     pub(crate) fn failed(&self) -> ScriptExperiment {
         let summary = &self.0.summary;
@@ -173,9 +219,29 @@ impl RunResult {
         columns
     }
 
+    /// A column that no trial has, though some succeeded, and those that there are.
+    pub(crate) fn unknown(&self, columns: &[String]) -> std::io::Result<Option<(String, BTreeSet<String>)>> {
+        let views: Vec<TrialView> = self.shown().collect();
+        if !views.iter().any(TrialView::ok) {
+            return Ok(None);
+        }
+        let known = known(views.iter().map(|view| &*view.result));
+        for column in columns.iter().filter(|column| !known.contains(*column)) {
+            let mut printed = false;
+            for view in &views {
+                printed = printed || !view.printed(column)?.is_empty();
+            }
+            if !printed {
+                return Ok(Some((column.clone(), known)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Rows of a table, one for each shown result.
     pub(crate) fn rows(&self, columns: &[String]) -> std::io::Result<Vec<Vec<Value>>> {
-        self.shown().map(|view| columns.iter().map(|column| view.column(column)).collect()).collect()
+        let row = |view: &TrialView| columns.iter().map(|column| view.column(column)).collect();
+        self.in_order()?.iter().map(row).collect()
     }
 
     pub(crate) fn to_json(&self) -> Value {
