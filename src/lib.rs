@@ -1,7 +1,7 @@
 //! combu turns one container image into a thousand experiments.
 //!
 //! ```text
-//! main -> cli -> { script, store } -> { report, run, spec, plan } -> { engine, space } -> model
+//! main -> cli -> { script, store } -> { report, run, spec, plan, search } -> { engine, space } -> model
 //!
 //! spec text -load-> Trial[] -(script)-> Experiment -build-> Plan -start-> Run
 //!    Run: dispatcher <-> attempt <-> Engine
@@ -19,6 +19,7 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod script;
+pub mod search;
 pub mod space;
 pub mod spec;
 pub mod store;

@@ -234,6 +234,26 @@ impl Range {
         }
     }
 
+    /// Where a number lies on the way through the range, as two shares from 0 to 1: the same for all numbers of a range without
+    /// gaps, else the part that belongs to it. Absent outside of the range.
+    pub fn share(&self, number: f64) -> Option<(f64, f64)> {
+        if !(self.from..=self.to).contains(&number) {
+            return None;
+        }
+        let way = |number: f64, from: f64, to: f64| match self.log {
+            true => (number.ln() - from.ln()) / (to.ln() - from.ln()),
+            false => (number - from) / (to - from),
+        };
+        let Some(distance) = self.distance() else {
+            let share = if self.from < self.to { way(number, self.from, self.to) } else { 0.5 };
+            return Some((share, share));
+        };
+        let half = distance / 2.0;
+        let last = self.from + self.count().unwrap_or(1).saturating_sub(1) as f64 * distance;
+        let (from, to) = (self.from - half, last + half);
+        Some((way(number - half, from, to).clamp(0.0, 1.0), way(number + half, from, to).clamp(0.0, 1.0)))
+    }
+
     /// A number of this range as a value.
     fn number(&self, number: f64) -> Value {
         if self.whole { Value::from(number as i64) } else { fraction(number) }
@@ -244,7 +264,7 @@ impl Range {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{BadSpace, Point, Space};
+    use super::{BadSpace, Domain, Point, Space};
 
     fn space(written: &Value) -> Result<Space, BadSpace> {
         Space::read(written.as_object().unwrap())
@@ -265,6 +285,26 @@ mod tests {
         assert_eq!((steps.len(), &steps[3]["x"], &steps[10]["x"]), (11, &json!(0.3), &json!(1.0)));
         assert_eq!(text(space(&json!({})).unwrap().grid().unwrap()), "[{}]");
         assert_eq!(text(space(&json!({"a": [], "b": [1]})).unwrap().grid().unwrap()), "[]");
+    }
+
+    #[test]
+    fn a_number_has_its_share_of_a_range() {
+        for written in [
+            json!({"from": 0.5, "to": 2.0}),
+            json!({"from": 1e-4, "to": 1.0, "log": true}),
+            json!({"from": 1, "to": 8}),
+            json!({"from": 1, "to": 1000, "log": true}),
+            json!({"from": 0, "to": 1, "step": 0.25}),
+        ] {
+            let space = space(&json!({"x": written})).unwrap();
+            let Domain::Range(range) = &space.params()[0].1 else { panic!("a range") };
+            for share in [0.0, 0.1, 0.37, 0.5, 0.99] {
+                let value = range.at(share);
+                let (from, to) = range.share(value).unwrap();
+                assert!(from - 1e-9 <= share && share <= to + 1e-9, "{written} {share}: {value} {from} {to}");
+            }
+            assert_eq!(range.share(range.to + 1.0), None);
+        }
     }
 
     #[test]

@@ -8,6 +8,6 @@ mod spaced;
 
 pub use domain::{Domain, Point, Range, Space};
 pub use error::BadSpace;
-pub use names::{legal, name, names};
+pub use names::{legal, name, names, numbered};
 pub use sample::{How, Sampling};
 pub use spaced::{geomspace, linspace, logspace, range};

@@ -30,7 +30,7 @@ pub fn names(prefix: &str, points: &[Point]) -> Vec<String> {
         varying.iter().map(|key| point.get(*key).cloned().unwrap_or(Value::Null)).collect()
     };
     if points.iter().any(|point| values(point).iter().any(is_long)) {
-        return (0..points.len()).map(|place| joined(&format!("{prefix}-{place:03}"), &[]).0).collect();
+        return (0..points.len()).map(|place| numbered(prefix, place)).collect();
     }
     let made: Vec<String> =
         points.iter().map(|point| joined(prefix, &values(point).iter().collect::<Vec<_>>()).0).collect();
@@ -40,6 +40,11 @@ pub fn names(prefix: &str, points: &[Point]) -> Vec<String> {
     }
     let alone = |name: &str| times.get(name) == Some(&1);
     made.iter().zip(points).map(|(name, point)| if alone(name) { name.clone() } else { hashed(name, point) }).collect()
+}
+
+/// The name of one of a series.
+pub fn numbered(prefix: &str, number: usize) -> String {
+    joined(&format!("{prefix}-{number:03}"), &[]).0
 }
 
 fn sorted(point: &Point) -> impl Iterator<Item = (&String, &Value)> {

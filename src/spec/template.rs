@@ -57,6 +57,19 @@ impl Template {
         Ok(self.names(points, &params)?.into_iter().zip(params).collect())
     }
 
+    /// The fields of one trial of a series that goes on: without a param in its name, it is called by its number.
+    ///
+    /// # Errors
+    /// As for [`Template::trials`].
+    pub fn numbered(&self, number: usize, point: &Point) -> Result<Map<String, Value>, BadSpace> {
+        let params = self.params(point);
+        let name = match self.base.get("name").and_then(Value::as_str) {
+            Some(prefix) if !has_brace_text(prefix) => space::numbered(prefix, number),
+            _ => self.names(std::slice::from_ref(point), std::slice::from_ref(&params))?.remove(0),
+        };
+        self.trial(name, params)
+    }
+
     /// The fields of one trial.
     fn trial(&self, name: String, params: Point) -> Result<Map<String, Value>, BadSpace> {
         let mut fields = self.base.clone();

@@ -10,16 +10,17 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// What each layer may name; `crate::` paths only.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("model", &["model"]),
     ("space", &["space", "model"]),
+    ("search", &["search", "space", "model"]),
     ("engine", &["engine", "model"]),
     ("plan", &["plan", "model"]),
     ("spec", &["spec", "space", "model"]),
     ("run", &["run", "plan", "engine", "model"]),
     ("report", &["report", "model"]),
     ("store", &["store", "model"]),
-    ("script", &["script", "report", "run", "spec", "space", "plan", "engine", "model"]),
+    ("script", &["script", "report", "run", "spec", "search", "space", "plan", "engine", "model"]),
     ("cli", &["cli", "script", "report", "store", "run", "spec", "plan", "engine", "model"]),
 ];
 
@@ -47,7 +48,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("memchr", &["src/engine/records/"]),
     ("mimalloc", &["src/main.rs"]),
     ("object_store", &["src/run/uploads"]),
-    ("rand", &[FUZZ, "src/engine/local/", "src/run/", "src/script/api/random.rs", "src/space/", "src/store/"]),
+    (
+        "rand",
+        &[FUZZ, "src/engine/local/", "src/run/", "src/script/api/random.rs", "src/search/", "src/space/", "src/store/"],
+    ),
     ("regex", &["src/engine/records/", "src/spec/parts.rs"]),
     ("reqwest", &["src/run/uploads"]),
     ("rhai", &["src/script/"]),

@@ -9,6 +9,7 @@ mod random;
 pub(super) mod reference;
 mod result;
 mod run;
+mod search;
 pub(super) mod sizes;
 pub(super) mod space;
 pub(super) mod system;
@@ -41,6 +42,7 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     random::register(engine);
     sizes::register(engine);
     space::register(engine, script);
+    search::register(engine, script);
     lists::register(engine);
     lists::register_rows(engine);
     lists::register_statistics(engine);

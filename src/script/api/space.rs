@@ -160,14 +160,14 @@ fn values(values: Result<Vec<Value>, BadSpace>) -> Answer<Array> {
     Ok(values.map_err(bad)?.iter().map(from_json).collect())
 }
 
-fn bad(error: BadSpace) -> Box<rhai::EvalAltResult> {
+pub(super) fn bad(error: BadSpace) -> Box<rhai::EvalAltResult> {
     match error.hint {
         Some(hint) => fault_with(error.message, hint),
         None => fault(error.message),
     }
 }
 
-fn point(value: &Dynamic) -> Answer<Point> {
+pub(super) fn point(value: &Dynamic) -> Answer<Point> {
     if let Some(map) = value.read_lock::<Map>() {
         return to_object(&map);
     }

@@ -63,7 +63,7 @@ fn default_engine(script: &Script) -> Answer<Arc<dyn engine::Engine>> {
 }
 
 /// CPUs and memory of the default engine's host.
-fn host(script: &Script) -> Answer<(f64, u64)> {
+pub(super) fn host(script: &Script) -> Answer<(f64, u64)> {
     let engine = default_engine(script)?;
     Ok((engine.capabilities().cpus, engine.capabilities().memory))
 }
