@@ -36,6 +36,8 @@ pub(super) struct EvaluationRequest<'a> {
     pub(super) path: Cow<'a, Path>,
     pub(super) text: Cow<'a, str>,
     pub(super) options: Cow<'a, LoadOptions>,
+    /// The process that waits for the answer.
+    pub(super) parent: i32,
 }
 
 /// A file that was read.
@@ -56,7 +58,9 @@ pub(super) fn evaluate<T>(
     read: impl FnOnce(Value, &mut dyn Iterator<Item = Value>) -> T,
 ) -> Result<T, Unevaluated> {
     if let Some(program) = &options.evaluator {
-        let request = EvaluationRequest { path: path.into(), text: text.into(), options: Cow::Borrowed(options) };
+        let parent = rustix::process::getpid().as_raw_pid();
+        let request =
+            EvaluationRequest { path: path.into(), text: text.into(), options: Cow::Borrowed(options), parent };
         // A path that is no text cannot be told to another process in JSON.
         if let Ok(request) = serde_json::to_vec(&request) {
             return elsewhere(program, &request, &options.sources, read);
@@ -170,7 +174,10 @@ pub fn serve(out: impl Write) -> ExitCode {
     bound();
     let mut request = Vec::new();
     let request = io::stdin().lock().read_to_end(&mut request).ok().and_then(|_| parsed::<EvaluationRequest>(&request));
-    let Some(EvaluationRequest { path, text, options }) = request else { return ExitCode::FAILURE };
+    let Some(EvaluationRequest { path, text, options, parent }) = request else { return ExitCode::FAILURE };
+    if is_orphan(parent) {
+        return ExitCode::FAILURE;
+    }
     let mut out = BufWriter::with_capacity(1 << 16, out);
     let written = load::evaluate(&path, &text, &options, |document, values| {
         std::iter::once(document).chain(values).try_for_each(|value| answer(&mut out, b'v', &value))
@@ -205,6 +212,11 @@ fn bound() {
     limit(Resource::Cpu, MOST_SECONDS);
     limit(Resource::Core, 0);
     let _old_kernel = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+}
+
+/// Whether the process that asked is gone: it may have died before this one was to die with it.
+fn is_orphan(parent: i32) -> bool {
+    rustix::process::getppid().is_none_or(|found| found.as_raw_pid() != parent)
 }
 
 fn memory() -> u64 {

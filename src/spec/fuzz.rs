@@ -176,6 +176,7 @@ fn answers_of_the_evaluator() {
         path: Cow::Borrowed(Path::new(FOLDER)),
         text: Cow::Borrowed("[{name: 'aa'}]"),
         options: Cow::Owned(load_options()),
+        parent: 1,
     };
     let request = serde_json::to_vec(&request).unwrap();
     let others = [

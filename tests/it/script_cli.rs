@@ -1,12 +1,13 @@
 //! `combu script` as its users meet it, and every script in `scripts/`.
 
+use std::fs;
 use std::path::Path;
 
 use insta::assert_snapshot;
 use rustix::process::Signal;
 
 use crate::daemon;
-use crate::harness::Lab;
+use crate::harness::{Lab, eventually};
 
 fn script(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name).display().to_string()
@@ -232,4 +233,11 @@ fn one_ctrl_c_ends_a_script_that_waits_for_a_spec_or_a_pipe() {
         let said = live.end().code(130);
         assert!(said.stderr.contains("interrupted by SIGINT"), "{}", said.stderr);
     }
+    // Whoever evaluates the spec for it ends too.
+    let is_here = |process: &Path| {
+        let works_here = fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(lab.path("")));
+        works_here && fs::read_to_string(process.join("cmdline")).is_ok_and(|words| words.contains("__evaluate"))
+    };
+    let left = || fs::read_dir("/proc").unwrap().flatten().any(|process| is_here(&process.path()));
+    eventually("the evaluator has ended", || !left());
 }
