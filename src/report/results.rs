@@ -43,13 +43,15 @@ pub(crate) fn known<'a>(results: impl Iterator<Item = &'a TrialResult>) -> BTree
             known.extend(of_metric.flat_map(|what| [format!("{name}.{what}"), format!("metrics.{name}.{what}")]));
         }
     };
+    let mut fields = None;
     for result in results {
         result.trial.params.keys().for_each(|name| add("params", name));
         result.metrics.keys().for_each(|name| add("metrics", name));
         result.tags.keys().for_each(|name| add("tags", name));
-        result.trial.fields().iter().for_each(|field| add("fields", field.name));
+        // All trials have the same.
+        fields.get_or_insert_with(|| result.trial.fields().map(|field| field.name.to_owned()));
     }
-    known.retain(|name| !name.starts_with("fields."));
+    known.extend(fields.into_iter().flatten());
     known
 }
 

@@ -228,7 +228,7 @@ fn best(summary: &Summary, style: &Style) -> Vec<String> {
     let Some(goal) = &summary.options.goal else { return Vec::new() };
     let ranked = summary.ranked(goal);
     let Some((result, value)) = ranked.first() else {
-        let text = format!("no trial that succeeded told `{}`", goal.metric);
+        let text = format!("no trial that succeeded told the metric `{}`: `combu help metrics` says how", goal.metric);
         return style.wrap(&style.yellow("best: "), &text, 2);
     };
     let params = &result.trial.params;

@@ -16,8 +16,8 @@ pub(super) struct Axis {
 pub(super) enum Coordinate {
     /// At that share of the way, or somewhere between two, where values are apart.
     Number { from: f64, to: f64 },
-    /// One of a number of values without an order.
-    Category { number: usize, of: usize },
+    /// One of some values without an order, by its number.
+    Category(usize),
 }
 
 impl Coordinate {
@@ -25,7 +25,7 @@ impl Coordinate {
     pub(super) fn middle(self) -> f64 {
         match self {
             Self::Number { from, to } => f64::midpoint(from, to),
-            Self::Category { number, .. } => number as f64,
+            Self::Category(number) => number as f64,
         }
     }
 }
@@ -52,7 +52,7 @@ impl Axis {
         match &self.domain {
             Domain::Choice(values) => {
                 let number = values.iter().position(|known| known == value)?;
-                Some(Coordinate::Category { number, of: values.len() })
+                Some(Coordinate::Category(number))
             }
             Domain::Range(range) => {
                 let (from, to) = range.share(value.as_f64()?)?;

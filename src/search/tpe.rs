@@ -79,7 +79,7 @@ impl Kernels {
                     counts.into_iter().map(|count| count / sum).collect()
                 };
                 let chosen = |point: &&[Coordinate]| match point[number] {
-                    Coordinate::Category { number, .. } => Some(number),
+                    Coordinate::Category(number) => Some(number),
                     Coordinate::Number { .. } => None,
                 };
                 AxisKernels::Categories(points.iter().map(chosen).chain([None]).map(row).collect())
@@ -98,10 +98,7 @@ impl Kernels {
                 let inside = (0..100).map(|_| middle + width * normal::draw(source)).find(|x| (0.0..=1.0).contains(x));
                 axis.around(inside.unwrap_or_else(|| source.random()))
             }
-            AxisKernels::Categories(shares) => {
-                let of = shares[kernel].len();
-                Coordinate::Category { number: chosen(&shares[kernel], source), of }
-            }
+            AxisKernels::Categories(shares) => Coordinate::Category(chosen(&shares[kernel], source)),
         };
         axes.iter().zip(&self.axes).map(on).collect()
     }
@@ -130,7 +127,7 @@ impl AxisKernels {
                 let z = (from - middle) / width;
                 -0.5 * z * z - width.ln() - 0.5 * std::f64::consts::TAU.ln() - whole.ln()
             }
-            (Self::Categories(shares), Coordinate::Category { number, .. }) => shares[kernel][number].ln(),
+            (Self::Categories(shares), Coordinate::Category(number)) => shares[kernel][number].ln(),
             _ => unreachable!("a place lies on its own axis"),
         }
     }

@@ -762,7 +762,7 @@ fn a_goal_names_the_best_trial_and_puts_it_first() {
     assert!(said.stderr.contains("best: `fit-3` with loss 9 (lr=3)"), "{}", said.stderr);
     assert_eq!(names(&[]), ["fit-3", "fit-2", "fit-1"]);
     let said = lab.combu(&["run", "spec.jsonnet", "--goal", "min los"]).code(0);
-    assert!(said.stderr.contains("best: no trial that succeeded told `los`"), "{}", said.stderr);
+    assert!(said.stderr.contains("best: no trial that succeeded told the metric `los`"), "{}", said.stderr);
     let said = lab.combu(&["run", "spec.jsonnet", "--goal", "loss"]).code(2);
     assert!(said.stderr.contains("is no goal: write `min loss`"), "{}", said.stderr);
 }
