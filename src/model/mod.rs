@@ -16,6 +16,7 @@ pub mod nesting;
 pub mod options;
 pub mod outcome;
 pub mod retry;
+pub mod seed;
 pub mod shell;
 pub mod source;
 pub(crate) mod span;

@@ -16,6 +16,7 @@ use crate::model::label;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Remove;
 use crate::model::outcome::Outcome;
+use crate::model::seed::mixed;
 use crate::model::trial::Trial;
 use crate::model::trial::settled::Settled;
 use crate::run::clock::Clock;
@@ -237,16 +238,18 @@ impl Drop for Removal<'_> {
     }
 }
 
-/// A trial's own seed, below 2^32 because numpy takes no larger one: FNV-1a over the run's seed and the trial's name.
+/// A trial's own seed, below 2^32 because numpy takes no larger one: FNV-1a over the run's seed and the trial's name, mixed,
+/// since names that differ in their last letter alone differ in few bits of that.
 fn trial_seed(seed: u64, name: &str) -> u32 {
     let bytes = seed.to_le_bytes().into_iter().chain(name.bytes());
     let hash =
         bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    (hash ^ (hash >> 32)) as u32
+    (mixed(hash) >> 32) as u32
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -287,5 +290,7 @@ mod tests {
         assert_eq!(trial_seed(1, "a1"), trial_seed(1, "a1"));
         assert_ne!(trial_seed(1, "a1"), trial_seed(1, "a2"));
         assert_ne!(trial_seed(1, "a1"), trial_seed(2, "a1"));
+        let tops: HashSet<u32> = (0..200).map(|n| trial_seed(1, &format!("train-{n:03}")) >> 24).collect();
+        assert!(tops.len() > 100, "200 trials share {} values of the top byte", tops.len());
     }
 }

@@ -4,6 +4,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
+use crate::model::seed::mixed;
 use crate::model::suggest::did_you_mean;
 use crate::space::domain::{Point, Space};
 use crate::space::error::{BadSpace, MOST};
@@ -106,14 +107,6 @@ fn source(seed: u64, name: &str) -> Xoshiro256PlusPlus {
     // Named for its algorithm, so that a seed gives the same numbers in every later version.
     let by_name = name.bytes().fold(seed, |mixed_so_far, byte| mixed(mixed_so_far ^ u64::from(byte)));
     Xoshiro256PlusPlus::seed_from_u64(by_name)
-}
-
-/// A number whose every bit depends on every bit of the given one (SplitMix64).
-fn mixed(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
