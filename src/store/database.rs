@@ -433,14 +433,17 @@ mod tests {
         for _ in 0..20 {
             let folder = tempfile::tempdir().unwrap();
             let start = Barrier::new(8);
-            std::thread::scope(|scope| {
-                for _ in 0..8 {
-                    scope.spawn(|| {
-                        start.wait();
-                        log(folder.path()).append(&[warned("aa", 1, "here")]).unwrap();
-                    });
-                }
+            let open = || {
+                start.wait();
+                log(folder.path())
+            };
+            let opened: Vec<Database> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
             });
+            for mut database in opened {
+                database.append(&[warned("aa", 1, "here")]).unwrap();
+            }
             assert_eq!(kept(folder.path(), "aa", Kinds::All).len(), 8);
         }
     }

@@ -107,4 +107,22 @@ mod tests {
         }
         assert!(count > 30, "{count} examples");
     }
+
+    /// Each line that prints has what it prints behind it.
+    #[test]
+    fn what_the_page_for_python_people_shows_is_so() {
+        let page = include_str!("../../../docs/rhai.md");
+        let mut lines = 0;
+        for block in page.split("```rhai\n").skip(1) {
+            let example = block.split("```").next().unwrap();
+            let shown: Vec<&str> = example
+                .lines()
+                .filter(|line| line.contains("print("))
+                .map(|line| line.split("// ").nth(1).unwrap())
+                .collect();
+            assert_eq!(Lab::new().output(example).lines().map(str::trim).collect::<Vec<_>>(), shown, "{example}");
+            lines += shown.len();
+        }
+        assert!(lines > 5, "{lines} lines");
+    }
 }
