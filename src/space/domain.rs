@@ -213,7 +213,7 @@ impl Range {
     /// The number of its values, where they can be counted.
     pub fn count(&self) -> Option<usize> {
         // Half a millionth of a step forgives what 0.1 + 0.1 + 0.1 is off.
-        self.distance().map(|distance| ((self.to - self.from) / distance + 1e-6).floor() as usize + 1)
+        self.distance().map(|distance| (((self.to - self.from) / distance + 1e-6).floor() as usize).saturating_add(1))
     }
 
     /// The value at a place among those that can be counted.
@@ -337,6 +337,12 @@ mod tests {
             let error = space(&written).unwrap().grid().unwrap_err().to_string();
             assert!(error.starts_with("`lr` is a range, which has no separate values; list them"), "{error}");
         }
-        assert!(space(&json!({"a": {"from": 1, "to": 1e9}, "b": [1, 2]})).unwrap().grid().is_err());
+        for (from, to, step) in [
+            (json!(1), json!(1e9), json!(1)),
+            (json!(i64::MIN), json!(i64::MAX), json!(1)),
+            (json!(0), json!(1e300), json!(1e-300)),
+        ] {
+            assert!(space(&json!({"a": {"from": from, "to": to, "step": step}, "b": [1, 2]})).unwrap().grid().is_err());
+        }
     }
 }

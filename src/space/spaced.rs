@@ -56,7 +56,7 @@ pub fn geomspace(from: f64, to: f64, count: i64) -> Result<Vec<Value>, BadSpace>
             "for exponents, write `logspace(-3, -1, 3)`",
         ));
     }
-    let last = count - 1;
+    let last = count.saturating_sub(1);
     // The ends are given back as they came, not as rounding leaves them.
     let value = |(place, exponent): (i64, f64)| match place {
         0 => from,
@@ -112,6 +112,7 @@ mod tests {
             range(&json!(0), &json!(1), &json!(1e-9)),
             range(&json!("a"), &json!(1), &json!(1)),
             linspace(0.0, 1.0, -1),
+            geomspace(1.0, 2.0, i64::MIN),
             logspace(0.1, 400.0, 3),
             geomspace(0.0, 1.0, 3),
         ] {

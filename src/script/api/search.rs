@@ -29,6 +29,9 @@ type Kind = fn(usize) -> Method;
 /// Whether a value has reached a limit.
 type Comparison = fn(f64, f64) -> bool;
 
+/// Most points that are asked for in one call.
+const MOST: i64 = 1000;
+
 /// A search; its copies are one.
 #[derive(Clone)]
 struct SearchHandle(Rc<RefCell<Searching>>);
@@ -58,7 +61,10 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
         })
         .register_fn("ask", |search: &mut SearchHandle| ask(search))
         .register_fn("ask", |search: &mut SearchHandle, count: i64| {
-            (0..count).map(|_| ask(search)).take_while(|point| !point.is_unit()).collect::<Array>()
+            if count > MOST {
+                return Err(fault(format!("a search is asked for at most {MOST} points at once, not {count}")));
+            }
+            Ok((0..count).map(|_| ask(search)).take_while(|point| !point.is_unit()).collect::<Array>())
         })
         .register_fn("tell", |search: &mut SearchHandle, told: Dynamic, value: Dynamic| tell(search, &told, &value))
         .register_fn("tell", |search: &mut SearchHandle, told: TrialView| {
@@ -358,6 +364,7 @@ mod tests {
             "search(tpe(space), base, #{ goal: \"min loss\", trials: 3, paralel: 2 })",
             "search(tpe(space), #{ cmd: \"x\" }, #{ goal: \"min loss\", trials: 3 })",
             "search(tpe(space), #{ name: \"aa\", cmd: \"x {y}\" }, #{ goal: \"min loss\", trials: 3 })",
+            "tpe(space).ask(1001)",
             "tpe(space).tell(run(trial(#{ name: \"aa\" }))[0])",
         ];
         assert_snapshot!(all.map(told).join("\n"), @r#"
@@ -370,6 +377,7 @@ mod tests {
         unknown key `paralel`; did you mean `parallel`?
         the base has no name = the trials are named after it: `name: "train"`
         `cmd[1]` asks for `{y}`, which is no param of the trial = did you mean `{k}`?; for braces as they stand, write `{{y}}`
+        a search is asked for at most 1000 points at once, not 1001
         the search has no goal = say what is best: `tpe(space, #{ goal: "min loss" })`
         "#);
     }

@@ -143,7 +143,7 @@ pub(super) fn read(space: &Map) -> Answer<Space> {
         let value = if let Some(range) = value.read_lock::<RangeInclusive<i64>>() {
             whole(*range.start(), *range.end())?
         } else if let Some(range) = value.read_lock::<Range<i64>>() {
-            whole(range.start, range.end - 1)?
+            whole(range.start, range.end.saturating_sub(1))?
         } else {
             to_json(&value)?
         };
