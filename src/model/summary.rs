@@ -108,6 +108,11 @@ impl TrialResult {
             (true, Sense::Max) => metric.max,
         })
     }
+
+    /// The same of a trial that succeeded: the others do not count.
+    pub fn reached(&self, goal: &Goal) -> Option<f64> {
+        self.toward(goal).filter(|_| self.outcome().is_some_and(Outcome::is_success))
+    }
 }
 
 /// What was told of a metric.
@@ -354,13 +359,11 @@ impl Summary {
         counts
     }
 
-    /// The trials that succeeded and told the goal's metric, the best one first; services apart.
-    pub fn ranked(&self, goal: &Goal) -> Vec<(&TrialResult, f64)> {
-        let ok = |result: &&TrialResult| !result.service && result.outcome().is_some_and(Outcome::is_success);
-        let told = |result| Some((result, TrialResult::toward(result, goal)?));
-        let mut ranked: Vec<_> = self.results.iter().filter(ok).filter_map(told).collect();
-        ranked.sort_by(|(_, one), (_, other)| goal.order(*one, *other));
-        ranked
+    /// The trial that came nearest to the goal, and its value; services apart.
+    pub fn best(&self, goal: &Goal) -> Option<(&TrialResult, f64)> {
+        let trials = self.results.iter().filter(|result| !result.service);
+        let reached = trials.filter_map(|result| Some((result, result.reached(goal)?)));
+        reached.min_by(|(_, one), (_, other)| goal.order(*one, *other))
     }
 
     /// Whether every trial succeeded and the run was not ended early.

@@ -226,15 +226,14 @@ fn flaky(summary: &Summary, style: &Style) -> Vec<String> {
 /// The trial that comes nearest to the run's goal, with its params.
 fn best(summary: &Summary, style: &Style) -> Vec<String> {
     let Some(goal) = &summary.options.goal else { return Vec::new() };
-    let ranked = summary.ranked(goal);
-    let Some((result, value)) = ranked.first() else {
+    let Some((result, value)) = summary.best(goal) else {
         let text = format!("no trial that succeeded told the metric `{}`: `combu help metrics` says how", goal.metric);
         return style.wrap(&style.yellow("best: "), &text, 2);
     };
     let params = &result.trial.params;
     let params: Vec<_> = params.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
     let with = if params.is_empty() { String::new() } else { format!(" ({})", params.join(", ")) };
-    let text = format!("`{}` with {} {}{with}", result.trial.name, goal.metric, number(*value));
+    let text = format!("`{}` with {} {}{with}", result.trial.name, goal.metric, number(value));
     style.wrap(&style.green("best: "), &text, 2)
 }
 

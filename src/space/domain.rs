@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::model::suggest::did_you_mean;
 use crate::space::error::{BadSpace, MOST};
-use crate::space::spaced::{fraction, tidy};
+use crate::space::spaced::{fraction, steps, tidy};
 
 /// A point of a space: a value for each param.
 pub type Point = Map<String, Value>;
@@ -212,8 +212,7 @@ impl Range {
 
     /// The number of its values, where they can be counted.
     pub fn count(&self) -> Option<usize> {
-        // Half a millionth of a step forgives what 0.1 + 0.1 + 0.1 is off.
-        self.distance().map(|distance| (((self.to - self.from) / distance + 1e-6).floor() as usize).saturating_add(1))
+        self.distance().map(|distance| (steps(self.from, self.to, distance) as usize).saturating_add(1))
     }
 
     /// The value at a place among those that can be counted.

@@ -3,6 +3,7 @@
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
+use serde_json::{Map, Value};
 
 use crate::model::seed::mixed;
 use crate::model::suggest::did_you_mean;
@@ -49,6 +50,40 @@ impl How {
             BadSpace::new(format!("`{name}` is no way to sample"), hint)
         })
     }
+}
+
+impl Sampling {
+    /// Reads `{seed: 1, how: 'latin'}`.
+    ///
+    /// # Errors
+    /// When a key is unknown, the seed no whole number, or the way none.
+    pub fn read(options: &Map<String, Value>) -> Result<Self, BadSpace> {
+        let mut sampling = Self::default();
+        for (key, value) in options {
+            match key.as_str() {
+                "seed" => sampling.seed = seed(value)?,
+                "how" => sampling.how = How::named(value.as_str().unwrap_or_default())?,
+                key => {
+                    let hint = did_you_mean(key, ["seed", "how"]).unwrap_or_else(|| "there are seed, how".to_owned());
+                    return Err(BadSpace::new(format!("`sample` has no option `{key}`"), hint));
+                }
+            }
+        }
+        Ok(sampling)
+    }
+
+    /// What a seed alone asks for.
+    ///
+    /// # Errors
+    /// When it is no whole number.
+    pub fn seeded(value: &Value) -> Result<Self, BadSpace> {
+        Ok(Self { seed: seed(value)?, ..Self::default() })
+    }
+}
+
+fn seed(value: &Value) -> Result<u64, BadSpace> {
+    let whole = value.as_i64().map(i64::cast_unsigned);
+    whole.ok_or_else(|| BadSpace::only(format!("a seed is a whole number, not {value}")))
 }
 
 impl Space {

@@ -14,8 +14,7 @@ pub fn range(from: &Value, to: &Value, step: &Value) -> Result<Vec<Value>, BadSp
     if step == 0.0 {
         return Err(BadSpace::only("a step of 0 never arrives"));
     }
-    // Half a millionth of a step forgives what 0.1 + 0.1 + 0.1 is off.
-    let count = ((to - from) / step + 1e-6).floor() + 1.0;
+    let count = steps(from, to, step) + 1.0;
     if count > MOST as f64 {
         return Err(BadSpace::only(format!("more than {MOST} values are not made")));
     }
@@ -64,6 +63,12 @@ pub fn geomspace(from: f64, to: f64, count: i64) -> Result<Vec<Value>, BadSpace>
         _ => tidy(exponent.exp(), 12),
     };
     Ok((0..).zip(spaced(from.ln(), to.ln(), count)?).map(value).map(fraction).collect())
+}
+
+/// How many whole steps lead from one number to another.
+pub(super) fn steps(from: f64, to: f64, step: f64) -> f64 {
+    // A millionth of a step forgives what 0.1 + 0.1 + 0.1 is off.
+    ((to - from) / step + 1e-6).floor()
 }
 
 fn spaced(from: f64, to: f64, count: i64) -> Result<impl Iterator<Item = f64>, BadSpace> {

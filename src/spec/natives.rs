@@ -8,8 +8,7 @@ use jrsonnet_gcmodule::Trace;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::model::suggest::did_you_mean;
-use crate::space::{self, BadSpace, How, Point, Sampling, Space};
+use crate::space::{self, BadSpace, Point, Sampling, Space};
 use crate::spec::manifest::json;
 use crate::spec::reader::DocumentPath;
 use crate::spec::template::Template;
@@ -76,23 +75,10 @@ fn sample(given: &[Value]) -> Result<Value, BadSpace> {
             "write `sample({ lr: uniform(0.001, 0.1) }, 20, { seed: 1 })`",
         ));
     }
-    let mut sampling = Sampling::default();
-    match &given[2] {
-        Value::Object(options) => {
-            for (key, value) in options {
-                match key.as_str() {
-                    "seed" => sampling.seed = seed(value)?,
-                    "how" => sampling.how = How::named(value.as_str().unwrap_or_default())?,
-                    key => {
-                        let hint =
-                            did_you_mean(key, ["seed", "how"]).unwrap_or_else(|| "there are seed, how".to_owned());
-                        return Err(BadSpace::new(format!("there is no option `{key}`"), hint));
-                    }
-                }
-            }
-        }
-        value => sampling.seed = seed(value)?,
-    }
+    let sampling = match &given[2] {
+        Value::Object(options) => Sampling::read(options)?,
+        seed => Sampling::seeded(seed)?,
+    };
     let count =
         usize::try_from(count(&given[1])?).map_err(|_| wrong("a number of points is not negative", &given[1]))?;
     Ok(Value::from_iter(space_of(&given[0])?.sample(count, sampling)?))
@@ -117,10 +103,6 @@ fn number(value: &Value) -> Result<f64, BadSpace> {
 
 fn count(value: &Value) -> Result<i64, BadSpace> {
     value.as_i64().ok_or_else(|| wrong("a whole number belongs here", value))
-}
-
-fn seed(value: &Value) -> Result<u64, BadSpace> {
-    value.as_i64().map(i64::cast_unsigned).ok_or_else(|| wrong("a seed is a whole number", value))
 }
 
 fn wrong(wanted: &str, found: &Value) -> BadSpace {

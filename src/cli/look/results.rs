@@ -15,7 +15,6 @@ use crate::cli::look::joblog;
 use crate::cli::look::junit::{self, Suite};
 use crate::cli::time::{second, utc};
 use crate::cli::ui::Ui;
-use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::TrialResult;
 use crate::report::results::{
@@ -195,11 +194,7 @@ impl<'a> ResultRows<'a> {
     fn rank(&mut self) {
         let [(_, history)] = &self.gathered.runs[..] else { return };
         let Some(goal) = &history.summary.options.goal else { return };
-        let value = |row: &PrintedRow<'_>| {
-            let ok = row.result.outcome().is_some_and(Outcome::is_success);
-            row.result.toward(goal).filter(|_| ok)
-        };
-        self.rows.sort_by(|one, other| match (value(one), value(other)) {
+        self.rows.sort_by(|one, other| match (one.result.reached(goal), other.result.reached(goal)) {
             (Some(one), Some(other)) => goal.order(one, other),
             (one, other) => one.is_none().cmp(&other.is_none()),
         });

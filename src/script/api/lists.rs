@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
 use crate::script::fault::{Answer, fault, fault_with};
-use crate::script::values::convert::from_json;
+use crate::script::values::convert::{as_number, from_json};
 use crate::script::values::json::to_json;
 use crate::script::values::result::TrialView;
 
@@ -116,7 +116,7 @@ fn said_of(list: &Array, what: impl Fn(&[f64]) -> f64) -> Answer<Dynamic> {
 
 fn numbers(list: &Array) -> Answer<Vec<f64>> {
     let each = list.iter().enumerate().map(|(place, value)| {
-        number(value).ok_or_else(|| {
+        as_number(value).ok_or_else(|| {
             let hint = "take what has one: `list.filter(|x| x != ())`";
             fault_with(format!("[{place}] is {}, and no number", described(value)), hint)
         })
@@ -188,7 +188,7 @@ fn which(said: &Dynamic) -> Answer<Ordering> {
     if let Ok(is_before) = said.as_bool() {
         return Ok(if is_before { Ordering::Less } else { Ordering::Greater });
     }
-    match number(said) {
+    match as_number(said) {
         Some(number) if !number.is_nan() => Ok(number.total_cmp(&0.0)),
         Some(_) => Err(fault("the closure of `sort` gives NaN, which is neither below nor above zero")),
         None => Err(fault_with(
@@ -200,7 +200,7 @@ fn which(said: &Dynamic) -> Answer<Ordering> {
 
 /// The order of two values that nobody compares: numbers, of whichever kind, texts, characters, truths.
 fn order(one: &Dynamic, other: &Dynamic) -> Answer<Ordering> {
-    if let (Some(one), Some(other)) = (number(one), number(other)) {
+    if let (Some(one), Some(other)) = (as_number(one), as_number(other)) {
         return Ok(one.total_cmp(&other));
     }
     if let (Ok(one), Ok(other)) = (one.as_immutable_string_ref(), other.as_immutable_string_ref()) {
@@ -216,10 +216,6 @@ fn order(one: &Dynamic, other: &Dynamic) -> Answer<Ordering> {
         format!("{} and {} have no order", one.type_name(), other.type_name()),
         "say how to compare them: `list.sort(|a, b| a.loss < b.loss)`",
     ))
-}
-
-fn number(value: &Dynamic) -> Option<f64> {
-    value.as_float().ok().or_else(|| value.as_int().ok().map(|whole| whole as f64))
 }
 
 #[cfg(test)]

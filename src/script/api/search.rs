@@ -236,10 +236,7 @@ fn drive(
     base: &Dynamic,
     mut options: Map,
 ) -> Answer<RunResult> {
-    let fields = match base.read_lock::<Map>() {
-        Some(fields) => trial::written(&fields)?,
-        None => trial::given(base, &script.folder)?.to_json(),
-    };
+    let fields = trial::fields_of(base, &script.folder)?;
     let plan = SearchOptions::take(script, search, &from_object(&fields), &mut options)?;
     let template = Template::new(fields);
     let mut numbers: HashMap<String, usize> = HashMap::new();

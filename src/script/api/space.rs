@@ -9,7 +9,6 @@ use rhai::{Array, Dynamic, Engine, Map, Module, NativeCallContext};
 use serde_json::{Value, json};
 
 use crate::model::name::Name;
-use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::script::api::{experiment, trial};
 use crate::script::fault::{Answer, fault, fault_with};
@@ -17,7 +16,7 @@ use crate::script::host::Script;
 use crate::script::values::convert::{from_json, from_object, number};
 use crate::script::values::json::{to_json, to_object};
 use crate::script::values::params::Params;
-use crate::space::{self, BadSpace, How, Point, Sampling, Space};
+use crate::space::{self, BadSpace, Point, Sampling, Space};
 use crate::spec::Template;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
@@ -28,7 +27,9 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
         .register_fn("zip", zip)
         .register_fn("sample", |space: Map, n: i64| sample(&space, n, Sampling::default()))
         .register_fn("sample", seeded)
-        .register_fn("sample", |space: Map, n: i64, options: Map| sample(&space, n, sampling(&options)?))
+        .register_fn("sample", |space: Map, n: i64, options: Map| {
+            sample(&space, n, Sampling::read(&to_object(&options)?).map_err(bad)?)
+        })
         .register_fn("name", named);
     let folder = script.folder.clone();
     engine.register_fn("trials", move |base: Dynamic, points: Array| trials(&base, &points, &folder));
@@ -101,24 +102,6 @@ fn sample(space: &Map, n: i64, sampling: Sampling) -> Answer<Array> {
     points(read(space)?.sample(count, sampling))
 }
 
-fn sampling(options: &Map) -> Answer<Sampling> {
-    let mut sampling = Sampling::default();
-    for (key, value) in options {
-        match key.as_str() {
-            "seed" => {
-                let seed = value.as_int().map_err(|found| fault(format!("a seed is a whole number, not {found}")))?;
-                sampling.seed = seed.cast_unsigned();
-            }
-            "how" => sampling.how = How::named(&value.to_string()).map_err(bad)?,
-            key => {
-                let hint = did_you_mean(key, ["seed", "how"]).unwrap_or_else(|| "there are seed, how".to_owned());
-                return Err(fault_with(format!("`sample` has no option `{key}`"), hint));
-            }
-        }
-    }
-    Ok(sampling)
-}
-
 /// All numbers between two, as a space has them.
 fn range(from: &Dynamic, to: &Dynamic, log: bool) -> Answer<Map> {
     let mut range: Map =
@@ -182,10 +165,7 @@ pub(super) fn point(value: &Dynamic) -> Answer<Point> {
 
 /// Trials of a base, given as such or by its fields, and points.
 fn trials(base: &Dynamic, points: &[Dynamic], folder: &Path) -> Answer<Array> {
-    let fields = match base.read_lock::<Map>() {
-        Some(fields) => trial::written(&fields)?,
-        None => trial::given(base, folder)?.to_json(),
-    };
+    let fields = trial::fields_of(base, folder)?;
     let points = points.iter().map(point).collect::<Answer<Vec<Point>>>()?;
     let template = Template::new(fields.clone());
     let made = |fields: serde_json::Map<String, Value>| trial::parse(&Value::Object(fields), folder).map(Dynamic::from);

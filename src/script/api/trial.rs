@@ -63,6 +63,14 @@ pub(super) fn given(value: &Dynamic, folder: &Path) -> Answer<Arc<Trial>> {
     Err(fault(format!("a trial, or a map of its fields, belongs here, not {}", value.type_name())))
 }
 
+/// The fields of a trial given as such or by them, in JSON: a base of others, whose name need not be one.
+pub(super) fn fields_of(base: &Dynamic, folder: &Path) -> Answer<serde_json::Map<String, Value>> {
+    match base.read_lock::<Map>() {
+        Some(fields) => written(&fields),
+        None => Ok(given(base, folder)?.to_json()),
+    }
+}
+
 /// The value of a field; `()` where the trial says nothing in it.
 pub(super) fn read(trial: &Trial, field: &str) -> Answer<Dynamic> {
     match field {
@@ -99,7 +107,7 @@ pub(super) fn parse(fields: &Value, folder: &Path) -> Answer<Arc<Trial>> {
 }
 
 /// The fields of a trial as a script writes them.
-pub(super) fn written(fields: &Map) -> Answer<serde_json::Map<String, Value>> {
+fn written(fields: &Map) -> Answer<serde_json::Map<String, Value>> {
     let mut object = to_object(fields)?;
     // As in a spec, what is said to be nothing is not said.
     object.retain(|_, value| !value.is_null());

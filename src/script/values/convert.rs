@@ -27,6 +27,10 @@ pub(crate) fn from_object(fields: &serde_json::Map<String, Value>) -> Map {
 
 /// A number of a script, whole or not.
 pub(crate) fn number(value: &Dynamic) -> Answer<f64> {
-    let whole = value.as_int().map(|whole| whole as f64);
-    whole.or_else(|_| value.as_float()).map_err(|found| fault(format!("a number belongs here, not {found}")))
+    as_number(value).ok_or_else(|| fault(format!("a number belongs here, not {}", value.type_name())))
+}
+
+/// The same, where something else is no error.
+pub(crate) fn as_number(value: &Dynamic) -> Option<f64> {
+    value.as_float().ok().or_else(|| value.as_int().ok().map(|whole| whole as f64))
 }
