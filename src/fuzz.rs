@@ -10,6 +10,9 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use serde::Deserialize;
+use serde_json::Value;
+
 /// The variable that names a file or a folder of further inputs: a finding, or specs from elsewhere.
 const MORE: &str = "COMBU_FUZZ_SEEDS";
 
@@ -149,6 +152,12 @@ pub(crate) fn texts(endings: &[&str]) -> impl Iterator<Item = String> {
     texts.into_iter()
 }
 
+/// The values that stand as `json!(..)` in a source.
+pub(crate) fn literals(source: &str) -> Vec<Value> {
+    let value = |behind| Value::deserialize(&mut serde_json::Deserializer::from_str(behind)).ok();
+    source.split("json!(").skip(1).filter_map(value).collect()
+}
+
 /// What stands in a fenced block, behind the word for its language.
 fn block(fenced: &str) -> String {
     fenced.split_once('\n').map_or("", |(_, text)| text).to_owned()
@@ -228,7 +237,7 @@ mod tests {
 
     #[cfg(not(fuzzing_libfuzzer))]
     use super::check;
-    use super::{strings, texts};
+    use super::{literals, strings, texts};
 
     #[test]
     fn strings_of_a_source_are_what_they_stand_for() {
@@ -238,6 +247,12 @@ mod tests {
         strings(source, &mut found);
         let found: Vec<_> = found.iter().map(String::as_str).collect();
         assert_eq!(found, ["one \"two\"\n題 three", "{\"x\": 1}", "{a}", "{{a}}"]);
+    }
+
+    #[test]
+    fn values_of_a_source_are_read() {
+        let found = literals("let a = json!({\"x\": [1, \")\"]}); f(json!(2.5), json!(name))");
+        assert_eq!(found, [serde_json::json!({"x": [1, ")"]}), serde_json::json!(2.5)]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod domain;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod names;
 mod sample;
 mod spaced;

@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::fuzz::{check, texts};
+use crate::fuzz::{check, literals, texts};
 use crate::model::options::{Destination, Halt, Load, Parallel};
 use crate::model::trial::Trial;
+use crate::space::Point;
 use crate::spec::document::{read_document, take_trials};
 use crate::spec::evaluator::{Answers, EvaluationRequest, answer, parsed};
 use crate::spec::fields::TRIALS;
 use crate::spec::load;
 use crate::spec::sources::{LoadOptions, Sources};
+use crate::spec::template::Template;
 use crate::spec::trial::tests::full;
 use crate::spec::{budget, gpu_ids, limit, niceness, options, plain, pressure, reference, reserve, timeout, uuid};
 use crate::spec::{cpu_number, duration, size, trial};
@@ -89,7 +91,7 @@ fn documents() {
     let evaluated: Vec<String> = evaluated.collect();
     assert!(evaluated.len() > 50, "specs of the repository are not found, or not evaluated");
     let full = Value::Object(full().to_json());
-    let full = [full.to_string(), serde_json::json!({"name": "m", "trials": [full.clone()]}).to_string()];
+    let full = [full.to_string(), json!({"name": "m", "trials": [full.clone()]}).to_string()];
     check(evaluated.into_iter().chain(full), |input| {
         let Ok(mut document) = serde_json::from_slice::<Value>(input) else { return };
         if let Some(map) = document.as_object() {
@@ -122,6 +124,49 @@ fn jsonnet() {
         {
             let trials = take_trials(&mut plain);
             assert_eq!(evaluated.unwrap_or_else(|error| panic!("{}", error.message)), (plain, trials));
+        }
+    });
+}
+
+#[test]
+fn bases_of_trials() {
+    let mut seeds = Vec::new();
+    for found in literals(include_str!("template.rs")) {
+        match found {
+            Value::Object(base) => seeds.push(json!([base, {"lr": 0.1, "mode": "a {b}"}]).to_string()),
+            Value::Array(points) => {
+                seeds.push(Value::from_iter([json!({"name": "t-{a}"})].into_iter().chain(points)).to_string())
+            }
+            _ => {}
+        }
+    }
+    check(seeds, |input| {
+        let Ok(Value::Array(given)) = serde_json::from_slice(input) else { return };
+        let mut objects = given.iter().filter_map(Value::as_object).cloned();
+        let Some(base) = objects.next() else { return };
+        let points: Vec<Point> = objects.collect();
+        let template = Template::new(base.clone());
+        let trials = match template.trials(&points) {
+            Ok(trials) => trials,
+            Err(error) => return assert!(!error.message.is_empty() && error.hint.is_some()),
+        };
+        assert_eq!(trials.len(), points.len());
+        let named = template.named(&points).expect("the trials have names");
+        for (place, (trial, point)) in trials.iter().zip(&points).enumerate() {
+            assert_eq!((&trial["name"], &trial["params"]), (&json!(named[place].0), &json!(named[place].1)));
+            assert!(point.iter().all(|(key, value)| trial["params"].get(key) == Some(value)));
+            let has_brace = |value: &Value| value.to_string().contains('{');
+            let stay =
+                base.iter().filter(|(key, value)| !["name", "params"].contains(&key.as_str()) && !has_brace(value));
+            stay.for_each(|(key, value)| assert_eq!(trial.get(key), Some(value)));
+            // Only a name that says where its values stand can be the same for all.
+            let numbered = template.numbered(place, point).expect("the trial is made");
+            assert!(trial.iter().all(|(key, value)| key == "name" || numbered.get(key) == Some(value)));
+            // A text in which nothing stands for a param is the same after it was filled.
+            if !trial.values().any(has_brace) {
+                let again = Template::new(trial.clone()).trials(&[Point::new()]);
+                assert_eq!(again.expect("nothing is asked for")[0]["params"], trial["params"]);
+            }
         }
     });
 }

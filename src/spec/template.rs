@@ -170,9 +170,9 @@ fn filled(text: &str, params: &Point, at: &str, write: impl Fn(&Value) -> String
 
 /// The word at the beginning of a text, which a brace ends, and what comes after the brace.
 fn word(text: &str) -> Option<(&str, &str)> {
-    let (word, after) = text.split_once('}')?;
-    let starts = word.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
-    (starts && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')).then_some((word, after))
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '-')?;
+    let (word, after) = (&text[..end], text[end..].strip_prefix('}')?);
+    word.starts_with(|c: char| c.is_alphabetic() || c == '_').then_some((word, after))
 }
 
 fn unknown(word: &str, params: &Point, at: &str) -> BadSpace {
