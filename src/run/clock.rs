@@ -34,10 +34,15 @@ impl Clock {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         // Where time is virtual, it runs ahead of the system's, and the lives of a run have to see the same.
         let ahead = started.into_std().saturating_duration_since(std::time::Instant::now());
+        Self { lived, started, ..Self::beginning(millis(since + ahead)) }
+    }
+
+    /// A clock that begins now, which is that many milliseconds since 1970-01-01 UTC.
+    pub(crate) fn beginning(started_at: u64) -> Self {
         Self {
-            started_at: millis(since + ahead),
-            lived,
-            started,
+            started_at,
+            lived: Duration::ZERO,
+            started: Instant::now(),
             stands: Arc::new(watch::Sender::new(Stands::default())),
             awake: Arc::new(watch::Sender::new(0)),
         }

@@ -166,6 +166,11 @@ impl RunContext {
         Removal(&self.removals)
     }
 
+    /// A random number from 0 to 1 (1 apart) for what follows an attempt, the same for the same seed.
+    pub(crate) fn chance(&self, trial: &Name, attempt: u32) -> f64 {
+        f64::from(trial_seed(mixed(self.seed ^ u64::from(attempt)), trial.as_str())) / (f64::from(u32::MAX) + 1.0)
+    }
+
     /// Where the attempt's logs go, if they are kept.
     pub(crate) fn log_folder(&self, launch: &Launch) -> Option<PathBuf> {
         let folder = self.folder.as_ref()?;

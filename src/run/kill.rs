@@ -62,7 +62,7 @@ impl Session {
     pub fn find(&self, selector: &Selector, engines: &[Arc<dyn Engine>]) -> Result<Vec<Found>, EngineError> {
         let mut found = Vec::new();
         for engine in engines {
-            found.extend(self.tokio().block_on(engine.find(selector))?);
+            found.extend(self.wait_for(engine.find(selector))?);
         }
         Ok(found)
     }
@@ -94,7 +94,7 @@ impl Session {
     ) -> Result<Killed, EngineError> {
         let mut killed = self.remove_but(self.find(selector, engines)?, grace, spares)?;
         for engine in engines {
-            let cleaned = self.tokio().block_on(engine.clean(selector))?;
+            let cleaned = self.wait_for(engine.clean(selector))?;
             killed.others.extend(cleaned.removed);
             killed.kept.extend(cleaned.kept);
         }
@@ -119,7 +119,7 @@ impl Session {
         let mut killed = Killed::default();
         for (name, found) in of {
             let engine = self.engine(name)?;
-            self.tokio().block_on(remove(engine.as_ref(), found, grace, &mut killed));
+            self.wait_for(remove(engine.as_ref(), found, grace, &mut killed));
         }
         killed.trials.sort_unstable();
         Ok(killed)

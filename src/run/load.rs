@@ -28,6 +28,11 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
+    /// What a machine tells that has nothing to do.
+    pub(crate) fn idle() -> Self {
+        Self { processes: 0.0, cpus: 1.0, free: u64::MAX, pressure: None }
+    }
+
     /// What the kernel tells now; a file that cannot be read holds nothing back.
     pub(crate) fn now() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();

@@ -167,26 +167,28 @@ impl Dispatcher {
                     self.log.notify(Notice::Drained(time));
                 }
             }
+            // In this order where things come together: people wait for an answer, and what nobody waits for comes last. A
+            // simulation is the same twice because of it.
             tokio::select! {
-                Some(message) = inbox.messages.recv() => {
-                    self.take_message(message);
-                    may_come_more = true;
-                }
+                biased;
                 Some(request) = inbox.requests.recv() => match request {
-                    Request::Close { time } if self.end.may_close(time) => break,
-                    // Something came in between.
-                    Request::Close { .. } => {}
+                    // Unless something came in between.
+                    Request::Close { time } => if self.end.may_close(time) { break },
                     Request::Do { command, answer } => self.take_command(command, answer),
                     // Whoever asked may be gone by now.
                     Request::Why { trial, answer } => drop(answer.send(self.why(&trial))),
                 },
                 () = inbox.follower.closed(), if !self.end.is_abandoned() => self.abandon(),
+                () = until(&self.context.clock, self.end.deadline()), if self.may_still_halt() => self.time_is_up(),
+                Some(message) = inbox.messages.recv() => {
+                    self.take_message(message);
+                    may_come_more = true;
+                }
                 () = until_instant(self.wakes_at()) => {}
                 () = sleep(FRESH), if self.admission.held().is_some() && self.schedule.has_ready() => {}
                 () = sleep_until(self.admission.next_look()), if self.schedule.waits_for_strangers().is_some() => {
                     self.look_at_gpus();
                 }
-                () = until(&self.context.clock, self.end.deadline()), if self.may_still_halt() => self.time_is_up(),
             }
             self.attempts.reap();
         }
@@ -471,7 +473,7 @@ impl Dispatcher {
             self.stop_everything("the engine is out of reach", false);
         }
         if let Some(Repetition { repeat, memory }) = self.schedule.attempt_ended(place, judged, end.may_retry) {
-            let delay = self.schedule.entry(place).trial.retries.delay(repeat, rand::random());
+            let delay = self.schedule.entry(place).trial.retries.delay(repeat, self.context.chance(&trial, attempt));
             self.log.emit(Fact::RetryScheduled { trial, attempt: attempt + 1, delay, memory });
             self.delay(place, attempt, delay);
         }

@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::runtime::Handle as Tokio;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::model::command::Command;
@@ -16,11 +15,11 @@ use crate::model::name::Name;
 use crate::model::trial::Trial;
 use crate::run::clock::Stillness;
 use crate::run::message::{Notice, Refusal, Request};
+use crate::run::session::driver::Driver;
 
 /// A run that was started. Dropping it before its end stops its trials.
 #[derive(Debug)]
 pub struct Live {
-    tokio: Tokio,
     notices: mpsc::UnboundedReceiver<Notice>,
     /// Events that came together and were not given out yet.
     events: VecDeque<Event>,
@@ -35,6 +34,7 @@ pub struct Live {
 /// The way up to a run. Clones lead to the same run.
 #[derive(Debug, Clone)]
 pub struct Commands {
+    driver: Driver,
     sender: mpsc::UnboundedSender<Request>,
     /// Commands that were sent; the run answers each with an event.
     sent: Arc<AtomicU64>,
@@ -42,13 +42,13 @@ pub struct Commands {
 
 impl Live {
     pub(super) fn new(
-        tokio: Tokio,
+        driver: Driver,
         notices: mpsc::UnboundedReceiver<Notice>,
         requests: mpsc::UnboundedSender<Request>,
         stillness: Stillness,
     ) -> Self {
-        let commands = Commands { sender: requests, sent: Arc::default() };
-        Self { tokio, notices, events: VecDeque::new(), commands, stillness, answered: 0, drained: None }
+        let commands = Commands { driver, sender: requests, sent: Arc::default() };
+        Self { notices, events: VecDeque::new(), commands, stillness, answered: 0, drained: None }
     }
 
     /// The next event; `None` when nothing is left to do and no command waits for its answer, or after the last event.
@@ -90,14 +90,14 @@ impl Live {
 
     /// Does what [`Live::recv`] does. Blocks; not for use inside the runtime.
     pub fn next_event(&mut self) -> Option<Event> {
-        let tokio = self.tokio.clone();
-        tokio.block_on(self.recv())
+        let driver = self.commands.driver.clone();
+        driver.wait_for(self.recv())
     }
 
     /// Does what [`Live::recv_to_end`] does. Blocks; not for use inside the runtime.
     pub fn next_to_end(&mut self) -> Option<Event> {
-        let tokio = self.tokio.clone();
-        tokio.block_on(self.recv_to_end())
+        let driver = self.commands.driver.clone();
+        driver.wait_for(self.recv_to_end())
     }
 
     /// What tells that this run stands still.
@@ -125,7 +125,7 @@ impl Commands {
         let (answer, answered) = oneshot::channel();
         let command = Command::Submit { trial: Box::new(trial) };
         self.request(Request::Do { command, answer: Some(answer) });
-        answered.blocking_recv().ok()
+        self.driver.wait_for(answered).ok()
     }
 
     /// What a trial waits for, as sentences: what it is doing, then each thing that it lacks. `None` when the run has ended.
@@ -136,7 +136,7 @@ impl Commands {
     pub fn why(&self, trial: &Name) -> Option<Result<Vec<String>, Option<Name>>> {
         let (answer, answered) = oneshot::channel();
         self.sender.send(Request::Why { trial: trial.clone(), answer }).ok()?;
-        answered.blocking_recv().ok()
+        self.driver.wait_for(answered).ok()
     }
 
     /// Whether the run has ended.

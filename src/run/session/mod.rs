@@ -1,5 +1,6 @@
 //! A session: the engines of this process and the runs started on them. Its methods block; its runs do not.
 
+pub(crate) mod driver;
 pub mod images;
 pub mod interrupt;
 pub mod live;
@@ -27,12 +28,15 @@ use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::Options;
 use crate::model::trial::settled::Settled;
 use crate::plan::{self, Plan, PlanError, Problem};
+use crate::run::clock::Clock;
 use crate::run::connections::{Connections, other_daemon};
 use crate::run::context::RunContext;
 use crate::run::dispatcher::Dispatcher;
 use crate::run::dispatcher::life::{Beginning, Resumption};
+use crate::run::load::Reading;
 use crate::run::passed::{MissingValues, Passed};
 use crate::run::purpose::Purpose;
+use crate::run::session::driver::Driver;
 use crate::run::session::images::MissingImage;
 use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Live;
@@ -51,7 +55,9 @@ pub struct Session {
 
 #[derive(Debug)]
 struct Shared {
+    /// In a simulation, for what lies beside its runs: signals.
     runtime: Runtime,
+    driver: Driver,
     engines: Connections,
     interrupt: Interrupt,
     runs: Mutex<Vec<JoinHandle<()>>>,
@@ -96,6 +102,11 @@ fn workers(cpus: usize) -> usize {
     (cpus / 2).clamp(2, 4)
 }
 
+fn threads(count: usize) -> std::io::Result<Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(count).enable_all().thread_name("combu").build()
+}
+
 impl Session {
     /// A session on a new tokio runtime.
     ///
@@ -103,10 +114,24 @@ impl Session {
     /// When the runtime's threads cannot be started.
     pub fn new(engines: Connections) -> std::io::Result<Self> {
         let workers = std::thread::available_parallelism().map_or(1, |cpus| workers(cpus.get()));
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(workers).enable_all().thread_name("combu").build()?;
-        let shared = Shared { runtime, engines, interrupt: Interrupt::default(), runs: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared) })
+        let runtime = threads(workers)?;
+        let driver = Driver::from(runtime.handle());
+        Ok(Self::on(runtime, driver, engines))
+    }
+
+    /// A session in virtual time, for engines whose attempts take nothing else: time passes only while a thread waits for
+    /// something of the session, and then at once. It ends as its runs do; the load of the machine holds nothing back, nothing is
+    /// sent anywhere, and what is random follows from seeds.
+    ///
+    /// # Errors
+    /// When the system refuses what a runtime needs.
+    pub fn simulated(engines: Connections) -> std::io::Result<Self> {
+        Ok(Self::on(threads(1)?, Driver::in_virtual_time()?, engines))
+    }
+
+    fn on(runtime: Runtime, driver: Driver, engines: Connections) -> Self {
+        let interrupt = Interrupt::default();
+        Self { shared: Arc::new(Shared { runtime, driver, engines, interrupt, runs: Mutex::default() }) }
     }
 
     /// A session that connects engines as `settings` say.
@@ -122,9 +147,25 @@ impl Session {
         &self.shared.interrupt
     }
 
-    /// The runtime the runs live on.
+    /// Threads for what lies beside the runs: signals, sockets.
     pub fn tokio(&self) -> &Tokio {
         self.shared.runtime.handle()
+    }
+
+    /// Waits for something of a run or an engine, on the calling thread, which is none of the session's.
+    pub(crate) fn wait_for<F: Future>(&self, what: F) -> F::Output {
+        self.shared.driver.wait_for(what)
+    }
+
+    /// The time that has passed in a simulation, and what its clocks show, in milliseconds since 1970-01-01 UTC. Absent in real
+    /// time.
+    pub fn virtual_time(&self) -> Option<(Duration, u64)> {
+        self.shared.driver.virtual_time()
+    }
+
+    /// Lets so much time pass in a simulation. False in real time, which passes by itself.
+    pub fn pass(&self, time: Duration) -> bool {
+        self.shared.driver.pass(time)
     }
 
     /// The engine of that name, connected at its first use.
@@ -132,7 +173,7 @@ impl Session {
     /// # Errors
     /// When it cannot be reached.
     pub fn engine(&self, name: EngineName) -> Result<Arc<dyn Engine>, EngineError> {
-        self.tokio().block_on(self.shared.engines.get(name))
+        self.wait_for(self.shared.engines.get(name))
     }
 
     /// Checks and orders an experiment for the engines its trials name; `options` win over the experiment's own.
@@ -186,7 +227,7 @@ impl Session {
         let mut survey = Survey::default();
         for (name, trials) in trials {
             let engine = self.engine(name)?;
-            let part = self.tokio().block_on(engine.survey(&spec, &trials))?;
+            let part = self.wait_for(engine.survey(&spec, &trials))?;
             survey.makes.extend(part.makes);
             survey.uses.extend(part.uses);
             survey.warnings.extend(part.warnings);
@@ -210,7 +251,7 @@ impl Session {
     ) -> Result<(), RunError> {
         let context = self.context(&prepared.plan, run, None);
         let trials = prepared.plan.trials.iter().filter(|trial| !is_over(&trial.name));
-        let missing = self.tokio().block_on(images::fetch(&context, trials, self.interrupt(), progress))?;
+        let missing = self.wait_for(images::fetch(&context, trials, self.interrupt(), progress))?;
         if missing.is_empty() { Ok(()) } else { Err(RunError::Images(missing)) }
     }
 
@@ -257,9 +298,11 @@ impl Session {
         let mut context = self.context(&plan, &run, folder);
         context.passed = passed;
         // `resume` sends what is not sent.
-        if let Some(destination) = plan.experiment.options.outputs_to.as_ref().filter(|_| starts) {
+        if let Some(destination) =
+            plan.experiment.options.outputs_to.as_ref().filter(|_| starts && self.virtual_time().is_none())
+        {
             let opening = Uploads::open(destination, &plan.experiment.name, &run);
-            context.uploads = Some(Arc::new(self.tokio().block_on(opening)?));
+            context.uploads = Some(Arc::new(self.wait_for(opening)?));
         }
         context.resumed = past.is_some();
         context.contents = past.as_ref().map(History::contents).unwrap_or_default();
@@ -267,7 +310,7 @@ impl Session {
             Some(past) => Beginning::Again(Box::new(self.find_again(&plan, &run, past, purpose)?)),
             None => Beginning::Anew { reused },
         };
-        let (live, dispatched) = start_on(self.tokio(), plan, engines, context, journal, beginning);
+        let (live, dispatched) = start_on(&self.shared.driver, plan, engines, context, journal, beginning);
         // What only keeps ends is not stopped by one: what had ended by itself would seem to have been killed.
         if starts {
             self.shared.interrupt.register(&live);
@@ -291,7 +334,7 @@ impl Session {
         let runs = std::mem::take(&mut *self.shared.runs.lock().expect("no code panics while it holds the lock"));
         for run in runs {
             // A dispatcher that failed inside has told so already, as a panic.
-            let _failed = self.tokio().block_on(run);
+            let _failed = self.wait_for(run);
         }
     }
 
@@ -307,7 +350,7 @@ impl Session {
             let engine = self.engine(name)?;
             let mut capabilities = engine.capabilities().clone();
             if asks_for_gpus {
-                capabilities.gpus = self.tokio().block_on(gpus(&*engine, named))?;
+                capabilities.gpus = self.wait_for(gpus(&*engine, named))?;
             }
             engines.insert(name, capabilities);
         }
@@ -315,8 +358,16 @@ impl Session {
     }
 
     fn context(&self, plan: &Plan, run: &RunId, folder: Option<PathBuf>) -> RunContext {
-        let seed = plan.experiment.options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-        RunContext::new(&plan.experiment, run.clone(), seed, folder, self.shared.engines.clone())
+        let time = self.virtual_time();
+        let any = || if time.is_some() { 0 } else { u64::from(rand::random::<u32>()) };
+        let seed = plan.experiment.options.seed.unwrap_or_else(any);
+        let _inside = self.shared.driver.enter();
+        let mut context = RunContext::new(&plan.experiment, run.clone(), seed, folder, self.shared.engines.clone());
+        if let Some((_, now)) = time {
+            context.clock = Clock::beginning(now);
+            context.machine = Reading::idle;
+        }
+        context
     }
 }
 
@@ -333,7 +384,7 @@ pub fn new_id() -> String {
 
 /// Starts a run's dispatcher.
 pub(crate) fn start_on(
-    tokio: &Tokio,
+    driver: &Driver,
     plan: Plan,
     engines: plan::Engines,
     context: RunContext,
@@ -344,12 +395,12 @@ pub(crate) fn start_on(
     let (notice_sender, notices) = mpsc::unbounded_channel();
     let (sender, requests) = mpsc::unbounded_channel();
     let (stillness, dispatched) = {
-        let _inside = tokio.enter();
+        let _inside = driver.enter();
         let (dispatcher, inbox) =
             Dispatcher::new(&plan, engines, context, journal, (requests, notice_sender), &beginning);
-        (dispatcher.stillness(), tokio.spawn(dispatcher.run(plan, beginning, inbox)))
+        (dispatcher.stillness(), tokio::spawn(dispatcher.run(plan, beginning, inbox)))
     };
-    (Live::new(tokio.clone(), notices, sender, stillness), dispatched)
+    (Live::new(driver.clone(), notices, sender, stillness), dispatched)
 }
 
 /// Whether what stands in the way is the run's own: an attempt of an earlier life, or in the way of a trial that has ended.

@@ -361,7 +361,8 @@ async fn a_run_that_is_left_after_its_work_is_done_ends() {
     let plan = planned(&engine, vec![trial("only", "true")], Options::default());
     let engines = [(EngineName::Fake, plan_host(&engine))].into();
     let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(engine.clone()));
-    let (mut live, dispatched) = start_on(&tokio::runtime::Handle::current(), plan, engines, context, unkept(), anew());
+    let (mut live, dispatched) =
+        start_on(&(&tokio::runtime::Handle::current()).into(), plan, engines, context, unkept(), anew());
     // As an interrupt does, which must be able to reach the run for as long as it lives.
     let _kept = live.commands().clone();
     while live.recv().await.is_some() {}

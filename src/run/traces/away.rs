@@ -24,7 +24,7 @@ fn start(engine: Arc<Shaky>) -> Live {
     let plan = planned(&engine.fake, trials, options);
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
     let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(engine));
-    start_on(&Tokio::current(), plan, engines, context, unkept(), anew()).0
+    start_on(&(&Tokio::current()).into(), plan, engines, context, unkept(), anew()).0
 }
 
 #[tokio::test(start_paused = true)]

@@ -95,7 +95,7 @@ impl World {
         };
         let engines = Connections::with(self.engine.clone());
         let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, self.folder.clone(), engines);
-        start_on(&Tokio::current(), plan, capabilities, context, Box::new(self.journal.clone()), beginning)
+        start_on(&(&Tokio::current()).into(), plan, capabilities, context, Box::new(self.journal.clone()), beginning)
     }
 
     /// Lives until that many events came, and then for so long; true when the run came to its end before.

@@ -46,7 +46,7 @@ impl Journal for Shaky {
 fn start(engine: &Arc<Fake>, plan: Plan, journal: Shaky) -> Live {
     let engines = [(crate::model::name::EngineName::Fake, engine.capabilities().clone())].into();
     let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(engine.clone()));
-    start_on(&Tokio::current(), plan, engines, context, Box::new(journal), anew()).0
+    start_on(&(&Tokio::current()).into(), plan, engines, context, Box::new(journal), anew()).0
 }
 
 async fn left(engine: &Fake) -> usize {

@@ -78,7 +78,7 @@ pub(super) fn start(engine: &Arc<Fake>, trials: Vec<Trial>, options: Options) ->
     let plan = planned(engine, trials, options);
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
     let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(engine.clone()));
-    start_on(&tokio::runtime::Handle::current(), plan, engines, context, unkept(), anew()).0
+    start_on(&(&tokio::runtime::Handle::current()).into(), plan, engines, context, unkept(), anew()).0
 }
 
 /// Follows a run to its end; `react` sees every event and may send commands.

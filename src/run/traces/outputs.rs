@@ -28,7 +28,7 @@ fn start(engine: Arc<dyn Engine>, trials: Vec<Trial>, folder: &Path) -> Live {
     let engines = [(EngineName::Fake, engine.capabilities().clone())].into();
     let folder = Some(folder.to_owned());
     let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, folder, Connections::with(engine));
-    start_on(&Tokio::current(), plan, engines, context, unkept(), anew()).0
+    start_on(&(&Tokio::current()).into(), plan, engines, context, unkept(), anew()).0
 }
 
 fn with_outputs(mut trial: Trial, outputs: &[&str]) -> Trial {

@@ -63,7 +63,7 @@ async fn trace(
     let plan = planned(&host, trials, options);
     let engines = [(EngineName::Fake, host)].into();
     let context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(fake));
-    let live = start_on(&tokio::runtime::Handle::current(), plan, engines, context, unkept(), anew()).0;
+    let live = start_on(&(&tokio::runtime::Handle::current()).into(), plan, engines, context, unkept(), anew()).0;
     let mut given = String::new();
     let (lines, _) = follow(live, |event, commands| match &event.fact {
         Fact::AttemptStarting { trial, cores, gpus, .. } if !cores.is_empty() || !gpus.is_empty() => {
@@ -270,7 +270,7 @@ async fn nothing_new_is_started_while_the_machine_has_too_much_to_do() {
     let engines = [(EngineName::Fake, host)].into();
     let mut context = RunContext::new(&plan.experiment, RunId::from("run"), 1, None, Connections::with(fake));
     context.machine = busy_for_ten_seconds;
-    let live = start_on(&tokio::runtime::Handle::current(), plan, engines, context, unkept(), anew()).0;
+    let live = start_on(&(&tokio::runtime::Handle::current()).into(), plan, engines, context, unkept(), anew()).0;
     assert_snapshot!(follow(live, |_, _| {}).await.0, @"
      0.00  held back: 5 processes want to run, and the load may be 2
     10.00  released after 10s

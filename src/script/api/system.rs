@@ -40,7 +40,11 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     engine.register_fn("env", |name: &str, default: Dynamic| variable(name).map(|value| value.unwrap_or(default)));
     let made = script.clone();
     engine.register_fn("sh", move |line: &str| sh(&made, line));
-    engine.register_fn("now", || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+    let made = script.clone();
+    engine.register_fn("now", move || match made.session.virtual_time() {
+        Some((_, now)) => now as f64 / 1000.0,
+        None => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+    });
     let made = script.clone();
     engine.register_fn("sleep", move |seconds: i64| sleep(&made, seconds as f64));
     let made = script.clone();
@@ -72,8 +76,7 @@ pub(super) fn host(script: &Script) -> Answer<(f64, u64)> {
 fn gpus(script: &Script) -> Answer<Array> {
     let engine = default_engine(script)?;
     let session = script.session.clone();
-    let gpus =
-        script.wait_for(move || session.tokio().block_on(engine.gpus()))?.map_err(|error| engine_fault(&error))?;
+    let gpus = script.wait_for(move || session.wait_for(engine.gpus()))?.map_err(|error| engine_fault(&error))?;
     Ok(gpus.into_iter().map(|gpu| Dynamic::from_map(gpu_map(gpu))).collect())
 }
 
@@ -177,6 +180,10 @@ fn reader(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle
 fn sleep(script: &Script, seconds: f64) -> Answer<()> {
     let span = Duration::try_from_secs_f64(seconds).map_err(|_| fault(format!("cannot sleep {seconds} seconds")))?;
     let until = Instant::now().checked_add(span).ok_or_else(|| fault("nobody sleeps that long"))?;
+    script.check_interrupt()?;
+    if script.session.pass(span) {
+        return script.check_interrupt();
+    }
     loop {
         script.check_interrupt()?;
         let left = until.saturating_duration_since(Instant::now());
