@@ -27,6 +27,13 @@ pub enum Command {
         /// The trial.
         trial: Name,
     },
+    /// End one trial early because going on is not worth it, or keep it from starting.
+    Prune {
+        /// The trial.
+        trial: Name,
+        /// Why, as a clause.
+        because: String,
+    },
     /// Run an ended trial again, in the form given.
     Retry {
         /// The trial, perhaps changed; its name says which one.
@@ -62,6 +69,7 @@ impl fmt::Display for Command {
             Self::Cancel { by } => write!(f, "stop (by {by})"),
             Self::Drain { by } => write!(f, "drain (by {by})"),
             Self::Kill { trial } => write!(f, "kill {trial}"),
+            Self::Prune { trial, because } => write!(f, "prune {trial} because {because}"),
             Self::Retry { trial } => write!(f, "retry {}", trial.name),
             Self::Submit { trial } => write!(f, "submit {}", trial.name),
             Self::Set { change } => write!(f, "set {change}"),

@@ -17,6 +17,7 @@ use crate::model::handle::Handle;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::{Budget, Options};
 use crate::model::outcome::Outcome;
+use crate::model::pruning::Pruning;
 use crate::model::retry::{Next, Repeats};
 use crate::model::summary::{Summary, TrialResult};
 use crate::model::trial::Trial;
@@ -45,6 +46,8 @@ pub struct History {
     pub(crate) paused: bool,
     /// Whether the last life ended early, or was about to.
     pub(crate) stopped: bool,
+    /// What its rules know, by which trials end early.
+    pub(crate) pruning: Pruning,
     /// One for each result of the summary.
     trials: Vec<TrialHistory>,
     /// Milliseconds since 1970-01-01 UTC: the first and the last event of the last life.
@@ -95,6 +98,8 @@ pub struct TrialHistory {
     pub(crate) last: Option<Outcome>,
     pub(crate) healthy: bool,
     pub(crate) unhealthy: bool,
+    /// Why its attempt was being pruned.
+    pub(crate) pruned: Option<String>,
     /// Whether someone asked to kill just this one.
     pub(crate) killed: bool,
     /// Whether it ended because the run did, though another attempt was to follow.
@@ -140,9 +145,12 @@ impl History {
     /// Takes one more event into account.
     pub fn add(&mut self, event: &Event) {
         self.summary.add(event);
+        // What it says was done, or was about to be: the dispatcher hears of it when the trial goes on.
+        let _judged = self.pruning.add(&event.fact);
         self.life.1 = self.life.1.max(event.at);
         match &event.fact {
-            Fact::RunStarted { trials, seed, parallel, .. } => {
+            Fact::RunStarted { trials, seed, parallel, options, .. } => {
+                self.pruning = Pruning::new(options);
                 (self.seed, self.parallel, self.life.0) = (*seed, *parallel, event.at);
                 self.trials.extend(trials.iter().map(TrialHistory::new));
             }
@@ -182,8 +190,8 @@ impl History {
             Command::Set { change } => self.changes.push((**change).clone()),
             Command::Pause { .. } => self.paused = true,
             Command::Unpause { .. } => self.paused = false,
-            // The summary takes the one into account; the other is told as an event of its own.
-            Command::Retry { .. } | Command::Submit { .. } => {}
+            // The summary takes the first into account; the others are told as events of their own.
+            Command::Retry { .. } | Command::Submit { .. } | Command::Prune { .. } => {}
         }
     }
 
@@ -339,6 +347,7 @@ impl TrialHistory {
             last: None,
             healthy: false,
             unhealthy: false,
+            pruned: None,
             killed: false,
             cut: false,
         }
@@ -347,7 +356,7 @@ impl TrialHistory {
     fn add(&mut self, at: u64, fact: &Fact, stopped: bool) {
         match fact {
             Fact::AttemptStarting { attempt, cores, gpus, .. } => {
-                self.due = None;
+                (self.due, self.pruned) = (None, None);
                 (self.healthy, self.unhealthy) = (false, false);
                 let (cores, gpus) = (cores.clone(), gpus.clone());
                 self.attempts.push(PastAttempt {
@@ -371,10 +380,13 @@ impl TrialHistory {
                 self.change(|attempt| attempt.note = Some("unhealthy".to_owned()));
             }
             Fact::Slow { .. } => self.change(|attempt| attempt.note = Some("slow".to_owned())),
-            Fact::Stopping { because, cause, .. } => self.change(|attempt| {
-                attempt.note = Some(format!("stopping: {because}"));
-                attempt.cause = Some(*cause);
-            }),
+            Fact::Stopping { because, cause, .. } => {
+                self.pruned = (*cause == Cause::Pruned).then(|| because.clone());
+                self.change(|attempt| {
+                    attempt.note = Some(format!("stopping: {because}"));
+                    attempt.cause = Some(*cause);
+                });
+            }
             Fact::AttemptEnded { .. } => self.change(|attempt| attempt.end(at, fact)),
             Fact::AttemptFetched { attempt: number, logs, kept, .. } => {
                 for attempt in self.attempts.iter_mut().filter(|attempt| attempt.number == *number) {

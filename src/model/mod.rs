@@ -15,6 +15,7 @@ pub mod name;
 pub mod nesting;
 pub mod options;
 pub mod outcome;
+pub(crate) mod pruning;
 pub mod retry;
 pub mod seed;
 pub mod shell;

@@ -101,6 +101,11 @@ pub enum Outcome {
     Stopped,
     /// It was stopped on request: Ctrl-C, `kill`, or a halt.
     Killed,
+    /// It was ended early because going on was not worth it: by the run's `prune`, or by `t.prune()` in a script.
+    Pruned {
+        /// Why, as a clause: "loss 0.9 at step 3 is not among the best third".
+        because: String,
+    },
     /// It never started.
     Skipped {
         /// Why, as a clause: "`loader` failed (exit code 1)".
@@ -140,6 +145,7 @@ impl Outcome {
             Self::Lost { .. } => "lost",
             Self::Stopped => "stopped",
             Self::Killed => "killed",
+            Self::Pruned { .. } => "pruned",
             Self::Skipped { .. } => "skipped",
         }
     }
@@ -149,9 +155,9 @@ impl Outcome {
         matches!(self, Self::Succeeded | Self::Stopped)
     }
 
-    /// Ended badly by itself: not a success, not killed on request, not skipped.
+    /// Ended badly by itself: not a success, not killed on request, not pruned, not skipped.
     pub fn is_failure(&self) -> bool {
-        !self.is_success() && !matches!(self, Self::Killed | Self::Skipped { .. })
+        !self.is_success() && !matches!(self, Self::Killed | Self::Pruned { .. } | Self::Skipped { .. })
     }
 }
 
@@ -167,6 +173,7 @@ impl fmt::Display for Outcome {
             Self::Lost { message } => write!(f, "was lost: {message}"),
             Self::Stopped => write!(f, "stopped, nothing needs it any more"),
             Self::Killed => write!(f, "killed"),
+            Self::Pruned { because } => write!(f, "pruned because {because}"),
             Self::Skipped { because } => write!(f, "skipped because {because}"),
         }
     }

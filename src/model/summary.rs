@@ -270,6 +270,8 @@ pub struct Counts {
     pub skipped: usize,
     /// Stopped on request.
     pub killed: usize,
+    /// Ended early because going on was not worth it.
+    pub pruned: usize,
     /// Starting or running.
     pub running: usize,
     /// Still to come.
@@ -351,6 +353,7 @@ impl Summary {
                 State::Waiting => &mut counts.waiting,
                 State::Starting | State::Running(_) => &mut counts.running,
                 State::Ended(Outcome::Killed) => &mut counts.killed,
+                State::Ended(Outcome::Pruned { .. }) => &mut counts.pruned,
                 State::Ended(Outcome::Skipped { .. }) => &mut counts.skipped,
                 State::Ended(outcome) if outcome.is_success() => &mut counts.succeeded,
                 State::Ended(_) => &mut counts.failed,
@@ -366,10 +369,10 @@ impl Summary {
         reached.min_by(|(_, one), (_, other)| goal.order(*one, *other))
     }
 
-    /// Whether every trial succeeded and the run was not ended early.
+    /// Whether every trial succeeded or was pruned, and the run was not ended early.
     pub fn ok(&self) -> bool {
         let counts = self.counts();
-        self.early.is_none() && counts.succeeded == counts.total
+        self.early.is_none() && counts.succeeded + counts.pruned == counts.total
     }
 
     fn enter(&mut self, trial: &Arc<Settled>) {

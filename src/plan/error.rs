@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::model::name::{EngineName, Name};
+use crate::model::options::Prune;
 
 /// Everything that keeps an experiment from being planned.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -42,6 +43,11 @@ pub enum Problem {
     BadPrefix {
         /// Why not, and what to write.
         message: String,
+    },
+    /// A rule that ends trials early has no goal to go by.
+    NoGoal {
+        /// The rule.
+        rule: Prune,
     },
     /// A prerequisite is not in the experiment.
     UnknownDependency {
@@ -221,6 +227,12 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadPrefix { message } => f.write_str(message),
+            Self::NoGoal { rule } => {
+                write!(
+                    f,
+                    "`prune: {rule}` compares trials by the run's goal, and there is none: give a `goal` such as `min loss`"
+                )
+            }
             Self::NoTrials => write!(f, "it has no trials"),
             Self::Duplicate { name, places } => {
                 let places: Vec<_> = places.iter().map(|place| format!("[{place}]")).collect();

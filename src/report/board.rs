@@ -134,7 +134,7 @@ impl Board {
         let since = self.running.remove(trial).map(|running| running.starting);
         let since = since.or(self.ended.take().filter(|(ended, _)| ended == trial).map(|(_, since)| since));
         match outcome {
-            Outcome::Skipped { .. } | Outcome::Killed | Outcome::Lost { .. } => {}
+            Outcome::Skipped { .. } | Outcome::Killed | Outcome::Pruned { .. } | Outcome::Lost { .. } => {}
             _ if self.tally.is_service(trial) || attempts == 0 => {}
             _ => {
                 let running = self.ages(now);

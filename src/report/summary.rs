@@ -92,6 +92,7 @@ fn counts(summary: &Summary, style: &Style) -> String {
         (counts.failed, "failed"),
         (counts.skipped, "skipped"),
         (counts.killed, "killed"),
+        (counts.pruned, "pruned"),
         (counts.running, "running"),
         (counts.waiting, "waiting"),
     ];

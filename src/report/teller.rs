@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::model::command::Command;
-use crate::model::event::{Early, Event, Fact, Logs};
+use crate::model::event::{Cause, Early, Event, Fact, Logs};
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
 use crate::report::alike::{FEW, Failure, how};
@@ -209,6 +209,8 @@ impl Teller {
             }
             Fact::Healthy { trial } => self.line(Tone::Good, "healthy", trial.as_str(), ""),
             // A service that is not needed any more stops as planned, and a run that is stopped says so once.
+            // What is pruned says so at its end.
+            Fact::Stopping { cause: Cause::Pruned, .. } => Vec::new(),
             Fact::Stopping { trial, because, .. } if !self.is_stopping && !self.tally.is_service(trial) => {
                 self.line(Tone::Odd, "stop", trial.as_str(), because)
             }
@@ -228,6 +230,9 @@ impl Teller {
             Outcome::Succeeded => Told::routine(self.ended(Tone::Good, "ok", name, &(after + flaky))),
             Outcome::Stopped => Told::routine(self.ended(Tone::Calm, "stopped", name, &after)),
             Outcome::Killed => Told::routine(self.ended(Tone::Odd, "killed", name, &after)),
+            Outcome::Pruned { because } => {
+                Told::routine(self.ended(Tone::Calm, "pruned", name, &format!("{after}: {because}")))
+            }
             // Hundreds follow one reason, which was told when the run began to stop.
             Outcome::Skipped { .. } if self.is_stopping => Told::default(),
             Outcome::Skipped { because } => Told::routine(self.ended(Tone::Odd, "skip", name, because)),
@@ -283,8 +288,8 @@ impl Teller {
             }
             Command::Unpause { by } => ("unpause", format!("{}: the trials go on", asker(by))),
             Command::Kill { .. } | Command::Retry { .. } | Command::Set { .. } => ("command", command.to_string()),
-            // Thousands of these are a search at work.
-            Command::Submit { .. } => return Told::default(),
+            // Thousands of these are a search at work; what is pruned says so at its end.
+            Command::Submit { .. } | Command::Prune { .. } => return Told::default(),
         };
         Told::notable(self.line(Tone::Odd, word, "", &text))
     }

@@ -266,7 +266,7 @@ mod tests {
         closed two 1/2
         two: 1 of 2 succeeded, 1 failed
         false
-        #{"failed": 1, "flaky": 0, "killed": 0, "reused": 0, "running": 0, "skipped": 0, "succeeded": 1, "total": 2, "waiting": 0}
+        #{"failed": 1, "flaky": 0, "killed": 0, "pruned": 0, "reused": 0, "running": 0, "skipped": 0, "succeeded": 1, "total": 2, "waiting": 0}
         two
         id0000000002
         2

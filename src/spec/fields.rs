@@ -211,6 +211,12 @@ pub const OPTIONS: &[Key] = &[
         "What the run is to find: the trial with the least or the greatest value of a metric, its last one or the best over all steps. The summary names it, and tables have it first. Default: none.",
     ),
     field(
+        "prune",
+        &["'asha(from=1, keep=3)'", "'loss > 10'", "['loss > 10', 'median']"],
+        TEXT_OR_TEXTS,
+        "Rules by which trials end early that are not worth going on with; their outcome is `pruned`, which is no failure. `asha(from, keep, most)`: at the steps `from`, `from * keep`, `from * keep^2` .. (before `most`) the best of `keep` trials goes on. `median(grace, least)`: a trial ends whose best value is worse than the median of the means of at least `least` others until the same step, not before step `grace`. `plateau(steps, by)`: one ends whose best value did not become better by more than `by` in so many values. A bound such as `loss > 10`. All but bounds go by `goal`. Default: none.",
+    ),
+    field(
         "rm",
         &["'success'", "'always'", "'never'"],
         Word(|| Remove::ALL.map(Remove::as_str).to_vec()),

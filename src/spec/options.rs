@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::model::name::EngineName;
 use crate::model::options::{
-    Budget, Destination, Goal, Halt, Load, Options, Parallel, Prefix, Remove, Reserve, TrialDefaults,
+    Budget, Destination, Goal, Halt, Load, Options, Parallel, Prefix, Prune, Remove, Reserve, TrialDefaults,
 };
 use crate::model::retry::{Backoff, On, Retries};
 use crate::model::trial::{Pull, Timeout};
@@ -70,6 +70,7 @@ pub(super) fn from(object: &Object<'_>) -> Options {
         rm: object.read("rm", |item| item.word(&Remove::ALL.map(Remove::as_str), Remove::parse)),
         seed: object.read("seed", seed),
         goal: object.read("goal", |item| item.check(Goal::parse(item.text()?))),
+        prune: object.read("prune", prune).unwrap_or_default(),
         outputs_to: object.read("outputs_to", |item| item.check(Destination::parse(item.text()?))),
     }
 }
@@ -156,6 +157,15 @@ fn devices(item: Item<'_>) -> Option<Vec<String>> {
             let ids = item.list("a list of GPU ids, or a string such as \"0,1\"", |item| item.scalar())?;
             item.check(gpu_ids(&ids.join(",")))
         }
+    }
+}
+
+/// One rule to end trials by, or a list of them.
+fn prune(item: Item<'_>) -> Option<Vec<Prune>> {
+    let rule = |item: Item<'_>| item.check(Prune::parse(item.text()?));
+    match item.value {
+        Value::Array(_) => item.list("a list of rules, such as [\"asha(from=1, keep=3)\"]", rule),
+        _ => rule(item).map(|rule| vec![rule]),
     }
 }
 

@@ -7,7 +7,8 @@ use clap::Args;
 
 use crate::model::name::EngineName;
 use crate::model::options::{
-    Budget, Destination, Goal, Halt, Limit, Load, Options, Parallel, Prefix, Remove, Reserve, TrialDefaults, What, When,
+    Budget, Destination, Goal, Halt, Limit, Load, Options, Parallel, Prefix, Prune, Remove, Reserve, TrialDefaults,
+    What, When,
 };
 use crate::model::retry::Retries;
 use crate::model::trial::{Pull, Timeout};
@@ -73,6 +74,12 @@ pub(crate) struct LimitArgs {
     /// best trial, and tables have it first.
     #[arg(long, value_name = "GOAL", value_parser = Goal::parse)]
     pub(crate) goal: Option<Goal>,
+
+    /// End trials early that are not worth going on with, by the goal: 'asha(from=1, keep=3)', 'median(grace=5, least=3)',
+    /// 'plateau(steps=10, by=0.001)', or a bound on a metric such as 'loss > 10'. May be given several times. docs/spec.md
+    /// has the rules.
+    #[arg(long, value_name = "RULE", value_parser = Prune::parse)]
+    pub(crate) prune: Vec<Prune>,
 
     /// Removal of ended containers: success (the default; the others stay until `kill`), always or never.
     #[arg(long, value_name = "WHICH", value_parser = remove)]
@@ -175,6 +182,7 @@ impl LimitArgs {
             delay: self.delay,
             halt: self.halt.or(max_fail),
             goal: self.goal.clone(),
+            prune: self.prune.clone(),
             rm: self.rm,
             seed: self.seed,
             outputs_to: self.outputs_to.clone(),

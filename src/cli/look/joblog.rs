@@ -48,7 +48,7 @@ fn ended(outcome: &Outcome) -> (i32, i32) {
         Outcome::Failed { exit: Exit::Code(code) } => (*code, 0),
         Outcome::Failed { exit: Exit::Signal(signal) } => (0, *signal),
         Outcome::Failed { exit: Exit::Oom } | Outcome::Oom => (0, 9),
-        Outcome::TimedOut | Outcome::Unhealthy | Outcome::Killed => ENDED_BY_US,
+        Outcome::TimedOut | Outcome::Unhealthy | Outcome::Killed | Outcome::Pruned { .. } => ENDED_BY_US,
         Outcome::NotStarted { .. } | Outcome::Lost { .. } | Outcome::Skipped { .. } => (-1, 0),
     }
 }

@@ -136,7 +136,7 @@ fn case(text: &mut String, suite: &str, status: &str, result: &TrialResult) {
 
 fn verdict(result: &TrialResult) -> Verdict {
     match result.outcome() {
-        None | Some(Outcome::Skipped { .. } | Outcome::Killed) => Verdict::Skipped,
+        None | Some(Outcome::Skipped { .. } | Outcome::Killed | Outcome::Pruned { .. }) => Verdict::Skipped,
         Some(Outcome::NotStarted { .. } | Outcome::Lost { .. }) => Verdict::Error,
         Some(outcome) if outcome.is_failure() => Verdict::Failure,
         Some(_) => Verdict::Passed,

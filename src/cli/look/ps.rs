@@ -77,7 +77,7 @@ enum PsForm {
 }
 
 /// The words for a trial's status.
-const STATUSES: [&str; 14] = [
+const STATUSES: [&str; 15] = [
     "waiting",
     "starting",
     "running",
@@ -91,6 +91,7 @@ const STATUSES: [&str; 14] = [
     "lost",
     "stopped",
     "killed",
+    "pruned",
     "skipped",
 ];
 

@@ -116,6 +116,7 @@ pub(super) fn counts(summary: &Summary, is_running: bool) -> String {
         (counts.failed, "failed"),
         (counts.skipped, "skipped"),
         (counts.killed, "killed"),
+        (counts.pruned, "pruned"),
         (running, "running"),
         (waiting, "waiting"),
         (open, "open"),

@@ -90,6 +90,22 @@ impl Course {
         }
     }
 
+    /// Waits until it has run for so long; false when it ends before.
+    pub(super) async fn comes_to(&self, after: Duration, meets: &mut watch::Receiver<Meets>) -> bool {
+        loop {
+            let now = *meets.borrow_and_update();
+            let (at, (_, end)) = (self.time(after, &now), self.end(&now));
+            if end < at {
+                return false;
+            }
+            if at <= Instant::now() {
+                return true;
+            }
+            // Either the time has come, or something has changed.
+            drop(timeout_at(at, meets.changed()).await);
+        }
+    }
+
     /// Waits for the verdict of its healthcheck, by Docker's defaults and arithmetic: so many failures, an interval apart.
     pub(super) async fn health(&self, check: &Healthcheck, meets: &mut watch::Receiver<Meets>) -> Health {
         let run_for = self.scene.run_for;

@@ -236,6 +236,12 @@ impl Engine for Fake {
         output.restart();
         output.stdout(course.scene.stdout.as_bytes());
         output.stderr(course.scene.stderr.as_bytes());
+        for (after, text) in &course.scene.later {
+            if !course.comes_to(*after, &mut meets).await {
+                break;
+            }
+            output.stdout(text.as_bytes());
+        }
         let exit = course.ended(&mut meets).await;
         self.end(handle);
         if let Some(usage) = &course.scene.usage {

@@ -14,6 +14,8 @@ pub struct Scene {
     pub exit: Exit,
     /// Text on the standard output.
     pub stdout: String,
+    /// Text on the standard output that comes later: so long after its start, in order of time.
+    pub later: Vec<(Duration, String)>,
     /// Text on the standard error.
     pub stderr: String,
     /// Reason why it cannot be started, if so.
@@ -39,6 +41,7 @@ impl Default for Scene {
             run_for: Duration::ZERO,
             exit: Exit::Code(0),
             stdout: String::new(),
+            later: Vec::new(),
             stderr: String::new(),
             start_error: None,
             healthy_after: Some(Duration::ZERO),
@@ -61,7 +64,8 @@ impl Scene {
         for step in line.split(';') {
             let (verb, rest) = step.trim().split_once(' ').unwrap_or((step.trim(), ""));
             match verb {
-                "echo" => scene.stdout.push_str(&format!("{rest}\n")),
+                "echo" if scene.run_for.is_zero() => scene.stdout.push_str(&format!("{rest}\n")),
+                "echo" => scene.later.push((scene.run_for, format!("{rest}\n"))),
                 "warn" => scene.stderr.push_str(&format!("{rest}\n")),
                 "sleep" => {
                     let time = Duration::try_from_secs_f64(rest.parse().unwrap_or(0.0)).unwrap_or_default();

@@ -355,6 +355,8 @@ pub enum Cause {
     Unneeded,
     /// It ran for too long.
     TimedOut,
+    /// Going on was not worth it.
+    Pruned,
 }
 
 /// Why a run ended before its work was done.

@@ -1,10 +1,12 @@
 //! Run options: what a spec's top level, a script's `run()` and the command line can say about a run.
 
+mod bound;
 mod budget;
 mod destination;
 mod goal;
 mod halt;
 mod prefix;
+mod prune;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +18,13 @@ use crate::model::retry::Retries;
 use crate::model::span;
 use crate::model::trial::{Pull, Timeout};
 
+pub use bound::{Bound, Relation};
 pub use budget::{Budget, HostBudget, Load, Parallel, Reserve};
 pub use destination::Destination;
 pub use goal::{Goal, Sense};
 pub use halt::{Halt, Limit, What, When};
 pub use prefix::Prefix;
+pub use prune::Prune;
 
 /// Options of a run; everything absent means the default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -49,6 +53,9 @@ pub struct Options {
     /// What the run is to find: its best trial comes first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
+    /// Rules by which trials end early that are not worth going on with.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub prune: Vec<Prune>,
     /// Which containers are removed once they ended and their logs are safe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rm: Option<Remove>,

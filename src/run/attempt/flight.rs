@@ -67,6 +67,8 @@ pub(crate) struct Adopted {
 pub(crate) enum Stop {
     /// Nothing needs the service any more.
     Unneeded,
+    /// Going on is not worth it.
+    Pruned,
     /// Someone asked; with the trial's grace period, or at once.
     Killed { at_once: bool },
 }

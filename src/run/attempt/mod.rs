@@ -66,8 +66,11 @@ impl Attempt {
                 self.follow(&context, engine.as_ref(), handle, output, (Duration::ZERO, None)).await;
             }
             Ok(None) => {
-                let unneeded = *self.stop.borrow() == Some(Stop::Unneeded);
-                let outcome = if unneeded { Outcome::Stopped } else { Outcome::Killed };
+                let outcome = match *self.stop.borrow() {
+                    Some(Stop::Unneeded) => Outcome::Stopped,
+                    Some(Stop::Pruned) => Outcome::Pruned { because: String::new() },
+                    Some(Stop::Killed { .. }) | None => Outcome::Killed,
+                };
                 self.say(Stage::Ended(End::bare(outcome)));
             }
             Err(error) => self.say(Stage::Ended(End::not_started(&error))),
@@ -361,6 +364,8 @@ async fn judged(engine: &dyn Engine, handle: &Handle, exit: Exit, cause: Option<
         Some(Ending::TimedOut) => Outcome::TimedOut,
         Some(Ending::Unhealthy) => Outcome::Unhealthy,
         Some(Ending::Asked(Stop::Killed { .. })) => Outcome::Killed,
+        // Whoever asked for it knows why.
+        Some(Ending::Asked(Stop::Pruned)) => Outcome::Pruned { because: String::new() },
         Some(Ending::Asked(Stop::Unneeded)) => Outcome::Stopped,
         // A program that ends with 0 when it is asked to has not done its work.
         None if exit == Exit::Code(0) && engine.was_stopped(handle).await => {

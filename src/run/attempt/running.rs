@@ -11,9 +11,13 @@ use crate::engine::{Engine, EngineError, Health, Output, Retrying};
 use crate::model::handle::Handle;
 use crate::model::outcome::Exit;
 use crate::model::trial::Timeout;
+use crate::model::trial::settled::Settled;
 use crate::run::attempt::flight::{Attempt, Ending, LAST_TRY, Stop};
 use crate::run::attempt::pausing::{Held, keep};
 use crate::run::message::Stage;
+
+/// Grace of an attempt that is pruned, where nobody says one.
+const PRUNE_GRACE: Duration = Duration::from_secs(1);
 
 /// How the wait went, and what had made the attempt stop.
 pub(super) type Waited = (Result<Exit, EngineError>, Option<Ending>);
@@ -105,9 +109,18 @@ impl<'a> Running<'a> {
         if asked == (Stop::Killed { at_once: true }) {
             self.end_for(cause, Duration::ZERO);
         } else if self.cause.is_none() {
-            self.end_for(cause, grace);
+            let pruned = if asked == Stop::Pruned { grace.min(self.prune_grace()) } else { grace };
+            self.end_for(cause, pruned);
         }
         self.cause = Some(cause);
+    }
+
+    /// Longest grace of an attempt that is pruned: others wait for its place, so a program that pays no attention to its
+    /// stop signal gets ten seconds only where somebody said so.
+    fn prune_grace(&self) -> Duration {
+        let trial = &self.attempt.launch.trial;
+        let is_said = trial.written.stop_grace.is_some() || trial.stop_grace != Settled::STOP_GRACE;
+        if is_said { Duration::MAX } else { PRUNE_GRACE }
     }
 
     /// Ends the attempt. One that stands still goes on first: it could not handle its stop signal.

@@ -200,6 +200,7 @@ impl Dispatcher {
             None if was.unhealthy && awaited => Some(Ending::Unhealthy),
             _ if killed => Some(Ending::Asked(Stop::Killed { at_once: false })),
             Some(Cause::Unneeded) => Some(Ending::Asked(Stop::Unneeded)),
+            Some(Cause::Pruned) => Some(Ending::Asked(Stop::Pruned)),
             None => None,
         };
         match found {
@@ -216,6 +217,9 @@ impl Dispatcher {
                 })
             }
             _ if cause == Some(Ending::Asked(Stop::Unneeded)) => Begin::Gone(Outcome::Stopped),
+            _ if cause == Some(Ending::Asked(Stop::Pruned)) => {
+                Begin::Gone(Outcome::Pruned { because: was.pruned.clone().unwrap_or_default() })
+            }
             _ if matches!(cause, Some(Ending::Asked(_))) => Begin::Gone(Outcome::Killed),
             None if active.started.is_some() => {
                 let message = "it was gone when combu came back".to_owned();

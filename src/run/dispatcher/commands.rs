@@ -39,6 +39,7 @@ impl Dispatcher {
         }
         match command {
             Command::Kill { trial } => self.place(trial, "killed").map(drop),
+            Command::Prune { trial, .. } => self.place(trial, "pruned").map(drop),
             Command::Retry { trial } => {
                 let place = self.place(&trial.name, "retried")?;
                 let service = self.schedule.entry(place).trial.service;
@@ -72,6 +73,11 @@ impl Dispatcher {
                 if let Some(place) = self.schedule.place(&trial) {
                     self.schedule.kill_waiting(place);
                     self.stop(place, Stop::Killed { at_once: false });
+                }
+            }
+            Command::Prune { trial, because } => {
+                if let Some(place) = self.schedule.place(&trial) {
+                    self.prune(place, because);
                 }
             }
             Command::Set { change } => self.admission.set(&change),

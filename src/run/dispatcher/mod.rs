@@ -28,6 +28,7 @@ use crate::engine::{Found, Standing};
 use crate::model::event::{Cause, Early, Fact, Journal};
 use crate::model::name::{EngineName, Name};
 use crate::model::options::When;
+use crate::model::pruning::Pruning;
 use crate::model::trial::{Condition, Healthcheck, Timeout};
 use crate::plan::admission::{Scope, nearest_name};
 use crate::plan::{Engines, Plan};
@@ -67,6 +68,8 @@ pub(crate) struct Dispatcher {
     counts: EndCounts,
     cleanup: Cleanup,
     end: RunEnd,
+    /// What ends trials early that are not worth going on with.
+    pruning: Pruning,
     purpose: Purpose,
 }
 
@@ -92,13 +95,17 @@ impl Dispatcher {
         let gate = Gate::new(&scope.options.budget, context.machine);
         let (time_budget, delay) = (scope.options.time_budget, scope.options.delay.unwrap_or_default());
         let has_containers = scope.engines.values().any(|engine| engine.containers);
-        let (schedule, lived) = match beginning {
+        let (schedule, lived, pruning) = match beginning {
             Beginning::Again(again) => {
                 // What is ended for good does not wait again before that.
                 let reopens = again.purpose != Purpose::End;
-                (Schedule::restored(plan, permits, scope, &again.past, reopens), again.past.lived())
+                let schedule = Schedule::restored(plan, permits, scope, &again.past, reopens);
+                (schedule, again.past.lived(), again.past.pruning.clone())
             }
-            Beginning::Anew { reused } => (Schedule::reusing(plan, permits, scope, reused), Duration::ZERO),
+            Beginning::Anew { reused } => {
+                let pruning = Pruning::new(&scope.options);
+                (Schedule::reusing(plan, permits, scope, reused), Duration::ZERO, pruning)
+            }
         };
         context.clock = Clock::showing(lived);
         let context = Arc::new(context);
@@ -114,6 +121,7 @@ impl Dispatcher {
             outbox: Outbox::default(),
             counts: EndCounts::default(),
             cleanup: Cleanup::new(matches!(beginning, Beginning::Again(_))),
+            pruning,
             end: RunEnd::new(time_budget.map(|budget| budget.saturating_add(lived))),
             purpose: beginning.purpose(),
             context,
@@ -351,12 +359,13 @@ impl Dispatcher {
         if matches!(begin, Begin::Launch) {
             self.admission.passed(&launch.trial);
             self.outbox.forget(place);
-            self.log.emit(Fact::AttemptStarting {
+            let starting = Fact::AttemptStarting {
                 trial: launch.trial.name.clone(),
                 attempt: launch.attempt,
                 cores: launch.cores.clone(),
                 gpus: launch.gpus.clone(),
-            });
+            };
+            self.tell(place, starting);
         }
         let median = self.counts.median();
         let attempt = self.attempts.make(NewAttempt { place, launch, begin, health, awaited, slow, median });
@@ -410,12 +419,12 @@ impl Dispatcher {
             }
             Stage::Adopted(handle) => {
                 self.attempts.started(place);
-                self.log.emit(Fact::AttemptAdopted { trial, attempt, handle });
+                self.tell(place, Fact::AttemptAdopted { trial, attempt, handle });
                 self.schedule.started(place);
             }
             Stage::Recorded(records) => {
                 for record in records {
-                    self.log.emit(Fact::Recorded { trial: trial.clone(), attempt, record });
+                    self.tell(place, Fact::Recorded { trial: trial.clone(), attempt, record });
                 }
             }
             Stage::Healthy => {
@@ -562,6 +571,24 @@ impl Dispatcher {
         if self.attempts.is_active(place) {
             self.schedule.stopping(place, stop != Stop::Unneeded);
             self.log.order(Order::Stop(place, stop));
+        }
+    }
+
+    /// Emits a fact of a trial, and ends the trial if it is not worth going on with after that.
+    fn tell(&mut self, place: usize, fact: Fact) {
+        let because = self.pruning.add(&fact);
+        self.log.emit(fact);
+        if let Some(because) = because.filter(|_| self.purpose.starts() && !self.schedule.entry(place).trial.service) {
+            self.prune(place, because);
+        }
+    }
+
+    /// Ends a trial early because going on is not worth it. One that is being stopped already, or has ended, stays so.
+    fn prune(&mut self, place: usize, because: String) {
+        if self.schedule.prune(place, &because) {
+            let trial = self.name(place);
+            self.log.emit(Fact::Stopping { trial, because, cause: Cause::Pruned });
+            self.stop(place, Stop::Pruned);
         }
     }
 

@@ -110,6 +110,6 @@ impl Schedule {
         let entry = &self.entries[place];
         let hopeless = |on: usize, broken: bool| broken && self.entries[on].phase != Phase::Ended(Outcome::Stopped);
         matches!(entry.phase, Phase::Ended(Outcome::Skipped { .. }))
-            && !entry.waits.iter().any(|wait| hopeless(wait.on, matches!(self.standing(*wait), WaitState::Broken(_))))
+            && !entry.waits.iter().any(|wait| hopeless(wait.on, matches!(self.standing(*wait), WaitState::Broken(..))))
     }
 }

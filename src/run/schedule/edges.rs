@@ -10,8 +10,8 @@ use crate::run::schedule::entry::Phase;
 pub(super) enum WaitState {
     Met,
     Open,
-    /// It can never be met; why, as a clause.
-    Broken(String),
+    /// It can never be met; why, as a clause, and whether that is because the other was pruned.
+    Broken(String, bool),
 }
 
 impl Schedule {
@@ -61,16 +61,19 @@ impl Schedule {
         let met = match (&on.phase, wait.condition) {
             (phase, Condition::Ended) => matches!(phase, Phase::Ended(_)),
             (Phase::Active { .. }, Condition::Healthy) if on.unhealthy => {
-                return WaitState::Broken(format!("`{}` is unhealthy", on.trial.name));
+                return WaitState::Broken(format!("`{}` is unhealthy", on.trial.name), false);
             }
             (Phase::Active { stopping: true, .. }, _) => false,
             (Phase::Active { started, .. }, Condition::Started) => *started,
             (Phase::Active { .. }, Condition::Healthy) => on.healthy,
             (Phase::Ended(Outcome::Succeeded), Condition::Healthy) if !on.healthy => {
-                return WaitState::Broken(format!("`{}` ended before it was healthy", on.trial.name));
+                return WaitState::Broken(format!("`{}` ended before it was healthy", on.trial.name), false);
             }
             (Phase::Ended(Outcome::Succeeded), _) => true,
-            (Phase::Ended(outcome), _) => return WaitState::Broken(why(on.trial.name.as_str(), outcome)),
+            (Phase::Ended(outcome), _) => {
+                let pruned = matches!(outcome, Outcome::Pruned { .. });
+                return WaitState::Broken(why(on.trial.name.as_str(), outcome), pruned);
+            }
             _ => false,
         };
         if met { WaitState::Met } else { WaitState::Open }
@@ -85,8 +88,10 @@ impl Schedule {
         let met = match self.standing(wait) {
             WaitState::Met => true,
             WaitState::Open => false,
-            WaitState::Broken(because) => {
-                let outcome = self.entries[place].last.take().unwrap_or(Outcome::Skipped { because });
+            WaitState::Broken(because, pruned) => {
+                // What builds on a trial that was not worth it is not worth it either: nothing failed.
+                let ended = if pruned { Outcome::Pruned { because } } else { Outcome::Skipped { because } };
+                let outcome = self.entries[place].last.take().unwrap_or(ended);
                 return self.end(place, outcome);
             }
         };
@@ -163,6 +168,7 @@ fn why(name: &str, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Skipped { .. } => format!("`{name}` was skipped"),
         Outcome::Killed => format!("`{name}` was killed"),
+        Outcome::Pruned { .. } => format!("`{name}` was pruned"),
         // What the engine said was told where it happened; a hundred dependants need not repeat it.
         Outcome::NotStarted { .. } => format!("`{name}` could not be started"),
         Outcome::Lost { .. } => format!("`{name}` was lost"),

@@ -43,6 +43,8 @@ pub(crate) struct Entry {
     pub(super) shape: usize,
     /// Wanted again while it was being stopped.
     pub(super) again: bool,
+    /// Why its attempt is being pruned.
+    pub(super) pruned: Option<String>,
     /// The service that was lost to its attempt.
     pub(super) unserved: Option<usize>,
     /// A service that may start.
@@ -93,6 +95,7 @@ impl Entry {
             permit: None,
             shape: 0,
             again: false,
+            pruned: None,
             unserved: None,
             demanded: false,
         }

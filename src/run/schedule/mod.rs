@@ -185,7 +185,7 @@ impl Schedule {
         entry.permit = Some(permit);
         entry.phase = Phase::Active { started: false, stopping: false };
         entry.attempts += 1;
-        (entry.healthy, entry.unhealthy, entry.unserved) = (false, false, None);
+        (entry.healthy, entry.unhealthy, entry.unserved, entry.pruned) = (false, false, None, None);
         Some(place)
     }
 
@@ -224,6 +224,9 @@ impl Schedule {
     /// fails after its service was lost to it was lost, too: it may have begun when the service was gone already.
     pub(crate) fn judged(&self, place: usize, outcome: Outcome) -> Outcome {
         let entry = &self.entries[place];
+        if let (Outcome::Pruned { .. }, Some(because)) = (&outcome, &entry.pruned) {
+            return Outcome::Pruned { because: because.clone() };
+        }
         if self.closed.is_some() {
             return outcome;
         }
@@ -314,6 +317,22 @@ impl Schedule {
             }
         }
         self.carry_out_ends();
+    }
+
+    /// Ends a trial that is not active, as pruned. True when it is active and to be stopped for that.
+    pub(crate) fn prune(&mut self, place: usize, because: &str) -> bool {
+        let entry = &mut self.entries[place];
+        match entry.phase {
+            Phase::Active { stopping: false, .. } => {
+                entry.pruned = Some(because.to_owned());
+                return true;
+            }
+            Phase::Active { .. } | Phase::Ended(_) => {}
+            Phase::Waiting | Phase::Ready | Phase::Delayed => {
+                self.end(place, Outcome::Pruned { because: because.to_owned() });
+            }
+        }
+        false
     }
 
     /// Ends a trial that is not active, as killed.

@@ -71,7 +71,8 @@ impl Schedule {
                 // One that timed out had its end coming, whoever asked for it as well.
                 let timed_out = active.cause == Some(Cause::TimedOut);
                 let stopped = past.stopped && !timed_out;
-                let stopping = trial.killed || stopped || active.cause == Some(Cause::Unneeded);
+                let stopping = trial.killed || stopped || matches!(active.cause, Some(Cause::Unneeded | Cause::Pruned));
+                entry.pruned.clone_from(&trial.pruned);
                 entry.phase = Phase::Active { started: active.started.is_some(), stopping };
                 entry.again = stopped && !trial.killed;
                 entry.demanded = entry.trial.service;

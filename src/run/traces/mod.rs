@@ -6,6 +6,7 @@ mod crashes;
 mod keeping;
 mod outputs;
 mod pausing;
+mod pruning;
 mod random;
 mod retries;
 mod room;

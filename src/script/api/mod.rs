@@ -5,6 +5,7 @@ pub(super) mod files;
 mod kill;
 mod lists;
 mod params;
+mod prune;
 mod random;
 pub(super) mod reference;
 mod result;
@@ -36,6 +37,7 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     experiment::register(engine, script);
     run::register(engine, script);
     result::register(engine);
+    prune::register(engine);
     kill::register(engine, script);
     system::register(engine, script);
     files::register(engine, script);

@@ -57,6 +57,8 @@ fn register_trial(engine: &mut Engine) {
             let command = Command::Kill { trial: view.result.trial.name.clone() };
             view.way.as_ref().map(|way| way.send(command)).ok_or_else(|| over(view, "killed"))
         })
+        .register_fn("prune", |view: &mut TrialView| prune(view, "the script says so"))
+        .register_fn("prune", |view: &mut TrialView, because: &str| prune(view, because))
         .register_fn("to_string", |view: &mut TrialView| view.to_string())
         .register_fn("to_debug", |view: &mut TrialView| view.to_string());
 }
@@ -146,6 +148,8 @@ fn register_run(engine: &mut Engine) {
         .register_get("failed_count", |result: &mut RunResult| result.0.summary.counts().failed as i64)
         .register_get("skipped", |result: &mut RunResult| result.0.summary.counts().skipped as i64)
         .register_get("killed", |result: &mut RunResult| result.0.summary.counts().killed as i64)
+        .register_get("pruned", |result: &mut RunResult| result.0.summary.counts().pruned as i64)
+        .register_get("steps", |result: &mut RunResult| i64::try_from(result.steps()).unwrap_or(i64::MAX))
         .register_get("trials", |result: &mut RunResult| array(result.views()))
         .register_fn("len", |result: &mut RunResult| result.0.summary.results.len() as i64)
         .register_fn("failed", |result: &mut RunResult| result.failed())
@@ -214,6 +218,14 @@ fn register_tables(engine: &mut Engine) {
         .register_fn("rows", |result: &mut RunResult| rows(result, None))
         .register_fn("rows", |result: &mut RunResult, columns: Array| rows(result, Some(columns)))
         .register_fn("json", |result: &mut RunResult| result.to_json().to_string());
+}
+
+/// Ends a trial early that is not worth going on with.
+fn prune(view: &TrialView, because: &str) -> Answer<()> {
+    let (trial, because) = (view.result.trial.name.clone(), because.to_owned());
+    let way = view.way.as_ref().ok_or_else(|| over(view, "pruned"))?;
+    way.send(Command::Prune { trial, because });
+    Ok(())
 }
 
 /// Runs an ended trial again, perhaps changed, in the run it belongs to.

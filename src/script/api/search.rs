@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 use serde_json::Value;
 
-use crate::model::options::{Goal, Parallel, Sense};
+use crate::model::options::{Bound, Goal, Parallel, Sense};
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::script::api::space::{bad, point};
@@ -25,9 +25,6 @@ use crate::spec::Template;
 
 /// A method, with the number of random points that it begins with.
 type Kind = fn(usize) -> Method;
-
-/// Whether a value has reached a limit.
-type Comparison = fn(f64, f64) -> bool;
 
 /// Most points that are asked for in one call.
 const MOST: i64 = 1000;
@@ -157,33 +154,11 @@ fn toward(view: &TrialView, goal: &Goal) -> Answer<Option<f64>> {
     value.map_err(|error| fault(format!("cannot read the logs of `{}`: {error}", view.name())))
 }
 
-/// A condition that ends a search: `loss < 0.01`.
-struct Enough {
-    metric: String,
-    is_reached: Comparison,
-    limit: f64,
-}
-
-impl Enough {
-    fn parse(text: &str) -> Answer<Self> {
-        let wrong = || {
-            let hint = "write the name of a metric, `<`, `<=`, `>` or `>=`, and a number: `loss < 0.01`";
-            fault_with(format!("`enough: \"{text}\"` is no condition"), hint)
-        };
-        let signs: [(&str, Comparison); 4] =
-            [("<=", |a, b| a <= b), (">=", |a, b| a >= b), ("<", |a, b| a < b), (">", |a, b| a > b)];
-        let found = signs.into_iter().find_map(|(sign, is)| Some((text.split_once(sign)?, is)));
-        let ((metric, limit), is_reached) = found.ok_or_else(wrong)?;
-        let limit = limit.trim().parse().map_err(|_| wrong())?;
-        let metric = metric.trim().trim_start_matches("metrics.").to_owned();
-        if metric.is_empty() { Err(wrong()) } else { Ok(Self { metric, is_reached, limit }) }
-    }
-
-    fn holds(&self, view: &TrialView) -> Answer<bool> {
-        let value = view.value(&self.metric);
-        let value = value.map_err(|error| fault(format!("cannot read the logs of `{}`: {error}", view.name())))?;
-        Ok(view.ok() && value.is_some_and(|value| (self.is_reached)(value, self.limit)))
-    }
+/// Whether a trial that ended meets the condition that ends its search.
+fn meets(bound: &Bound, view: &TrialView) -> Answer<bool> {
+    let value = view.value(&bound.metric);
+    let value = value.map_err(|error| fault(format!("cannot read the logs of `{}`: {error}", view.name())))?;
+    Ok(view.ok() && value.is_some_and(|value| bound.holds(value)))
 }
 
 /// What `search` is asked for besides the options of a run.
@@ -191,7 +166,7 @@ struct SearchOptions {
     goal: Goal,
     trials: usize,
     width: usize,
-    enough: Option<Enough>,
+    enough: Option<Bound>,
     name: String,
 }
 
@@ -215,7 +190,8 @@ impl SearchOptions {
         let trials = trials.ok_or_else(|| {
             fault_with("`trials` says how many trials a search makes", "write `#{ goal: \"min loss\", trials: 100 }`")
         })?;
-        let enough = options.remove("enough").map(|text| Enough::parse(&text.to_string())).transpose()?;
+        let enough = options.remove("enough").map(|text| Bound::parse(&text.to_string())).transpose();
+        let enough = enough.map_err(|message| fault(format!("enough: {message}")))?;
         let name = options.remove("name").or_else(|| base.get("name").cloned()).unwrap_or_default().to_string();
         let asked = match (script.options.budget.parallel, options.get("parallel")) {
             (Some(parallel), _) => Some(parallel),
@@ -266,7 +242,7 @@ fn drive(
             let value = value.map(|value| search.signed(value));
             search.searcher.tell(number, value);
         }
-        over = over || plan.enough.as_ref().map_or(Ok(false), |enough| enough.holds(&ended))?;
+        over = over || plan.enough.as_ref().map_or(Ok(false), |enough| meets(enough, &ended))?;
         while !over && running < plan.width && made < plan.trials {
             let Some(trial) = next(&mut numbers)? else { break };
             run.way.submit(&trial)?;
@@ -370,7 +346,7 @@ mod tests {
         CMA-ES searches ranges of numbers, and this space has a list of values = take `tpe(space)`, or run one search for each value
         a search has a goal = say what is best: `search(tpe(space), base, #{ goal: "min loss", trials: 100 })`
         `trials` says how many trials a search makes = write `#{ goal: "min loss", trials: 100 }`
-        `enough: "soon"` is no condition = write the name of a metric, `<`, `<=`, `>` or `>=`, and a number: `loss < 0.01`
+        enough: `soon` is no condition: write the name of a metric, `<`, `<=`, `>` or `>=`, and a number: `loss < 0.01`
         unknown key `paralel`; did you mean `parallel`?
         the base has no name = the trials are named after it: `name: "train"`
         `cmd[1]` asks for `{y}`, which is no param of the trial = did you mean `{k}`?; for braces as they stand, write `{{y}}`

@@ -169,6 +169,12 @@ impl RunResult {
         self.0.summary.options.goal.as_ref()
     }
 
+    /// How many values of the goal's metric its trials told, in their last attempts.
+    pub(crate) fn steps(&self) -> u64 {
+        let told = |result: &TrialResult| result.metrics.get(&*self.goal()?.metric).map(|metric| metric.count);
+        self.0.summary.results.iter().filter_map(told).sum()
+    }
+
     /// The results of trials that succeeded and have a value toward the goal, the best one first.
     pub(crate) fn ranked(&self, goal: &Goal) -> std::io::Result<Vec<TrialView>> {
         let mut ranked = Vec::new();
@@ -259,7 +265,12 @@ impl fmt::Display for RunResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.0.summary.counts();
         write!(f, "{}: {} of {} succeeded", self.0.experiment.name(), counts.succeeded, counts.total)?;
-        for (count, word) in [(counts.failed, "failed"), (counts.skipped, "skipped"), (counts.killed, "killed")] {
+        for (count, word) in [
+            (counts.failed, "failed"),
+            (counts.skipped, "skipped"),
+            (counts.killed, "killed"),
+            (counts.pruned, "pruned"),
+        ] {
             if count > 0 {
                 write!(f, ", {count} {word}")?;
             }
