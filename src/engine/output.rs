@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::files;
 use crate::engine::records::{Recorder, Scanner};
-use crate::model::event::{Logs, Usage};
+use crate::model::event::{Logs, Record, Usage};
 
 /// Bytes that the files may reach further than a log for that to be seen.
 const FURTHER: usize = 1 << 16;
@@ -76,6 +76,13 @@ impl Output {
             scanner.take(bytes);
         }
         Self::take(self.stdout.as_mut(), bytes, &mut self.error);
+    }
+
+    /// Takes what an attempt tells in other ways than by its output.
+    pub fn tell(&mut self, record: Record) {
+        if let Some(scanner) = &mut self.scanner {
+            scanner.tell(record);
+        }
     }
 
     /// Takes bytes from the standard error.

@@ -57,7 +57,8 @@ pub fn identity(trial: &Settled, digest: Option<&str>, seed: u64, triggers: &Tri
     hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn sorted(value: Value) -> Value {
+/// The same value with the fields of its objects in alphabetical order.
+pub(crate) fn sorted(value: Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
         Value::Object(map) => {

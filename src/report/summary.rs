@@ -225,7 +225,7 @@ fn flaky(summary: &Summary, style: &Style) -> Vec<String> {
 }
 
 /// The trial that comes nearest to the run's goal, with its params.
-fn best(summary: &Summary, style: &Style) -> Vec<String> {
+pub(super) fn best(summary: &Summary, style: &Style) -> Vec<String> {
     let Some(goal) = &summary.options.goal else { return Vec::new() };
     let Some((result, value)) = summary.best(goal) else {
         let text = format!("no trial that succeeded told the metric `{}`: `combu help metrics` says how", goal.metric);

@@ -48,6 +48,11 @@ impl Clock {
         }
     }
 
+    /// The same clock for a run that has lived for some time.
+    pub(crate) fn having_lived(self, lived: Duration) -> Self {
+        Self { lived, ..self }
+    }
+
     /// Milliseconds since 1970-01-01 UTC; this clock on the wall never stands still.
     pub(crate) fn on_the_wall(&self) -> u64 {
         self.started_at + millis(self.started.elapsed())

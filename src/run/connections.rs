@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use crate::engine::fake::{Director, Fake};
 use crate::engine::{Engine, EngineError, Settings, connect};
 use crate::model::capability::{Capabilities, Daemon};
 use crate::model::name::EngineName;
@@ -26,6 +27,20 @@ impl Connections {
     pub fn with(engine: Arc<dyn Engine>) -> Self {
         let name = engine.capabilities().engine;
         Self { settings: Settings::default(), connected: Arc::new(Mutex::new(HashMap::from([(name, engine)]))) }
+    }
+
+    /// Engines that run nothing: under every name one of this machine's size, whose attempts do as the director says.
+    ///
+    /// # Errors
+    /// When this machine's size cannot be told.
+    pub async fn directed(director: Arc<dyn Director>) -> Result<Self, EngineError> {
+        let settings = Settings::default();
+        let host = connect(EngineName::Local, &settings).await?;
+        let engine = |name| -> (EngineName, Arc<dyn Engine>) {
+            (name, Arc::new(Fake::directed(name, host.capabilities(), director.clone())))
+        };
+        let connected = HashMap::from(EngineName::ALL.map(engine));
+        Ok(Self { settings, connected: Arc::new(Mutex::new(connected)) })
     }
 
     /// The engine of that name.

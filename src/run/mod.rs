@@ -15,6 +15,7 @@ mod permits;
 pub mod purpose;
 mod schedule;
 pub mod session;
+pub mod simulation;
 mod starts;
 pub mod uploads;
 pub mod user;

@@ -1,6 +1,6 @@
 //! Script errors: the problem, its file, line and column, and what to do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rhai::{Dynamic, EvalAltResult, LexError, ParseErrorType, Position};
 
@@ -76,8 +76,13 @@ impl ScriptError {
     }
 
     /// Error of Rhai, with the place to blame.
-    pub(super) fn of(mut error: EvalAltResult, script: &Script) -> Self {
-        let mut file = script.shown.display().to_string();
+    pub(super) fn of(error: EvalAltResult, script: &Script) -> Self {
+        Self::told(error, &script.shown, &script.functions)
+    }
+
+    /// The same for the file that users know by that path, which defines those functions.
+    pub(super) fn told(mut error: EvalAltResult, shown: &Path, functions: &Functions) -> Self {
+        let mut file = shown.display().to_string();
         let mut trace = Vec::new();
         let mut blamed = (file.clone(), Position::NONE);
         loop {
@@ -113,7 +118,7 @@ impl ScriptError {
         }
         let (file, position) = blamed;
         let habit = habit(&error, &file, position);
-        let (message, hint, kind) = explain(error, &script.functions);
+        let (message, hint, kind) = explain(error, functions);
         let hint = habit.or(hint);
         Self {
             source_line: position.line().and_then(|line| line_of(&file, line)),

@@ -14,11 +14,14 @@ use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 
 use crate::run::connections::Connections;
+use crate::run::session::interrupt::Interrupt;
 use crate::run::session::start::Start;
 use crate::run::session::{Prepared, Session};
+use crate::run::simulation::Simulation;
 use crate::script::error::ScriptError;
 use crate::script::execute::{engine, execute};
 use crate::script::host::{Finish, Opened, Script, ScriptHost, ScriptStage};
+use crate::script::model::ScriptModel;
 use crate::spec::LoadOptions;
 
 /// A folder with scripts, a session on the fake engine, and what was printed.
@@ -98,6 +101,17 @@ impl Lab {
             ..Options::default()
         };
         Self { folder, session, args: Vec::new(), options, memory: ScriptHost::memory_limit(), seen }
+    }
+
+    /// A lab in virtual time, whose trials do as that model says.
+    pub(super) fn simulated(model: &str) -> Self {
+        let mut lab = Self::new();
+        let (path, interrupt) = (lab.folder.path().join("model.rhai"), Interrupt::default());
+        lab.file("model.rhai", model);
+        let model = ScriptModel::load(&path, interrupt.clone(), |_| ()).unwrap();
+        let simulation = Simulation::new(Box::new(model), interrupt.clone());
+        lab.session = Session::simulated(Arc::new(simulation), interrupt).unwrap();
+        lab
     }
 
     pub(super) fn file(&self, name: &str, text: &str) -> &Self {

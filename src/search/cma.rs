@@ -71,7 +71,7 @@ impl Generations {
     pub(super) fn draw(&self, source: &mut Xoshiro256PlusPlus) -> Vec<Vec<f64>> {
         let (lengths, directions) = eigen(&self.shape);
         let mut one = || {
-            let steps: Vec<f64> = lengths.iter().map(|length| length.sqrt() * normal::draw(source)).collect();
+            let steps: Vec<f64> = lengths.iter().map(|length| length.sqrt() * normal::normal(source)).collect();
             let along = |row: usize| directions[row].iter().zip(&steps).map(|(part, step)| part * step).sum::<f64>();
             self.mean.iter().enumerate().map(|(row, mean)| mean + self.sigma * along(row)).collect::<Vec<f64>>()
         };

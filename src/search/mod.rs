@@ -7,4 +7,5 @@ mod normal;
 mod searcher;
 mod tpe;
 
+pub use normal::normal;
 pub use searcher::{Method, Observation, Searcher, Suggestion};

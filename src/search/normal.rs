@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
 
 /// A number of the standard normal distribution (Box and Muller).
-pub(super) fn draw(source: &mut Xoshiro256PlusPlus) -> f64 {
+pub fn normal(source: &mut Xoshiro256PlusPlus) -> f64 {
     let (radius, angle) = (source.random::<f64>(), source.random::<f64>());
     (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
@@ -23,7 +23,7 @@ mod tests {
     use rand::SeedableRng;
     use rand::rngs::Xoshiro256PlusPlus;
 
-    use super::{below, draw};
+    use super::{below, normal};
 
     #[test]
     fn draws_follow_the_distribution() {
@@ -31,7 +31,7 @@ mod tests {
             assert!((below(number) - share).abs() < 1e-6, "{number}: {}", below(number));
         }
         let mut source = Xoshiro256PlusPlus::seed_from_u64(1);
-        let drawn: Vec<f64> = (0..20_000).map(|_| draw(&mut source)).collect();
+        let drawn: Vec<f64> = (0..20_000).map(|_| normal(&mut source)).collect();
         for limit in [-1.0, 0.0, 0.5, 2.0] {
             let share = drawn.iter().filter(|x| **x < limit).count() as f64 / drawn.len() as f64;
             assert!((share - below(limit)).abs() < 0.015, "{limit}: {share}");

@@ -95,7 +95,8 @@ impl Kernels {
         let on = |(axis, kernels): (&Axis, &AxisKernels)| match kernels {
             AxisKernels::Numbers(numbers) => {
                 let (middle, width) = numbers[kernel];
-                let inside = (0..100).map(|_| middle + width * normal::draw(source)).find(|x| (0.0..=1.0).contains(x));
+                let inside =
+                    (0..100).map(|_| middle + width * normal::normal(source)).find(|x| (0.0..=1.0).contains(x));
                 axis.around(inside.unwrap_or_else(|| source.random()))
             }
             AxisKernels::Categories(shares) => Coordinate::Category(chosen(&shares[kernel], source)),

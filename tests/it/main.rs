@@ -45,6 +45,7 @@ mod saving_cli;
 mod script_cli;
 mod shells_cli;
 mod shortages;
+mod simulate_cli;
 mod small_disk;
 mod state_faults;
 mod store_cli;

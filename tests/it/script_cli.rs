@@ -36,7 +36,10 @@ fn every_script_is_executed_by_a_test() {
     let mut names: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["article.rhai", "early_stop.rhai", "quickstart.rhai", "rerun_failed.rhai", "search.rhai"]);
+    assert_eq!(
+        names,
+        ["article.rhai", "early_stop.rhai", "model.rhai", "quickstart.rhai", "rerun_failed.rhai", "search.rhai"]
+    );
 }
 
 #[test]

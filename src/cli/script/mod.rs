@@ -1,5 +1,6 @@
 //! `combu script`.
 
+mod simulate;
 mod usage;
 mod words;
 
@@ -32,6 +33,13 @@ pub(crate) struct ScriptArgs {
     /// is the script's. `combu script FILE --help` shows the parameters of a script.
     #[arg(value_name = "FILE [ARGS]", required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) script: Vec<String>,
+
+    /// Play the script in virtual time, a day in a second: nothing is run, and nothing is kept. MODEL is a Rhai file whose
+    /// function `trial(t, random)` says how long an attempt takes, what it tells and how it ends; RUN is a past run (the
+    /// beginning of its id, or `last`), in which a trial went as one with the same params goes now. `combu help script`
+    /// has more.
+    #[arg(long, value_name = "MODEL|RUN")]
+    pub(crate) simulate: Option<String>,
 
     /// True where `--help` stands behind the file.
     #[arg(skip)]
@@ -110,6 +118,10 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let mut words = args.script.into_iter();
     let file = words.next().ok_or_else(|| CliError::new(exit::USAGE, "no script: give `combu script FILE`"))?;
     let path = Path::new(&file);
+    if let Some(by) = &args.simulate {
+        let script = simulate::SimulatedScript { file: path, words: words.collect(), options, load: &args.jsonnet };
+        return simulate::simulate(script, by, args.progress.progress, ui);
+    }
     let session = session()?;
     let _ending = SessionGuard(session.clone());
     signals::listen(&session, kill_command(path), ui)?;

@@ -4,5 +4,6 @@ pub(crate) mod detach;
 mod provenance;
 pub(crate) mod saving;
 pub(crate) mod signals;
+pub(crate) mod simulated;
 pub(crate) mod started;
 pub(crate) mod terminal;

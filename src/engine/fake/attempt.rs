@@ -106,6 +106,12 @@ impl Course {
         }
     }
 
+    /// Whether it ends by itself, as things stand.
+    pub(super) fn ends_by_itself(&self, meets: &Meets) -> bool {
+        let own = self.time(self.scene.run_for, meets);
+        meets.asked.is_none_or(|(_, at)| at >= own)
+    }
+
     /// Waits for the verdict of its healthcheck, by Docker's defaults and arithmetic: so many failures, an interval apart.
     pub(super) async fn health(&self, check: &Healthcheck, meets: &mut watch::Receiver<Meets>) -> Health {
         let run_for = self.scene.run_for;

@@ -9,6 +9,7 @@ mod attempt;
 mod scene;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,11 +34,21 @@ use crate::model::outcome::Exit;
 use crate::model::trial::settled::Settled;
 use crate::model::trial::{Healthcheck, output};
 
-pub use crate::engine::fake::scene::Scene;
+pub use crate::engine::fake::scene::{Saying, Scene};
+
+/// Decides what each attempt does, and hears what became of it.
+pub trait Director: fmt::Debug + Send + Sync {
+    /// What the attempt of a launch does; absent: nothing is to be started any more.
+    fn scene(&self, launch: &Launch) -> Option<Scene>;
+
+    /// An attempt of that trial has ended: by itself, or because it was asked to; it said so many of the things that it had to say later.
+    fn ended(&self, trial: &str, scene: &Scene, said: usize, by_itself: bool);
+}
 
 /// The fake engine.
 #[derive(Debug)]
 pub struct Fake {
+    director: Option<Arc<dyn Director>>,
     capabilities: Capabilities,
     scenes: HashMap<String, Vec<Scene>>,
     start_takes: Duration,
@@ -60,6 +71,7 @@ impl Fake {
     /// A fake engine on a host of so many CPUs and 64 GiB.
     pub fn new(cpus: f64) -> Self {
         Self {
+            director: None,
             capabilities: Capabilities {
                 here: true,
                 gpus: Vec::new(),
@@ -82,6 +94,21 @@ impl Fake {
             serial: AtomicU64::new(0),
             launched: Mutex::default(),
         }
+    }
+
+    /// An engine that takes the place of that one on a host of that size, and whose attempts do as the director says.
+    pub fn directed(engine: EngineName, host: &Capabilities, director: Arc<dyn Director>) -> Self {
+        let is_docker = engine == EngineName::Docker;
+        let mut fake = Self { director: Some(director), ..Self::new(host.cpus) };
+        fake.capabilities = Capabilities {
+            engine,
+            description: "a simulation: nothing is really run".to_owned(),
+            memory: host.memory,
+            images: is_docker,
+            containers: engine != EngineName::Local,
+            ..fake.capabilities
+        };
+        fake
     }
 
     /// Scripts the attempts of a trial, the last scene repeating for further attempts.
@@ -128,19 +155,30 @@ impl Fake {
         };
         let attempts = self.attempts.lock().expect("no code panics while it holds the lock");
         let found = attempts.iter().find(|(_, attempt)| same(&attempt.labels));
-        found.map(|(id, _)| Handle { engine: EngineName::Fake, id: id.clone() })
+        found.map(|(id, _)| self.handle(id.clone()))
     }
 
-    fn scene_of(&self, launch: &Launch) -> Scene {
+    fn scene_of(&self, launch: &Launch) -> Option<Scene> {
+        let mut scene = match &self.director {
+            Some(director) => director.scene(launch)?,
+            None => self.scripted(launch),
+        };
+        if launch.trial.service && scene == Scene::default() {
+            scene.run_for = FOR_EVER;
+        }
+        Some(scene)
+    }
+
+    fn scripted(&self, launch: &Launch) -> Scene {
         if let Some(scenes) = self.scenes.get(launch.trial.name.as_str()) {
             let index = (launch.attempt as usize).min(scenes.len()).saturating_sub(1);
             return scenes.get(index).cloned().unwrap_or_default();
         }
-        let mut scene = launch.trial.cmd.as_deref().map(Scene::from_command).unwrap_or_default();
-        if launch.trial.service && scene == Scene::default() {
-            scene.run_for = FOR_EVER;
-        }
-        scene
+        launch.trial.cmd.as_deref().map(Scene::from_command).unwrap_or_default()
+    }
+
+    fn handle(&self, id: String) -> Handle {
+        Handle { engine: self.capabilities.engine, id }
     }
 
     /// Course of an attempt, and the requests that come to it.
@@ -191,7 +229,9 @@ impl Engine for Fake {
     }
 
     async fn start(&self, launch: &Launch) -> Result<Handle, EngineError> {
-        let scene = self.scene_of(launch);
+        let Some(scene) = self.scene_of(launch) else {
+            return Err(EngineError::Refused { message: "nothing is to be started any more".to_owned() });
+        };
         if self.start_takes > Duration::ZERO {
             let starting = self.starting.fetch_add(1, Ordering::SeqCst) + 1;
             self.starting_peak.fetch_max(starting, Ordering::SeqCst);
@@ -219,7 +259,7 @@ impl Engine for Fake {
             counted: true,
         };
         self.attempts.lock().expect("no code panics while it holds the lock").insert(id.clone(), attempt);
-        Ok(Handle { engine: EngineName::Fake, id })
+        Ok(self.handle(id))
     }
 
     async fn healthy(&self, handle: &Handle, check: &Healthcheck) -> Result<Health, EngineError> {
@@ -236,14 +276,24 @@ impl Engine for Fake {
         output.restart();
         output.stdout(course.scene.stdout.as_bytes());
         output.stderr(course.scene.stderr.as_bytes());
-        for (after, text) in &course.scene.later {
+        let mut said = 0;
+        for (after, saying) in &course.scene.later {
             if !course.comes_to(*after, &mut meets).await {
                 break;
             }
-            output.stdout(text.as_bytes());
+            match saying {
+                Saying::Text(text) => output.stdout(text.as_bytes()),
+                Saying::Record(record) => output.tell(record.clone()),
+            }
+            said += 1;
         }
         let exit = course.ended(&mut meets).await;
         self.end(handle);
+        let by_itself = course.ends_by_itself(&meets.borrow());
+        if let Some(director) = &self.director {
+            let trial = self.with(handle, |attempt| attempt.labels.get(label::TRIAL).cloned()).flatten();
+            director.ended(&trial.unwrap_or_default(), &course.scene, said, by_itself);
+        }
         if let Some(usage) = &course.scene.usage {
             output.used(usage);
         }
@@ -316,7 +366,7 @@ impl Engine for Fake {
             .filter_map(|(id, attempt)| {
                 let trial = crate::model::name::Name::parse(attempt.labels.get(label::TRIAL)?).ok()?;
                 Some(Found {
-                    handle: Handle { engine: EngineName::Fake, id: id.clone() },
+                    handle: self.handle(id.clone()),
                     trial,
                     labels: attempt.labels.clone(),
                     standing: if attempt.runs() { Standing::Running } else { Standing::Ended },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::event::Usage;
+use crate::model::event::{Record, Usage};
 use crate::model::outcome::Exit;
 
 /// The scripted course of one attempt of a trial.
@@ -14,8 +14,8 @@ pub struct Scene {
     pub exit: Exit,
     /// Text on the standard output.
     pub stdout: String,
-    /// Text on the standard output that comes later: so long after its start, in order of time.
-    pub later: Vec<(Duration, String)>,
+    /// What it says later: so long after its start, in order of time.
+    pub later: Vec<(Duration, Saying)>,
     /// Text on the standard error.
     pub stderr: String,
     /// Reason why it cannot be started, if so.
@@ -28,8 +28,19 @@ pub struct Scene {
     pub usage: Option<Usage>,
     /// The files it leaves: path and text.
     pub files: Vec<(String, String)>,
+    /// True when nobody knows what it would do after its end.
+    pub cut: bool,
     /// True when the engine loses it when it would end by itself.
     pub lost: bool,
+}
+
+/// Something that an attempt says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Saying {
+    /// Text on the standard output.
+    Text(String),
+    /// A metric, a tag or an artifact, in another way than by its output.
+    Record(Record),
 }
 
 /// Time that a service runs by default: a century.
@@ -48,6 +59,7 @@ impl Default for Scene {
             stubborn: false,
             usage: None,
             files: Vec::new(),
+            cut: false,
             lost: false,
         }
     }
@@ -65,7 +77,7 @@ impl Scene {
             let (verb, rest) = step.trim().split_once(' ').unwrap_or((step.trim(), ""));
             match verb {
                 "echo" if scene.run_for.is_zero() => scene.stdout.push_str(&format!("{rest}\n")),
-                "echo" => scene.later.push((scene.run_for, format!("{rest}\n"))),
+                "echo" => scene.later.push((scene.run_for, Saying::Text(format!("{rest}\n")))),
                 "warn" => scene.stderr.push_str(&format!("{rest}\n")),
                 "sleep" => {
                     let time = Duration::try_from_secs_f64(rest.parse().unwrap_or(0.0)).unwrap_or_default();

@@ -10,6 +10,7 @@ use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memmem, memrchr, memrch
 use crate::engine::records::parse::{MARK, json, marked};
 use crate::engine::records::pattern::Pattern;
 use crate::engine::records::recorder::{Recorder, Records};
+use crate::model::event::Record;
 
 /// Longest line that is looked at, in bytes.
 const LONGEST: usize = 64 << 10;
@@ -50,6 +51,13 @@ impl Scanner {
 
     fn new(recorder: &Recorder, form: LineForm) -> Self {
         Self { recorder: recorder.clone(), form, line: Vec::new(), passed: false, lines: 0, again: 0 }
+    }
+
+    /// Takes what is told beside the stream.
+    pub(crate) fn tell(&self, record: Record) {
+        let mut records = self.recorder.lock();
+        records.hear(Ok(vec![record]));
+        records.pass_on();
     }
 
     /// The stream is about to be said again from its start: what was taken is not taken twice. Counted in lines, because

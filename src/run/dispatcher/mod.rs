@@ -107,7 +107,7 @@ impl Dispatcher {
                 (Schedule::reusing(plan, permits, scope, reused), Duration::ZERO, pruning)
             }
         };
-        context.clock = Clock::showing(lived);
+        context.clock = context.clock.having_lived(lived);
         let context = Arc::new(context);
         // Unbounded: attempts must never wait for the dispatcher, and each trial sends a handful of messages.
         let (sender, messages) = mpsc::unbounded_channel();

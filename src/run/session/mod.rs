@@ -18,6 +18,7 @@ use tokio::runtime::{Handle as Tokio, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::engine::fake::Director;
 use crate::engine::{Engine, EngineError, Obstacle, PrepareProgress, Selector, Settings, Survey};
 use crate::model::capability::Gpu;
 use crate::model::event::Journal;
@@ -116,21 +117,22 @@ impl Session {
         let workers = std::thread::available_parallelism().map_or(1, |cpus| workers(cpus.get()));
         let runtime = threads(workers)?;
         let driver = Driver::from(runtime.handle());
-        Ok(Self::on(runtime, driver, engines))
+        Ok(Self::on(runtime, driver, engines, Interrupt::default()))
     }
 
-    /// A session in virtual time, for engines whose attempts take nothing else: time passes only while a thread waits for
+    /// A session in virtual time on engines that run nothing: what attempts do, the director says, and time passes only while a thread waits for
     /// something of the session, and then at once. It ends as its runs do; the load of the machine holds nothing back, nothing is
     /// sent anywhere, and what is random follows from seeds.
     ///
     /// # Errors
-    /// When the system refuses what a runtime needs.
-    pub fn simulated(engines: Connections) -> std::io::Result<Self> {
-        Ok(Self::on(threads(1)?, Driver::in_virtual_time()?, engines))
+    /// When the system refuses what a runtime needs, or does not tell how large this machine is.
+    pub fn simulated(director: Arc<dyn Director>, interrupt: Interrupt) -> std::io::Result<Self> {
+        let driver = Driver::in_virtual_time()?;
+        let engines = driver.wait_for(Connections::directed(director)).map_err(std::io::Error::other)?;
+        Ok(Self::on(threads(1)?, driver, engines, interrupt))
     }
 
-    fn on(runtime: Runtime, driver: Driver, engines: Connections) -> Self {
-        let interrupt = Interrupt::default();
+    fn on(runtime: Runtime, driver: Driver, engines: Connections, interrupt: Interrupt) -> Self {
         Self { shared: Arc::new(Shared { runtime, driver, engines, interrupt, runs: Mutex::default() }) }
     }
 

@@ -6,7 +6,7 @@ mod kill;
 mod lists;
 mod params;
 mod prune;
-mod random;
+pub(super) mod random;
 pub(super) mod reference;
 mod result;
 mod run;
@@ -26,13 +26,7 @@ use crate::script::host::Script;
 
 /// Makes combu's functions known to a Rhai engine.
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
-    engine
-        .register_type_with_name::<ScriptFault>("Error")
-        .register_get("message", |fault: &mut ScriptFault| fault.message.clone())
-        .register_get("hint", |fault: &mut ScriptFault| fault.hint.clone().unwrap_or_default())
-        .register_fn("to_string", |fault: &mut ScriptFault| fault.to_string())
-        .register_fn("to_debug", |fault: &mut ScriptFault| fault.to_string());
-    params::register(engine);
+    register_pure(engine);
     trial::register(engine, script);
     experiment::register(engine, script);
     run::register(engine, script);
@@ -41,10 +35,22 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     kill::register(engine, script);
     system::register(engine, script);
     files::register(engine, script);
-    random::register(engine);
-    sizes::register(engine);
     space::register(engine, script);
     search::register(engine, script);
+}
+
+/// Those that reach nothing outside of the engine: what models of simulations call.
+pub(super) fn register_pure(engine: &mut Engine) {
+    engine
+        .register_type_with_name::<ScriptFault>("Error")
+        .register_get("message", |fault: &mut ScriptFault| fault.message.clone())
+        .register_get("hint", |fault: &mut ScriptFault| fault.hint.clone().unwrap_or_default())
+        .register_fn("to_string", |fault: &mut ScriptFault| fault.to_string())
+        .register_fn("to_debug", |fault: &mut ScriptFault| fault.to_string());
+    params::register(engine);
+    random::register(engine);
+    sizes::register(engine);
+    space::register_values(engine);
     lists::register(engine);
     lists::register_rows(engine);
     lists::register_statistics(engine);

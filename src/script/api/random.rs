@@ -10,22 +10,32 @@ use rhai::{Array, Dynamic, Engine, EvalAltResult};
 
 use crate::script::fault::fault;
 use crate::script::values::convert::number;
+use crate::search::normal;
 
 /// A source of random numbers; its copies draw from one sequence.
 #[derive(Clone)]
-struct Random(Rc<RefCell<Xoshiro256PlusPlus>>);
+pub(crate) struct Random(Rc<RefCell<Xoshiro256PlusPlus>>);
+
+impl Random {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(Rc::new(RefCell::new(Xoshiro256PlusPlus::seed_from_u64(seed))))
+    }
+}
 
 pub(super) fn register(engine: &mut Engine) {
     engine
         .register_type_with_name::<Random>("Random")
         // Named for its algorithm, so that a seed gives the same numbers in every later version.
-        .register_fn("random", |seed: i64| {
-            Random(Rc::new(RefCell::new(Xoshiro256PlusPlus::seed_from_u64(seed.cast_unsigned()))))
-        })
+        .register_fn("random", |seed: i64| Random::seeded(seed.cast_unsigned()))
         .register_fn("float", |random: &mut Random| random.0.borrow_mut().random::<f64>())
         .register_fn("float", |random: &mut Random, from: Dynamic, to: Dynamic| {
             let (from, to) = (number(&from)?, number(&to)?);
             Ok::<_, Box<EvalAltResult>>(from + (to - from) * random.0.borrow_mut().random::<f64>())
+        })
+        .register_fn("normal", |random: &mut Random| normal(&mut random.0.borrow_mut()))
+        .register_fn("normal", |random: &mut Random, mean: Dynamic, sd: Dynamic| {
+            let (mean, sd) = (number(&mean)?, number(&sd)?);
+            Ok::<_, Box<EvalAltResult>>(mean + sd * normal(&mut random.0.borrow_mut()))
         })
         .register_fn("int", |random: &mut Random, from: i64, to: i64| {
             if from > to {

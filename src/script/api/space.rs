@@ -37,6 +37,10 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     engine.register_fn("experiment", move |name: &str, base: Dynamic, points: Array| {
         experiment::make(&made, name, &trials(&base, &points, &made.folder)?)
     });
+}
+
+/// Values that lie evenly between two ends.
+pub(super) fn register_values(engine: &mut Engine) {
     engine
         .register_fn("range_step", |from: Dynamic, to: Dynamic, step: Dynamic| {
             values(space::range(&to_json(&from)?, &to_json(&to)?, &to_json(&step)?))
