@@ -6,6 +6,7 @@ use std::rc::Rc;
 use rhai::{AST, Engine, EvalAltResult};
 
 use crate::script::api;
+use crate::script::caller::Caller;
 use crate::script::error::ScriptError;
 use crate::script::fault::{Answer, interrupted, out_of_memory};
 use crate::script::host::{DEPTH, EXPRESSION, Finish, Script, ScriptHost, wait_for};
@@ -94,12 +95,12 @@ pub(super) fn engine(script: &Rc<Script>) -> Engine {
 /// Runs the script, then its open runs to their end: stopped after an error, else as they are.
 fn run(script: &Script, engine: &Engine, ast: &AST) -> Answer<()> {
     let mut ended = engine.run_ast(ast);
+    if ended.is_err() {
+        script.open.borrow().iter().for_each(|open| open.cancel("an error in the script"));
+    }
     loop {
-        let Some(open) = script.open.borrow_mut().pop() else { break };
-        if ended.is_err() {
-            open.cancel("an error in the script");
-        }
-        let closed = open.close(script, engine, ast);
+        let Some(open) = script.open.borrow().last().cloned() else { break };
+        let closed = open.close(script, &Caller::Outside(engine, ast));
         ended = ended.and(closed);
     }
     match ended {

@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, FnPtr, Map, NativeCallContext};
+use rhai::{Dynamic, EvalAltResult, FnPtr, Map};
 
 use crate::model::event::{Event, Fact, Record};
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::summary::Summary;
+use crate::script::caller::Caller;
 use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::functions::Functions;
 use crate::script::host::Script;
@@ -20,19 +21,26 @@ use crate::script::way::Way;
 /// Names of hooks in a run's options.
 pub(super) const HOOKS: [&str; 6] = ["on_start", "on_metric", "on_complete", "on_fail", "on_retry", "on_event"];
 
-/// Caller of closures.
-pub(super) enum Caller<'a> {
-    /// From a native function that the script called.
-    Inside(&'a NativeCallContext<'a>),
-    /// After the script has ended.
-    Outside(&'a Engine, &'a AST),
+/// What an error in a hook does to the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum OnError {
+    /// What runs may end, and nothing more is started.
+    #[default]
+    Drain,
+    /// What runs is stopped.
+    Stop,
 }
 
-impl Caller<'_> {
-    fn call(&self, closure: &FnPtr, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
-        match self {
-            Self::Inside(context) => closure.call_within_context(context, arguments),
-            Self::Outside(engine, ast) => closure.call(engine, ast, arguments),
+impl OnError {
+    fn take(options: &mut Map) -> Answer<Self> {
+        let Some(said) = options.remove("on_error") else { return Ok(Self::Drain) };
+        match said.to_string().as_str() {
+            "drain" => Ok(Self::Drain),
+            "stop" => Ok(Self::Stop),
+            other => Err(fault_with(
+                format!("`on_error: {other}` is not what an error in a hook can do"),
+                "write \"drain\" (what runs may end; the default) or \"stop\"",
+            )),
         }
     }
 }
@@ -41,6 +49,7 @@ impl Caller<'_> {
 #[derive(Default)]
 pub(super) struct Hooks {
     hooks: Vec<Hook>,
+    pub(super) on_error: OnError,
 }
 
 struct Hook {
@@ -56,6 +65,7 @@ impl Hooks {
     /// # Errors
     /// When one is unknown, is no closure, or takes other arguments than the hook has.
     pub(super) fn take(options: &mut Map, functions: &Functions) -> Answer<Self> {
+        let on_error = OnError::take(options)?;
         let mut hooks = Vec::new();
         let names: Vec<String> = options.keys().filter(|key| key.starts_with("on_")).map(ToString::to_string).collect();
         for name in names {
@@ -78,7 +88,7 @@ impl Hooks {
         }
         // In the order of the manual: on_complete is called before on_fail.
         hooks.sort_by_key(|hook| HOOKS.iter().position(|name| *name == hook.name));
-        Ok(Self { hooks })
+        Ok(Self { hooks, on_error })
     }
 
     /// Calls the hooks an event is for; `run` makes the run's value for them.
@@ -88,7 +98,7 @@ impl Hooks {
         script: &Script,
         (event, summary): (&Event, &Summary),
         way: &Way,
-        run: fn(&Way, &Summary) -> Dynamic,
+        run: impl Fn() -> Dynamic,
     ) -> Answer<()> {
         for hook in self.hooks.iter().filter(|hook| hook.is_for(&event.fact)) {
             // While trials are being stopped, no closure may ask for more, nor fail and so hurry the stop.
@@ -96,7 +106,7 @@ impl Hooks {
                 return Ok(());
             }
             let first = hook.first(event, summary, script, way)?;
-            match hook.run(caller, first, more(&event.fact), || run(way, summary)) {
+            match hook.run(caller, first, more(&event.fact), &run) {
                 Err(_) if script.session.interrupt().count() > 0 => return Ok(()),
                 called => called?,
             }

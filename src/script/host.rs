@@ -1,19 +1,17 @@
 //! The host of a script: what it may reach, and where its runs are stored and its texts shown.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use rhai::{AST, Engine};
-
 use crate::engine::Found;
-use crate::model::event::{Journal, Sink};
+use crate::model::event::{Event, Journal, Sink};
 use crate::model::experiment::Experiment;
 use crate::model::name::{Name, RunId};
 use crate::model::options::Options;
@@ -21,9 +19,10 @@ use crate::model::outcome::Outcome;
 use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::run::session::interrupt::Interrupt;
-use crate::run::session::live::Commands;
+use crate::run::session::live::{Commands, Live};
 use crate::run::session::{Prepared, Session, new_id};
 use crate::script::arguments::Arguments;
+use crate::script::caller::Caller;
 use crate::script::fault::{Answer, fault, interrupted};
 use crate::script::functions::Functions;
 use crate::script::memory;
@@ -37,7 +36,7 @@ pub(super) const DEPTH: usize = 100;
 pub(super) const EXPRESSION: (usize, usize) = (128, 64);
 
 /// Pause between two looks whether a waiting script was interrupted.
-const LOOK: Duration = Duration::from_millis(20);
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// Everything a script may reach.
 pub struct ScriptHost {
@@ -175,20 +174,31 @@ pub(crate) struct Script {
     /// The last end of each experiment's runs: whether it was good, and whether it was halted.
     pub(super) ends: RefCell<BTreeMap<String, (bool, bool)>>,
     pub(super) exit: Cell<Option<i32>>,
-    /// Runs that `start` began.
+    /// Runs that have not ended, or whose end the script has not waited for.
     pub(super) open: RefCell<Vec<Rc<dyn PendingRun>>>,
+    /// How often one of them was served.
+    pub(super) turn: Cell<usize>,
 }
 
-/// A run that `start` began and that the script has not waited for.
+/// A run that has not ended, or whose end the script has not waited for.
 pub(super) trait PendingRun {
     /// The experiment of the run.
     fn experiment(&self) -> &ScriptExperiment;
 
+    /// The run as it goes on; absent once it has ended.
+    fn live(&self) -> Option<RefMut<'_, Live>>;
+
+    /// Whether its hooks are being called in this moment.
+    fn is_hearing(&self) -> bool;
+
+    /// Takes an event of it in, and calls its hooks.
+    fn hear(self: Rc<Self>, script: &Script, caller: &Caller<'_>, event: &Event);
+
     /// Stops the run's trials.
     fn cancel(&self, by: &str);
 
-    /// Follows the run to its end once the script has ended.
-    fn close(&self, script: &Script, engine: &Engine, ast: &AST) -> Answer<()>;
+    /// Follows the run to its end.
+    fn close(&self, script: &Script, caller: &Caller<'_>) -> Answer<()>;
 }
 
 impl Script {
@@ -209,6 +219,7 @@ impl Script {
             ends: RefCell::default(),
             exit: Cell::new(None),
             open: RefCell::default(),
+            turn: Cell::default(),
         })
     }
 
@@ -241,6 +252,15 @@ pub(super) fn wait_for<T: Send + 'static>(
     interrupt: &Interrupt,
     what: impl FnOnce() -> T + Send + 'static,
 ) -> Answer<T> {
+    beside(interrupt, what, |done| done.recv_timeout(LOOK))
+}
+
+/// The same, where `look` looks for the answer, and waits for it no longer than [`LOOK`].
+pub(super) fn beside<T: Send + 'static>(
+    interrupt: &Interrupt,
+    what: impl FnOnce() -> T + Send + 'static,
+    mut look: impl FnMut(&Receiver<T>) -> Result<T, RecvTimeoutError>,
+) -> Answer<T> {
     if interrupt.count() > 0 {
         return Err(interrupted(interrupt.by()));
     }
@@ -250,7 +270,7 @@ pub(super) fn wait_for<T: Send + 'static>(
     let started = beside.spawn(move || drop(sender.send(what())));
     let started = started.map_err(|error| fault(format!("the system gives no thread: {error}")))?;
     loop {
-        match done.recv_timeout(LOOK) {
+        match look(&done) {
             Ok(answer) => return Ok(answer),
             Err(RecvTimeoutError::Timeout) if interrupt.count() > 0 => return Err(interrupted(interrupt.by())),
             Err(RecvTimeoutError::Timeout) => {}

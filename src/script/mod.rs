@@ -5,6 +5,7 @@
 
 mod api;
 mod arguments;
+mod caller;
 mod error;
 mod execute;
 mod fault;

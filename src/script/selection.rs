@@ -9,7 +9,7 @@ use rhai::{AST, ASTNode, Dynamic, Engine, EvalAltResult, Expr, LexError, Map, Pa
 use crate::model::experiment::Experiment as Model;
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
-use crate::model::summary::Metric;
+use crate::model::summary::{Metric, TrialResult};
 use crate::model::trial::Trial;
 use crate::script::api::sizes;
 use crate::script::api::trial::seconds;
@@ -20,8 +20,9 @@ use crate::script::values::convert::{from_json, from_object};
 use crate::script::values::experiment::ScriptExperiment;
 use crate::spec;
 
-/// Names for a trial's last end: whether it succeeded, whether it failed, and how it ended in a word.
-const LAST: [&str; 3] = ["done", "failed", "status"];
+/// Names for how a trial stands: whether it succeeded, whether it failed, how it ended in a word, and, in a run that goes on,
+/// whether it runs or waits.
+const LAST: [&str; 5] = ["done", "failed", "status", "running", "waiting"];
 
 /// The last values of metrics, by name.
 fn measured<'a>(metrics: impl Iterator<Item = (&'a String, &'a Metric)>) -> Map {
@@ -156,6 +157,15 @@ impl Where {
         found
     }
 
+    /// Truth of the expression for a trial as its run knows it now: its `status` may also be `waiting`, `starting` or `running`.
+    ///
+    /// # Errors
+    /// As for [`Where::holds`].
+    pub(crate) fn holds_now(&self, result: &TrialResult) -> Result<bool, WhereError> {
+        let metrics = Some(&result.metrics).filter(|metrics| !metrics.is_empty());
+        self.holds_in(&result.trial.resolved(), (result.outcome(), result.state.status()), metrics)
+    }
+
     /// Truth of the expression for a trial that ended so last; `None`: it never has.
     ///
     /// # Errors
@@ -174,6 +184,15 @@ impl Where {
         last: Option<&Outcome>,
         metrics: Option<&BTreeMap<String, Metric>>,
     ) -> Result<bool, WhereError> {
+        self.holds_in(trial, (last, last.map_or("", Outcome::status)), metrics)
+    }
+
+    fn holds_in(
+        &self,
+        trial: &Trial,
+        (last, status): (Option<&Outcome>, &str),
+        metrics: Option<&BTreeMap<String, Metric>>,
+    ) -> Result<bool, WhereError> {
         let mut scope = Scope::new();
         let fields = trial.fields();
         // Of the forty names an expression mentions two or three.
@@ -181,7 +200,8 @@ impl Where {
             let value = match name {
                 "done" => last.is_some_and(Outcome::is_success).into(),
                 "failed" => last.is_some_and(Outcome::is_failure).into(),
-                "status" => last.map_or("", Outcome::status).into(),
+                "status" => status.into(),
+                "running" | "waiting" => (status == name).into(),
                 "params" => from_object(&trial.params).into(),
                 // The values shadow the patterns of the spec, which are called so too.
                 "metrics" if metrics.is_some() => measured(metrics.into_iter().flatten()).into(),

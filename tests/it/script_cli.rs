@@ -155,7 +155,7 @@ fn an_error_names_its_line_and_shows_it() {
 fn an_error_in_a_hook_stops_the_other_trials() {
     let lab = with(
         r#"let trials = [trial(#{ name: "long", engine: "local", cmd: "sleep 1000" }), trial(#{ name: "short", engine: "local", cmd: "true" })];
-run(experiment("hooked", trials), #{ parallel: 2, on_complete: |t| {
+run(experiment("hooked", trials), #{ parallel: 2, on_error: "stop", on_complete: |t| {
     if t.name == "short" { throw "no more" }
 } });"#,
     );

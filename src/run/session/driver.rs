@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, EnterGuard, Handle as Tokio, Runtime};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 /// When a simulation begins, in milliseconds since 1970-01-01 UTC: 2000-01-01, so that the same one tells the same times.
 const BEGINNING: u64 = 946_684_800_000;
@@ -59,15 +59,6 @@ impl Driver {
         let _inside = self.enter();
         let passed = waiting.began.elapsed();
         Some((passed, BEGINNING + u64::try_from(passed.as_millis()).unwrap_or(u64::MAX - BEGINNING)))
-    }
-
-    /// Lets so much virtual time pass, and everything happen that happens meanwhile. False in real time, which passes by itself.
-    pub(super) fn pass(&self, time: Duration) -> bool {
-        let is_virtual = matches!(self, Self::Waiting(_));
-        if is_virtual {
-            self.wait_for(async { sleep(time).await });
-        }
-        is_virtual
     }
 }
 

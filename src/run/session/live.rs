@@ -4,8 +4,10 @@
 //! handshake is hidden here.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -109,6 +111,46 @@ impl Live {
     pub fn commands(&self) -> &Commands {
         &self.commands
     }
+}
+
+/// What a run has to do with a wait for several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// It is served beside the others.
+    Aside,
+    /// The wait is over when nothing is left to do in it.
+    Wanted,
+    /// The same, and it is let end then.
+    ToEnd,
+}
+
+/// The next event of any of these runs, with its place among them; no event: nothing is left to do in that one, which is wanted.
+/// `None` when nothing can come from any of them.
+pub async fn first_of(runs: &mut [(&mut Live, Part)]) -> Option<(usize, Option<Event>)> {
+    let waits = runs.iter_mut().map(|(live, part)| {
+        let part = *part;
+        let next = async move {
+            match part {
+                Part::ToEnd => live.recv_to_end().await,
+                Part::Aside | Part::Wanted => live.recv().await,
+            }
+        };
+        (part, Some(Box::pin(next)))
+    });
+    let mut waits: Vec<_> = waits.collect();
+    poll_fn(|context| {
+        let mut may_come = false;
+        for (place, (part, wait)) in waits.iter_mut().enumerate() {
+            let Some(next) = wait else { continue };
+            match next.as_mut().poll(context) {
+                Poll::Pending => may_come = true,
+                Poll::Ready(None) if *part == Part::Aside => *wait = None,
+                Poll::Ready(event) => return Poll::Ready(Some((place, event))),
+            }
+        }
+        if may_come { Poll::Pending } else { Poll::Ready(None) }
+    })
+    .await
 }
 
 impl Commands {

@@ -11,17 +11,18 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use tokio::runtime::{Handle as Tokio, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{sleep_until, timeout_at};
 
 use crate::engine::fake::Director;
 use crate::engine::{Engine, EngineError, Obstacle, PrepareProgress, Selector, Settings, Survey};
 use crate::model::capability::Gpu;
-use crate::model::event::Journal;
+use crate::model::event::{Event, Journal};
 use crate::model::experiment::Experiment;
 use crate::model::history::History;
 use crate::model::label;
@@ -40,7 +41,7 @@ use crate::run::purpose::Purpose;
 use crate::run::session::driver::Driver;
 use crate::run::session::images::MissingImage;
 use crate::run::session::interrupt::Interrupt;
-use crate::run::session::live::Live;
+use crate::run::session::live::{Live, Part, first_of};
 use crate::run::session::start::Start;
 use crate::run::uploads::{UploadError, Uploads};
 use crate::run::user;
@@ -63,6 +64,10 @@ struct Shared {
     interrupt: Interrupt,
     runs: Mutex<Vec<JoinHandle<()>>>,
 }
+
+/// The moment has come up to which something was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimeUp;
 
 /// What keeps a run from starting.
 #[derive(Debug, thiserror::Error)]
@@ -159,15 +164,38 @@ impl Session {
         self.shared.driver.wait_for(what)
     }
 
+    /// This moment on the clock of its runs.
+    pub(crate) fn moment(&self) -> Instant {
+        let _inside = self.shared.driver.enter();
+        tokio::time::Instant::now().into_std()
+    }
+
+    /// Waits for what comes next of these runs, but not beyond that moment: see [`first_of`].
+    ///
+    /// # Errors
+    /// When the time is up.
+    pub(crate) fn first_of(
+        &self,
+        runs: &mut [(&mut Live, Part)],
+        until: Option<Instant>,
+    ) -> Result<Option<(usize, Option<Event>)>, TimeUp> {
+        self.wait_for(async {
+            match until {
+                Some(until) => timeout_at(until.into(), first_of(runs)).await.map_err(|_| TimeUp),
+                None => Ok(first_of(runs).await),
+            }
+        })
+    }
+
+    /// Waits for that moment.
+    pub(crate) fn wait_until(&self, moment: Instant) {
+        self.wait_for(async { sleep_until(moment.into()).await });
+    }
+
     /// The time that has passed in a simulation, and what its clocks show, in milliseconds since 1970-01-01 UTC. Absent in real
     /// time.
     pub fn virtual_time(&self) -> Option<(Duration, u64)> {
         self.shared.driver.virtual_time()
-    }
-
-    /// Lets so much time pass in a simulation. False in real time, which passes by itself.
-    pub fn pass(&self, time: Duration) -> bool {
-        self.shared.driver.pass(time)
     }
 
     /// The engine of that name, connected at its first use.

@@ -13,8 +13,8 @@ use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::script::api::space::{bad, point};
 use crate::script::api::{experiment, space, system, trial};
+use crate::script::caller::Caller;
 use crate::script::fault::{Answer, fault, fault_with};
-use crate::script::hooks::Caller;
 use crate::script::host::Script;
 use crate::script::live;
 use crate::script::values::convert::{from_object, number};
@@ -230,11 +230,10 @@ fn drive(
     }
     let mut made = first.len();
     let experiment = experiment::make(script, &plan.name, &first)?;
-    let run = live::start(script, &experiment, options)?;
-    let following = run.following.clone().ok_or_else(|| fault("a search follows its own run"))?;
+    let run = live::start(script, caller, &experiment, options)?;
     let mut running = made;
     let mut over = false;
-    while let Some(ended) = following.next(script, caller)? {
+    while let Some(ended) = live::next_of(script, caller, std::slice::from_ref(&run))? {
         running = running.saturating_sub(1);
         if let Some(number) = numbers.remove(ended.name()) {
             let value = toward(&ended, &plan.goal)?;
@@ -245,11 +244,11 @@ fn drive(
         over = over || plan.enough.as_ref().map_or(Ok(false), |enough| meets(enough, &ended))?;
         while !over && running < plan.width && made < plan.trials {
             let Some(trial) = next(&mut numbers)? else { break };
-            run.way.submit(&trial)?;
+            run.0.way.submit(&trial)?;
             (made, running) = (made + 1, running + 1);
         }
     }
-    following.wait(script, caller)
+    run.0.wait(script, caller)
 }
 
 #[cfg(test)]

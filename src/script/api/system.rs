@@ -5,9 +5,9 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rhai::{Array, Dynamic, Engine, EvalAltResult, Map, Position};
+use rhai::{Array, Dynamic, Engine, EvalAltResult, Map, NativeCallContext, Position};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::engine;
@@ -15,11 +15,10 @@ use crate::engine::EngineError;
 use crate::model::capability::Gpu;
 use crate::model::name::EngineName;
 use crate::script::arguments::Arguments;
+use crate::script::caller::Caller;
 use crate::script::fault::{Answer, engine_fault, fault, fault_with};
 use crate::script::host::Script;
-
-/// Pause between two looks of a waiting script whether it was interrupted.
-const LOOK: Duration = Duration::from_millis(20);
+use crate::script::live;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     let made = script.clone();
@@ -39,16 +38,16 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     });
     engine.register_fn("env", |name: &str, default: Dynamic| variable(name).map(|value| value.unwrap_or(default)));
     let made = script.clone();
-    engine.register_fn("sh", move |line: &str| sh(&made, line));
+    engine.register_fn("sh", move |context: NativeCallContext, line: &str| sh(&made, &context, line));
     let made = script.clone();
     engine.register_fn("now", move || match made.session.virtual_time() {
         Some((_, now)) => now as f64 / 1000.0,
         None => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
     });
     let made = script.clone();
-    engine.register_fn("sleep", move |seconds: i64| sleep(&made, seconds as f64));
+    engine.register_fn("sleep", move |context: NativeCallContext, seconds: i64| sleep(&made, &context, seconds as f64));
     let made = script.clone();
-    engine.register_fn("sleep", move |seconds: f64| sleep(&made, seconds));
+    engine.register_fn("sleep", move |context: NativeCallContext, seconds: f64| sleep(&made, &context, seconds));
     let made = script.clone();
     engine.register_fn("exit", move || exit(&made, 0));
     let made = script.clone();
@@ -123,7 +122,7 @@ fn variable(name: &str) -> Answer<Option<Dynamic>> {
 }
 
 /// Runs a line of shell in the script's folder and waits for it; an interrupt ends it with all it started.
-fn sh(script: &Script, line: &str) -> Answer<Map> {
+fn sh(script: &Script, context: &NativeCallContext, line: &str) -> Answer<Map> {
     script.check_interrupt()?;
     let failed = |error: std::io::Error| fault(format!("cannot run `{line}`: {error}"));
     let mut child = Command::new("sh")
@@ -153,7 +152,7 @@ fn sh(script: &Script, line: &str) -> Answer<Map> {
             child.wait().map_err(failed)?;
             return Err(interrupted);
         }
-        std::thread::sleep(LOOK);
+        live::look_again(script, &Caller::Inside(context));
     };
     let text = |reader: std::thread::JoinHandle<std::io::Result<Vec<u8>>>| {
         let bytes = reader.join().expect("reading bytes does not panic").map_err(failed)?;
@@ -177,21 +176,9 @@ fn reader(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle
     })
 }
 
-fn sleep(script: &Script, seconds: f64) -> Answer<()> {
+fn sleep(script: &Script, context: &NativeCallContext, seconds: f64) -> Answer<()> {
     let span = Duration::try_from_secs_f64(seconds).map_err(|_| fault(format!("cannot sleep {seconds} seconds")))?;
-    let until = Instant::now().checked_add(span).ok_or_else(|| fault("nobody sleeps that long"))?;
-    script.check_interrupt()?;
-    if script.session.pass(span) {
-        return script.check_interrupt();
-    }
-    loop {
-        script.check_interrupt()?;
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        std::thread::sleep(left.min(LOOK));
-    }
+    live::pass(script, &Caller::Inside(context), span)
 }
 
 /// Ends the script; runs that are open are waited for.
