@@ -5,7 +5,7 @@ use crate::model::summary::Summary;
 
 /// An exit code and when it is given; the table of the manual.
 pub(crate) const TABLE: [(u8, &str); 10] = [
-    (OK, "every trial succeeded"),
+    (OK, "every trial succeeded or was pruned"),
     (INTERNAL, "combu itself failed, or every trial succeeded and something of the run could not be kept: a full disk"),
     (USAGE, "usage, spec or script error, or something stands in the way; nothing was started"),
     (NOTHING, "nothing selected: there is no trial to run"),

@@ -30,16 +30,71 @@ fn a_script_that_does_nothing_says_so() {
     assert_eq!(lab.combu(&["script", "word.rhai"]).code(0).stderr, "");
 }
 
+/// Scripts with a test of their own, here or in `simulate_cli.rs`.
+const OTHERS: [&str; 6] =
+    ["article.rhai", "early_stop.rhai", "model.rhai", "quickstart.rhai", "rerun_failed.rhai", "search.rhai"];
+
+/// Workflows of labs: what each prints at its end, where `*` stands for anything.
+const WORKFLOWS: [(&str, &[&str], &str); 11] = [
+    (
+        "asha.rhai",
+        &["--epochs", "9", "--n", "9"],
+        "* of 81 epochs, * of 9 trials ended early\ntrain-00*: loss * with #{\"lr\": *}\n",
+    ),
+    ("cma.rhai", &["--trials", "20"], "* trials, f = * at #{\"x\": *, \"y\": *}\n"),
+    ("from_csv.rhai", &[], "site   rain  level\nnorth   3.5   2.95\nsouth   0.5   1.45\n"),
+    ("grid.rhai", &[], "*\nfit-0.01-0: 0.0\nfit-0.01-0.01: 0.1\nfit-0.001-0: 1.0\n"),
+    ("kfold.rhai", &[], "C = 0.001: * folds, mean *\n* of 30 folds run\n"),
+    (
+        "memory_ladder.rhai",
+        &[],
+        "need-20: succeeded with 64 MiB in attempt 1\nneed-150: succeeded with 256 MiB in attempt 3\n",
+    ),
+    ("nightly.rhai", &["--file", "nights.json"], "3 cases, none became slower\n"),
+    ("pbt.rhai", &["--rounds", "3"], "turn 1: loss * with lr *\nturn 2: loss * with lr *\nturn 3: loss * with lr *\n"),
+    (
+        "pipeline.rhai",
+        &[],
+        "pipeline: 11 of 16 succeeded, 1 failed, 4 skipped\ntrain-broken-1, train-broken-2, train-broken-3, evaluate-broken\n",
+    ),
+    ("random_search.rhai", &["--n", "5"], "fit-00* of 5: acc * with #{\"lr\": *, \"width\": *}\n"),
+    ("replicates.rhai", &["--most", "5"], "the slow one takes * longer (standard deviation *), after * pairs\n"),
+];
+
+/// Whether a text is one that a pattern stands for, in which `*` is any text.
+fn is_alike(text: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let mut last = None;
+    for part in parts {
+        let Some(place) = rest.find(part) else { return false };
+        rest = &rest[place + part.len()..];
+        last = Some(part);
+    }
+    rest.is_empty() || last.is_some_and(|last| rest.ends_with(last))
+}
+
+#[test]
+fn the_workflows_of_labs_run_as_they_are() {
+    let lab = Lab::new();
+    for (name, arguments, printed) in WORKFLOWS {
+        fs::copy(script(name), lab.path(name)).unwrap();
+        let said = lab.combu(&[&["script", "--progress", "none", name], arguments].concat()).code(0);
+        assert!(is_alike(&said.stdout, printed), "{name}: {}", said.stdout);
+    }
+    assert!(fs::read_to_string(lab.path("nights.json")).unwrap().contains("case-400"));
+}
+
 #[test]
 fn every_script_is_executed_by_a_test() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     let mut names: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(
-        names,
-        ["article.rhai", "early_stop.rhai", "model.rhai", "quickstart.rhai", "rerun_failed.rhai", "search.rhai"]
-    );
+    let workflows = WORKFLOWS.map(|(name, ..)| name);
+    let mut known = [&OTHERS[..], &workflows[..]].concat();
+    known.sort_unstable();
+    assert_eq!(names, known);
 }
 
 #[test]
