@@ -9,7 +9,9 @@ use crate::space::error::{BadSpace, MOST};
 /// # Errors
 /// When the step is 0, or there would be more than a million values.
 pub fn range(from: &Value, to: &Value, step: &Value) -> Result<Vec<Value>, BadSpace> {
-    let whole = [from, to, step].into_iter().all(Value::is_i64);
+    if let (Some(from), Some(to), Some(step)) = (from.as_i64(), to.as_i64(), step.as_i64()) {
+        return whole_range(from, to, step);
+    }
     let (from, to, step) = (number(from)?, number(to)?, number(step)?);
     if step == 0.0 {
         return Err(BadSpace::only("a step of 0 never arrives"));
@@ -19,7 +21,21 @@ pub fn range(from: &Value, to: &Value, step: &Value) -> Result<Vec<Value>, BadSp
         return Err(BadSpace::only(format!("more than {MOST} values are not made")));
     }
     let values = (0..count.max(0.0) as usize).map(|place| from + place as f64 * step);
-    Ok(values.map(|value| if whole { Value::from(value as i64) } else { fraction(tidy(value, 14)) }).collect())
+    Ok(values.map(|value| fraction(tidy(value, 14))).collect())
+}
+
+/// The same of whole numbers, all of which are exact.
+fn whole_range(from: i64, to: i64, step: i64) -> Result<Vec<Value>, BadSpace> {
+    let way = i128::from(to) - i128::from(from);
+    let Some(steps) = way.checked_div(step.into()) else {
+        return Err(BadSpace::only("a step of 0 never arrives"));
+    };
+    if steps >= MOST as i128 {
+        return Err(BadSpace::only(format!("more than {MOST} values are not made")));
+    }
+    // Whole numbers that lie the other way, the division takes for none.
+    let steps = if way != 0 && (way < 0) != (step < 0) { -1 } else { steps };
+    Ok((0..=steps).map(|place| Value::from((i128::from(from) + place * i128::from(step)) as i64)).collect())
 }
 
 /// That many values from `from` to `to`, both included, evenly spaced.
@@ -107,6 +123,12 @@ mod tests {
         assert_eq!(list(range(&json!(5), &json!(1), &json!(-2))), json!([5, 3, 1]));
         assert_eq!(list(range(&json!(0), &json!(0.3), &json!(0.1)))[3], json!(0.3));
         assert_eq!(list(range(&json!(2), &json!(1), &json!(1))), json!([]));
+        assert_eq!(list(range(&json!(2), &json!(1), &json!(5))), json!([]));
+        assert_eq!(
+            list(range(&json!(9_007_199_254_740_993_i64), &json!(9_007_199_254_740_996_i64), &json!(2))),
+            json!([9_007_199_254_740_993_i64, 9_007_199_254_740_995_i64])
+        );
+        assert_eq!(list(range(&json!(i64::MIN), &json!(i64::MAX), &json!(i64::MAX)))[2], json!(i64::MAX - 1));
         assert_eq!(list(linspace(0.0, 1.0, 3)), json!([0.0, 0.5, 1.0]));
         assert_eq!(list(linspace(3.0, 4.0, 1)), json!([3.0]));
         assert_eq!(list(logspace(-3.0, -1.0, 3)), json!([0.001, 0.01, 0.1]));

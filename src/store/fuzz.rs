@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::fuzz::{check, texts};
+use crate::model::command::Command;
 use crate::model::event::{Event, Fact};
 use crate::model::history::History;
-use crate::model::name::RunId;
+use crate::model::name::{Name, RunId};
 use crate::model::options::Options;
+use crate::model::outcome::{Exit, Outcome};
+use crate::model::trial::Trial;
 use crate::store::database::{Database, Kinds};
 use crate::store::provenance::{Git, Provenance};
 use crate::store::run::{LiveRun, RECORD, RunRecord, ScriptRecord};
@@ -36,6 +39,53 @@ fn line(event: &Event) -> Vec<u8> {
     format!("{} {}\n", event.at.cast_signed(), serde_json::to_string(&event.fact).unwrap()).into_bytes()
 }
 
+/// Runs of a trial, one for each end that there is, and all commands: of each the lines that tell of it.
+fn ends_and_commands() -> Vec<Vec<u8>> {
+    let trial = Name::parse("a1").unwrap();
+    let said = || "no such image".to_owned();
+    let mut ends = vec![
+        Outcome::Succeeded,
+        Outcome::Oom,
+        Outcome::TimedOut,
+        Outcome::Unhealthy,
+        Outcome::NotStarted { message: said() },
+        Outcome::Lost { message: said() },
+        Outcome::Stopped,
+        Outcome::Killed,
+        Outcome::Pruned { because: said() },
+        Outcome::Skipped { because: said() },
+    ];
+    ends.extend([Exit::Code(3), Exit::Signal(9), Exit::Signal(64), Exit::Oom].map(|exit| Outcome::Failed { exit }));
+    let (by, name) = ("SIGINT".to_owned(), trial.clone());
+    let commands = [
+        Command::Cancel { by: by.clone() },
+        Command::Drain { by: by.clone() },
+        Command::Kill { trial: name.clone() },
+        Command::Prune { trial: name.clone(), because: said() },
+        Command::Submit { trial: Box::new(Trial::new(name)) },
+        Command::Pause { by: by.clone() },
+        Command::Unpause { by },
+    ];
+    let begin = crate::model::event::tests::facts().into_iter().take(3);
+    let begin: Vec<Fact> = begin.collect();
+    let (attempt, elapsed) = (2, Duration::from_secs(3));
+    let end = |outcome: Outcome| {
+        let (trial, ended) = (trial.clone(), trial.clone());
+        let (logs, usage, kept, incomplete) = (None, None, true, false);
+        vec![
+            Fact::AttemptEnded { trial, attempt, outcome: outcome.clone(), elapsed, logs, usage, kept, incomplete },
+            Fact::TrialEnded { trial: ended, attempts: attempt, outcome, elapsed },
+        ]
+    };
+    let command = |command: Command| vec![Fact::CommandTaken { command }];
+    let run: RunId = "aaaaaaaaaaaa".into();
+    let lines = |then: Vec<Fact>| {
+        let facts = begin.iter().cloned().chain(then).enumerate();
+        facts.flat_map(|(at, fact)| line(&Event { at: at as u64, run: run.clone(), fact })).collect()
+    };
+    ends.into_iter().map(end).chain(commands.map(command)).map(lines).collect()
+}
+
 #[test]
 fn rows_of_the_database() {
     thread_local!(static DATABASE: std::cell::RefCell<Database> = Database::in_memory().into());
@@ -44,7 +94,7 @@ fn rows_of_the_database() {
     let events = all.into_iter().enumerate().map(|(at, fact)| Event { at: at as u64, run: run.clone(), fact });
     let lines: Vec<Vec<u8>> = events.map(|event| line(&event)).collect();
     let told = texts(&[]).filter(|text| text.contains("\"event\"")).map(String::into_bytes);
-    let seeds = told.chain([old_events(), lines.concat()]).chain(lines);
+    let seeds = told.chain([old_events(), lines.concat()]).chain(lines).chain(ends_and_commands());
     check(seeds.collect::<Vec<_>>(), |input| {
         let run: RunId = "aaaaaaaaaaaa".into();
         let row = |line| {
