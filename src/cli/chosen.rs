@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::cli::args::{NamePattern, SpecArgs};
 use crate::cli::context::state;
+use crate::cli::ends::last_ends;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::model::experiment::Experiment;
@@ -26,8 +27,8 @@ pub(crate) fn select(experiment: Experiment, args: &SpecArgs, file: &Path) -> Re
         expression.check_params(experiment.trials.iter().map(|trial| &**trial))?;
     }
     let last = if expression.as_ref().is_some_and(Where::asks_for_ends) {
-        let names = experiment.trials.iter().map(|trial| &trial.name);
-        state(file)?.last_ends(&experiment.spec, &experiment.name, names)?
+        let of = (&*experiment.spec, &*experiment.name, &*experiment.id);
+        last_ends(&state(file)?, of, &experiment.trials)?
     } else {
         HashMap::new()
     };

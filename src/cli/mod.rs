@@ -11,6 +11,7 @@ mod config;
 mod context;
 mod control;
 mod doors;
+mod ends;
 mod error;
 mod exit;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod run;
 mod script;
 mod stage;
 mod steer;
+mod test;
 mod time;
 mod ui;
 mod unknown;

@@ -30,6 +30,7 @@ use crate::cli::run::{self, RunArgs};
 use crate::cli::script::{self, ScriptArgs};
 use crate::cli::steer::set::{self, SetArgs};
 use crate::cli::steer::why::{self, WhyArgs};
+use crate::cli::test::{self, TestArgs};
 use crate::cli::ui::Ui;
 use crate::engine;
 use crate::report::Style;
@@ -73,7 +74,7 @@ const AFTER_HELP: &str = "Examples:
 
 /// The verbs under their headings, in the order of the manual.
 pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
-    ("Run", &["plan", "run", "script", "resume", "rerun"]),
+    ("Run", &["plan", "run", "script", "test", "resume", "rerun"]),
     ("Look", &["ls", "ps", "logs", "results", "metrics", "show", "why", "diff"]),
     ("Steer", &["set", "kill"]),
     ("Tidy", &["rm", "gc"]),
@@ -155,6 +156,8 @@ pub(crate) enum Verb {
     Plan(PlanArgs),
     /// Run a Rhai script.
     Script(ScriptArgs),
+    #[command(after_help = test::HELP)]
+    Test(TestArgs),
     /// Change the budget of a run that is live, from any shell.
     ///
     /// What is not given stays as it is. Trials that run go on, also where they would not fit any more; the change counts
@@ -246,6 +249,7 @@ impl Cli {
             Verb::Results(args) => results::main(file, &args, ui),
             Verb::Metrics(args) => metrics::main(file, &args, ui),
             Verb::Script(args) => script::main(file, args, ui),
+            Verb::Test(args) => test::main(file, &args, ui),
             Verb::Help(args) => help::main(&args, command(), ui),
             Verb::Config(args) => config::main(file, &args, ui),
             Verb::Completions(args) => completions::main(&args, ui),

@@ -40,6 +40,9 @@ pub struct Summary {
     pub lost: usize,
     #[serde(skip)]
     places: HashMap<Name, usize>,
+    /// Kept with each event: hooks ask for it at each.
+    #[serde(skip)]
+    counts: Counts,
     /// The options in force.
     #[serde(skip)]
     pub options: Box<Options>,
@@ -278,6 +281,25 @@ pub struct Counts {
     pub waiting: usize,
 }
 
+impl Counts {
+    /// The numbers in which a trial is counted.
+    fn of(&mut self, result: &TrialResult) -> impl Iterator<Item = &mut usize> {
+        let Self { total, succeeded, flaky, reused, failed, skipped, killed, pruned, running, waiting } = self;
+        let state = match &result.state {
+            State::Waiting => waiting,
+            State::Starting | State::Running(_) => running,
+            State::Ended(Outcome::Killed) => killed,
+            State::Ended(Outcome::Pruned { .. }) => pruned,
+            State::Ended(Outcome::Skipped { .. }) => skipped,
+            State::Ended(outcome) if outcome.is_success() => succeeded,
+            State::Ended(_) => failed,
+        };
+        let flaky = result.flaky.then_some(flaky);
+        let reused = result.reused.is_some().then_some(reused);
+        [Some(total), Some(state), flaky, reused].into_iter().flatten()
+    }
+}
+
 impl Summary {
     /// Takes one more event into account.
     pub fn add(&mut self, event: &Event) {
@@ -345,21 +367,7 @@ impl Summary {
 
     /// How many trials are in which state.
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts { total: self.results.len(), ..Counts::default() };
-        for result in &self.results {
-            counts.flaky += usize::from(result.flaky);
-            counts.reused += usize::from(result.reused.is_some());
-            *match &result.state {
-                State::Waiting => &mut counts.waiting,
-                State::Starting | State::Running(_) => &mut counts.running,
-                State::Ended(Outcome::Killed) => &mut counts.killed,
-                State::Ended(Outcome::Pruned { .. }) => &mut counts.pruned,
-                State::Ended(Outcome::Skipped { .. }) => &mut counts.skipped,
-                State::Ended(outcome) if outcome.is_success() => &mut counts.succeeded,
-                State::Ended(_) => &mut counts.failed,
-            } += 1;
-        }
-        counts
+        self.counts
     }
 
     /// The trial that came nearest to the goal, and its value; services apart.
@@ -376,6 +384,8 @@ impl Summary {
     }
 
     fn enter(&mut self, trial: &Arc<Settled>) {
+        self.counts.total += 1;
+        self.counts.waiting += 1;
         self.places.insert(trial.name.clone(), self.results.len());
         self.results.push(TrialResult {
             trial: trial.clone(),
@@ -401,7 +411,10 @@ impl Summary {
 
     fn change(&mut self, name: &Name, change: impl FnOnce(&mut TrialResult)) {
         if let Some(place) = self.place(name) {
-            change(&mut self.results[place]);
+            let result = &mut self.results[place];
+            self.counts.of(result).for_each(|count| *count -= 1);
+            change(result);
+            self.counts.of(result).for_each(|count| *count += 1);
         }
     }
 }

@@ -23,6 +23,11 @@ impl Default for Triggers {
 }
 
 impl Triggers {
+    /// What is written in a trial itself counts; the content of its image and the seed of a run do not.
+    pub fn written() -> Self {
+        Self(Trigger::ALL.into_iter().filter(|trigger| *trigger != Trigger::Seed).collect())
+    }
+
     /// Reads `image,params`.
     ///
     /// # Errors

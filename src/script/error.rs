@@ -12,6 +12,7 @@ use crate::script::fault::{ScriptErrorKind, ScriptFault};
 use crate::script::functions::{ANONYMOUS, Functions};
 use crate::script::habits;
 use crate::script::host::{DEPTH, EXPRESSION, Script};
+use crate::script::items;
 use crate::script::stdlib;
 
 /// Error that ended a script.
@@ -120,6 +121,8 @@ impl ScriptError {
         let habit = habit(&error, &file, position);
         let (message, hint, kind) = explain(error, functions);
         let hint = habit.or(hint);
+        let item = text_of(&file).and_then(|text| items::placed(&message, &text, position));
+        let (position, message) = item.unwrap_or((position, message));
         Self {
             source_line: position.line().and_then(|line| line_of(&file, line)),
             file: file.into(),
@@ -135,7 +138,12 @@ impl ScriptError {
 
 /// The text of a line of the script or of a module.
 fn line_of(file: &str, line: usize) -> Option<String> {
-    text_of(file)?.lines().nth(line.checked_sub(1)?).map(str::to_owned)
+    line_in(&text_of(file)?, line)
+}
+
+/// A line of a text, from 1.
+pub(super) fn line_in(text: &str, line: usize) -> Option<String> {
+    text.lines().nth(line.checked_sub(1)?).map(str::to_owned)
 }
 
 /// The text of the script or of a module.
@@ -153,7 +161,15 @@ fn habit(error: &EvalAltResult, file: &str, position: Position) -> Option<String
             return Some(habits::QUOTES.to_owned());
         }
         EvalAltResult::ErrorParsing(ParseErrorType::VariableUndefined(_), _) => true,
-        EvalAltResult::ErrorParsing(..) | EvalAltResult::ErrorFunctionNotFound(..) => false,
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => {
+            let name = signature.split(' ').next().unwrap_or_default();
+            let is_unknown = operator(name).is_none() && table::signatures(name).next().is_none();
+            if is_unknown && habits::is_named(name, &text_of(file)?) {
+                return Some(call_of_variable(name));
+            }
+            false
+        }
+        EvalAltResult::ErrorParsing(..) => false,
         _ => return None,
     };
     habits::instead(&text_of(file)?, position.line()?, position.position().unwrap_or(1), undefined)
@@ -233,7 +249,7 @@ fn not_callable(signature: &str, functions: &Functions) -> (String, String) {
             }
             _ => (
                 "the closure cannot be called here".to_owned(),
-                "give its function a name: `fn name(x) { .. }`".to_owned(),
+                "import the module that made it at the top of the script, not in a function or a block".to_owned(),
             ),
         };
     }
@@ -294,7 +310,7 @@ fn kind(name: &str) -> &str {
     }
 }
 
-fn function_hint(name: &str) -> String {
+pub(super) fn function_hint(name: &str) -> String {
     let known: Vec<&str> = table::signatures(name).collect();
     if !known.is_empty() {
         return format!("there is {}", known.join(", "));
@@ -304,10 +320,16 @@ fn function_hint(name: &str) -> String {
             let known: Vec<&str> = table::signatures(near).collect();
             format!("did you mean {}?", known.join(", "))
         }
-        None => {
-            format!("`combu help script` lists every function; a closure in a variable is called `{name}.call(..)`")
-        }
+        None => EVERY_FUNCTION.to_owned(),
     }
+}
+
+/// Where to look for functions.
+pub(super) const EVERY_FUNCTION: &str = "`combu help script` lists every function";
+
+/// How a closure is called.
+pub(super) fn call_of_variable(name: &str) -> String {
+    format!("a closure in a variable is called `{name}.call(..)`")
 }
 
 fn variable_hint(name: &str) -> Option<String> {
@@ -408,7 +430,7 @@ mod tests {
         assert_snapshot!(lab.output("let f = |x| x;\nf(1);"), @"
         script.rhai:2:1: no function `f (i64)`
           | f(1);
-          = `combu help script` lists every function; a closure in a variable is called `f.call(..)`
+          = a closure in a variable is called `f.call(..)`
         ");
         assert_snapshot!(lab.output("let m = #{ mode: 1 };\nprint(m.mdoe);"), @r#"
         script.rhai:2:9: no property `mdoe`
@@ -451,7 +473,7 @@ mod tests {
         assert_snapshot!(lab.output("[1, 2].map(|x| {\n  x.nothing()\n});"), @"
         script.rhai:2:5: no function `nothing (i64)`
           | x.nothing()
-          = `combu help script` lists every function; a closure in a variable is called `nothing.call(..)`
+          = `combu help script` lists every function
           < a closure at script.rhai:1:8
           < map at script.rhai:1:8
         ");
@@ -482,7 +504,7 @@ mod tests {
         assert_snapshot!(lab.output("import \"lib/body\" as body;"), @"
         lib/body.rhai:2:11: no function `nothing (i64)`
           | let b = a.nothing();
-          = `combu help script` lists every function; a closure in a variable is called `nothing.call(..)`
+          = `combu help script` lists every function
           < FOLDER/lib/body.rhai at script.rhai:1:8
         ");
         assert_snapshot!(lab.output("import \"lib/calls\" as calls;\ncalls::begin();"), @r#"

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use rhai::{AST, Engine, EvalAltResult};
+use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Scope};
 
 use crate::script::api;
 use crate::script::caller::Caller;
@@ -39,6 +39,20 @@ pub fn on_large_stack<T: Send>(what: impl FnOnce() -> T + Send) -> std::io::Resu
 /// Why the script did not reach its end; the trials of its runs have ended then.
 #[expect(clippy::result_large_err, reason = "it is made once, when all is over")]
 pub fn execute(path: &Path, host: ScriptHost) -> Result<Finish, ScriptError> {
+    execute_with(path, host, None)
+}
+
+/// Executes a script and then one of its functions, which takes no arguments.
+///
+/// # Errors
+/// As for [`execute`].
+#[expect(clippy::result_large_err, reason = "it is made once, when all is over")]
+pub fn execute_function(path: &Path, host: ScriptHost, function: &str) -> Result<Finish, ScriptError> {
+    execute_with(path, host, Some(function))
+}
+
+#[expect(clippy::result_large_err, reason = "it is made once, when all is over")]
+fn execute_with(path: &Path, host: ScriptHost, function: Option<&str>) -> Result<Finish, ScriptError> {
     let unreadable = |error| ScriptError::unreadable(path.to_owned(), &error);
     let file = path.to_owned();
     let read = wait_for(host.session.interrupt(), move || std::fs::read_to_string(file));
@@ -62,7 +76,7 @@ pub fn execute(path: &Path, host: ScriptHost) -> Result<Finish, ScriptError> {
     ast.set_source(path.display().to_string());
     script.functions.note(&ast);
     let known = Parameters::of(&ast, &text);
-    let ended = script.args.expect(known).and_then(|()| run(&script, &engine, &ast));
+    let ended = script.args.expect(known).and_then(|()| run(&script, &engine, &ast, function));
     ended.map_err(|error| ScriptError::of(*error, &script))?;
     let ends = script.ends.borrow();
     Ok(Finish {
@@ -70,6 +84,18 @@ pub fn execute(path: &Path, host: ScriptHost) -> Result<Finish, ScriptError> {
         halted: ends.values().any(|(_, halted)| *halted),
         exit: script.exit.get(),
     })
+}
+
+/// The functions of a script that are tests, in the order of its text: `fn test_name() { .. }`; none where it is no script.
+pub fn tests(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let Ok(ast) = Engine::new().compile(readable(&text)) else { return Vec::new() };
+    let is_test = |function: &&rhai::Shared<rhai::ScriptFuncDef>| {
+        function.name.starts_with("test_") && function.params.is_empty()
+    };
+    let mut found: Vec<_> = ast.iter_fn_def().filter(is_test).collect();
+    found.sort_by_key(|function| function.body.start_position());
+    found.iter().map(|function| function.name.to_string()).collect()
 }
 
 /// A Rhai engine that knows combu's functions.
@@ -93,8 +119,14 @@ pub(super) fn engine(script: &Rc<Script>) -> Engine {
 }
 
 /// Runs the script, then its open runs to their end: stopped after an error, else as they are.
-fn run(script: &Script, engine: &Engine, ast: &AST) -> Answer<()> {
-    let mut ended = engine.run_ast(ast);
+fn run(script: &Script, engine: &Engine, ast: &AST, function: Option<&str>) -> Answer<()> {
+    let mut ended = match function {
+        None => engine.run_ast(ast),
+        Some(name) => {
+            let options = CallFnOptions::new().eval_ast(true);
+            engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), ast, name, ()).map(drop)
+        }
+    };
     if ended.is_err() {
         script.open.borrow().iter().for_each(|open| open.cancel("an error in the script"));
     }

@@ -46,6 +46,10 @@ pub(super) fn instead(text: &str, line: usize, column: usize, undefined: bool) -
     if ["f", "r", "b"].contains(&word.as_str()) && behind.starts_with(['"', '\'']) {
         return Some("a text with values in it stands in backticks: `n = ${n}`".to_owned());
     }
+    let arrow = next.trim_start_matches([')', ' ']);
+    if arrow.starts_with("=>") && before.iter().rfind(|c| !c.is_whitespace()) == Some(&'(') {
+        return Some(format!("a function without a name is written `|{word}| ..`"));
+    }
     if next.starts_with(':') && !next.starts_with("::") && !before.contains(&'?') {
         return Some(format!("a map is written with `#` before its bracket: `#{{ {word}: .. }}`"));
     }
@@ -57,6 +61,16 @@ pub(super) fn instead(text: &str, line: usize, column: usize, undefined: bool) -
         ));
     }
     None
+}
+
+/// Whether a variable or an argument of that name stands in a text: declared with `let`, or without a call behind it.
+pub(super) fn is_named(name: &str, text: &str) -> bool {
+    let starts = text.match_indices(name).map(|(at, _)| at);
+    let mut words = starts.filter(|at| !text[..*at].ends_with(|c| is_of_word(c) || c == '.' || c == '"'));
+    words.any(|at| {
+        let behind = &text[at + name.len()..];
+        !behind.starts_with(|c| is_of_word(c) || c == '"') && !behind.trim_start().starts_with(['(', ':'])
+    })
 }
 
 /// What to write for a text in single quotes.
@@ -120,6 +134,7 @@ mod tests {
             "var x = 1;",
             "from x import y",
             "let x = str(1);",
+            "let f = (t) => t.name;",
         ];
         insta::assert_snapshot!(cases.map(told).join("\n"), @r#"
         script.rhai:1:21: undefined variable: parallel
@@ -148,6 +163,8 @@ mod tests {
           = a module is imported with `import "combu/grid" as grid;`
         script.rhai:1:9: no function `str (i64)`
           = a value becomes a text with `x.to_string()`
+        script.rhai:1:10: undefined variable: t
+          = a function without a name is written `|t| ..`
         "#);
     }
 

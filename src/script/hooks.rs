@@ -174,32 +174,44 @@ impl Hook {
     }
 
     fn is_of_metrics(&self) -> bool {
-        self.name == "on_metric"
+        self.name == METRICS
     }
 
     /// The numbers of arguments that it may take, the likeliest first.
     fn candidates(&self) -> &'static [usize] {
-        if self.is_of_metrics() { &[4, 3, 1, 2, 0, 5] } else { &[1, 2, 0] }
+        arguments(self.name)
     }
 
-    /// The error that the closure takes other arguments; their number, where that is known.
     fn uncallable(&self, takes: Option<usize>) -> Box<EvalAltResult> {
-        let found = match takes {
-            Some(1) => "this closure takes 1 argument".to_owned(),
-            Some(count) => format!("this closure takes {count} arguments"),
-            None => "this one cannot be called so".to_owned(),
-        };
-        let hint = match self.is_of_metrics() {
-            true => "write `|t, name, value, step, run|`, or the first of these",
-            false => "write `|t|`, `|t, run|` or `||`",
-        };
-        fault_with(format!("`{}` cannot be called: {found}", self.name), hint)
+        uncallable(self.name, takes)
     }
 
     fn is_missing(&self, error: &EvalAltResult) -> bool {
         let EvalAltResult::ErrorFunctionNotFound(signature, _) = error else { return false };
         signature.split([' ', '(']).next() == Some(self.closure.fn_name())
     }
+}
+
+/// The hook that is called for every value of a metric.
+const METRICS: &str = "on_metric";
+
+/// The numbers of arguments that a hook may take, the likeliest first.
+pub(super) fn arguments(hook: &str) -> &'static [usize] {
+    if hook == METRICS { &[4, 3, 1, 2, 0, 5] } else { &[1, 2, 0] }
+}
+
+/// The error of a hook that takes other arguments; their number, where that is known.
+pub(super) fn uncallable(hook: &str, takes: Option<usize>) -> Box<EvalAltResult> {
+    let found = match takes {
+        Some(1) => "this closure takes 1 argument".to_owned(),
+        Some(count) => format!("this closure takes {count} arguments"),
+        None => "this one cannot be called so".to_owned(),
+    };
+    let hint = match hook {
+        METRICS => "write `|t, name, value, step, run|`, or the first of these",
+        _ => "write `|t|`, `|t, run|` or `||`",
+    };
+    fault_with(format!("`{hook}` cannot be called: {found}"), hint)
 }
 
 /// Arguments of `on_metric` behind the trial.

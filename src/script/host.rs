@@ -100,12 +100,12 @@ pub trait ScriptStage {
     /// Takes notice that a run has started, and of the way to it.
     fn started(&self, _run: &RunId, _commands: &Commands) {}
 
-    /// Last outcomes of those trials, in any run of that experiment.
+    /// Last outcomes of those trials, as they are now, in any run of an experiment: `of` is its spec, its name, and what
+    /// the UUID of the spec stands for.
     ///
     /// # Errors
     /// A sentence on what cannot be read.
-    fn last_ends(&self, spec: &Path, experiment: &str, trials: &[Arc<Trial>])
-    -> Result<HashMap<Name, Outcome>, String>;
+    fn last_ends(&self, of: (&Path, &str, &str), trials: &[Arc<Trial>]) -> Result<HashMap<Name, Outcome>, String>;
 
     /// Asks other processes of combu that run this spec to end; returns a line for each that was asked.
     ///

@@ -6,6 +6,7 @@
 mod api;
 mod arguments;
 mod caller;
+mod check;
 mod error;
 mod execute;
 mod fault;
@@ -17,6 +18,7 @@ mod habits;
 mod harness;
 mod hooks;
 mod host;
+mod items;
 mod live;
 mod memory;
 mod model;
@@ -30,8 +32,9 @@ mod way;
 
 pub use api::reference::reference;
 pub use api::table::{functions, section};
+pub use check::{check, unmeant};
 pub use error::{Call, ScriptError};
-pub use execute::{STACK, execute, on_large_stack};
+pub use execute::{STACK, execute, execute_function, on_large_stack, tests};
 pub use fault::ScriptErrorKind;
 pub use host::{Finish, Opened, ScriptHost, ScriptStage};
 pub use model::ScriptModel;

@@ -34,13 +34,6 @@ impl Modules {
         Self { script, known: RefCell::default(), loading: RefCell::default() }
     }
 
-    /// The file a module is in, as people would write it.
-    fn file(&self, source: Option<&str>, path: &str) -> PathBuf {
-        let importer = source.filter(|source| embedded(source).is_none()).map_or(&*self.script.shown, Path::new);
-        let file = importer.parent().unwrap_or(Path::new("")).join(path);
-        if file.extension().is_some_and(|ending| ending == "rhai") { file } else { with_ending(&file) }
-    }
-
     fn evaluate(&self, engine: &Engine, shown: &str, text: &str) -> Answer<Module> {
         let inside = |error| Box::new(EvalAltResult::ErrorInModule(shown.to_owned(), error, Position::NONE));
         let mut ast: AST =
@@ -51,6 +44,46 @@ impl Modules {
         open_closures(&mut module, &ast);
         Ok(module)
     }
+}
+
+/// The file a module is in, as people would write it.
+fn file(script: &Script, importer: Option<&str>, path: &str) -> PathBuf {
+    let importer = importer.filter(|source| embedded(source).is_none()).map_or(&*script.shown, Path::new);
+    let file = importer.parent().unwrap_or(Path::new("")).join(path);
+    if file.extension().is_some_and(|ending| ending == "rhai") { file } else { with_ending(&file) }
+}
+
+/// What an import leads to.
+pub(super) enum FoundModule {
+    /// The module of the binary that is not written in Rhai.
+    Grid,
+    /// A text: the key by which it is known, its name as people write it, and what it says.
+    Text { key: PathBuf, shown: String, text: String },
+}
+
+/// Finds what a file imports.
+///
+/// # Errors
+/// When there is no such module, or it cannot be read.
+pub(super) fn find(script: &Script, importer: Option<&str>, path: &str) -> Answer<FoundModule> {
+    if path == GRID {
+        return Ok(FoundModule::Grid);
+    }
+    if path.starts_with(PREFIX) {
+        let text = embedded(path).ok_or_else(|| no_such(path))?.to_owned();
+        return Ok(FoundModule::Text { key: PathBuf::from(path), shown: path.to_owned(), text });
+    }
+    let file = file(script, importer, path);
+    let missing = |error: std::io::Error| fault(format!("cannot import `{path}`: {}: {error}", file.display()));
+    let key = file.canonicalize().map_err(missing)?;
+    let read = file.clone();
+    let text = script.wait_for(move || std::fs::read_to_string(read))?.map_err(missing)?;
+    Ok(FoundModule::Text { key, shown: file.display().to_string(), text })
+}
+
+/// The error of a module that imports itself.
+pub(super) fn circular(path: &str) -> Box<EvalAltResult> {
+    fault(format!("`{path}` imports itself, directly or through another module"))
 }
 
 /// Lets closures that a module made be called by whoever got them. Rhai looks for their functions by name, and finds only what
@@ -79,28 +112,15 @@ impl ModuleResolver for Modules {
             }
             error
         };
-        if path == GRID {
-            return Ok(space::module(&self.script).into());
-        }
-        let (key, shown, text) = if path.starts_with(PREFIX) {
-            let text = embedded(path).ok_or_else(|| placed(no_such(path)))?;
-            (PathBuf::from(path), path.to_owned(), text.to_owned())
-        } else {
-            let file = self.file(source, path);
-            let missing =
-                |error: std::io::Error| placed(fault(format!("cannot import `{path}`: {}: {error}", file.display())));
-            let key = file.canonicalize().map_err(missing)?;
-            (key, file.display().to_string(), {
-                let read = file.clone();
-                let read = self.script.wait_for(move || std::fs::read_to_string(read)).map_err(placed)?;
-                read.map_err(missing)?
-            })
+        let (key, shown, text) = match find(&self.script, source, path).map_err(placed)? {
+            FoundModule::Grid => return Ok(space::module(&self.script).into()),
+            FoundModule::Text { key, shown, text } => (key, shown, text),
         };
         if let Some(module) = self.known.borrow().get(&key) {
             return Ok(module.clone());
         }
         if self.loading.borrow().contains(&key) || key == self.script.path {
-            return Err(placed(fault(format!("`{path}` imports itself, directly or through another module"))));
+            return Err(placed(circular(path)));
         }
         self.loading.borrow_mut().push(key.clone());
         let evaluated = self.evaluate(engine, &shown, &readable(&text));

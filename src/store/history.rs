@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::model::event::{Event, Fact, FactKind};
 use crate::model::history::History;
 use crate::model::name::{EngineName, Name};
 use crate::model::outcome::Outcome;
+use crate::model::trial::Trial;
 use crate::store::database::Kinds;
 use crate::store::error::StoreError;
 use crate::store::run::{RunRecord, ScriptRecord};
@@ -116,6 +118,23 @@ impl PastRun {
         Ok(ends)
     }
 
+    /// Its trials as they were written when they were planned, or submitted.
+    ///
+    /// # Errors
+    /// As for [`PastRun::events`].
+    pub fn written(&self) -> Result<HashMap<Name, Arc<Trial>>, StoreError> {
+        let mut written = HashMap::new();
+        self.each(Kinds::Only(&[FactKind::RunStarted, FactKind::TrialSubmitted]), |event| {
+            let trials = match event.fact {
+                Fact::RunStarted { trials, .. } => trials,
+                Fact::TrialSubmitted { trial } => vec![trial],
+                _ => Vec::new(),
+            };
+            written.extend(trials.iter().map(|trial| (trial.name.clone(), trial.written.clone())));
+        })?;
+        Ok(written)
+    }
+
     /// Reads everything of these kinds: what decides about trials must not lack a row.
     fn each(&self, kinds: Kinds<'_>, take: impl FnMut(Event)) -> Result<(), StoreError> {
         let mut follower = self.follow();
@@ -140,6 +159,7 @@ mod tests {
     use crate::model::outcome::{Exit, Outcome};
     use crate::model::trial::Trial;
     use crate::store::database::Kinds;
+    use crate::store::history::PastRun;
     use crate::store::state::tests::record;
     use crate::store::{Search, StateDir};
 
@@ -220,19 +240,23 @@ mod tests {
             attempt: 1,
             handle: Handle { engine, id: "d1".to_owned() },
         };
-        wrote(&state, "dddddddddddd", 4, vec![rehearsed(EngineName::Fake), ended("d1", Outcome::Succeeded)]);
+        let all = || started(&["a1", "b1", "c1", "d1"]);
+        wrote(&state, "dddddddddddd", 4, vec![all(), rehearsed(EngineName::Fake), ended("d1", Outcome::Succeeded)]);
         wrote(&state, "aaaaaaaaaaaa", 3, vec![started(&["b1"]), ended("b1", Outcome::Succeeded)]);
-        wrote(&state, "bbbbbbbbbbbb", 2, vec![ended("a1", Outcome::Succeeded), ended("b1", failed.clone())]);
-        wrote(&state, "cccccccccccc", 1, vec![ended("a1", failed.clone()), ended("c1", failed.clone())]);
+        wrote(&state, "bbbbbbbbbbbb", 2, vec![all(), ended("a1", Outcome::Succeeded), ended("b1", failed.clone())]);
+        wrote(&state, "cccccccccccc", 1, vec![all(), ended("a1", failed.clone()), ended("c1", failed.clone())]);
         let spec = record("aaaaaaaaaaaa").spec;
-        let last = |spec: &std::path::Path, experiment: &str| {
+        let last_of = |spec: &std::path::Path, experiment: &str, is_same: fn(&PastRun, &Trial) -> bool| {
             let names = ["a1", "b1", "c1", "d1"].map(name);
-            let ends = state.last_ends(spec, experiment, &names).unwrap();
+            let ends = state.last_ends(spec, experiment, &names, is_same).unwrap();
             let mut ends: Vec<_> = ends.iter().map(|(name, outcome)| format!("{name} {}", outcome.status())).collect();
             ends.sort();
             ends
         };
+        let last = |spec: &std::path::Path, experiment: &str| last_of(spec, experiment, |_, _| true);
         assert_eq!(last(&spec, "粒子法"), ["a1 succeeded", "b1 succeeded", "c1 failed"]);
+        let not_in_a = |run: &PastRun, _: &Trial| run.record.run.as_str() != "aaaaaaaaaaaa";
+        assert_eq!(last_of(&spec, "粒子法", not_in_a), ["a1 succeeded", "b1 failed", "c1 failed"]);
         assert!(last(&spec, "other").is_empty());
         assert!(last("/lab/other.jsonnet".as_ref(), "粒子法").is_empty());
     }

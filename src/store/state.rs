@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::name::Name;
 use crate::model::outcome::Outcome;
+use crate::model::trial::Trial;
 use crate::store::database::Database;
 use crate::store::error::StoreError;
 use crate::store::files::create_folder;
@@ -275,7 +276,8 @@ impl StateDir {
         Ok(past)
     }
 
-    /// How each of those trials ended the last time that it did, in any run of that experiment but rehearsals.
+    /// How each of those trials ended the last time that it did, in any run of that experiment but rehearsals. `is_same`:
+    /// whether what was written in that run is still the same trial; another one of its name says nothing of it.
     ///
     /// # Errors
     /// When the folder or the database cannot be read.
@@ -284,6 +286,7 @@ impl StateDir {
         spec: &Path,
         experiment: &str,
         names: impl IntoIterator<Item = &'a Name>,
+        is_same: impl Fn(&PastRun, &Trial) -> bool,
     ) -> Result<HashMap<Name, Outcome>, StoreError> {
         let mut open: HashSet<&Name> = names.into_iter().collect();
         let mut last = HashMap::new();
@@ -294,8 +297,14 @@ impl StateDir {
             if run.record.spec != spec || run.record.experiment != experiment || run.is_rehearsal()? {
                 continue;
             }
-            for (name, outcome) in run.ends()? {
-                if open.remove(&name) {
+            let ends: Vec<_> = run.ends()?.into_iter().filter(|(name, _)| open.contains(name)).collect();
+            if ends.is_empty() {
+                continue;
+            }
+            let written = run.written()?;
+            for (name, outcome) in ends {
+                if written.get(&name).is_some_and(|trial| is_same(&run, trial)) {
+                    open.remove(&name);
                     last.insert(name, outcome);
                 }
             }

@@ -299,3 +299,121 @@ fn one_ctrl_c_ends_a_script_that_waits_for_a_spec_or_a_pipe() {
     let left = || fs::read_dir("/proc").unwrap().flatten().any(|process| is_here(&process.path()));
     eventually("the evaluator has ended", || !left());
 }
+
+#[test]
+fn a_check_tells_every_problem_and_runs_nothing() {
+    let lab = with(
+        "print(\"ran\");\nlet e = experiment(\"e\", [#{ name: \"one\", imgae: \"x\" }]);\nrun(e, #{ paralel: 2 });\n",
+    );
+    lab.write("good.rhai", "import \"sweep\" as sweep;\nprint(param(\"days\", 1));\n");
+    let said = lab.combu(&["script", "sweep.rhai", "--check"]).code(2);
+    assert_eq!(said.stdout, "");
+    assert_snapshot!(said.stderr, @r#"
+    error: unknown key `imgae`
+     --> sweep.rhai:2:42
+      |
+    2 | let e = experiment("e", [#{ name: "one", imgae: "x" }]);
+      |                                          ^
+    hint: did you mean `image`?
+    error: unknown key `paralel`
+     --> sweep.rhai:3:11
+      |
+    3 | run(e, #{ paralel: 2 });
+      |           ^
+    hint: did you mean `parallel`?
+    sweep.rhai: 2 problems
+    "#);
+    lab.write("sweep.rhai", "print(1);\n");
+    let said = lab.combu(&["script", "--check", "good.rhai", "--days", "3", "sweep.rhai"]).code(0);
+    assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("good.rhai: no problems\nsweep.rhai: no problems\n", ""));
+    assert!(!lab.path(".combu").exists(), "a check keeps nothing");
+    assert_snapshot!(lab.combu(&["script", "--check", "none.rhai"]).code(2).stderr, @"error: cannot read the script `none.rhai`: No such file or directory (os error 2)");
+}
+
+#[test]
+fn tests_run_by_themselves_and_leave_nothing() {
+    let lab = Lab::new();
+    lab.write(
+        "scripts/sweep.rhai",
+        "import \"lib\" as lib;\nfn test_zz() { assert_eq(lib::half(3), 1.5) }\nfn test_aa() {\n    print(\"before\");\n    assert_eq(lib::half(3), 1);\n}\nfn other() { }\n",
+    );
+    lab.write("scripts/lib.rhai", "fn half(x) { x / 2.0 }");
+    lab.write(
+        "scripts/deep/test_run.rhai",
+        "let r = run([#{ name: \"one\", image: \"x\" }]); assert(r.ok); print(r.name);",
+    );
+    lab.write("scripts/code_test.rhai", "exit(3);");
+    lab.write("scripts/test_broken.rhai", "let x = ;");
+    let said = lab.combu(&["test"]).code(1);
+    assert_snapshot!(said.stdout, @"
+    FAIL  scripts/code_test.rhai
+          error: it ended with exit code 3
+    PASS  scripts/deep/test_run.rhai
+    PASS  scripts/sweep.rhai::test_zz
+    FAIL  scripts/sweep.rhai::test_aa
+          printed: before
+          error: the two values differ
+            the first:  1.5
+            the second: 1
+           --> scripts/sweep.rhai:5:5
+            |
+          5 |     assert_eq(lib::half(3), 1);
+            |     ^
+    FAIL  scripts/test_broken.rhai
+          error: unexpected ';'
+           --> scripts/test_broken.rhai:1:9
+            |
+          1 | let x = ;
+            |         ^
+    3 failed, 2 passed
+    ");
+    assert_eq!(said.stderr, "");
+    assert!(!lab.path(".combu").exists() && !lab.path("scripts/.combu").exists(), "tests leave nothing");
+    assert_eq!(lab.combu(&["test", "-k", "zz"]).code(0).stdout, "PASS  scripts/sweep.rhai::test_zz\n1 passed\n");
+    let said = lab.combu(&["test", "scripts/deep"]).code(0);
+    assert_eq!(said.stdout, "PASS  scripts/deep/test_run.rhai\n1 passed\n");
+    assert_snapshot!(lab.combu(&["test", "-k", "nothing"]).code(2).stderr, @"
+    error: no tests were found in `scripts`
+    hint: a test is a function `fn test_name() { .. }` of a script, or a script called `test_*.rhai` or `*_test.rhai`
+    ");
+    assert_snapshot!(lab.combu(&["test", "none"]).code(2).stderr, @"error: cannot read `none`: No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_trial_that_was_changed_is_not_done() {
+    let lab = with(
+        "let cmd = param(\"cmd\", \"true\"); let e = experiment(\"e\", [#{ name: \"one\", engine: \"local\", cmd: cmd }]);
+        let open = e.filter(\"!done\"); print(open.len()); if !open.is_empty() { run(open); }",
+    );
+    let run = |words: &[&str]| {
+        let line = [&["script", "--progress", "none", "sweep.rhai"], words].concat();
+        lab.combu(&line).code(0).stdout
+    };
+    assert_eq!((run(&[]), run(&[])), ("1\n".to_owned(), "0\n".to_owned()));
+    assert_eq!((run(&["--cmd", "true x"]), run(&["--cmd", "true x"])), ("1\n".to_owned(), "0\n".to_owned()));
+    // As it is again what it was, it is done.
+    assert_eq!(run(&[]), "0\n");
+    lab.write(
+        "spec.jsonnet",
+        "local id = 'UUID'; [{ name: 'one', engine: 'local', cmd: 'true ' + id, params: { a: 1 } }]",
+    );
+    lab.combu(&["run", "spec.jsonnet"]).code(0);
+    lab.combu(&["run", "spec.jsonnet", "--where", "!done"]).code(4);
+    lab.write(
+        "spec.jsonnet",
+        "local id = 'UUID'; [{ name: 'one', engine: 'local', cmd: 'true ' + id, params: { a: 2 } }]",
+    );
+    lab.combu(&["run", "spec.jsonnet", "--where", "!done"]).code(0);
+}
+
+#[test]
+fn what_rhai_takes_without_a_word_is_warned_of() {
+    let lab = with("import \"lib\" as lib;\nfor i in 0..2 { print(lib::tenth(i) + i / 10); }\n");
+    lab.write("lib.rhai", "fn tenth(i) { let n = 3; print(\"n = ${n}\"); 1 / 10 }\n");
+    let said = lab.combu(&["script", "sweep.rhai"]).code(0);
+    assert_snapshot!(said.stderr, @r"
+    warning: sweep.rhai:2:39: `i / 10` is a whole number, as `i` is: the fraction is dropped; write `i / 10.0`
+    warning: lib.rhai:1:32: `${n}` stands for nothing in double quotes; a text with values in it stands in backticks: `n = ${n}`
+    warning: lib.rhai:1:45: `1 / 10` is 0: of whole numbers, the fraction is dropped; write `1.0 / 10`
+    ");
+}

@@ -23,7 +23,8 @@ pub(crate) struct SpecArgs {
     /// It is a Rhai expression, as in a script's `filter("..")`. It sees the trial's fields by their names in the spec,
     /// with `()` for what the trial does not say, and a param as `params.NAME`. Of the last time that the trial ended in a
     /// run of this spec it sees `done` (it succeeded), `failed`, and `status` (a word such as "oom"; "" where it never
-    /// ended); rehearsals on the fake engine do not count.
+    /// ended); one whose command, image, environment, mounts, limits or params were changed since never ended, and
+    /// rehearsals on the fake engine do not count.
     #[arg(long = "where", value_name = "EXPR")]
     pub(crate) filter: Option<String>,
 }

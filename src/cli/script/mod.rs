@@ -1,5 +1,6 @@
 //! `combu script`.
 
+mod check;
 mod simulate;
 mod usage;
 mod words;
@@ -40,6 +41,11 @@ pub(crate) struct ScriptArgs {
     /// has more.
     #[arg(long, value_name = "MODEL|RUN")]
     pub(crate) simulate: Option<String>,
+
+    /// Say what is wrong with scripts and the modules that they import, and run nothing: calls, arguments, fields, options,
+    /// hooks. Asks no engine. Further scripts may stand behind the first. For specs, `combu plan` is that check.
+    #[arg(long)]
+    check: bool,
 
     /// True where `--help` stands behind the file.
     #[arg(skip)]
@@ -87,6 +93,9 @@ pub(crate) fn main(file: Option<&Path>, args: ScriptArgs, ui: &Ui) -> Result<u8,
     if let Some(error) = Taken::SCRIPT.refused(Path::new(&args.script[0])) {
         return Err(error);
     }
+    if args.check {
+        return check::main(&args.script, ui);
+    }
     if args.about {
         return about(&args, ui);
     }
@@ -132,6 +141,9 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let args = words.collect();
     let below = options_below()?;
     let host = ScriptHost { session: session.clone(), args, options, below, load, memory, stage: stage.clone() };
+    if path.is_file() {
+        check::warn(path, &session, ui);
+    }
     let finish = execute(path, host);
     session.join();
     let code = finish.map_err(|error| Taken::SCRIPT.explain(path, error.into()))?.code();

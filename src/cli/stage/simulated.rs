@@ -90,12 +90,7 @@ impl ScriptStage for SimulatedStage {
     }
 
     /// A simulation begins with nothing: no trial has ended before.
-    fn last_ends(
-        &self,
-        _spec: &Path,
-        _experiment: &str,
-        _trials: &[Arc<Trial>],
-    ) -> Result<HashMap<Name, Outcome>, String> {
+    fn last_ends(&self, _of: (&Path, &str, &str), _trials: &[Arc<Trial>]) -> Result<HashMap<Name, Outcome>, String> {
         Ok(HashMap::new())
     }
 

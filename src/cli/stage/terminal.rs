@@ -13,6 +13,7 @@ use crate::cli::args::ProgressMode;
 use crate::cli::context::{here, real, state};
 use crate::cli::control::process::end_live_runs;
 use crate::cli::control::server::Control;
+use crate::cli::ends::last_ends;
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
 use crate::cli::stage::provenance;
@@ -97,7 +98,19 @@ impl Terminal {
             let above = above.display();
             ui.message(&format!("note: the runs in `{above}` are not of this project; COMBU_DIR={above} uses it"));
         }
-        Ok(Self {
+        Ok(Self::keeping(ui, mode, file, session, sources, state))
+    }
+
+    /// The stage whose runs are kept in that state folder.
+    pub(crate) fn keeping(
+        ui: &Ui,
+        mode: ProgressMode,
+        file: &Path,
+        session: &Session,
+        sources: &Sources,
+        state: StateDir,
+    ) -> Self {
+        Self {
             ui: ui.clone(),
             mode,
             file: file.to_path_buf(),
@@ -113,7 +126,7 @@ impl Terminal {
             mark: RefCell::default(),
             starting: RefCell::default(),
             has_printed: Cell::default(),
-        })
+        }
     }
 
     /// The stage of a script.
@@ -361,14 +374,8 @@ impl ScriptStage for Terminal {
         }
     }
 
-    fn last_ends(
-        &self,
-        spec: &Path,
-        experiment: &str,
-        trials: &[Arc<Trial>],
-    ) -> Result<HashMap<Name, Outcome>, String> {
-        let names = trials.iter().map(|trial| &trial.name);
-        self.state.last_ends(spec, experiment, names).map_err(|error| CliError::from(error).message)
+    fn last_ends(&self, of: (&Path, &str, &str), trials: &[Arc<Trial>]) -> Result<HashMap<Name, Outcome>, String> {
+        last_ends(&self.state, of, trials).map_err(|error| CliError::from(error).message)
     }
 
     fn print(&self, text: &str) {

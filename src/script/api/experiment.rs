@@ -11,6 +11,7 @@ use crate::model::trial::Trial;
 use crate::script::api::trial;
 use crate::script::fault::{Answer, chain, fault, fault_with, within};
 use crate::script::host::Script;
+use crate::script::items::item;
 use crate::script::selection::{Where, WhereError};
 use crate::script::values::experiment::ScriptExperiment;
 use crate::script::values::json::to_json;
@@ -94,11 +95,14 @@ pub(super) fn make(script: &Script, name: &str, trials: &[Dynamic]) -> Answer<Sc
     for (place, value) in trials.iter().enumerate() {
         match trial::given(value, &script.folder) {
             Ok(trial) => list.push(trial),
-            Err(error) => return Err(within(&format!("trial [{place}]"), *error)),
+            Err(error) => return Err(within(&item(place), *error)),
         }
     }
     Ok(ScriptExperiment::made(name, script.stage.id(), &script.path, list))
 }
+
+/// The options of loading a spec.
+pub(crate) const LOADING: [&str; 3] = ["id", "ext", "tla"];
 
 fn load(script: &Script, path: &str, options: &Map) -> Answer<ScriptExperiment> {
     script.check_interrupt()?;
@@ -109,8 +113,8 @@ fn load(script: &Script, path: &str, options: &Map) -> Answer<ScriptExperiment> 
             "ext" => variables(key, value, &mut load.ext_str, &mut load.ext_code)?,
             "tla" => variables(key, value, &mut load.tla_str, &mut load.tla_code)?,
             key => {
-                let hint = did_you_mean(key, ["id", "ext", "tla"]);
-                let hint = hint.unwrap_or_else(|| "there are `ext`, `tla` and `id`".to_owned());
+                let hint = did_you_mean(key, LOADING);
+                let hint = hint.unwrap_or_else(|| format!("there are {}", LOADING.join(", ")));
                 return Err(fault_with(format!("loading a spec has no option `{key}`"), hint));
             }
         }
@@ -206,7 +210,10 @@ fn filter_where(script: &Script, experiment: &ScriptExperiment, text: &str, opti
     let expression = Where::parse(text).map_err(wrong)?;
     expression.check_params(experiment.trials().iter().map(|trial| &**trial)).map_err(wrong)?;
     let last = if expression.asks_for_ends() {
-        script.stage.last_ends(experiment.spec(), experiment.name(), experiment.trials()).map_err(fault)?
+        script
+            .stage
+            .last_ends((experiment.spec(), experiment.name(), experiment.id()), experiment.trials())
+            .map_err(fault)?
     } else {
         HashMap::new()
     };
@@ -379,12 +386,12 @@ mod tests {
           | experiment("maze.jsonnet");
         "#);
         assert_snapshot!(output("experiment(\"own\", [#{ name: \"good\" }, #{ nam: \"bad\" }]);"), @r#"
-        script.rhai:2:1: trial [1]: unknown key `nam`; did you mean `name`?
+        script.rhai:2:39: unknown key `nam`; did you mean `name`?
         `name` is missing
           | experiment("own", [#{ name: "good" }, #{ nam: "bad" }]);
         "#);
         assert_snapshot!(output("experiment(\"own\", [1]);"), @r#"
-        script.rhai:2:1: trial [0]: a trial, or a map of its fields, belongs here, not i64
+        script.rhai:2:20: a trial, or a map of its fields, belongs here, not i64
           | experiment("own", [1]);
         "#);
         assert_snapshot!(output("print(maze.triasl);"), @"
@@ -392,6 +399,18 @@ mod tests {
           | print(maze.triasl);
           = did you mean `trials`?
         ");
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_of_many_is_shown_there_where_it_stands_in_the_call() {
+        assert_snapshot!(output("run([#{ name: \"aa\" },\n  #{ name: \"bb\" },\n  #{ name: \"cc\", imgae: 1 }]);"), @r#"
+        script.rhai:4:3: unknown key `imgae`; did you mean `image`?
+          | #{ name: "cc", imgae: 1 }]);
+        "#);
+        assert_snapshot!(output("let list = [1]; experiment(\"own\", list);"), @r#"
+        script.rhai:2:17: trial [0]: a trial, or a map of its fields, belongs here, not i64
+          | let list = [1]; experiment("own", list);
+        "#);
     }
 
     #[test]

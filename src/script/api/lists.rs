@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, FnPtr, FuncRegistration, Map, NativeCallContext};
 
 use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::values::convert::{as_number, from_json};
@@ -13,15 +13,15 @@ use crate::script::values::json::to_json;
 use crate::script::values::result::TrialView;
 
 pub(crate) fn register(engine: &mut Engine) {
-    engine.register_fn("sort", |list: &mut Array| sort(list, order)).register_fn(
-        "sort",
-        |context: NativeCallContext, list: &mut Array, closure: FnPtr| {
-            sort(list, |one, other| {
-                let said: Dynamic = closure.call_within_context(&context, (one.clone(), other.clone()))?;
-                which(&said)
-            })
-        },
-    );
+    // What nobody may change is not sorted either.
+    let changing = || FuncRegistration::new("sort").with_purity(false);
+    changing().register_into_engine(engine, |list: &mut Array| sort(list, order));
+    changing().register_into_engine(engine, |context: NativeCallContext, list: &mut Array, closure: FnPtr| {
+        sort(list, |one, other| {
+            let said: Dynamic = closure.call_within_context(&context, (one.clone(), other.clone()))?;
+            which(&said)
+        })
+    });
 }
 
 /// Lists of rows: maps, or results of trials.

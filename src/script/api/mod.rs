@@ -1,6 +1,7 @@
 //! The functions that scripts call, one file for each theme; `table` lists them for people.
 
-mod experiment;
+mod asserts;
+pub(super) mod experiment;
 pub(super) mod files;
 mod kill;
 mod lists;
@@ -10,7 +11,7 @@ pub(super) mod random;
 pub(super) mod reference;
 mod result;
 mod run;
-mod search;
+pub(super) mod search;
 pub(super) mod sizes;
 pub(super) mod space;
 pub(super) mod system;
@@ -47,6 +48,7 @@ pub(super) fn register_pure(engine: &mut Engine) {
         .register_get("hint", |fault: &mut ScriptFault| fault.hint.clone().unwrap_or_default())
         .register_fn("to_string", |fault: &mut ScriptFault| fault.to_string())
         .register_fn("to_debug", |fault: &mut ScriptFault| fault.to_string());
+    asserts::register(engine);
     params::register(engine);
     random::register(engine);
     sizes::register(engine);

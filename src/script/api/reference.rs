@@ -1,7 +1,13 @@
 //! The manual of the script API, `docs/scripting.md`: the table of functions and what the modules say of themselves.
 
+use std::collections::BTreeSet;
+
+use crate::report::Style;
 use crate::script::api::table;
 use crate::script::stdlib::EMBEDDED;
+
+/// Widest line of a page.
+const WIDTH: usize = 120;
 
 /// The text of `docs/scripting.md`.
 pub fn reference() -> String {
@@ -10,7 +16,27 @@ pub fn reference() -> String {
     for (name, source) in EMBEDDED {
         module(&mut text, name, source);
     }
+    let first = text.find("\n## ").unwrap_or(text.len());
+    text.insert_str(first, &contents(&text));
     text
+}
+
+/// The sections with links, and the functions in each.
+fn contents(text: &str) -> String {
+    let mut lines = "\n## Contents\n\n".to_owned();
+    for section in text.split("\n## ").skip(1) {
+        let title = section.lines().next().unwrap_or_default();
+        let anchor = title.to_lowercase().replace(' ', "-");
+        let names = section.lines().filter_map(|line| line.strip_prefix("### `").or(line.strip_prefix("#### `")));
+        let mut names: Vec<&str> = names.flat_map(table::names_in).collect();
+        let mut seen = BTreeSet::new();
+        let is_name = |name: &str| !name.is_empty() && !name.contains(' ') && name != "FIELD" && name != "NAME";
+        names.retain(|name| is_name(name) && seen.insert(*name));
+        let line = format!("* [{title}](#{anchor}): {}", names.join(", "));
+        lines.push_str(&Style { width: WIDTH, ..Style::PLAIN }.wrap("", &line, 2).join("\n"));
+        lines.push('\n');
+    }
+    lines
 }
 
 /// A module's own comments: the head, and what stands above each function.

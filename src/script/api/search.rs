@@ -29,6 +29,12 @@ type Kind = fn(usize) -> Method;
 /// Most points that are asked for in one call.
 const MOST: i64 = 1000;
 
+/// The options of a way to search.
+pub(crate) const KNOWN: [&str; 3] = ["seed", "startup", "goal"];
+
+/// The options of `search` that are none of a run.
+pub(crate) const OWN: [&str; 3] = ["trials", "enough", "name"];
+
 /// A search; its copies are one.
 #[derive(Clone)]
 struct SearchHandle(Rc<RefCell<Searching>>);
@@ -100,8 +106,7 @@ fn new(space: &Map, options: &Map, kind: Kind) -> Answer<SearchHandle> {
             "startup" => startup = Some(whole()?),
             "goal" => goal = Some(Goal::parse(&value.to_string()).map_err(fault)?),
             key => {
-                let known = ["seed", "startup", "goal"];
-                let hint = did_you_mean(key, known).unwrap_or_else(|| format!("there are {}", known.join(", ")));
+                let hint = did_you_mean(key, KNOWN).unwrap_or_else(|| format!("there are {}", KNOWN.join(", ")));
                 return Err(fault_with(format!("a search has no option `{key}`"), hint));
             }
         }

@@ -56,6 +56,9 @@ pub(super) fn register_values(engine: &mut Engine) {
         });
 }
 
+/// The functions of the module `combu/grid`, and how many arguments each takes.
+pub(crate) const GRID: [(&str, usize); 5] = [("grid", 1), ("zip", 1), ("sample", 3), ("trials", 2), ("label", 2)];
+
 /// The module `combu/grid`, from when these functions had to be imported.
 pub(crate) fn module(script: &Script) -> Module {
     // Rhai gives the place of a call to the functions of modules, and does not put it into their errors.
@@ -79,7 +82,7 @@ pub(crate) fn module(script: &Script) -> Module {
         placed(&context, named(prefix, point))
     });
     module.build_index();
-    for (name, count) in [("grid", 1), ("zip", 1), ("sample", 3), ("trials", 2), ("label", 2)] {
+    for (name, count) in GRID {
         script.functions.add(name, count);
     }
     module
@@ -119,7 +122,7 @@ fn range(from: &Dynamic, to: &Dynamic, log: bool) -> Answer<Map> {
 }
 
 /// A space from a script's map, in which `1..=8` is a range of whole numbers.
-pub(super) fn read(space: &Map) -> Answer<Space> {
+pub(crate) fn read(space: &Map) -> Answer<Space> {
     let mut written = serde_json::Map::new();
     for (name, value) in space {
         let whole = |from: i64, to: i64| match from <= to {

@@ -14,6 +14,12 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     entries().filter(|signature| signature.contains('(')).map(name)
 }
 
+/// The names in a heading, which begins behind its first backtick.
+pub(super) fn names_in(heading: &str) -> impl Iterator<Item = &str> {
+    let signatures = heading.split('`').step_by(2).filter(|signature| !signature.starts_with(", "));
+    signatures.filter(|signature| !signature.contains(" + ") && !signature.ends_with(']')).map(name)
+}
+
 /// Signatures of a function, in each of its forms.
 pub(crate) fn signatures(wanted: &str) -> impl Iterator<Item = &'static str> {
     entries().filter(move |signature| signature.contains('(') && name(signature) == wanted)
@@ -96,16 +102,67 @@ mod tests {
         assert!(unknown.is_empty(), "in reference.md but not registered: {unknown:?}");
     }
 
-    #[test]
-    fn every_example_compiles() {
+    /// The examples of a text.
+    fn examples(text: &str) -> impl Iterator<Item = &str> {
+        text.split("```rhai\n").skip(1).map(|block| block.split("```").next().unwrap())
+    }
+
+    /// A lab with the files that examples read.
+    fn lab_of_examples() -> Lab {
+        let solver =
+            "name: 'solver-' + m + '-' + i, image: 'busybox', cmd: 'echo loss=0.5', params: { mode: m, id: i }";
+        let spec = format!("[{{ {solver} }} for m in ['a', 'b'] for i in [1, 2]]");
         let lab = Lab::new();
+        lab.file("experiment.jsonnet", &format!("local x = 1; {spec}"));
+        lab.file("a.jsonnet", "[{ name: 'one', image: 'busybox' }]")
+            .file("b.jsonnet", "[{ name: 'two', image: 'busybox' }]");
+        lab.file("results.csv", "mode,loss\na,0.05\nb,0.5\n");
+        lab
+    }
+
+    /// Each runs on the fake engine; what a line prints stands behind it, where that is the same everywhere.
+    #[test]
+    fn every_example_runs_and_prints_what_it_says() {
         let mut count = 0;
-        for block in TEXT.split("```rhai\n").skip(1) {
-            let example = block.split("```").next().unwrap();
-            lab.compile(example).unwrap_or_else(|error| panic!("{error}\n{example}"));
+        let (mut compared, mut faults) = (0, Vec::new());
+        for example in examples(TEXT) {
+            let output = lab_of_examples().output(example);
             count += 1;
+            if output.contains("script.rhai:") && !output.contains("debug script.rhai") {
+                faults.push(format!("{example}{output}"));
+            }
+            for line in example.lines().filter(|line| line.trim_start().starts_with("print(")) {
+                let Some((_, shown)) = line.split_once(");").and_then(|(_, rest)| rest.split_once("// ")) else {
+                    continue;
+                };
+                compared += 1;
+                if !output.lines().any(|printed| printed == shown) {
+                    faults.push(format!("{line}\nis not what is printed:\n{output}"));
+                }
+            }
         }
-        assert!(count > 30, "{count} examples");
+        assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+        assert!(count > 90 && compared > 15, "{count} examples, {compared} lines with what they print");
+    }
+
+    #[test]
+    fn every_function_has_an_example() {
+        let called: BTreeSet<&str> = examples(TEXT)
+            .flat_map(|example| example.lines().map(|line| line.split("//").next().unwrap_or_default()))
+            .flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'))
+            .collect();
+        let without: Vec<&str> = entries()
+            .filter(|entry| !entry.ends_with(']') && !entry.contains(" + "))
+            .map(name)
+            .filter(|name| !["FIELD", "NAME"].contains(name) && !called.contains(name))
+            .collect();
+        assert!(without.is_empty(), "without an example: {without:?}");
+        let sections = TEXT.split("\n### ").skip(1).map(|section| section.split("\n## ").next().unwrap());
+        let bare: Vec<&str> = sections
+            .filter(|section| !section.contains("```rhai"))
+            .filter_map(|section| section.lines().next())
+            .collect();
+        assert!(bare.is_empty(), "without an example: {bare:?}");
     }
 
     /// Each line that prints has what it prints behind it.

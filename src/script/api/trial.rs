@@ -85,20 +85,23 @@ pub(super) fn read(trial: &Trial, field: &str) -> Answer<Dynamic> {
 
 /// A trial with some fields changed; `()` takes a field back.
 pub(super) fn change(trial: &Arc<Trial>, fields: &Map, folder: &Path) -> Answer<Arc<Trial>> {
-    let old = trial.to_json();
-    let mut new = old.clone();
+    let mut written = trial.to_json();
+    let mut is_other = false;
     for (field, value) in fields {
         if !is_field(field) {
             return Err(no_field(field));
         }
-        if value.is_unit() {
-            new.remove(field.as_str());
-        } else {
-            new.insert(field.to_string(), spec_value(field, value)?);
+        let value = if value.is_unit() { None } else { Some(spec_value(field, value)?) };
+        if written.get(field.as_str()) != value.as_ref() {
+            is_other = true;
+            match value {
+                Some(value) => drop(written.insert(field.to_string(), value)),
+                None => drop(written.remove(field.as_str())),
+            }
         }
     }
     // A method called on a field (`t.env.keys()`) writes the field back as it was.
-    if new == old { Ok(trial.clone()) } else { parse(&Value::Object(new), folder) }
+    if is_other { parse(&Value::Object(written), folder) } else { Ok(trial.clone()) }
 }
 
 /// A trial from its fields in JSON.
@@ -117,7 +120,8 @@ fn written(fields: &Map) -> Answer<serde_json::Map<String, Value>> {
     Ok(object)
 }
 
-fn spec_value(field: &str, value: &Dynamic) -> Answer<Value> {
+/// A field's value in JSON, as a spec would have it.
+pub(crate) fn spec_value(field: &str, value: &Dynamic) -> Answer<Value> {
     let mut value = to_json(value)?;
     whole(field, &mut value);
     Ok(value)
@@ -136,7 +140,7 @@ fn whole(field: &str, value: &mut Value) {
 }
 
 /// Every field of a trial.
-fn fields() -> impl Iterator<Item = &'static str> {
+pub(crate) fn fields() -> impl Iterator<Item = &'static str> {
     spec::FIELDS.iter().map(|field| field.name)
 }
 

@@ -247,7 +247,7 @@ fn an_error_in_a_hook_stops_the_trials_and_shows_its_line() {
     closed two 1/2
     script.rhai:4:7: no function `nothing (TrialResult)`
       | t.nothing()
-      = `combu help script` lists every function; a closure in a variable is called `nothing.call(..)`
+      = `combu help script` lists every function
       < a closure at script.rhai:2:1
     ");
     assert_snapshot!(output(&lab, "run(e, #{ on_complete: |t, run, more| 1 });"), @"

@@ -13,7 +13,15 @@ use crate::model::name::Name;
 #[derive(Clone, Default)]
 pub(crate) struct MetricHistory(Rc<RefCell<HashMap<Name, Metrics>>>);
 
-type Metrics = BTreeMap<String, Vec<MetricValue>>;
+type Metrics = BTreeMap<String, MetricCurve>;
+
+/// The values of a metric.
+#[derive(Default)]
+struct MetricCurve {
+    points: Vec<MetricValue>,
+    /// The same as a script's list, as far as it was asked for: a hook may ask at each value.
+    list: Option<Dynamic>,
+}
 
 /// A value of a metric.
 #[derive(Clone, Copy)]
@@ -31,7 +39,7 @@ impl MetricHistory {
             Fact::Recorded { trial, record: Record::Metric { name, value, step }, .. } => {
                 let point = MetricValue { step: *step, value: *value, at: event.at };
                 let mut all = self.0.borrow_mut();
-                all.entry(trial.clone()).or_default().entry(name.clone()).or_default().push(point);
+                all.entry(trial.clone()).or_default().entry(name.clone()).or_default().points.push(point);
             }
             Fact::AttemptStarting { trial, .. } | Fact::AttemptAdopted { trial, .. } => {
                 self.0.borrow_mut().remove(trial);
@@ -40,11 +48,24 @@ impl MetricHistory {
         }
     }
 
-    /// The values of a trial's metric as a script's array of maps.
-    pub(crate) fn of(&self, trial: &Name, metric: &str) -> Array {
-        let all = self.0.borrow();
-        let points = all.get(trial).and_then(|metrics| metrics.get(metric));
-        points.into_iter().flatten().map(|point| Dynamic::from_map(point.map())).collect()
+    /// The values of a trial's metric as a script's array of maps. All who ask get the same, which they cannot change: Rhai
+    /// copies it where a variable gets it, and not where it is read in passing (`t.history("loss").len()`).
+    pub(crate) fn of(&self, trial: &Name, metric: &str) -> Dynamic {
+        let mut all = self.0.borrow_mut();
+        let Some(curve) = all.get_mut(trial).and_then(|metrics| metrics.get_mut(metric)) else {
+            return Array::new().into();
+        };
+        let map = |point: &MetricValue| Dynamic::from_map(point.map());
+        let list = curve.list.get_or_insert_with(|| Dynamic::from_array(Array::new()).into_read_only().into_shared());
+        match list.write_lock::<Array>() {
+            Some(mut known) => {
+                let from = known.len();
+                known.extend(curve.points[from..].iter().map(map));
+            }
+            // A closure asks for it while Rhai goes through it.
+            None => return curve.points.iter().map(map).collect::<Array>().into(),
+        }
+        list.clone()
     }
 }
 
@@ -79,6 +100,35 @@ mod tests {
     }
 
     const RUN: &str = "let e = experiment(\"told\", [#{ name: \"one\", retries: 1, params: #{ mode: \"a\" } }, #{ name: \"two\" }]);\n";
+
+    #[test]
+    fn a_list_of_values_is_made_once_and_changed_by_nobody() {
+        let lines = "let r = run(e, #{ on_metric: |t, name| if name == \"loss\" { print(t.history(\"loss\").len()); } }); let t = r[\"one\"];
+            let same = r[\"one\"]; print(t.history(\"loss\").map(|p| same.history(\"loss\").len())); let mine = t.history(\"loss\"); mine.sort_by(\"value\"); mine.pop();
+            mine.push(7); print(t.history(\"loss\").len()); fn last(h) { h[-1].value } print(last(t.history(\"loss\")));
+            for p in t.history(\"loss\") { print(p.value); } print(t.history(\"loss\").filter(|p| p.value > 1.5).len());
+            fn sorted(h) { h.sort(|a, b| a.value < b.value) } 
+            sorted(t.history(\"loss\")); try { t.history(\"loss\").push(1); } catch { print(\"refused\"); }
+            try { t.history(\"loss\").sort(|a, b| a.value < b.value); } catch { print(\"refused\"); }
+            print(t.history(\"loss\").map(|p| p.value));";
+        assert_snapshot!(lab().output(&format!("{RUN}{lines}")), @r#"
+        1
+        1
+        2
+        3
+        closed told 2/2
+        [3, 3, 3]
+        3
+        3.0
+        2.0
+        1.0
+        3.0
+        2
+        refused
+        refused
+        [2.0, 1.0, 3.0]
+        "#);
+    }
 
     #[test]
     fn a_result_knows_what_its_trial_told() {
