@@ -155,6 +155,11 @@ impl Outcome {
         matches!(self, Self::Succeeded | Self::Stopped)
     }
 
+    /// Nothing went wrong: it succeeded, or was pruned.
+    pub fn is_fine(&self) -> bool {
+        self.is_success() || matches!(self, Self::Pruned { .. })
+    }
+
     /// Ended badly by itself: not a success, not killed on request, not pruned, not skipped.
     pub fn is_failure(&self) -> bool {
         !self.is_success() && !matches!(self, Self::Killed | Self::Pruned { .. } | Self::Skipped { .. })

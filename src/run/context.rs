@@ -186,7 +186,7 @@ impl RunContext {
     pub(crate) fn removes(&self, outcome: &Outcome) -> bool {
         match self.remove {
             Remove::Always => true,
-            Remove::Success => outcome.is_success(),
+            Remove::Success => outcome.is_fine(),
             Remove::Never => false,
         }
     }

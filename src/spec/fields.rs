@@ -220,7 +220,7 @@ pub const OPTIONS: &[Key] = &[
         "rm",
         &["'success'", "'always'", "'never'"],
         Word(|| Remove::ALL.map(Remove::as_str).to_vec()),
-        "Which containers are removed once they ended and their logs are safe. Default: `success`; the others stay until `combu kill`.",
+        "Which containers are removed once they ended and their logs are safe. Default: `success` (those of trials that succeeded or were pruned); the others stay until `combu kill`.",
     ),
     field(
         "seed",

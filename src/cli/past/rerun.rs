@@ -97,7 +97,7 @@ pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8,
     if code != exit::OK {
         return Ok(code);
     }
-    let left = last.iter().filter(|(name, (outcome, _))| !chosen.contains(*name) && !outcome.is_success()).count();
+    let left = last.iter().filter(|(name, (outcome, _))| !chosen.contains(*name) && !outcome.is_fine()).count();
     let is_unended = |name: &Name| !last.contains_key(name) && !chosen.contains(name) && !is_service(name);
     let unended = past.summary.results.iter().filter(|result| is_unended(&result.trial.name));
     match left + unended.count() {
@@ -180,7 +180,7 @@ fn choose(
         } else if args.failed {
             end.is_some_and(Outcome::is_failure)
         } else if trials.is_empty() {
-            !trial.service && end.is_none_or(|end| !end.is_success())
+            !trial.service && end.is_none_or(|end| !end.is_fine())
         } else {
             trials.iter().any(|pattern| pattern.fits(&trial.name))
         };

@@ -303,9 +303,7 @@ impl Terminal {
             return;
         }
         let kept = result.results.iter().any(|result| {
-            result.trial.image.is_some()
-                && result.logs.is_some()
-                && result.outcome().is_some_and(|end| !end.is_success())
+            result.trial.image.is_some() && result.logs.is_some() && result.outcome().is_some_and(|end| !end.is_fine())
         });
         let (combu, is_last) = self.commands_of(result);
         let next = NextCommands {

@@ -107,7 +107,7 @@ impl Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Remove {
-    /// Those of trials that succeeded; the others stay until `kill`.
+    /// Those of trials that succeeded or were pruned; the others stay until `kill`.
     #[default]
     Success,
     /// All of them.

@@ -228,9 +228,9 @@ impl Dispatcher {
             (0..self.schedule.len()).map(|place| self.schedule.entry(place).trial.engine).collect();
         let swept = self.cleanup.sweep(&self.context, &engines, self.log.unkept()).await;
         self.emit_all(swept);
-        let all_succeeded =
-            self.end.early().is_none() && (0..self.schedule.len()).all(|place| self.schedule.succeeded(place));
-        if all_succeeded && self.context.cleans() && self.purpose.starts() {
+        let all_fine =
+            self.end.early().is_none() && (0..self.schedule.len()).all(|place| self.schedule.ended_fine(place));
+        if all_fine && self.context.cleans() && self.purpose.starts() {
             let cleaned = self.cleanup.clean(&self.context, &engines).await;
             self.emit_all(cleaned);
         }

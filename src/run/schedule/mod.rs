@@ -134,9 +134,9 @@ impl Schedule {
         self.entries.iter().map(|entry| &entry.trial.name)
     }
 
-    /// Whether the trial ended, and well.
-    pub(crate) fn succeeded(&self, place: usize) -> bool {
-        matches!(&self.entries[place].phase, Phase::Ended(outcome) if outcome.is_success())
+    /// Whether the trial ended, and nothing went wrong.
+    pub(crate) fn ended_fine(&self, place: usize) -> bool {
+        matches!(&self.entries[place].phase, Phase::Ended(outcome) if outcome.is_fine())
     }
 
     /// Whether the trial has ended.
