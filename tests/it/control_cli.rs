@@ -272,7 +272,7 @@ fn a_detached_run_and_a_scripts_run_are_reached_too() {
 #[test]
 fn a_script_that_is_busy_hears_of_a_change_later() {
     let lab = Lab::with(THREE);
-    lab.write("sweep.rhai", "let live = start(experiment(\"spec.jsonnet\")); sleep(600);");
+    lab.write("sweep.rhai", "let live = start(experiment(\"spec.jsonnet\")); loop { }");
     let live = start(&lab, &["script", "sweep.rhai"]);
     let said = lab.combu(&["set", "-j", "2"]).code(0);
     lab.hear("ready-b1");

@@ -9,6 +9,7 @@ use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 use serde_json::Value;
 
 use crate::model::options::{Bound, Goal, Parallel, Sense};
+use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::script::api::space::{bad, point};
@@ -154,8 +155,9 @@ fn tell(search: &SearchHandle, told: &Dynamic, value: &Dynamic) -> Answer<()> {
     search.take(&Value::Object(point(told)?), value)
 }
 
+/// The value that a search is told of a trial: of one that was pruned the one it came to, of one that failed none.
 fn toward(view: &TrialView, goal: &Goal) -> Answer<Option<f64>> {
-    let value = if view.ok() { view.toward(goal) } else { Ok(None) };
+    let value = if view.result.outcome().is_some_and(Outcome::is_fine) { view.toward(goal) } else { Ok(None) };
     value.map_err(|error| fault(format!("cannot read the logs of `{}`: {error}", view.name())))
 }
 
@@ -304,6 +306,21 @@ mod tests {
         13
         0.5
         true
+        ");
+    }
+
+    #[test]
+    fn a_search_is_told_what_pruned_trials_came_to_and_nothing_of_failed_ones() {
+        let lines = "let base = #{ name: \"fit\", cmd: \"echo ::combu metric loss={x} ; sleep 0.02 ; exit {code}\" };
+            let s = sobol(#{ x: uniform(0, 1), code: [0, 3] });
+            let r = search(s, base, #{ goal: \"min loss\", trials: 8, parallel: 1, prune: above(\"loss\", 0.6) });
+            for t in r { let told = s.told.filter(|told| told.params.x == t.params.x)[0].value;
+                if told != (if t.status == \"failed\" { () } else { t.metrics.loss }) { print(`${t.name} ${t.status} ${told}`); } }
+            print(r.pruned > 0 && r.failed_count > 0 && r.succeeded > 0); print(s.told.len()); exit(0);";
+        assert_snapshot!(Lab::new().output(lines), @"
+        closed fit 2/8
+        true
+        8
         ");
     }
 
