@@ -24,3 +24,4 @@ pub(crate) mod span;
 pub mod suggest;
 pub mod summary;
 pub mod trial;
+mod written;

@@ -1,7 +1,6 @@
 //! Hooks: script closures called with what happens in a run, on the script's own thread.
 
 use std::cell::Cell;
-use std::rc::Rc;
 
 use rhai::{Dynamic, EvalAltResult, FnPtr, Map};
 
@@ -137,12 +136,7 @@ impl Hook {
             _ => None,
         };
         match trial {
-            Some(result) if self.name != "on_event" => Ok(Dynamic::from(TrialView {
-                result: Rc::new(result.clone()),
-                way: Some(way.clone()),
-                folder: script.folder.clone(),
-                history: way.history.clone(),
-            })),
+            Some(result) if self.name != "on_event" => Ok(Dynamic::from(TrialView::live(result, way, &script.folder))),
             _ => {
                 let event =
                     serde_json::to_value(event).map_err(|error| fault(format!("an event has no form: {error}")))?;

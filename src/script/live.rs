@@ -87,7 +87,7 @@ pub(super) fn next_of(script: &Script, caller: &Caller<'_>, runs: &[Run]) -> Ans
             }
         }
         // What is over in one run may go on because of what ends in another.
-        let mut served = runs.iter().map(|run| serve(script, caller, &[(&*run.0, Part::Wanted)], None));
+        let mut served = runs.iter().map(|run| serve(script, caller, Some((&*run.0, Part::Wanted)), None));
         if !served.any(|served| served == Served::Event) {
             return Ok(None);
         }

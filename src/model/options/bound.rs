@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::written::written_as_text;
+
 /// A condition on a metric: that it is less or greater than a number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -82,19 +84,7 @@ impl fmt::Display for Bound {
     }
 }
 
-impl TryFrom<String> for Bound {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
-    }
-}
-
-impl From<Bound> for String {
-    fn from(bound: Bound) -> Self {
-        bound.to_string()
-    }
-}
+written_as_text!(Bound, String);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::written::written_as_text;
+
 /// The metric that says how good a trial is, and which way: `min loss`, `max acc`, `min best(loss)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -70,19 +72,7 @@ impl fmt::Display for Goal {
     }
 }
 
-impl TryFrom<String> for Goal {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
-    }
-}
-
-impl From<Goal> for String {
-    fn from(goal: Goal) -> Self {
-        goal.to_string()
-    }
-}
+written_as_text!(Goal, String);
 
 #[cfg(test)]
 mod tests {

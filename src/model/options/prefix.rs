@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::name::Name;
+use crate::model::written::written_as_text;
 
 /// What the names of containers begin with, before the name of the trial. It changes the names of containers only: not
 /// those of trials, folders and results.
@@ -71,19 +72,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-impl TryFrom<String> for Prefix {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
-    }
-}
-
-impl From<Prefix> for String {
-    fn from(prefix: Prefix) -> Self {
-        prefix.to_string()
-    }
-}
+written_as_text!(Prefix, String);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::options::bound::Bound;
 use crate::model::suggest::did_you_mean;
+use crate::model::written::written_as_text;
 
 /// A rule that ends trials early. All but [`Prune::Beyond`] go by the run's goal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,19 +141,7 @@ impl fmt::Display for Prune {
     }
 }
 
-impl TryFrom<String> for Prune {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
-    }
-}
-
-impl From<Prune> for String {
-    fn from(prune: Prune) -> Self {
-        prune.to_string()
-    }
-}
+written_as_text!(Prune, String);
 
 #[cfg(test)]
 mod tests {

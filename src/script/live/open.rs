@@ -31,7 +31,7 @@ pub(crate) struct ScriptRun {
     pub(crate) way: Way,
     pub(crate) experiment: ScriptExperiment,
     /// Absent once the run has ended.
-    pub(super) live: RefCell<Option<Live>>,
+    live: RefCell<Option<Live>>,
     /// As far as its events were taken in; empty once the result is there.
     summary: RefCell<Summary>,
     sinks: RefCell<Vec<Box<dyn Sink>>>,
@@ -104,7 +104,7 @@ impl ScriptRun {
         let begun = || self.with_summary(|summary| summary.run.is_some());
         loop {
             let limit = begun().then_some(now);
-            if serve(script, caller, &[(self, Part::Wanted)], limit) != Served::Event {
+            if serve(script, caller, Some((self, Part::Wanted)), limit) != Served::Event {
                 return;
             }
         }
@@ -118,13 +118,7 @@ impl ScriptRun {
     }
 
     fn view(&self, script: &Script, name: &Name) -> Option<TrialView> {
-        let result = self.with_summary(|summary| summary.get(name).cloned())?;
-        Some(TrialView {
-            result: Rc::new(result),
-            way: Some(self.way.clone()),
-            folder: script.folder.clone(),
-            history: self.way.history.clone(),
-        })
+        self.with_summary(|summary| summary.get(name).map(|result| TrialView::live(result, &self.way, &script.folder)))
     }
 
     /// The next trial that has ended, services apart, of those that were taken in.
@@ -155,7 +149,7 @@ impl ScriptRun {
     /// Follows the run to its end.
     pub(crate) fn wait(&self, script: &Script, caller: &Caller<'_>) -> Answer<RunResult> {
         self.check_outside("wait for")?;
-        while serve(script, caller, &[(self, Part::ToEnd)], None) == Served::Event {}
+        while serve(script, caller, Some((self, Part::ToEnd)), None) == Served::Event {}
         if let Some(result) = self.result.borrow().clone() {
             return Ok(result);
         }

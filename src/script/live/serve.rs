@@ -29,10 +29,10 @@ pub(super) enum Served {
 pub(super) fn serve(
     script: &Script,
     caller: &Caller<'_>,
-    wanted: &[(&dyn PendingRun, Part)],
+    wanted: Option<(&dyn PendingRun, Part)>,
     until: Option<Instant>,
 ) -> Served {
-    if wanted.iter().any(|(run, _)| run.live().is_none()) {
+    if wanted.is_some_and(|(run, _)| run.live().is_none()) {
         return Served::Over;
     }
     let mut open: Vec<Rc<dyn PendingRun>> = script.open.borrow().clone();
@@ -43,8 +43,8 @@ pub(super) fn serve(
     open.rotate_left(first);
     let mut lives: Vec<(usize, RefMut<'_, Live>, Part)> = Vec::new();
     for (place, run) in open.iter().enumerate() {
-        let is = |one: &dyn PendingRun| std::ptr::addr_eq(one, Rc::as_ptr(run));
-        let part = wanted.iter().find(|(one, _)| is(*one)).map_or(Part::Aside, |(_, part)| *part);
+        let is_wanted = |(one, _): &(&dyn PendingRun, Part)| std::ptr::addr_eq(*one, Rc::as_ptr(run));
+        let part = wanted.filter(is_wanted).map_or(Part::Aside, |(_, part)| part);
         lives.extend(run.live().map(|live| (place, live, part)));
     }
     let places: Vec<usize> = lives.iter().map(|(place, ..)| *place).collect();
@@ -107,7 +107,7 @@ pub(crate) fn look_again(script: &Script, caller: &Caller<'_>) {
 
 /// Serves one event, or waits until that moment.
 fn serve_or_sleep(script: &Script, caller: &Caller<'_>, until: Instant) {
-    if serve(script, caller, &[], Some(until)) == Served::Over {
+    if serve(script, caller, None, Some(until)) == Served::Over {
         script.session.wait_until(until);
     }
 }

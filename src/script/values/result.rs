@@ -44,6 +44,12 @@ pub(crate) struct Ran {
 }
 
 impl TrialView {
+    /// The result so far of a trial whose run goes on.
+    pub(crate) fn live(result: &TrialResult, way: &Way, folder: &Rc<Path>) -> Self {
+        let history = way.history.clone();
+        Self { result: Rc::new(result.clone()), way: Some(way.clone()), folder: folder.clone(), history }
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.result.trial.name.as_str()
     }
