@@ -23,6 +23,7 @@ use crate::run::clock::Clock;
 use crate::run::connections::Connections;
 use crate::run::load::{Machine, Reading};
 use crate::run::passed::Passed;
+use crate::run::permits::SharedRoom;
 use crate::run::starts::{Place, Places};
 use crate::run::uploads::Uploads;
 
@@ -50,6 +51,8 @@ pub(crate) struct RunContext {
     pub(crate) uploads: Option<Arc<Uploads>>,
     /// The values that trials are given and that nobody writes down.
     pub(crate) passed: Passed,
+    /// The room that the run shares with others, if it does.
+    pub(crate) room: Option<SharedRoom>,
     remove: Remove,
     engines: Connections,
     starts: Mutex<HashMap<EngineName, Arc<Places>>>,
@@ -84,6 +87,7 @@ impl RunContext {
             machine: Reading::now,
             uploads: None,
             passed: Passed::default(),
+            room: None,
             remove: experiment.options.rm.unwrap_or_default(),
             engines,
             starts: Mutex::default(),

@@ -204,6 +204,7 @@ pub(super) trait PendingRun {
 impl Script {
     pub(super) fn new(path: &Path, host: ScriptHost) -> std::io::Result<Self> {
         let absolute = path.canonicalize()?;
+        host.session.share(&host.options.clone().over(host.below.clone()));
         Ok(Self {
             session: host.session,
             args: Arguments::new(host.args),

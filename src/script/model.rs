@@ -332,7 +332,7 @@ mod tests {
     fn hooks_of_two_runs_are_called_in_the_order_of_virtual_time() {
         assert_snapshot!(output("let said = |t| print(`${now() - began} ${t.name}`);
             let run = |name, spans| start(experiment(name, spans.map(|s| #{ name: `${name}-${s}`, params: #{ takes: s } })),
-                #{ on_complete: said });
+                #{ on_complete: said, parallel: 2 });
             let a = run.call(\"aa\", [30, 90]); let b = run.call(\"bb\", [60]);
             print(a.next().name); print(b.next().name); print(a.next().name); print(b.next()); print(a.next());"), @"
         30.0 aa-30

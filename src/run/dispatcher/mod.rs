@@ -20,7 +20,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -79,6 +79,8 @@ pub(crate) struct Inbox {
     requests: mpsc::UnboundedReceiver<Request>,
     /// What tells that nobody follows the run any more.
     follower: mpsc::UnboundedSender<Notice>,
+    /// What tells that other runs have given room back, where there may be some.
+    room: Option<Arc<Notify>>,
 }
 
 impl Dispatcher {
@@ -91,8 +93,8 @@ impl Dispatcher {
         beginning: &Beginning,
     ) -> (Self, Inbox) {
         let scope = Scope { options: plan.experiment.options.clone(), engines };
-        let permits = Permits::new(&scope.engines, &scope.options);
-        let gate = Gate::new(&scope.options.budget, context.machine);
+        let permits = Permits::new(&scope.engines, &scope.options, context.room.as_ref());
+        let (gate, room) = (Gate::new(&scope.options.budget, context.machine), permits.wake());
         let (time_budget, delay) = (scope.options.time_budget, scope.options.delay.unwrap_or_default());
         let has_containers = scope.engines.values().any(|engine| engine.containers);
         let (schedule, lived, pruning) = match beginning {
@@ -111,7 +113,7 @@ impl Dispatcher {
         let context = Arc::new(context);
         // Unbounded: attempts must never wait for the dispatcher, and each trial sends a handful of messages.
         let (sender, messages) = mpsc::unbounded_channel();
-        let inbox = Inbox { messages, requests, follower: follower.clone() };
+        let inbox = Inbox { messages, requests, follower: follower.clone(), room };
         let dispatcher = Self {
             schedule,
             log: RunLog::new(context.run.clone(), context.clock.clone(), journal, follower, has_containers),
@@ -140,11 +142,7 @@ impl Dispatcher {
         let (mut together, mut may_come_more) = (0, false);
         loop {
             self.settle();
-            while self.may_start()
-                && let Some(place) = self.schedule.next_launch()
-            {
-                self.launch(place, Begin::Launch);
-            }
+            self.start_what_fits();
             if self.schedule.has_effects() {
                 continue;
             }
@@ -192,6 +190,7 @@ impl Dispatcher {
                     self.take_message(message);
                     may_come_more = true;
                 }
+                () = woken(inbox.room.as_deref()), if self.schedule.has_ready() => {}
                 () = until_instant(self.wakes_at()) => {}
                 () = sleep(FRESH), if self.admission.held().is_some() && self.schedule.has_ready() => {}
                 () = sleep_until(self.admission.next_look()), if self.schedule.waits_for_strangers().is_some() => {
@@ -327,6 +326,16 @@ impl Dispatcher {
                 Order::Launch(attempt) => self.attempts.spawn(*attempt),
                 Order::Stop(place, stop) => self.attempts.stop(place, stop),
             }
+        }
+    }
+
+    fn start_what_fits(&mut self) {
+        loop {
+            if !self.may_start() {
+                return self.schedule.stand_aside();
+            }
+            let Some(place) = self.schedule.next_launch() else { return };
+            self.launch(place, Begin::Launch);
         }
     }
 
@@ -640,6 +649,14 @@ async fn until(clock: &Clock, time: Option<Duration>) {
 async fn until_instant(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}
+
+/// Waits until other runs have given room back since this was asked last; for ever, if there are none.
+async fn woken(room: Option<&Notify>) {
+    match room {
+        Some(room) => room.notified().await,
         None => pending().await,
     }
 }

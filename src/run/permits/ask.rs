@@ -2,6 +2,7 @@
 //! alike, so only the first of them has to be looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::model::trial::settled::Settled;
 use crate::model::trial::{Gpus, HostPort};
@@ -59,6 +60,17 @@ impl Ask {
     /// How many it counts among the trials that run at once.
     pub(super) fn counts(&self) -> usize {
         usize::from(!self.service)
+    }
+}
+
+impl fmt::Display for GpuAsk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(1) => f.write_str("1 GPU"),
+            Self::Count(count) => write!(f, "{count} GPUs"),
+            Self::All => f.write_str("all GPUs"),
+            Self::Ids(ids) => write!(f, "the GPUs {}", ids.join(", ")),
+        }
     }
 }
 

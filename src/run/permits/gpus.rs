@@ -80,6 +80,30 @@ impl Ledger {
         }
     }
 
+    /// Nobody but trials of ours uses those for which that holds.
+    pub(super) fn acquit(&mut self, is_ours: impl Fn(&Gpu) -> bool) {
+        for device in self.devices.iter_mut().filter(|device| is_ours(&device.gpu)) {
+            device.gpu.busy = None;
+        }
+    }
+
+    /// Those that may be given now, beside what is kept for another, and how many the run may use at all.
+    pub(super) fn offer(&self, kept: Option<&GpuAsk>) -> (Vec<Gpu>, usize) {
+        let is_kept = |device: &Device| match kept {
+            Some(GpuAsk::All) => true,
+            Some(GpuAsk::Ids(ids)) => ids.iter().any(|id| device.is(id)),
+            Some(GpuAsk::Count(_)) | None => false,
+        };
+        let free = self.devices.iter().filter(|device| self.is_free(device) && !is_kept(device));
+        (free.map(|device| device.gpu.clone()).collect(), self.devices.iter().filter(|device| device.allowed).count())
+    }
+
+    /// The devices of those ids.
+    pub(super) fn named(&self, ids: &[String]) -> Vec<Gpu> {
+        let devices = self.devices.iter().filter(|device| ids.contains(&device.gpu.id));
+        devices.map(|device| device.gpu.clone()).collect()
+    }
+
     /// What is missing of what was asked, beside what is kept for another.
     pub(super) fn lack(&self, ask: &GpuAsk, kept: Option<&GpuAsk>) -> Option<Lack> {
         let wanted = self.choose(ask, kept);
@@ -88,14 +112,8 @@ impl Ledger {
         }
         let allowed: Vec<&Device> = self.devices.iter().filter(|device| device.allowed).collect();
         let strangers = allowed.iter().filter(|device| !device.taken && !self.is_free(device));
-        let asks = match ask {
-            GpuAsk::Count(1) => "1 GPU".to_owned(),
-            GpuAsk::Count(count) => format!("{count} GPUs"),
-            GpuAsk::All => "all GPUs".to_owned(),
-            GpuAsk::Ids(ids) => format!("the GPUs {}", ids.join(", ")),
-        };
         Some(Lack::Gpus {
-            asks,
+            asks: ask.to_string(),
             free: allowed.iter().filter(|device| self.is_free(device)).count(),
             all: allowed.len(),
             strangers: strangers

@@ -4,12 +4,20 @@
 //! Services take CPUs and memory but are never held back for them: trials that hold permits may be waiting for them
 //! (docker/compose#5864 is what happens otherwise). And where nothing but services runs, the first trial always fits in
 //! CPUs and memory, or nothing would ever start. GPUs, cores, ports and limits are never given twice, whoever asks.
+//!
+//! Where several runs share a room (`share`), what fits a run's own budget must fit there, too.
 
+mod amount;
 mod ask;
 mod gpus;
 mod lack;
+mod pool;
+mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
 
 use crate::model::capability::Gpu;
 use crate::model::name::EngineName;
@@ -17,11 +25,15 @@ use crate::model::options::{Budget, HostBudget, Options, Parallel};
 use crate::model::trial::HostPort;
 use crate::model::trial::settled::Settled;
 use crate::plan::Engines;
+use crate::run::permits::amount::Amount;
 use crate::run::permits::ask::millis;
 use crate::run::permits::gpus::Ledger;
+use crate::run::permits::pool::Demand;
+use crate::run::permits::share::Share;
 
 pub(crate) use ask::Ask;
 pub(crate) use lack::Lack;
+pub(crate) use share::SharedRoom;
 
 /// The room of a run: how many trials, and what they may take of each host.
 #[derive(Debug)]
@@ -35,7 +47,9 @@ pub(crate) struct Permits {
     parallel: Option<Parallel>,
     limit: Option<usize>,
     running: usize,
-    limits: BTreeMap<String, Room>,
+    limits: BTreeMap<String, Amount>,
+    /// What the run has of the room of several.
+    share: Option<Share>,
 }
 
 #[derive(Debug)]
@@ -43,19 +57,13 @@ struct Host {
     /// CPUs of the machine, for shares of them.
     size: f64,
     /// In thousandths of a CPU: sums must come back to zero.
-    cpus: Room,
-    memory: Room,
+    cpus: Amount,
+    memory: Amount,
     /// For each core, whether a pinned trial has it.
     cores: Vec<bool>,
     gpus: Ledger,
     ports: BTreeSet<HostPort>,
     running: usize,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Room {
-    all: u64,
-    taken: u64,
 }
 
 /// The room a running trial holds.
@@ -68,10 +76,13 @@ pub(crate) struct Permit {
     pub(crate) cores: Vec<u32>,
     /// Ids of GPUs of its own.
     pub(crate) gpus: Vec<String>,
+    /// Its number in the room of several.
+    number: Option<u64>,
 }
 
 impl Permits {
-    pub(crate) fn new(engines: &Engines, options: &Options) -> Self {
+    /// The room of a run, which shares that one, if there is one, with others.
+    pub(crate) fn new(engines: &Engines, options: &Options, room: Option<&SharedRoom>) -> Self {
         let mut permits = Self {
             hosts: Vec::new(),
             places: BTreeMap::new(),
@@ -80,6 +91,7 @@ impl Permits {
             limit: None,
             running: 0,
             limits: BTreeMap::new(),
+            share: None,
         };
         let mut here: Option<usize> = None;
         for (name, engine) in engines {
@@ -102,9 +114,11 @@ impl Permits {
             permits.places.insert(*name, place);
         }
         for (name, all) in &options.budget.limits {
-            permits.limits.insert(name.clone(), Room { all: u64::from(*all), taken: 0 });
+            permits.limits.insert(name.clone(), Amount::of(u64::from(*all)));
         }
         permits.limit = permits.parallel.map(|parallel| parallel.on(permits.size()));
+        permits.share = room.map(|room| Share::new(room, engines, &permits.places));
+        (0..permits.hosts.len()).for_each(|place| permits.acquit(place));
         permits
     }
 
@@ -163,17 +177,48 @@ impl Permits {
         Ok(())
     }
 
-    /// Takes the room for what was asked, if there is some beside what is kept for `kept`.
-    pub(crate) fn take(&mut self, ask: &Ask, kept: Option<&Ask>) -> Option<Permit> {
+    /// What wakes the run's dispatcher when other runs have given room back, where there may be some.
+    pub(crate) fn wake(&self) -> Option<Arc<Notify>> {
+        self.share.as_ref().map(Share::wake)
+    }
+
+    /// The ready trials are looked at anew, in their order.
+    pub(crate) fn look(&mut self) {
+        self.share.iter_mut().for_each(Share::look);
+    }
+
+    /// The ready trials were looked at, and none can start.
+    pub(crate) fn looked(&mut self) {
+        self.share.iter_mut().for_each(Share::looked);
+    }
+
+    /// The run can start nothing now, whatever room there is: it must not wait for that of others.
+    pub(crate) fn stand_aside(&mut self) {
+        self.share.iter_mut().for_each(Share::stand_aside);
+    }
+
+    /// Takes the room for what was asked by a trial of that priority, if there is some beside what is kept for `kept`.
+    pub(crate) fn take(&mut self, ask: &Ask, priority: i32, kept: Option<&Ask>) -> Option<Permit> {
         if !self.lacks(ask, kept, 1).is_empty() {
             return None;
         }
-        let cpus = self.cpus_of(ask);
+        let demand = self.share.is_some().then(|| self.demand(ask, priority, kept));
         let host = &mut self.hosts[ask.host];
-        let gpus = host.gpus.take(&ask.gpus)?;
-        let cores = host.take_cores(ask.cores);
+        let (cores, gpus, number) = match self.share.as_mut().zip(demand) {
+            None => {
+                let gpus = host.gpus.take(&ask.gpus)?;
+                (host.take_cores(ask.cores), gpus, None)
+            }
+            Some((share, demand)) => {
+                let grant = share.take(demand)?;
+                host.gpus.claim(&grant.gpus);
+                host.mark(&grant.cores, true);
+                (grant.cores, grant.gpus, Some(grant.number))
+            }
+        };
+        let cpus = self.cpus_of(ask);
         self.occupy(ask, cpus);
-        Some(Permit { ask: ask.clone(), cpus, cores, gpus })
+        Some(Permit { ask: ask.clone(), cpus, cores, gpus, number })
     }
 
     fn occupy(&mut self, ask: &Ask, cpus: u64) {
@@ -192,27 +237,21 @@ impl Permits {
     pub(crate) fn claim(&mut self, ask: Ask, cores: Vec<u32>, gpus: Vec<String>) -> Permit {
         let cpus = self.cpus_of(&ask);
         self.occupy(&ask, cpus);
+        let demand = self.share.is_some().then(|| self.demand(&ask, 0, None));
         let host = &mut self.hosts[ask.host];
         host.gpus.claim(&gpus);
-        for core in &cores {
-            // A core that is not there any more is nobody's.
-            if let Some(taken) = host.cores.get_mut(*core as usize) {
-                *taken = true;
-            }
-        }
-        Permit { ask, cpus, cores, gpus }
+        host.mark(&cores, true);
+        let named = || host.gpus.named(&gpus);
+        let number = self.share.as_ref().zip(demand).map(|(share, demand)| share.hold(demand, cores.clone(), named()));
+        Permit { ask, cpus, cores, gpus, number }
     }
 
     /// Gives back what `take` took.
     pub(crate) fn give_back(&mut self, permit: Permit) {
-        let Permit { ask, cpus, cores, gpus } = permit;
+        let Permit { ask, cpus, cores, gpus, number } = permit;
         let host = &mut self.hosts[ask.host];
         host.gpus.give_back(&gpus);
-        for core in cores {
-            if let Some(taken) = host.cores.get_mut(core as usize) {
-                *taken = false;
-            }
-        }
+        host.mark(&cores, false);
         host.cpus.taken -= cpus;
         host.memory.taken -= ask.memory;
         host.ports.retain(|port| !ask.ports.contains(port));
@@ -221,9 +260,28 @@ impl Permits {
         for (name, amount) in &ask.limits {
             self.limits.entry(name.clone()).or_default().taken -= u64::from(*amount);
         }
+        if let Some((share, number)) = self.share.as_ref().zip(number) {
+            share.give_back(number);
+        }
     }
 
-    /// What keeps what was asked from being taken beside what is kept for `kept`; no more than `most` reasons.
+    /// Whether other runs are there that share its room.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.share.as_ref().is_some_and(Share::is_shared)
+    }
+
+    /// What that trial lacks for ever because services of other runs have it, whose trials wait likewise.
+    pub(crate) fn lacks_for_ever(&self, ask: &Ask, priority: i32) -> Option<Lack> {
+        self.share.as_ref().and_then(|share| share.stuck(self.demand(ask, priority, None)))
+    }
+
+    /// What keeps a trial of that priority from starting beside those of other runs, as sentences for people.
+    pub(crate) fn why_not_beside_others(&self, ask: &Ask, priority: i32) -> Vec<String> {
+        self.share.as_ref().map(|share| share.why(self.demand(ask, priority, None))).unwrap_or_default()
+    }
+
+    /// What keeps what was asked from being taken of the run's own room beside what is kept for `kept`; no more than `most`
+    /// reasons.
     pub(crate) fn lacks(&self, ask: &Ask, kept: Option<&Ask>, most: usize) -> Vec<Lack> {
         let mut lacks = Vec::new();
         let Some(host) = self.hosts.get(ask.host) else { return lacks };
@@ -270,8 +328,26 @@ impl Permits {
     /// Who uses which GPUs now, on the machine of that engine. Those that trials of this run have are theirs.
     pub(crate) fn see_gpus(&mut self, engine: EngineName, gpus: &[Gpu]) {
         if let Some(place) = self.places.get(&engine) {
-            self.hosts[*place].gpus.see(gpus);
+            let place = *place;
+            self.hosts[place].gpus.see(gpus);
+            self.acquit(place);
         }
+    }
+
+    /// Whoever is seen on a GPU that a trial of another run has is that trial.
+    fn acquit(&mut self, place: usize) {
+        if let Some(share) = &self.share {
+            self.hosts[place].gpus.acquit(|gpu| share.has(place, gpu));
+        }
+    }
+
+    /// What the run wants of the room of several for a trial.
+    fn demand(&self, ask: &Ask, priority: i32, kept: Option<&Ask>) -> Demand {
+        let (gpus, all_gpus) = match ask.wants_gpus() {
+            true => self.hosts[ask.host].gpus.offer(kept.filter(|kept| kept.host == ask.host).map(|kept| &kept.gpus)),
+            false => (Vec::new(), 0),
+        };
+        Demand { ask: ask.clone(), cpus: self.cpus_of(ask), priority, gpus, all_gpus }
     }
 
     /// A trial that says nothing counts one CPU, unless someone said how many trials run at once.
@@ -290,8 +366,8 @@ impl Host {
     fn new(budget: &HostBudget, size: f64, gpus: &[Gpu], named: bool) -> Self {
         Self {
             size,
-            cpus: Room { all: millis(budget.cpus), taken: 0 },
-            memory: Room { all: budget.memory, taken: 0 },
+            cpus: Amount::of(millis(budget.cpus)),
+            memory: Amount::of(budget.memory),
             cores: vec![false; size as usize],
             gpus: Ledger::new(gpus, named),
             ports: BTreeSet::new(),
@@ -311,20 +387,16 @@ impl Host {
         let free = (0..self.cores.len()).rev().filter(|core| !self.cores[*core]).take(count);
         let mut cores: Vec<u32> = free.filter_map(|core| u32::try_from(core).ok()).collect();
         cores.reverse();
-        for core in &cores {
-            self.cores[*core as usize] = true;
-        }
+        self.mark(&cores, true);
         cores
     }
-}
 
-impl Room {
-    fn fits(self, amount: u64, kept: u64) -> bool {
-        // What asks for nothing takes nothing, even where too much is taken already.
-        amount == 0 || self.taken.saturating_add(amount).saturating_add(kept) <= self.all
-    }
-
-    fn free(self) -> u64 {
-        self.all.saturating_sub(self.taken)
+    fn mark(&mut self, cores: &[u32], taken: bool) {
+        for core in cores {
+            // A core that is not there any more is nobody's.
+            if let Some(mark) = self.cores.get_mut(*core as usize) {
+                *mark = taken;
+            }
+        }
     }
 }

@@ -16,9 +16,11 @@ use crate::run::schedule::entry::Turn;
 impl Schedule {
     /// Takes the room of the next trial that may start now.
     pub(super) fn next_in_line(&mut self) -> Option<(Turn, Permit)> {
+        self.permits.look();
         if let Some(next) = self.first_that_fits() {
             return Some(next);
         }
+        self.permits.looked();
         let (place, because) = self.deadlocked()?;
         self.end(place, Outcome::Skipped { because });
         // Its end is told before anything starts that waited for it.
@@ -35,6 +37,11 @@ impl Schedule {
         let lined_up = self.lines.iter().zip(&self.shapes).filter_map(|(line, ask)| Some((line.first()?, ask)));
         let (turn, _) = lined_up.into_iter().find(|(_, ask)| self.permits.waits_for_strangers(ask))?;
         Some(self.entries[turn.2].trial.engine)
+    }
+
+    /// Nothing can start now, whatever room there is.
+    pub(crate) fn stand_aside(&mut self) {
+        self.permits.stand_aside();
     }
 
     /// Whether some trial is ready, or lacks nothing but services that may be started.
@@ -80,7 +87,9 @@ impl Schedule {
 
     fn first_that_fits(&mut self) -> Option<(Turn, Permit)> {
         let first = *self.ready.first()?;
-        if let Some(permit) = self.permits.take(&self.shapes[self.entries[first.2].shape], None) {
+        let look_at = |turn: Turn| (self.entries[turn.2].shape, turn.1.0);
+        let (shape, priority) = look_at(first);
+        if let Some(permit) = self.permits.take(&self.shapes[shape], priority, None) {
             return Some((first, permit));
         }
         if self.permits.free() == 0 && first.0 {
@@ -88,9 +97,9 @@ impl Schedule {
         }
         let mut kept = None;
         for turn in self.firsts() {
-            let shape = self.entries[turn.2].shape;
+            let (shape, priority) = look_at(turn);
             let kept_ask = kept.map(|shape: usize| &self.shapes[shape]);
-            if let Some(permit) = self.permits.take(&self.shapes[shape], kept_ask) {
+            if let Some(permit) = self.permits.take(&self.shapes[shape], priority, kept_ask) {
                 return Some((turn, permit));
             }
             if kept.is_none() && self.keeps_room(turn.2) {
@@ -118,8 +127,12 @@ impl Schedule {
             return None;
         }
         let first = self.ready.iter().find(|turn| turn.0)?;
-        let lacks = self.permits.lacks(&self.ask(first.2), None, usize::MAX);
-        let lack = lacks.iter().find(|lack| lack.is_exclusive() && lack.is_ours())?;
+        let (ask, priority) = (self.ask(first.2), first.1.0);
+        let lacks = self.permits.lacks(&ask, None, usize::MAX);
+        let own = lacks.into_iter().find(|lack| lack.is_exclusive() && lack.is_ours());
+        if own.is_none() && !self.permits.is_shared() {
+            return None;
+        }
         let may_change = |place: usize| match &self.entries[place].phase {
             Phase::Delayed => true,
             Phase::Active { started, stopping } => !started || *stopping || !self.is_settled(place),
@@ -128,6 +141,7 @@ impl Schedule {
         if (0..self.entries.len()).any(may_change) {
             return None;
         }
+        let lack = own.or_else(|| self.permits.lacks_for_ever(&ask, priority))?;
         Some((first.2, format!("it needs {lack}, and only services run, which keep theirs")))
     }
 

@@ -57,8 +57,10 @@ impl Schedule {
     }
 
     fn missing_room(&self, place: usize) -> Vec<String> {
-        let lacks = self.permits.lacks(&self.ask(place), None, usize::MAX);
+        let (ask, priority) = (self.ask(place), self.entries[place].trial.priority);
+        let lacks = self.permits.lacks(&ask, None, usize::MAX);
         let mut lines: Vec<String> = lacks.iter().map(ToString::to_string).collect();
+        lines.extend(self.permits.why_not_beside_others(&ask, priority));
         if let Some(kept) = self.kept_for().filter(|kept| *kept != place) {
             lines.push(format!("room is kept for `{}`, which is before it", self.entries[kept].trial.name));
         }

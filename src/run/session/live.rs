@@ -176,9 +176,14 @@ impl Commands {
     /// # Errors
     /// The trial of the run with the nearest name, if one is near, when it is not in the run.
     pub fn why(&self, trial: &Name) -> Option<Result<Vec<String>, Option<Name>>> {
+        self.driver.wait_for(self.asks_why(trial))
+    }
+
+    /// Does what [`Commands::why`] does, inside the runtime.
+    pub(crate) async fn asks_why(&self, trial: &Name) -> Option<Result<Vec<String>, Option<Name>>> {
         let (answer, answered) = oneshot::channel();
         self.sender.send(Request::Why { trial: trial.clone(), answer }).ok()?;
-        self.driver.wait_for(answered).ok()
+        answered.await.ok()
     }
 
     /// Whether the run has ended.

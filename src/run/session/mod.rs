@@ -37,6 +37,7 @@ use crate::run::dispatcher::Dispatcher;
 use crate::run::dispatcher::life::{Beginning, Resumption};
 use crate::run::load::Reading;
 use crate::run::passed::{MissingValues, Passed};
+use crate::run::permits::SharedRoom;
 use crate::run::purpose::Purpose;
 use crate::run::session::driver::Driver;
 use crate::run::session::images::MissingImage;
@@ -63,6 +64,8 @@ struct Shared {
     engines: Connections,
     interrupt: Interrupt,
     runs: Mutex<Vec<JoinHandle<()>>>,
+    /// What its runs share, if they do.
+    room: Mutex<Option<SharedRoom>>,
 }
 
 /// The moment has come up to which something was waited for.
@@ -138,7 +141,13 @@ impl Session {
     }
 
     fn on(runtime: Runtime, driver: Driver, engines: Connections, interrupt: Interrupt) -> Self {
-        Self { shared: Arc::new(Shared { runtime, driver, engines, interrupt, runs: Mutex::default() }) }
+        let (runs, room) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { runtime, driver, engines, interrupt, runs, room }) }
+    }
+
+    /// Has the runs that are started from now on share what those options give: a run's own budget is a part of it.
+    pub fn share(&self, options: &Options) {
+        *self.shared.room.lock().expect("no code panics while it holds the lock") = Some(SharedRoom::new(options));
     }
 
     /// A session that connects engines as `settings` say.
@@ -327,6 +336,7 @@ impl Session {
         passed.read(plan.trials.iter().filter(|trial| starts && !is_over(trial)).map(|trial| &*trial.written))?;
         let mut context = self.context(&plan, &run, folder);
         context.passed = passed;
+        context.room = self.shared.room.lock().expect("no code panics while it holds the lock").clone();
         // `resume` sends what is not sent.
         if let Some(destination) =
             plan.experiment.options.outputs_to.as_ref().filter(|_| starts && self.virtual_time().is_none())

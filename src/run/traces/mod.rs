@@ -12,6 +12,7 @@ mod retries;
 mod room;
 mod services;
 pub(crate) mod shaky;
+mod sharing;
 mod times;
 mod told;
 

@@ -24,9 +24,9 @@ use crate::run::schedule::Schedule;
 use crate::run::session::start_on;
 use crate::run::traces::{after, anew, follow, trial, unkept};
 
-const GIB: u64 = 1 << 30;
+pub(super) const GIB: u64 = 1 << 30;
 
-fn host(cpus: f64, gpus: usize) -> (Arc<Fake>, Capabilities) {
+pub(super) fn host(cpus: f64, gpus: usize) -> (Arc<Fake>, Capabilities) {
     let fake = Arc::new(Fake::new(cpus));
     let gpu =
         |place: usize| Gpu { id: place.to_string(), uuid: None, name: "A100".to_owned(), memory: 80 * GIB, busy: None };
@@ -36,13 +36,13 @@ fn host(cpus: f64, gpus: usize) -> (Arc<Fake>, Capabilities) {
     (fake, capabilities)
 }
 
-fn with(name: &str, cmd: &str, edit: impl FnOnce(&mut Trial)) -> Trial {
+pub(super) fn with(name: &str, cmd: &str, edit: impl FnOnce(&mut Trial)) -> Trial {
     let mut trial = trial(name, cmd);
     edit(&mut trial);
     trial
 }
 
-fn planned(host: &Capabilities, trials: Vec<Trial>, options: Options) -> plan::Plan {
+pub(super) fn planned(host: &Capabilities, trials: Vec<Trial>, options: Options) -> plan::Plan {
     let trials = trials.into_iter().map(Arc::new).collect();
     let experiment =
         Experiment { name: "exp".to_owned(), id: "id".to_owned(), spec: "/exp.jsonnet".into(), options, trials };
@@ -329,7 +329,7 @@ fn why_tells_what_each_trial_lacks() {
     };
     let plan = planned(&host, trials, options);
     let scope = Scope { options: plan.experiment.options.clone(), engines: [(EngineName::Fake, host)].into() };
-    let permits = Permits::new(&scope.engines, &scope.options);
+    let permits = Permits::new(&scope.engines, &scope.options, None);
     let mut schedule = Schedule::reusing(&plan, permits, scope, &std::collections::BTreeMap::new());
     assert_eq!(schedule.next_launch(), Some(0));
     assert_eq!(schedule.next_launch(), None);

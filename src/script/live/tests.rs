@@ -525,3 +525,44 @@ fn trials_of_a_live_run_are_seen_and_killed_by_name_expression_or_handle() {
     a5 killed
     "#);
 }
+
+const A_MINUTE: &str = "fn trial(t, random) { #{ takes: 60 } }";
+
+#[test]
+fn runs_of_a_script_share_what_the_command_line_gives() {
+    let mut lab = Lab::simulated(A_MINUTE);
+    lab.options.budget.cpus = Some(2.0);
+    let lines = "let began = now();
+        let runs = [\"a\", \"b\", \"c\", \"d\"].map(|run| start(experiment(run, [1, 2].map(|n| #{ name: `${run}${n}` }))));
+        sleep(30); print(runs[3].why(\"d1\")); print(runs.map(|run| run.counts.running));
+        for run in runs { run.wait(); } print(now() - began);";
+    assert_snapshot!(lab.output(lines), @r#"
+    ["`d1` is ready and waits for room:", "1 CPU: 0 of 2 are free; other runs of the script have some of it"]
+    [2, 0, 0, 0]
+    closed a 2/2
+    closed b 2/2
+    closed c 2/2
+    closed d 2/2
+    240.0
+    "#);
+}
+
+#[test]
+fn a_run_in_a_hook_goes_on_though_the_outer_trials_have_all_cpus() {
+    let lines = "let began = now(); let outer = [1, 2, 3].map(|n| #{ name: `outer-${n}` });
+        let inner = |t| print(`${now() - began} ${run(experiment(\"inner\", [1, 2].map(|n| #{ name: `${n}-of-${t.name}` })))}`);
+        print(run(outer, #{ on_complete: inner })); print(now() - began);";
+    let mut lab = Lab::simulated(A_MINUTE);
+    lab.options.budget.cpus = Some(1.0);
+    assert_snapshot!(lab.output(lines), @"
+    closed inner 2/2
+    60.0 inner: 2 of 2 succeeded
+    closed inner 2/2
+    300.0 inner: 2 of 2 succeeded
+    closed inner 2/2
+    420.0 inner: 2 of 2 succeeded
+    closed script 3/3
+    script: 3 of 3 succeeded
+    540.0
+    ");
+}
