@@ -5,6 +5,7 @@
 //! verbs begin with (`context`); groups of arguments, errors and the terminal.
 
 mod args;
+mod before;
 mod chosen;
 mod completions;
 mod config;

@@ -6,12 +6,12 @@ use std::path::Path;
 use clap::Args;
 
 use crate::cli::args::{JsonnetArgs, LimitArgs, OutputForm, ProgressArgs, ProgressMode, SpecArgs, check_streams};
+use crate::cli::before::unchanged;
 use crate::cli::chosen::select;
 use crate::cli::config::file::options_below;
 use crate::cli::context::{SessionGuard, SpecSource, real, session, spec_path, state};
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
-use crate::cli::past::before::unchanged;
 use crate::cli::plan::{self, PlanArgs};
 use crate::cli::stage::started::{StartedRun, begin, follow};
 use crate::cli::stage::terminal::Terminal;

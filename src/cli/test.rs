@@ -1,7 +1,7 @@
 //! `combu test`: the tests that scripts have.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -172,7 +172,7 @@ fn run(
         let search = Search { named: Some(state), ..Search::default() };
         let state = StateDir::locate(state, search)?;
         let terminal = Terminal::keeping(ui, ProgressMode::None, &test.file, &session, &sources, state);
-        let stage = Rc::new(Rehearsal { terminal: terminal.of_script()?, printed: RefCell::default() });
+        let stage = Rc::new(Rehearsal { terminal: terminal.of_script(&[])?, printed: RefCell::default() });
         let mut options = args.limits.options();
         options.defaults.engine.get_or_insert(EngineName::Fake);
         let host = ScriptHost {
@@ -182,6 +182,8 @@ fn run(
             below: options_below()?,
             load: LoadOptions { id: new_id(), sources, ..LoadOptions::default() },
             memory: ScriptHost::memory_limit(),
+            past: Vec::new(),
+            reuse: false,
             stage: stage.clone(),
         };
         let ended = match &test.function {
@@ -220,8 +222,8 @@ struct Rehearsal {
 }
 
 impl ScriptStage for Rehearsal {
-    fn open(&self, prepared: &Prepared, run: &RunId) -> Result<Opened, String> {
-        ScriptStage::open(&self.terminal, prepared, run)
+    fn open(&self, prepared: &Prepared, run: &RunId, reused: &BTreeMap<Name, RunId>) -> Result<Opened, String> {
+        ScriptStage::open(&self.terminal, prepared, run, reused)
     }
 
     fn discard(&self, opened: Opened) -> Result<(), String> {

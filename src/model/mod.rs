@@ -17,6 +17,7 @@ pub mod options;
 pub mod outcome;
 pub(crate) mod pruning;
 pub mod retry;
+pub mod script;
 pub mod seed;
 pub mod shell;
 pub mod source;

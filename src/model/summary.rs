@@ -199,8 +199,10 @@ impl TrialResult {
             Fact::TrialEnded { outcome, elapsed, attempts, .. } => {
                 self.state = State::Ended(outcome.clone());
                 self.flaky = outcome.is_success() && self.failed_before;
-                self.attempts = *attempts;
-                self.elapsed = *elapsed;
+                // Of one that was not run again there may be known what it took then.
+                if self.reused.is_none() {
+                    (self.attempts, self.elapsed) = (*attempts, *elapsed);
+                }
             }
             Fact::RetryScheduled { memory: Some(memory), .. } => Arc::make_mut(&mut self.trial).memory = Some(*memory),
             Fact::TrialReused { from, .. } => self.reused = Some(from.clone()),

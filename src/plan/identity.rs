@@ -23,8 +23,8 @@ impl Default for Triggers {
 }
 
 impl Triggers {
-    /// What is written in a trial itself counts; the content of its image and the seed of a run do not.
-    pub fn written() -> Self {
+    /// Everything counts but the seed of a run.
+    pub fn without_seed() -> Self {
         Self(Trigger::ALL.into_iter().filter(|trigger| *trigger != Trigger::Seed).collect())
     }
 

@@ -162,6 +162,11 @@ pub(crate) struct Stillness {
 }
 
 impl Stillness {
+    /// That of a run of which nothing is left.
+    pub(crate) fn of_nothing() -> Self {
+        Self { stands: watch::channel(Stands::default()).1, awake: watch::channel(0).1 }
+    }
+
     /// Waits until the clock stands still and no attempt runs that is not paused; or until the run has ended.
     pub(crate) async fn reached(mut self) {
         // An error means that the run has ended.

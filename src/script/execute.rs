@@ -128,6 +128,7 @@ fn run(script: &Script, engine: &Engine, ast: &AST, function: Option<&str>) -> A
         }
     };
     if ended.is_err() {
+        script.transcript.close();
         script.open.borrow().iter().for_each(|open| open.cancel("an error in the script"));
     }
     loop {

@@ -1,31 +1,27 @@
 //! The host of a script: what it may reach, and where its runs are stored and its texts shown.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell, RefMut};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::engine::Found;
-use crate::model::event::{Event, Journal, Sink};
+use crate::model::event::Event;
 use crate::model::experiment::Experiment;
-use crate::model::name::{Name, RunId};
 use crate::model::options::Options;
-use crate::model::outcome::Outcome;
-use crate::model::summary::Summary;
-use crate::model::trial::Trial;
+use crate::model::script::ScriptEntry;
+use crate::run::session::Session;
 use crate::run::session::interrupt::Interrupt;
-use crate::run::session::live::{Commands, Live};
-use crate::run::session::{Prepared, Session, new_id};
+use crate::run::session::live::Live;
 use crate::script::arguments::Arguments;
 use crate::script::caller::Caller;
 use crate::script::fault::{Answer, fault, interrupted};
 use crate::script::functions::Functions;
 use crate::script::memory;
+use crate::script::stage::ScriptStage;
+use crate::script::transcript::Transcript;
 use crate::script::values::experiment::ScriptExperiment;
 use crate::spec::LoadOptions;
 
@@ -53,6 +49,10 @@ pub struct ScriptHost {
     pub load: LoadOptions,
     /// Most bytes of memory that the process may take; see [`ScriptHost::memory_limit`].
     pub memory: u64,
+    /// What it was told before it died, where it is gone on with; else nothing.
+    pub past: Vec<ScriptEntry>,
+    /// Whether trials are not run again that succeeded unchanged in an earlier run of their experiment.
+    pub reuse: bool,
     /// The stage: it stores runs and shows texts.
     pub stage: Rc<dyn ScriptStage>,
 }
@@ -62,73 +62,6 @@ impl ScriptHost {
     pub fn memory_limit() -> u64 {
         memory::limit()
     }
-}
-
-/// The part of the command line that scripts need.
-pub trait ScriptStage {
-    /// Prepares what a run needs before it starts: its folder, its store, its report.
-    ///
-    /// # Errors
-    /// A sentence on what cannot be had.
-    fn open(&self, prepared: &Prepared, run: &RunId) -> Result<Opened, String>;
-
-    /// Takes back what was opened for a run that could not be started.
-    ///
-    /// # Errors
-    /// A sentence on what stays.
-    fn discard(&self, _opened: Opened) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// Saves what ended containers hold; those of them that must stay, because it could not be.
-    ///
-    /// # Errors
-    /// A sentence on what failed.
-    fn save(&self, _found: &[Found]) -> Result<Vec<Found>, String> {
-        Ok(Vec::new())
-    }
-
-    /// Shows a text that the script prints, on the standard output.
-    fn print(&self, text: &str);
-
-    /// Shows a text that the script prints for debugging, on the standard error; `place` is `file:line:column`.
-    fn debug(&self, place: &str, text: &str);
-
-    /// Takes notice that a run has ended.
-    fn closed(&self, summary: &Summary);
-
-    /// Takes notice that a run has started, and of the way to it.
-    fn started(&self, _run: &RunId, _commands: &Commands) {}
-
-    /// Last outcomes of those trials, as they are now, in any run of an experiment: `of` is its spec, its name, and what
-    /// the UUID of the spec stands for.
-    ///
-    /// # Errors
-    /// A sentence on what cannot be read.
-    fn last_ends(&self, of: (&Path, &str, &str), trials: &[Arc<Trial>]) -> Result<HashMap<Name, Outcome>, String>;
-
-    /// Asks other processes of combu that run this spec to end; returns a line for each that was asked.
-    ///
-    /// # Errors
-    /// A sentence on what cannot be asked.
-    fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String>;
-
-    /// Twelve characters `[a-z0-9]` that were not given before.
-    fn id(&self) -> String {
-        new_id()
-    }
-}
-
-/// Things that a run was given before it started.
-pub struct Opened {
-    /// Folder of its logs; absent: there are none.
-    pub folder: Option<PathBuf>,
-    /// Journal that keeps its events.
-    pub journal: Box<dyn Journal>,
-    /// Consumers of its events.
-    pub sinks: Vec<Box<dyn Sink>>,
-    /// Held until the run has ended: a lock, a socket.
-    pub keep: Box<dyn Any>,
 }
 
 /// End of a script.
@@ -165,6 +98,8 @@ pub(crate) struct Script {
     pub(super) load: LoadOptions,
     pub(super) memory: u64,
     pub(super) stage: Rc<dyn ScriptStage>,
+    pub(super) transcript: Transcript,
+    pub(super) reuse: bool,
     /// The script's file, absolute.
     pub(super) path: PathBuf,
     /// The script's file as the user wrote it.
@@ -178,6 +113,8 @@ pub(crate) struct Script {
     pub(super) open: RefCell<Vec<Rc<dyn PendingRun>>>,
     /// How often one of them was served.
     pub(super) turn: Cell<usize>,
+    /// How many runs it has begun.
+    pub(super) begun: Cell<usize>,
 }
 
 /// A run that has not ended, or whose end the script has not waited for.
@@ -187,6 +124,16 @@ pub(super) trait PendingRun {
 
     /// The run as it goes on; absent once it has ended.
     fn live(&self) -> Option<RefMut<'_, Live>>;
+
+    /// Its number among the runs that the script has begun, from 0.
+    fn number(&self) -> usize;
+
+    /// When the next of its events happened that it is known for from before the script's death; absent once all were taken
+    /// in. Milliseconds since 1970-01-01 UTC.
+    fn past(&self) -> Option<u64>;
+
+    /// Takes the next of those events in, and calls its hooks.
+    fn hear_past(self: Rc<Self>, script: &Script, caller: &Caller<'_>);
 
     /// Whether its hooks are being called in this moment.
     fn is_hearing(&self) -> bool;
@@ -205,6 +152,7 @@ impl Script {
     pub(super) fn new(path: &Path, host: ScriptHost) -> std::io::Result<Self> {
         let absolute = path.canonicalize()?;
         host.session.share(&host.options.clone().over(host.below.clone()));
+        let interrupt = host.session.interrupt().clone();
         Ok(Self {
             session: host.session,
             args: Arguments::new(host.args),
@@ -213,7 +161,9 @@ impl Script {
             below: host.below,
             load: host.load,
             memory: host.memory,
+            transcript: Transcript::new(host.past, host.stage.clone(), interrupt),
             stage: host.stage,
+            reuse: host.reuse,
             folder: absolute.parent().unwrap_or(Path::new("/")).into(),
             path: absolute,
             shown: path.to_owned(),
@@ -221,6 +171,7 @@ impl Script {
             exit: Cell::new(None),
             open: RefCell::default(),
             turn: Cell::default(),
+            begun: Cell::default(),
         })
     }
 

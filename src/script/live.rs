@@ -4,13 +4,17 @@
 //! waits for another run, sleeps, or runs a line of shell.
 
 mod open;
+mod recalled;
 mod serve;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use rhai::Map;
 
 use crate::model::name::RunId;
+use crate::model::options::Options;
 use crate::run::session::start::Start;
 use crate::script::caller::Caller;
 use crate::script::fault::{Answer, fault, run_fault};
@@ -22,25 +26,44 @@ use crate::script::values::result::{RunResult, TrialView};
 use crate::spec;
 
 pub(super) use open::Run;
-use open::ScriptRun;
+use open::{Recalled, ScriptRun};
+use recalled::RecalledRun;
 use serve::{Part, Served, serve};
-pub(super) use serve::{look_again, pass, serve_until};
+pub(super) use serve::{look_again, pass, replay, serve_until};
 
 /// Plans and starts an experiment with the script's options; the command line's win.
 fn begin(script: &Script, caller: &Caller<'_>, experiment: &ScriptExperiment, mut options: Map) -> Answer<Run> {
     script.check_interrupt()?;
     script.args.check(false)?;
     let hooks = Hooks::take(&mut options, &script.functions)?;
+    let reuse = reuse(&mut options)?.unwrap_or(script.reuse);
     let options = spec::options(&to_object(&options)?).map_err(|problems| fault(problems.to_string()))?;
     let options = script.options.clone().over(options);
+    let number = script.begun.get();
+    let mut run = RunId::from(script.transcript.id()?.as_str());
+    if let Some(earlier) = script.stage.earlier(&run).map_err(fault)? {
+        if let Some(past) = RecalledRun::of(earlier, experiment) {
+            script.begun.set(number + 1);
+            return again(script, caller, experiment, (number, run, hooks, options), past);
+        }
+        script.transcript.leave_before_last();
+        run = RunId::from(script.transcript.id()?.as_str());
+    }
+    script.begun.set(number + 1);
     let (session, model) = (script.session.clone(), script.to_run(experiment));
     // The engines are asked here, where an interrupt ends the waiting; the start asks them nothing more.
     let prepare = move || session.prepare(model, options).and_then(|it| session.survey(&it).map(drop).map(|()| it));
     let prepared = serve_until(script, caller, prepare)?.map_err(|error| run_fault(&error))?;
-    let run = RunId::from(script.stage.id().as_str());
-    let mut opened = script.stage.open(&prepared, &run).map_err(fault)?;
+    let reused = match reuse {
+        true => {
+            let digests = &script.session.survey(&prepared).map_err(|error| run_fault(&error))?.digests;
+            script.stage.reusable(&prepared.plan, digests).map_err(fault)?
+        }
+        false => BTreeMap::new(),
+    };
+    let mut opened = script.stage.open(&prepared, &run, &reused).map_err(fault)?;
     let journal = std::mem::replace(&mut opened.journal, Start::unkept(run.clone(), None).journal);
-    let start = Start { journal, ..Start::unkept(run.clone(), opened.folder.clone()) };
+    let start = Start { journal, reused, ..Start::unkept(run.clone(), opened.folder.clone()) };
     let live = match script.session.start(prepared, start) {
         Ok(live) => live,
         Err(error) => {
@@ -49,7 +72,46 @@ fn begin(script: &Script, caller: &Caller<'_>, experiment: &ScriptExperiment, mu
         }
     };
     script.stage.started(&run, live.commands());
-    let run = ScriptRun::new(live, (opened.sinks, opened.keep), experiment, hooks);
+    let run = ScriptRun::new(number, live, (opened.sinks, opened.keep), experiment, hooks, Recalled::default());
+    script.open.borrow_mut().push(run.clone());
+    Ok(Run(run))
+}
+
+/// The options of a run in a script that are none of a spec, beside its hooks.
+pub(super) const OWN: [&str; 2] = ["on_error", "reuse"];
+
+/// Whether the run is to take over what succeeded unchanged in earlier runs, if that is said.
+fn reuse(options: &mut Map) -> Answer<Option<bool>> {
+    let Some(said) = options.remove("reuse") else { return Ok(None) };
+    said.as_bool().map(Some).map_err(|found| fault(format!("`reuse` is true or false, not {found}")))
+}
+
+/// Takes up a run that the script began before it died: what it was then is heard again, and what is left of it goes on.
+fn again(
+    script: &Script,
+    caller: &Caller<'_>,
+    experiment: &ScriptExperiment,
+    (number, run, hooks, options): (usize, RunId, Hooks, Options),
+    past: RecalledRun,
+) -> Answer<Run> {
+    let RecalledRun { events, history, is_over, commands, experiment: model } = past;
+    let known = Recalled { events, commands, is_over };
+    if is_over {
+        // It was prepared at this point.
+        replay(script, caller);
+        let run = ScriptRun::new(number, script.session.ended(), (Vec::new(), Box::new(())), experiment, hooks, known);
+        script.open.borrow_mut().push(run.clone());
+        return Ok(Run(run));
+    }
+    let session = script.session.clone();
+    let prepare = move || session.prepare(model, options);
+    let prepared = serve_until(script, caller, prepare)?.map_err(|error| run_fault(&error))?;
+    let opened = script.stage.reopen(&run).map_err(fault)?;
+    let start =
+        Start { journal: opened.journal, past: Some(history), ..Start::unkept(run.clone(), opened.folder.clone()) };
+    let live = script.session.start(prepared, start).map_err(|error| run_fault(&error))?;
+    script.stage.started(&run, live.commands());
+    let run = ScriptRun::new(number, live, (opened.sinks, opened.keep), experiment, hooks, known);
     script.open.borrow_mut().push(run.clone());
     Ok(Run(run))
 }

@@ -1,6 +1,6 @@
 //! The way from a script up to one of its runs.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::model::command::Command;
@@ -11,25 +11,49 @@ use crate::run::session::live::Commands;
 use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::values::history::MetricHistory;
 
+/// Who asks, in the commands of scripts.
+pub(super) const BY: &str = "the script";
+
 /// The way up to a run.
 #[derive(Clone)]
 pub(super) struct Way {
     commands: Commands,
     /// True once the script itself has ended the run.
     ended: Rc<Cell<bool>>,
+    /// True while the script hears again what it heard before it died: then the run went on.
+    is_past: Rc<Cell<bool>>,
+    /// Commands that the run has taken before the script died: it does not take them again.
+    taken: Rc<RefCell<Vec<Command>>>,
     /// Metrics of its trials so far.
     pub(super) history: MetricHistory,
 }
 
 impl Way {
-    pub(super) fn new(commands: Commands) -> Self {
-        Self { commands, ended: Rc::default(), history: MetricHistory::default() }
+    /// `is_past`: whether the script is to hear of the run again.
+    pub(super) fn new(commands: Commands, taken: Vec<Command>, is_past: bool) -> Self {
+        let (taken, is_past) = (Rc::new(RefCell::new(taken)), Rc::new(Cell::new(is_past)));
+        let ended = Rc::default();
+        Self { commands, ended, is_past, taken, history: MetricHistory::default() }
+    }
+
+    /// The script has heard again all that it heard before it died.
+    pub(super) fn end_past(&self) {
+        self.is_past.set(false);
+    }
+
+    /// Whether the run has taken this command before the script died; the next one like it is another.
+    fn has_taken(&self, command: &Command) -> bool {
+        let mut taken = self.taken.borrow_mut();
+        taken.iter().position(|one| one == command).map(|place| taken.remove(place)).is_some()
     }
 
     /// Adds a trial to the run.
     pub(super) fn submit(&self, trial: &Trial) -> Answer<()> {
         if self.ended.get() {
             return Err(fault(format!("`{}` was not submitted: the script has ended the run", trial.name)));
+        }
+        if self.has_taken(&Command::Submit { trial: Box::new(trial.clone()) }) {
+            return Ok(());
         }
         match self.commands.submit(trial.clone()) {
             Some(Ok(())) => Ok(()),
@@ -57,10 +81,12 @@ impl Way {
         if matches!(command, Command::Cancel { .. } | Command::Drain { .. }) {
             self.ended.set(true);
         }
-        self.commands.send(command);
+        if !self.has_taken(&command) {
+            self.commands.send(command);
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.commands.is_closed()
+        !self.is_past.get() && self.commands.is_closed()
     }
 }

@@ -12,7 +12,7 @@ use crate::model::trial::Trial;
 use crate::store::database::Kinds;
 use crate::store::error::StoreError;
 use crate::store::run::{RunRecord, ScriptRecord};
-use crate::store::script::ScriptState;
+use crate::store::script::{self, ScriptHead, ScriptState};
 
 /// A run that was recorded, whether it is alive or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +68,11 @@ impl PastRun {
     /// The script that started it, if that died before its end.
     pub fn dead_script(&self) -> Option<&ScriptRecord> {
         self.script().filter(|(_, state)| *state == ScriptState::Died).map(|(script, _)| script)
+    }
+
+    /// What the script was started with that started it and died; absent where it left no record.
+    pub fn dead_script_head(&self) -> Option<ScriptHead> {
+        script::head(&self.state, self.dead_script()?)
     }
 
     /// Whether a trial of it has left something in its folder.
@@ -133,6 +138,25 @@ impl PastRun {
             written.extend(trials.iter().map(|trial| (trial.name.clone(), trial.written.clone())));
         })?;
         Ok(written)
+    }
+
+    /// What the last attempt of each trial told and took, from its start to its end.
+    ///
+    /// # Errors
+    /// As for [`PastRun::events`].
+    pub fn last_attempts(&self) -> Result<HashMap<Name, Vec<Event>>, StoreError> {
+        let mut last: HashMap<Name, Vec<Event>> = HashMap::new();
+        let kinds = [FactKind::AttemptStarting, FactKind::AttemptAdopted, FactKind::Recorded, FactKind::AttemptEnded];
+        self.each(Kinds::Only(&kinds), |event| {
+            let Some(name) = event.fact.trial() else { return };
+            let events = last.entry(name.clone()).or_default();
+            // Whoever is followed anew tells everything again.
+            if matches!(event.fact, Fact::AttemptStarting { .. } | Fact::AttemptAdopted { .. }) {
+                events.clear();
+            }
+            events.push(event);
+        })?;
+        Ok(last)
     }
 
     /// Reads everything of these kinds: what decides about trials must not lack a row.

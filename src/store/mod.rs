@@ -27,5 +27,5 @@ pub use history::PastRun;
 pub use journal::EventLog;
 pub use provenance::{Git, Provenance, RecordedHost};
 pub use run::{LiveRun, RunRecord, ScriptRecord};
-pub use script::{ScriptMark, ScriptState};
+pub use script::{DeadScript, ScriptHead, ScriptMark, ScriptState};
 pub use state::{LiveRuns, PastRuns, Search, StateDir};

@@ -20,7 +20,7 @@ use crate::store::location::Location;
 use crate::store::lock::hold;
 use crate::store::place::make;
 use crate::store::run::{LiveRun, RunRecord, is_locked};
-use crate::store::script::ScriptMark;
+use crate::store::script::{self, DeadScript, ScriptHead, ScriptMark};
 
 /// Name of the state folder.
 const FOLDER: &str = ".combu";
@@ -188,9 +188,31 @@ impl StateDir {
     ///
     /// # Errors
     /// When the mark cannot be written.
-    pub fn mark_script(&self, id: &str) -> Result<ScriptMark, StoreError> {
+    pub fn mark_script(&self, id: &str, head: &ScriptHead) -> Result<ScriptMark, StoreError> {
         self.create()?;
-        ScriptMark::create(&self.path, id)
+        ScriptMark::create(&self.path, id, head)
+    }
+
+    /// The scripts that died and can be gone on with, the last begun first, by the names of their marks. Their files are where
+    /// they lie now, also after the project was moved.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn dead_scripts(&self) -> Result<Vec<(String, ScriptHead)>, StoreError> {
+        let mut dead = script::dead(&self.path)?;
+        for (_, head) in &mut dead {
+            head.file = self.location.today(PathBuf::from(&head.file)).display().to_string();
+        }
+        Ok(dead)
+    }
+
+    /// Takes up the record of a script that died; absent where another process has.
+    ///
+    /// # Errors
+    /// When it cannot be read or locked.
+    pub fn take_up_script(&self, id: &str) -> Result<Option<DeadScript>, StoreError> {
+        self.check_owner()?;
+        ScriptMark::reopen(&self.path, id)
     }
 
     /// What keeps the events of a run.

@@ -43,6 +43,7 @@ mod run_cli;
 mod s3_outputs;
 mod saving_cli;
 mod script_cli;
+mod script_resume_cli;
 mod shells_cli;
 mod shortages;
 mod simulate_cli;

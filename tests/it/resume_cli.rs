@@ -224,38 +224,3 @@ fn a_container_that_ended_while_nobody_looked_is_taken_as_it_ended() {
     assert_eq!(lab.lab.log(&lab.own("@one")), "begun\nended\n");
     lab.assert_empty();
 }
-
-#[test]
-fn a_script_that_died_is_not_gone_on_with_and_that_is_said() {
-    let lab = Lab::new();
-    lab.write(
-        "sweep.rhai",
-        "param(\"rate\", \"\"); let held = [#{ name: \"a1\", engine: \"local\", cmd: [\"sh\", \"-c\", \"test -e go || exec sleep 600\"], workdir: \".\" }];
-        run(experiment(\"first\", held), #{ on_complete: |t| write_file(\"hooked\", \"\") });
-        write_file(\"after\", \"\");",
-    );
-    let mut live = lab.start(&["script", "--progress", "json", "sweep.rhai", "--rate=two words"]);
-    live.event("attempt-started", "a1");
-    assert_eq!(lab.combu(&["ls", "-o", "json"]).code(0).json()[0]["script"]["state"], "running");
-    live.signal(Signal::KILL);
-    live.end();
-    lab.write("go", "");
-    let _steady = steady(&lab);
-    let said = lab.combu(&["resume"]).code(5);
-    insta::assert_snapshot!(said.stderr.lines().next().unwrap(), @"warning: run [RUN] was started by the script sweep.rhai, which died: only the trials of this run go on, not the script. Its hooks (`on_complete`, `on_fail`), trials that it would still have submitted, the code after `run()` and its further runs are left out; to run it again: combu script --progress json sweep.rhai '--rate=two words'");
-    assert!(said.stderr.contains("1 trial: 1 succeeded"), "{}", said.stderr);
-    assert!(!lab.path("hooked").exists() && !lab.path("after").exists());
-    let row = &lab.combu(&["ls", "-o", "json"]).code(0).json()[0];
-    assert_eq!((&row["state"], &row["script"]["state"]), (&json!("script died"), &json!("died")));
-    assert!(lab.combu(&["ps", "last"]).code(0).stderr.contains("script died after"));
-    insta::assert_snapshot!(lab.combu(&["resume", "last"]).code(4).stderr, @"
-    error: every trial of run [RUN] has ended; the script sweep.rhai, which started it, died
-    hint: a script cannot be gone on with; to run it again: combu script --progress json sweep.rhai '--rate=two words'
-    ");
-    lab.combu(&["script", "sweep.rhai"]).code(0);
-    let rows = lab.combu(&["ls", "-o", "json"]).code(0).json();
-    assert_eq!((&rows[0]["state"], &rows[0]["script"]["state"]), (&json!("ended"), &json!("ended")));
-    assert_eq!(rows[1]["state"], "script died");
-    lab.combu(&["rm", rows[1]["run"].as_str().unwrap()]).code(0);
-    assert_eq!(std::fs::read_dir(lab.path(".combu/scripts")).unwrap().count(), 0);
-}

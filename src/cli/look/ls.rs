@@ -21,11 +21,12 @@ use crate::report::table::{Cut, lines};
 use crate::store::Kinds;
 
 /// Events that show how far a run is; the rest may be many.
-const KINDS: [FactKind; 7] = [
+const KINDS: [FactKind; 8] = [
     FactKind::RunStarted,
     FactKind::RunResumed,
     FactKind::RunEnded,
     FactKind::TrialSubmitted,
+    FactKind::TrialReused,
     FactKind::TrialEnded,
     FactKind::TrialReopened,
     FactKind::AttemptStarted,

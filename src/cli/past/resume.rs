@@ -10,6 +10,7 @@ use crate::cli::context::{SessionGuard, session};
 use crate::cli::error::{CliError, kill_command, short_path, typed};
 use crate::cli::exit;
 use crate::cli::named;
+use crate::cli::script::resume::go_on;
 use crate::cli::stage::started::{StartedRun, follow};
 use crate::cli::stage::terminal::{OpenRun, Terminal};
 use crate::cli::stage::{detach, signals};
@@ -19,10 +20,11 @@ use crate::cli::unread;
 use crate::cli::which::{last, no_events};
 use crate::model::event::Early;
 use crate::model::history::History;
+use crate::model::options::Options;
 use crate::report::style::{counted, elapsed};
 use crate::run::session::start::Start;
 use crate::spec::Sources;
-use crate::store::{Kinds, PastRun};
+use crate::store::{Kinds, PastRun, ScriptHead};
 
 /// Examples below the options.
 pub(crate) const HELP: &str = "Examples:
@@ -45,6 +47,10 @@ pub(crate) struct ResumeArgs {
     #[arg(short = 'o', long, value_name = "FORM")]
     output: Option<OutputForm>,
 
+    /// Of a run that a script started which died: go on with the trials of this run alone, not with the script.
+    #[arg(long)]
+    without_script: bool,
+
     #[command(flatten)]
     limits: LimitArgs,
 
@@ -60,6 +66,11 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     }
     let (run, past) = choose(file, args, ui)?;
     let record = &run.record;
+    if !args.without_script
+        && let Some(head) = run.dead_script_head()
+    {
+        return go_on_with_script(&run, &head, args, detached);
+    }
     if args.detach && !detached {
         return detach::hand_over(&record.spec, ui);
     }
@@ -96,6 +107,20 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     }
 }
 
+/// Goes on with the script that started the run and died. Returns only where that fails.
+fn go_on_with_script(run: &PastRun, head: &ScriptHead, args: &ResumeArgs, detached: bool) -> Result<u8, CliError> {
+    let is_plain = args.limits.options() == Options::default() && args.output.is_none() && !args.detach && !detached;
+    if !is_plain {
+        let file = short_path(Path::new(&head.file));
+        let message =
+            format!("run {} belongs to the script {file}, which died: `resume` goes on with both", run.record.run);
+        return Err(CliError::new(exit::USAGE, message).hint(format!(
+            "options are the script's: `combu script --resume {file} ..`; `--without-script` goes on with this run alone"
+        )));
+    }
+    match go_on(head)? {}
+}
+
 /// Says what is not gone on with where a script that died started the run; whether one did.
 fn tell_of_script(run: &PastRun, ui: &Ui) -> bool {
     let Some(script) = run.dead_script() else { return false };
@@ -103,9 +128,12 @@ fn tell_of_script(run: &PastRun, ui: &Ui) -> bool {
     ui.warn(&format!(
         "run {} was started by the script {file}, which died: only the trials of this run go on, not the script. Its \
          hooks (`on_complete`, `on_fail`), trials that it would still have submitted, the code after `run()` and its \
-         further runs are left out; to run it again: {}",
+         further runs are left out; {}",
         run.record.run,
-        typed(&run.record.command)
+        match run.dead_script_head() {
+            Some(_) => format!("`combu script --resume {file}` goes on with it"),
+            None => format!("to run it again: {}", typed(&run.record.command)),
+        }
     ));
     true
 }
@@ -125,14 +153,17 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, H
         let message = format!("run {} is alive: another combu runs it", one.record.run);
         return Err(CliError::new(exit::USAGE, message).hint("`combu kill` ends it, and then it can be resumed"));
     }
-    for run in runs.past.iter().filter(|run| !is_live(run)) {
+    for (place, run) in runs.past.iter().filter(|run| !is_live(run)).enumerate() {
         let past = run.history(Kinds::WITHOUT_RECORDS)?;
         unread::refuse(&run.record.run, &past.unread)?;
         let summary = &past.summary;
         let sends = summary.options.outputs_to.is_some() || args.limits.outputs_to.is_some();
         let is_unsent = sends && summary.results.iter().any(|result| result.unsent().is_some());
         // A run that could not be started has no events.
-        if past.has_begun() && (past.open() > 0 || summary.elapsed.is_none() || is_unsent || past.has_unfetched()) {
+        // Of an old run nobody means the script, unless they name it.
+        let has_script = !args.without_script && (word.is_some() || place == 0) && run.dead_script_head().is_some();
+        let is_open = past.open() > 0 || summary.elapsed.is_none() || is_unsent || past.has_unfetched();
+        if past.has_begun() && (is_open || has_script) {
             if word.is_none()
                 && let Some(later) = later(run, &runs.past)
             {
@@ -197,8 +228,10 @@ fn nothing_left(run: &PastRun) -> Result<CliError, CliError> {
             Some(script) => {
                 let file = short_path(Path::new(&script.file));
                 let message = format!("every trial of run {id} has ended; the script {file}, which started it, died");
-                CliError::new(exit::NOTHING, message)
-                    .hint(format!("a script cannot be gone on with; to run it again: {}", typed(&run.record.command)))
+                CliError::new(exit::NOTHING, message).hint(match run.dead_script_head() {
+                    Some(_) => format!("`combu script --resume {file}` goes on with it"),
+                    None => format!("to run it again: {}", typed(&run.record.command)),
+                })
             }
         },
     })

@@ -1,6 +1,7 @@
 //! `combu script`.
 
 mod check;
+pub(crate) mod resume;
 mod simulate;
 mod usage;
 mod words;
@@ -25,6 +26,7 @@ use crate::cli::ui::Ui;
 use crate::run::session::new_id;
 use crate::script::{Parameters, STACK, ScriptHost, execute};
 use crate::spec::Sources;
+use crate::store::{DeadScript, ScriptRecord};
 
 #[derive(Debug, Args)]
 pub(crate) struct ScriptArgs {
@@ -46,6 +48,11 @@ pub(crate) struct ScriptArgs {
     /// hooks. Asks no engine. Further scripts may stand behind the first. For specs, `combu plan` is that check.
     #[arg(long)]
     check: bool,
+
+    /// Go on with the script if it died the last time, killed, interrupted or by an error: it runs again from its top, and what
+    /// it asks as before is answered as before, so that no trial that has ended runs twice. Its arguments are those of then.
+    #[arg(long, conflicts_with_all = ["simulate", "check"])]
+    pub(crate) resume: bool,
 
     /// True where `--help` stands behind the file.
     #[arg(skip)]
@@ -126,21 +133,31 @@ fn on_thread(args: ScriptArgs, ui: &Ui) -> Result<u8, CliError> {
     let options = args.limits.options();
     let mut words = args.script.into_iter();
     let file = words.next().ok_or_else(|| CliError::new(exit::USAGE, "no script: give `combu script FILE`"))?;
-    let path = Path::new(&file);
+    let (path, mut words) = (Path::new(&file), words.collect::<Vec<_>>());
     if let Some(by) = &args.simulate {
-        let script = simulate::SimulatedScript { file: path, words: words.collect(), options, load: &args.jsonnet };
+        let script = simulate::SimulatedScript { file: path, words, options, load: &args.jsonnet };
         return simulate::simulate(script, by, args.progress.progress, ui);
     }
     let session = session()?;
     let _ending = SessionGuard(session.clone());
     signals::listen(&session, kill_command(path), ui)?;
     let sources = Sources::default();
-    let stage = Rc::new(Terminal::new(ui, args.progress.progress, path, false, &session, &sources)?.of_script()?);
+    let terminal = Terminal::new(ui, args.progress.progress, path, false, &session, &sources)?;
+    let dead = if args.resume { resume::take_up(path, &words, ui)? } else { None };
+    let (mut past, reuse) = (Vec::new(), args.resume);
+    let stage = Rc::new(match dead {
+        Some(DeadScript { id, head, entries, mark }) => {
+            (words, past) = (head.args, entries);
+            terminal.of_dead_script(ScriptRecord { file: head.file, id }, mark)?
+        }
+        None => terminal.of_script(&words)?,
+    });
     let load = args.jsonnet.load_noting(new_id(), sources.clone());
     let memory = ScriptHost::memory_limit();
-    let args = words.collect();
     let below = options_below()?;
-    let host = ScriptHost { session: session.clone(), args, options, below, load, memory, stage: stage.clone() };
+    let args = words;
+    let host =
+        ScriptHost { session: session.clone(), args, options, below, load, memory, past, reuse, stage: stage.clone() };
     if path.is_file() {
         check::warn(path, &session, ui);
     }

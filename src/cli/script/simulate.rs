@@ -45,7 +45,9 @@ pub(super) fn simulate(script: SimulatedScript<'_>, by: &str, mode: ProgressMode
     let load = load.load_noting(ID.to_owned(), Sources::default());
     let memory = ScriptHost::memory_limit();
     let (args, below) = (words, options_below()?);
-    let host = ScriptHost { session: session.clone(), args, options, below, load, memory, stage: stage.clone() };
+    let (past, reuse) = (Vec::new(), false);
+    let host =
+        ScriptHost { session: session.clone(), args, options, below, load, memory, past, reuse, stage: stage.clone() };
     let finish = execute(file, host);
     session.join();
     if let Some(error) = simulation.error() {

@@ -1,7 +1,7 @@
 //! The stage of a simulation: nothing of its runs is kept, and only what they come to is shown.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ impl Sink for Counting {
 }
 
 impl ScriptStage for SimulatedStage {
-    fn open(&self, _prepared: &Prepared, run: &RunId) -> Result<Opened, String> {
+    fn open(&self, _prepared: &Prepared, run: &RunId, _reused: &BTreeMap<Name, RunId>) -> Result<Opened, String> {
         let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Counting(self.report.clone()))];
         match self.mode {
             ProgressMode::Plain => sinks.push(Box::new(Plain::new(self.ui.stderr(), *self.ui.err()))),

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cli::args::ProgressMode;
+use crate::cli::before::unchanged;
 use crate::cli::context::{here, real, state};
 use crate::cli::control::process::end_live_runs;
 use crate::cli::control::server::Control;
@@ -21,20 +22,24 @@ use crate::cli::stage::saving::{Unsaved, save};
 use crate::cli::ui::Ui;
 use crate::cli::which::last;
 use crate::engine::Found;
-use crate::model::event::{Journal, Sink};
+use crate::model::event::{Event, Journal, Sink};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
+use crate::model::script::ScriptEntry;
 use crate::model::shell::quoted;
 use crate::model::summary::Summary;
 use crate::model::trial::Trial;
 use crate::plan::Plan;
+use crate::plan::identity::Triggers;
 use crate::report::style::clean;
 use crate::report::{Json, NextCommands, Plain, summary};
 use crate::run::session::live::Commands;
 use crate::run::session::{Prepared, Session, new_id};
-use crate::script::{Opened, ScriptStage};
+use crate::script::{EarlierRun, Opened, ScriptStage};
 use crate::spec::Sources;
-use crate::store::{LiveRun, PastRun, RunDir, RunRecord, ScriptMark, ScriptRecord, StateDir, StoreError};
+use crate::store::{
+    Kinds, LiveRun, PastRun, RunDir, RunRecord, ScriptHead, ScriptMark, ScriptRecord, StateDir, StoreError,
+};
 
 /// The shortest time between two lines about one pull.
 const PULL_EVERY: Duration = Duration::from_secs(10);
@@ -62,6 +67,15 @@ pub(crate) struct Terminal {
     /// The script that starts the runs, if one does, and its mark from its first run on.
     script: Option<ScriptRecord>,
     mark: RefCell<Option<ScriptMark>>,
+    /// The words behind the script, and what it was told before its first run.
+    args: Vec<String>,
+    entries: RefCell<Vec<ScriptEntry>>,
+    /// Whether everything that the script was told is kept.
+    is_kept: Cell<bool>,
+    /// The runs that the script began before it died.
+    earlier: HashMap<RunId, PastRun>,
+    /// What trials told in runs whose results are taken over.
+    told: RefCell<HashMap<RunId, HashMap<Name, Vec<Event>>>>,
     /// The last run that was opened for a script, until it has started.
     starting: RefCell<(Weak<RunDir>, Weak<Control>)>,
     /// Whether a script printed something.
@@ -124,15 +138,50 @@ impl Terminal {
             notes: RefCell::default(),
             script: None,
             mark: RefCell::default(),
+            args: Vec::new(),
+            entries: RefCell::default(),
+            is_kept: Cell::new(true),
+            earlier: HashMap::new(),
+            told: RefCell::default(),
             starting: RefCell::default(),
             has_printed: Cell::default(),
         }
     }
 
-    /// The stage of a script.
-    pub(crate) fn of_script(self) -> Result<Self, CliError> {
+    /// The stage of a script with those arguments.
+    pub(crate) fn of_script(self, args: &[String]) -> Result<Self, CliError> {
         let file = real(&self.file)?.display().to_string();
-        Ok(Self { script: Some(ScriptRecord { file, id: new_id() }), ..self })
+        Ok(Self { script: Some(ScriptRecord { file, id: new_id() }), args: args.to_vec(), ..self })
+    }
+
+    /// The stage of a script that died and is gone on with.
+    pub(crate) fn of_dead_script(self, script: ScriptRecord, mark: ScriptMark) -> Result<Self, CliError> {
+        let runs = self.state.past_runs()?.runs.into_iter();
+        let is_its = |run: &PastRun| run.record.script.as_ref().is_some_and(|one| one.id == script.id);
+        let earlier = runs.filter(is_its).map(|run| (run.record.run.clone(), run)).collect();
+        Ok(Self { script: Some(script), mark: RefCell::new(Some(mark)), earlier, ..self })
+    }
+
+    /// A run that is recorded.
+    fn run(&self, run: &RunId) -> Result<Option<PastRun>, StoreError> {
+        Ok(self.state.past_runs()?.runs.into_iter().find(|past| past.record.run == *run))
+    }
+
+    /// Marks the script as alive, with what it was told so far.
+    fn mark(&self, script: &ScriptRecord, command: &[String], began_ms: u64) -> Result<(), StoreError> {
+        let sources = self.sources.all().into_iter().map(|(path, text)| (path.display().to_string(), text)).collect();
+        let head = ScriptHead {
+            file: script.file.clone(),
+            folder: std::env::current_dir().unwrap_or_default().display().to_string(),
+            command: command.to_vec(),
+            args: self.args.clone(),
+            began_ms,
+            sources,
+        };
+        let mut mark = self.state.mark_script(&script.id, &head)?;
+        mark.keep(&self.entries.take())?;
+        self.mark.replace(Some(mark));
+        Ok(())
     }
 
     /// The script came to its end. One that did nothing to be seen is told so.
@@ -197,7 +246,7 @@ impl Terminal {
         if let Some(script) = &self.script
             && self.mark.borrow().is_none()
         {
-            self.mark.replace(Some(self.state.mark_script(&script.id)?));
+            self.mark(script, &record.command, record.started_ms)?;
         }
         // First what may fail: a run that cannot be kept leaves no folder.
         let journal = self.state.journal(&record)?;
@@ -255,6 +304,15 @@ impl Terminal {
                 ));
             });
         }
+    }
+
+    fn opened_for_script(&self, opened: OpenRun) -> Opened {
+        let OpenRun { folder, journal, sinks, control } = opened;
+        let (folder, control) = (Rc::new(folder), Rc::new(control));
+        self.starting.replace((Rc::downgrade(&folder), Rc::downgrade(&control)));
+        // First the socket goes, then the lock.
+        let path = Some(folder.path().to_path_buf());
+        Opened { folder: path, journal, sinks, keep: Box::new((control, folder)) }
     }
 
     fn lines(&self) -> Box<dyn Sink> {
@@ -341,15 +399,66 @@ impl Terminal {
 }
 
 impl ScriptStage for Terminal {
-    fn open(&self, prepared: &Prepared, run: &RunId) -> Result<Opened, String> {
-        let opened =
-            self.make_way(prepared, run, &BTreeMap::new()).and_then(|()| Self::open(self, &prepared.plan, run, None));
-        let OpenRun { folder, journal, sinks, control } = opened.map_err(|error| error.in_a_line())?;
-        let (folder, control) = (Rc::new(folder), Rc::new(control));
-        self.starting.replace((Rc::downgrade(&folder), Rc::downgrade(&control)));
-        // First the socket goes, then the lock.
-        let path = Some(folder.path().to_path_buf());
-        Ok(Opened { folder: path, journal, sinks, keep: Box::new((control, folder)) })
+    fn reusable(&self, plan: &Plan, digests: &BTreeMap<String, String>) -> Result<BTreeMap<Name, RunId>, String> {
+        let experiment = &plan.experiment;
+        let read = || -> Result<_, StoreError> {
+            let mut before = Vec::new();
+            for run in self.state.past_runs()?.runs {
+                if run.record.spec == experiment.spec
+                    && run.record.experiment == experiment.name
+                    && !run.is_rehearsal()?
+                {
+                    before.push(run.history(Kinds::WITHOUT_RECORDS)?);
+                }
+            }
+            Ok(before)
+        };
+        let before = read().map_err(|error| CliError::from(error).message)?;
+        // Where nobody says a seed, each run has another, which means nothing.
+        let (seed, triggers) = match experiment.options.seed {
+            Some(seed) => (seed, Triggers::default()),
+            None => (0, Triggers::without_seed()),
+        };
+        Ok(unchanged(plan, digests, seed, &before, &triggers))
+    }
+
+    fn told(&self, run: &RunId, trial: &Name) -> Result<Vec<Event>, String> {
+        let mut known = self.told.borrow_mut();
+        if !known.contains_key(run) {
+            let read = || self.run(run)?.map_or(Ok(HashMap::new()), |past| past.last_attempts());
+            known.insert(run.clone(), read().map_err(|error: StoreError| CliError::from(error).message)?);
+        }
+        Ok(known[run].get(trial).cloned().unwrap_or_default())
+    }
+
+    fn history(&self, experiment: Option<&str>) -> Result<Vec<RunId>, String> {
+        let own = self.script.as_ref();
+        let is_meant = |run: &PastRun| match experiment {
+            Some(name) => run.record.experiment == name,
+            None => run.record.script.as_ref().map(|script| &script.file) == own.map(|script| &script.file),
+        };
+        let is_of_now =
+            |run: &PastRun| run.record.script.as_ref().map(|script| &script.id) == own.map(|script| &script.id);
+        let read = || -> Result<_, StoreError> {
+            let mut runs = Vec::new();
+            for run in self.state.past_runs()?.runs.into_iter().rev().filter(|run| is_meant(run) && !is_of_now(run)) {
+                if run.has_ended()? && !run.is_rehearsal()? {
+                    runs.push(run.record.run);
+                }
+            }
+            Ok(runs)
+        };
+        read().map_err(|error| CliError::from(error).message)
+    }
+
+    fn recorded(&self, run: &RunId) -> Result<Option<EarlierRun>, String> {
+        let past = self.run(run).map_err(|error| CliError::from(error).message)?;
+        past.as_ref().map(events_of).transpose()
+    }
+
+    fn open(&self, prepared: &Prepared, run: &RunId, reused: &BTreeMap<Name, RunId>) -> Result<Opened, String> {
+        let opened = self.make_way(prepared, run, reused).and_then(|()| Self::open(self, &prepared.plan, run, None));
+        Ok(self.opened_for_script(opened.map_err(|error| error.in_a_line())?))
     }
 
     fn discard(&self, opened: Opened) -> Result<(), String> {
@@ -358,6 +467,48 @@ impl ScriptStage for Terminal {
         drop(opened);
         let folder = folder.and_then(Rc::into_inner);
         folder.map_or(Ok(()), RunDir::discard).map_err(|error| CliError::from(error).message)
+    }
+
+    fn keep_entry(&self, entry: &ScriptEntry) {
+        if !self.is_kept.get() {
+            return;
+        }
+        match &mut *self.mark.borrow_mut() {
+            None => self.entries.borrow_mut().push(entry.clone()),
+            Some(mark) => {
+                if let Err(error) = mark.keep(std::slice::from_ref(entry)) {
+                    self.is_kept.set(false);
+                    let stays = mark.give_up().err().map(|error| format!("; {error}")).unwrap_or_default();
+                    let error = format!("{}{stays}", CliError::from(error).message);
+                    self.ui.above_bars(|| {
+                        self.ui
+                            .warn(&format!("`--resume` cannot go on with this script if it dies from now on: {error}"));
+                    });
+                }
+            }
+        }
+    }
+
+    fn forget_entries(&self, count: usize) {
+        if let Some(Err(error)) = self.mark.borrow_mut().as_mut().map(|mark| mark.keep_first(count)) {
+            self.is_kept.set(false);
+            let message = CliError::from(error).message;
+            self.ui.above_bars(|| self.ui.warn(&message));
+        }
+    }
+
+    fn say(&self, message: &str) {
+        self.ui.above_bars(|| self.ui.message(message));
+    }
+
+    fn earlier(&self, run: &RunId) -> Result<Option<EarlierRun>, String> {
+        self.earlier.get(run).map(events_of).transpose()
+    }
+
+    fn reopen(&self, run: &RunId) -> Result<Opened, String> {
+        let past = self.earlier.get(run).ok_or_else(|| format!("run {run} is not recorded"))?;
+        let opened = Self::reopen(self, past).map_err(|error| error.in_a_line())?;
+        Ok(self.opened_for_script(opened))
     }
 
     fn save(&self, found: &[Found]) -> Result<Vec<Found>, String> {
@@ -396,6 +547,11 @@ impl ScriptStage for Terminal {
     fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String> {
         end_live_runs(&self.state, |live| live.record.spec == spec, None).map_err(|error| error.message)
     }
+}
+
+fn events_of(past: &PastRun) -> Result<EarlierRun, String> {
+    let events = past.events().map_err(|error| CliError::from(error).message)?;
+    Ok(EarlierRun { events, spec: past.record.spec.clone(), id: past.record.id.clone() })
 }
 
 /// Whether a state of a pull is to be told: that it begins and ends, and now and then between.

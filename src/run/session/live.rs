@@ -53,6 +53,12 @@ impl Live {
         Self { notices, events: VecDeque::new(), commands, stillness, answered: 0, drained: None }
     }
 
+    /// A run that has ended and been followed to its end: nothing comes of it, and it takes no commands.
+    pub(super) fn over(driver: Driver) -> Self {
+        let ((_, notices), (requests, _)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        Self::new(driver, notices, requests, Stillness::of_nothing())
+    }
+
     /// The next event; `None` when nothing is left to do and no command waits for its answer, or after the last event.
     pub async fn recv(&mut self) -> Option<Event> {
         loop {

@@ -361,6 +361,11 @@ impl Session {
         Ok(live)
     }
 
+    /// A run that has ended before.
+    pub(crate) fn ended(&self) -> Live {
+        Live::over(self.shared.driver.clone())
+    }
+
     /// Looks for what an earlier life of a run left on its engines.
     fn find_again(&self, plan: &Plan, run: &RunId, past: History, purpose: Purpose) -> Result<Resumption, EngineError> {
         let selector = Selector { labels: [(label::RUN.to_owned(), run.to_string())].into() };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
+use crate::model::script::ScriptQuestion;
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::script::api::trial;
@@ -98,7 +99,7 @@ pub(super) fn make(script: &Script, name: &str, trials: &[Dynamic]) -> Answer<Sc
             Err(error) => return Err(within(&item(place), *error)),
         }
     }
-    Ok(ScriptExperiment::made(name, script.stage.id(), &script.path, list))
+    Ok(ScriptExperiment::made(name, script.transcript.id()?, &script.path, list))
 }
 
 /// The options of loading a spec.
@@ -106,7 +107,7 @@ pub(crate) const LOADING: [&str; 3] = ["id", "ext", "tla"];
 
 fn load(script: &Script, path: &str, options: &Map) -> Answer<ScriptExperiment> {
     script.check_interrupt()?;
-    let mut load = LoadOptions { id: script.stage.id(), ..script.load.clone() };
+    let mut load = LoadOptions { id: script.transcript.id()?, ..script.load.clone() };
     for (key, value) in options {
         match key.as_str() {
             "id" => load.id = value.to_string(),
@@ -210,10 +211,10 @@ fn filter_where(script: &Script, experiment: &ScriptExperiment, text: &str, opti
     let expression = Where::parse(text).map_err(wrong)?;
     expression.check_params(experiment.trials().iter().map(|trial| &**trial)).map_err(wrong)?;
     let last = if expression.asks_for_ends() {
+        let of = (experiment.spec(), experiment.name(), experiment.id());
         script
-            .stage
-            .last_ends((experiment.spec(), experiment.name(), experiment.id()), experiment.trials())
-            .map_err(fault)?
+            .transcript
+            .answer(ScriptQuestion::Ends, || script.stage.last_ends(of, experiment.trials()).map_err(fault))?
     } else {
         HashMap::new()
     };

@@ -1,7 +1,7 @@
 //! Files in scripts: text, JSON, CSV, folders, and values from maps.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -9,12 +9,29 @@ use globset::{GlobBuilder, GlobMatcher};
 use rhai::{Array, Dynamic, Engine, EvalAltResult, Map};
 use serde_json::Value;
 
+use crate::model::script::ScriptQuestion;
 use crate::model::source::without_mark;
 use crate::report::results;
 use crate::script::fault::{Answer, fault};
 use crate::script::host::Script;
 use crate::script::values::convert::from_json;
 use crate::script::values::json::to_json;
+
+/// What of a text is not in a file yet, to which it was to be added when the file was so long: before the script died, it may
+/// have been.
+fn missing<'a>(place: &Path, length: u64, text: &'a [u8]) -> io::Result<&'a [u8]> {
+    let mut there = Vec::new();
+    match fs::File::open(place) {
+        Ok(mut file) if file.metadata()?.is_file() => {
+            file.seek(SeekFrom::Start(length))?;
+            file.take(text.len() as u64).read_to_end(&mut there)?;
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    Ok(text.strip_prefix(&there[..]).unwrap_or(text))
+}
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     register_text(engine, script);
@@ -38,9 +55,16 @@ fn register_text(engine: &mut Engine, script: &Rc<Script>) {
     let made = script.clone();
     engine.register_fn("append_file", move |path: &str, text: Dynamic| {
         let (place, text) = (made.place(path), text.to_string());
+        let sized = place.clone();
+        let length = || made.wait_for(move || fs::metadata(sized).map_or(0, |file| file.len()));
+        let length = made.transcript.answer(ScriptQuestion::FileLength, length)?;
+        let goes_on = made.transcript.goes_on();
         let append = move || {
-            let mut file = fs::OpenOptions::new().append(true).create(true).open(place)?;
-            file.write_all(text.as_bytes())
+            let missing = if goes_on { missing(&place, length, text.as_bytes())? } else { text.as_bytes() };
+            if missing.is_empty() && !text.is_empty() {
+                return Ok(());
+            }
+            fs::OpenOptions::new().append(true).create(true).open(place)?.write_all(missing)
         };
         done("append to", path, made.wait_for(append)?)
     });

@@ -10,12 +10,14 @@ use rhai::Engine;
 use crate::engine::{Found, Selector};
 use crate::model::label;
 use crate::model::name::EngineName;
+use crate::model::script::ScriptQuestion;
 use crate::model::trial::Trial;
 use crate::model::trial::settled::Settled;
 use crate::plan::in_force;
 use crate::script::fault::{Answer, engine_fault, fault, fault_with};
 use crate::script::host::Script;
 use crate::script::values::experiment::ScriptExperiment;
+use crate::script::way::BY;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     let made = script.clone();
@@ -26,6 +28,10 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
 
 /// Removes what carries the experiment's labels: its spec's, and for one made by a script also its name.
 fn kill(script: &Script, experiment: &ScriptExperiment) -> Answer<i64> {
+    script.transcript.answer(ScriptQuestion::Removed, || kill_now(script, experiment))
+}
+
+fn kill_now(script: &Script, experiment: &ScriptExperiment) -> Answer<i64> {
     let mut labels = vec![(label::SPEC, experiment.spec().display().to_string())];
     if experiment.spec() == script.path {
         labels.push((label::EXPERIMENT, experiment.name().to_owned()));
@@ -35,7 +41,7 @@ fn kill(script: &Script, experiment: &ScriptExperiment) -> Answer<i64> {
     for open in script.open.borrow().iter() {
         // A run of this script would start again what is removed here.
         if open.experiment().spec() == experiment.spec() && open.experiment().name() == experiment.name() {
-            open.cancel("the script");
+            open.cancel(BY);
         }
     }
     let options = in_force(script.options.clone(), experiment.options().clone());
@@ -45,6 +51,10 @@ fn kill(script: &Script, experiment: &ScriptExperiment) -> Answer<i64> {
 
 /// Removes what carries a name's label, or that of a spec at a path.
 fn kill_named(script: &Script, what: &str) -> Answer<i64> {
+    script.transcript.answer(ScriptQuestion::Removed, || kill_named_now(script, what))
+}
+
+fn kill_named_now(script: &Script, what: &str) -> Answer<i64> {
     let path = script.place(what);
     let is_path =
         what.contains('/') || [".jsonnet", ".json", ".libsonnet", ".rhai"].iter().any(|end| what.ends_with(end));

@@ -3,6 +3,7 @@
 mod asserts;
 pub(super) mod experiment;
 pub(super) mod files;
+mod history;
 mod kill;
 mod lists;
 mod params;
@@ -34,6 +35,7 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     result::register(engine);
     prune::register(engine);
     kill::register(engine, script);
+    history::register(engine, script);
     system::register(engine, script);
     files::register(engine, script);
     space::register(engine, script);

@@ -47,6 +47,9 @@ fn register_trial(engine: &mut Engine) {
         })
         .register_get("attempts", |view: &mut TrialView| i64::from(view.result.attempts))
         .register_get("flaky", |view: &mut TrialView| view.result.flaky)
+        .register_get("reused", |view: &mut TrialView| {
+            view.result.reused.as_ref().map_or(Dynamic::UNIT, |run| run.to_string().into())
+        })
         .register_get("is_service", |view: &mut TrialView| view.result.service)
         .register_get("params", |view: &mut TrialView| Params::of(&view.result.trial))
         .register_get("trial", |view: &mut TrialView| Arc::new(view.result.trial.to_ask_again()))

@@ -20,6 +20,7 @@ use crate::script::values::convert::from_json;
 use crate::script::values::experiment::ScriptExperiment;
 use crate::script::values::json::to_object;
 use crate::script::values::result::{RunResult, TrialView};
+use crate::script::way::BY;
 use crate::spec;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
@@ -77,10 +78,10 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
 fn register_live(engine: &mut Engine, script: &Rc<Script>) {
     engine
         .register_type_with_name::<Run>("Run")
-        .register_fn("kill", |run: &mut Run| run.0.way.send(Command::Cancel { by: "the script".to_owned() }))
-        .register_fn("drain", |run: &mut Run| run.0.way.send(Command::Drain { by: "the script".to_owned() }))
-        .register_fn("pause", |run: &mut Run| run.0.way.send(Command::Pause { by: "the script".to_owned() }))
-        .register_fn("unpause", |run: &mut Run| run.0.way.send(Command::Unpause { by: "the script".to_owned() }))
+        .register_fn("kill", |run: &mut Run| run.0.way.send(Command::Cancel { by: BY.to_owned() }))
+        .register_fn("drain", |run: &mut Run| run.0.way.send(Command::Drain { by: BY.to_owned() }))
+        .register_fn("pause", |run: &mut Run| run.0.way.send(Command::Pause { by: BY.to_owned() }))
+        .register_fn("unpause", |run: &mut Run| run.0.way.send(Command::Unpause { by: BY.to_owned() }))
         .register_get("name", |run: &mut Run| run.0.experiment.name().to_owned())
         .register_set("parallel", |run: &mut Run, parallel: Dynamic| {
             let parallel = Parallel::parse(&parallel.to_string()).map_err(fault)?;

@@ -14,10 +14,11 @@ use crate::engine;
 use crate::engine::EngineError;
 use crate::model::capability::Gpu;
 use crate::model::name::EngineName;
+use crate::model::script::ScriptQuestion;
 use crate::script::arguments::Arguments;
 use crate::script::caller::Caller;
 use crate::script::fault::{Answer, engine_fault, fault, fault_with};
-use crate::script::host::Script;
+use crate::script::host::{LOOK, Script};
 use crate::script::live;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
@@ -31,18 +32,26 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     engine.register_fn("args", move || made.args.all().iter().map(|text| text.as_str().into()).collect::<Array>());
     let made = script.clone();
     engine.register_fn("param", move |name: &str, default: Dynamic| param(&made.args, name, &default));
-    engine.register_fn("env", |name: &str| {
-        variable(name)?.ok_or_else(|| {
+    let made = script.clone();
+    engine.register_fn("env", move |name: &str| {
+        variable(&made, name)?.ok_or_else(|| {
             fault_with(format!("the environment has no `{name}`"), format!("write `env(\"{name}\", default)`"))
         })
     });
-    engine.register_fn("env", |name: &str, default: Dynamic| variable(name).map(|value| value.unwrap_or(default)));
+    let made = script.clone();
+    engine.register_fn("env", move |name: &str, default: Dynamic| {
+        variable(&made, name).map(|value| value.unwrap_or(default))
+    });
     let made = script.clone();
     engine.register_fn("sh", move |context: NativeCallContext, line: &str| sh(&made, &context, line));
     let made = script.clone();
-    engine.register_fn("now", move || match made.session.virtual_time() {
-        Some((_, now)) => now as f64 / 1000.0,
-        None => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+    engine.register_fn("now", move || {
+        made.transcript.answer(ScriptQuestion::Now, || {
+            Ok(match made.session.virtual_time() {
+                Some((_, now)) => now as f64 / 1000.0,
+                None => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+            })
+        })
     });
     let made = script.clone();
     engine.register_fn("sleep", move |context: NativeCallContext, seconds: i64| sleep(&made, &context, seconds as f64));
@@ -113,17 +122,20 @@ fn typed(name: &str, text: &str, default: &Dynamic) -> Answer<Dynamic> {
     }
 }
 
-fn variable(name: &str) -> Answer<Option<Dynamic>> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value.into())),
+fn variable(script: &Script, name: &str) -> Answer<Option<Dynamic>> {
+    let value = script.transcript.answer(ScriptQuestion::Variable, || match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(fault(format!("the variable `{name}` is not UTF-8 text"))),
-    }
+    })?;
+    Ok(value.map(Dynamic::from))
 }
 
 /// Runs a line of shell in the script's folder and waits for it; an interrupt ends it with all it started.
 fn sh(script: &Script, context: &NativeCallContext, line: &str) -> Answer<Map> {
     script.check_interrupt()?;
+    let caller = Caller::Inside(context);
+    let was_served = live::replay(script, &caller);
     let failed = |error: std::io::Error| fault(format!("cannot run `{line}`: {error}"));
     let mut child = Command::new("sh")
         .args(["-c", line])
@@ -152,8 +164,14 @@ fn sh(script: &Script, context: &NativeCallContext, line: &str) -> Answer<Map> {
             child.wait().map_err(failed)?;
             return Err(interrupted);
         }
-        live::look_again(script, &Caller::Inside(context));
+        match was_served {
+            true => std::thread::sleep(LOOK),
+            false => live::look_again(script, &caller),
+        }
     };
+    if !was_served {
+        script.transcript.keep_wait_over();
+    }
     let text = |reader: std::thread::JoinHandle<std::io::Result<Vec<u8>>>| {
         let bytes = reader.join().expect("reading bytes does not panic").map_err(failed)?;
         Ok::<_, Box<EvalAltResult>>(String::from_utf8_lossy(&bytes).into_owned())

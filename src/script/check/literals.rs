@@ -14,6 +14,7 @@ use crate::script::api::{experiment, search, space, trial};
 use crate::script::check::gives::{self, Given};
 use crate::script::check::walk::{Walk, constant};
 use crate::script::hooks::{self, HOOKS};
+use crate::script::live;
 use crate::script::selection::Where;
 use crate::spec::{self, Problems};
 
@@ -181,14 +182,12 @@ impl<'a> Walk<'a> {
 
     fn run_options(&mut self, options: &'a Expr, own: &[&str]) {
         let Expr::Map(map, _) = options else { return };
-        // What an error in a hook does is no hook.
-        let hooks = map.0.iter().filter(|(key, _)| key.name.starts_with("on_") && key.name != "on_error");
-        for (key, value) in hooks {
-            self.hook(&key.name, key.pos, value);
-        }
-        let is_hook = |key: &str| key.starts_with("on_");
-        for (key, value) in map.0.iter().filter(|(key, _)| !is_hook(&key.name) && !own.contains(&key.name.as_str())) {
-            self.option(&key.name, key.pos, value, &|one| spec::options(one).map(drop));
+        let is_own = |key: &str| own.contains(&key) || live::OWN.contains(&key);
+        for (key, value) in map.0.iter().filter(|(key, _)| !is_own(&key.name)) {
+            match key.name.starts_with("on_") {
+                true => self.hook(&key.name, key.pos, value),
+                false => self.option(&key.name, key.pos, value, &|one| spec::options(one).map(drop)),
+            }
         }
     }
 

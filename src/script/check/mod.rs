@@ -8,7 +8,7 @@ mod literals;
 mod natives;
 mod walk;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,8 +23,9 @@ use crate::script::check::files::{CheckedFile, Files, KnownScript, keys};
 use crate::script::check::natives::Natives;
 use crate::script::check::walk::Walk;
 use crate::script::error::ScriptError;
-use crate::script::host::{Opened, Script, ScriptHost, ScriptStage};
+use crate::script::host::{Script, ScriptHost};
 use crate::script::source::readable;
+use crate::script::stage::{Opened, ScriptStage};
 use crate::spec::LoadOptions;
 
 /// Checks a script and the modules that it imports; everything that is wrong with them, in the order of their texts.
@@ -53,6 +54,8 @@ fn found(path: &Path, session: Session, habits_only: bool) -> Result<Vec<ScriptE
         below: Options::default(),
         load: LoadOptions::default(),
         memory: ScriptHost::memory_limit(),
+        past: Vec::new(),
+        reuse: false,
         stage: Rc::new(NoStage),
     };
     let script = Rc::new(Script::new(path, host).map_err(unreadable)?);
@@ -83,7 +86,7 @@ struct NoStage;
 const NOT_RUN: &str = "a check runs nothing";
 
 impl ScriptStage for NoStage {
-    fn open(&self, _prepared: &Prepared, _run: &RunId) -> Result<Opened, String> {
+    fn open(&self, _: &Prepared, _: &RunId, _: &BTreeMap<Name, RunId>) -> Result<Opened, String> {
         Err(NOT_RUN.to_owned())
     }
 

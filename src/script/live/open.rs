@@ -9,7 +9,7 @@ use rhai::{Dynamic, EvalAltResult};
 
 use crate::model::command::Command;
 use crate::model::event::{Early, Event, Fact, Sink};
-use crate::model::name::Name;
+use crate::model::name::{Name, RunId};
 use crate::model::summary::{Counts, Summary};
 use crate::run::session::live::Live;
 use crate::run::session::observer::feed;
@@ -17,6 +17,7 @@ use crate::script::caller::Caller;
 use crate::script::fault::{Answer, fault, unreachable_fault};
 use crate::script::hooks::{Hooks, OnError};
 use crate::script::host::{PendingRun, Script};
+use crate::script::live::recalled::RecalledEvent;
 use crate::script::live::serve::{Part, Served, serve};
 use crate::script::values::experiment::ScriptExperiment;
 use crate::script::values::result::{Ran, RunResult, TrialView};
@@ -42,20 +43,57 @@ pub(crate) struct ScriptRun {
     hearing: Cell<bool>,
     /// The first error of its hooks.
     failure: RefCell<Option<Box<EvalAltResult>>>,
+    /// Its number among the runs that the script has begun.
+    number: usize,
+    /// Events of before the script's death that were not taken in again.
+    past: RefCell<VecDeque<RecalledEvent>>,
+    /// Whether it had come to its end before that.
+    is_over: bool,
     /// Trials that ended and were not asked for yet, where the script follows the run.
     ended: RefCell<Option<VecDeque<Name>>>,
     result: RefCell<Option<RunResult>>,
 }
 
+/// What is known of a run from before the script's death.
+#[derive(Default)]
+pub(super) struct Recalled {
+    /// Its events.
+    pub(super) events: VecDeque<RecalledEvent>,
+    /// Commands that it has taken.
+    pub(super) commands: Vec<Command>,
+    /// Whether it had come to its end.
+    pub(super) is_over: bool,
+}
+
+/// When an event was heard of first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EventOrigin {
+    /// Now.
+    Now,
+    /// Before the script's death.
+    Before {
+        /// It came of that death.
+        is_cut: bool,
+    },
+    /// In another run, whose result it was.
+    Lent,
+}
+
 impl ScriptRun {
     pub(super) fn new(
+        number: usize,
         live: Live,
         (sinks, keep): (Vec<Box<dyn Sink>>, Box<dyn Any>),
         experiment: &ScriptExperiment,
         hooks: Hooks,
+        known: Recalled,
     ) -> Rc<Self> {
+        let Recalled { events, commands, is_over } = known;
         Rc::new(Self {
-            way: Way::new(live.commands().clone()),
+            way: Way::new(live.commands().clone(), commands, !events.is_empty()),
+            number,
+            past: RefCell::new(events),
+            is_over,
             experiment: experiment.clone(),
             live: RefCell::new(Some(live)),
             summary: RefCell::default(),
@@ -164,7 +202,7 @@ impl ScriptRun {
         }
         let (experiment, folder) = (self.experiment.clone(), script.folder.clone());
         let (summary, history) = (self.summary.take(), self.way.history.clone());
-        let result = close(script, Ran { experiment, summary, folder, history })?;
+        let result = close(script, Ran { experiment, summary, folder, history }, self.is_over)?;
         self.result.replace(Some(result.clone()));
         Ok(result)
     }
@@ -191,11 +229,55 @@ impl PendingRun for ScriptRun {
         self.wait(script, caller).map(drop)
     }
 
-    /// Takes an event in: stored before shown, shown before hooked.
+    fn number(&self) -> usize {
+        self.number
+    }
+
+    fn past(&self) -> Option<u64> {
+        self.past.borrow().front().map(|past| past.event.at)
+    }
+
+    fn hear_past(self: Rc<Self>, script: &Script, caller: &Caller<'_>) {
+        let next = self.past.borrow_mut().pop_front();
+        if let Some(RecalledEvent { event, is_cut }) = next {
+            self.clone().take_in(script, caller, &event, EventOrigin::Before { is_cut });
+            if self.past().is_none() {
+                self.way.end_past();
+            }
+        }
+    }
+
     fn hear(self: Rc<Self>, script: &Script, caller: &Caller<'_>, event: &Event) {
+        self.take_in(script, caller, event, EventOrigin::Now);
+    }
+}
+
+impl ScriptRun {
+    /// Takes in what a trial told in the run in which it succeeded.
+    fn recall(self: Rc<Self>, script: &Script, caller: &Caller<'_>, from: &RunId, trial: &Name) {
+        match script.stage.told(from, trial) {
+            Ok(events) => {
+                events.iter().for_each(|event| self.clone().take_in(script, caller, event, EventOrigin::Lent))
+            }
+            Err(problem) => script.stage.say(&format!("warning: what `{trial}` told is not known: {problem}")),
+        }
+    }
+
+    /// Takes an event in: stored before shown, shown before hooked.
+    fn take_in(self: Rc<Self>, script: &Script, caller: &Caller<'_>, event: &Event, heard: EventOrigin) {
         self.summary.borrow_mut().add(event);
-        feed(&mut self.sinks.borrow_mut(), event);
+        if let Fact::TrialReused { trial, from } = &event.fact {
+            self.clone().recall(script, caller, from, trial);
+        }
+        match heard {
+            EventOrigin::Lent => {}
+            EventOrigin::Now => feed(&mut self.sinks.borrow_mut(), event),
+            EventOrigin::Before { .. } => self.sinks.borrow_mut().iter_mut().for_each(|sink| sink.recall(event)),
+        }
         self.way.history.hear(event);
+        if heard == (EventOrigin::Before { is_cut: true }) {
+            return;
+        }
         if let (Fact::TrialEnded { trial, .. }, Some(ended)) = (&event.fact, &mut *self.ended.borrow_mut())
             && self.summary.borrow().get(trial).is_some_and(|result| !result.service)
         {
@@ -209,6 +291,7 @@ impl PendingRun for ScriptRun {
         let called = self.hooks.call(caller, script, (event, &self.summary.borrow()), &self.way, run);
         self.hearing.set(false);
         if let Err(failure) = called {
+            script.transcript.close();
             let by = "an error in the script".to_owned();
             // Whoever ends the script does not wait for its trials.
             match self.hooks.on_error {
@@ -221,8 +304,11 @@ impl PendingRun for ScriptRun {
 }
 
 /// Takes note of a run's end.
-fn close(script: &Script, ran: Ran) -> Answer<RunResult> {
-    script.stage.closed(&ran.summary);
+fn close(script: &Script, ran: Ran, is_known: bool) -> Answer<RunResult> {
+    // What it came to was told then.
+    if !is_known {
+        script.stage.closed(&ran.summary);
+    }
     let early = ran.summary.early.clone();
     let end = (ran.summary.ok(), matches!(early, Some(Early::Halted(_))));
     script.ends.borrow_mut().insert(ran.experiment.name().to_owned(), end);

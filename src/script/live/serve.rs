@@ -25,7 +25,7 @@ pub(super) enum Served {
 }
 
 /// Waits for the next event of the open runs, until that moment, and takes it in. Runs whose hooks are being called are left
-/// alone.
+/// alone. A script that is gone on with hears what it heard before.
 pub(super) fn serve(
     script: &Script,
     caller: &Caller<'_>,
@@ -35,8 +35,57 @@ pub(super) fn serve(
     if wanted.is_some_and(|(run, _)| run.live().is_none()) {
         return Served::Over;
     }
+    if let Some(served) = serve_recorded(script, caller) {
+        return served;
+    }
+    let served = serve_now(script, caller, wanted, until);
+    if served != Served::Event {
+        script.transcript.keep_wait_over();
+    }
+    served
+}
+
+/// Serves what the record says was served at this point; absent where it says nothing more.
+fn serve_recorded(script: &Script, caller: &Caller<'_>) -> Option<Served> {
+    let open: Vec<Rc<dyn PendingRun>> = script.open.borrow().clone();
+    let of =
+        |number: usize| open.iter().find(|run| run.number() == number && !run.is_hearing() && run.past().is_some());
+    let number = script.transcript.waited(|number| of(number).is_some())?;
+    Some(match number.and_then(of) {
+        Some(run) => {
+            run.clone().hear_past(script, caller);
+            Served::Event
+        }
+        None => Served::Over,
+    })
+}
+
+/// Serves what was served at this point while the script waited for something beside its runs; whether the record says that
+/// this wait was over.
+pub(crate) fn replay(script: &Script, caller: &Caller<'_>) -> bool {
+    loop {
+        match serve_recorded(script, caller) {
+            Some(Served::Event) => {}
+            Some(Served::Over | Served::Time) => return true,
+            None => return false,
+        }
+    }
+}
+
+fn serve_now(
+    script: &Script,
+    caller: &Caller<'_>,
+    wanted: Option<(&dyn PendingRun, Part)>,
+    until: Option<Instant>,
+) -> Served {
     let mut open: Vec<Rc<dyn PendingRun>> = script.open.borrow().clone();
     open.retain(|run| !run.is_hearing());
+    // What happened before the script died comes before what happens now.
+    if let Some((_, run)) = open.iter().filter_map(|run| Some((run.past()?, run))).min_by_key(|(at, _)| *at) {
+        script.transcript.keep_event(run.number());
+        run.clone().hear_past(script, caller);
+        return Served::Event;
+    }
     // Whoever was served last comes last: no run keeps the others waiting.
     let turn = script.turn.replace(script.turn.get().wrapping_add(1));
     let first = turn.checked_rem(open.len()).unwrap_or_default();
@@ -54,7 +103,9 @@ pub(super) fn serve(
     match came {
         Err(TimeUp) => Served::Time,
         Ok(Some((place, Some(event)))) => {
-            open.swap_remove(places[place]).hear(script, caller, &event);
+            let run = open.swap_remove(places[place]);
+            script.transcript.keep_event(run.number());
+            run.hear(script, caller, &event);
             Served::Event
         }
         Ok(Some((_, None)) | None) => Served::Over,
@@ -63,11 +114,15 @@ pub(super) fn serve(
 
 /// Lets that time pass.
 pub(crate) fn pass(script: &Script, caller: &Caller<'_>, time: Duration) -> Answer<()> {
+    if replay(script, caller) {
+        return Ok(());
+    }
     let end = script.session.moment().checked_add(time);
     loop {
         script.check_interrupt()?;
         let now = script.session.moment();
         if end.is_some_and(|end| end <= now) {
+            script.transcript.keep_wait_over();
             return Ok(());
         }
         // An interrupt has to be seen; virtual time passes too fast for one.
@@ -83,18 +138,24 @@ pub(crate) fn serve_until<T: Send + 'static>(
     caller: &Caller<'_>,
     what: impl FnOnce() -> T + Send + 'static,
 ) -> Answer<T> {
-    // What is done beside a simulation takes none of its time.
-    if script.session.virtual_time().is_some() || script.open.borrow().iter().all(|run| run.is_hearing()) {
+    if replay(script, caller) {
         return script.wait_for(what);
     }
-    beside(script.session.interrupt(), what, |done| match done.try_recv() {
-        Ok(answer) => Ok(answer),
-        Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-        Err(TryRecvError::Empty) => {
-            serve_or_sleep(script, caller, script.session.moment() + LOOK);
-            Err(RecvTimeoutError::Timeout)
-        }
-    })
+    // What is done beside a simulation takes none of its time.
+    let answer = if script.session.virtual_time().is_some() || script.open.borrow().iter().all(|run| run.is_hearing()) {
+        script.wait_for(what)
+    } else {
+        beside(script.session.interrupt(), what, |done| match done.try_recv() {
+            Ok(answer) => Ok(answer),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => {
+                serve_or_sleep(script, caller, script.session.moment() + LOOK);
+                Err(RecvTimeoutError::Timeout)
+            }
+        })
+    };
+    script.transcript.keep_wait_over();
+    answer
 }
 
 /// Lets a moment of real time pass, after which whoever waits for something beside the runs looks for it again.
@@ -107,7 +168,7 @@ pub(crate) fn look_again(script: &Script, caller: &Caller<'_>) {
 
 /// Serves one event, or waits until that moment.
 fn serve_or_sleep(script: &Script, caller: &Caller<'_>, until: Instant) {
-    if serve(script, caller, None, Some(until)) == Served::Over {
+    if serve_now(script, caller, None, Some(until)) == Served::Over {
         script.session.wait_until(until);
     }
 }

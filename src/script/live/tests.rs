@@ -23,6 +23,28 @@ fn output(lab: &Lab, lines: &str) -> String {
 }
 
 #[test]
+fn what_succeeded_before_is_taken_over_with_what_it_told() {
+    let script = "let seen = []; let trials = [#{ name: \"old\", cmd: \"exit 3\", params: #{ x: 1 } }, #{ name: \"new\" }];
+        let r = run(experiment(\"e\", trials), #{ reuse: true, goal: \"min loss\", on_complete: |t| seen.push(`${t.name} ${t.status}`),
+            on_metric: |t, name, value| seen.push(`${name} ${value}`) });
+        print(seen); print(r.best().name); let old = r.get(\"old\"); print(`${old.attempts} ${old.elapsed} ${old.history(\"loss\")}`);
+        print(old.reused); print(r.get(\"new\").reused == ()); print(r.counts);";
+    assert_snapshot!(Lab::new().output(script), @r#"
+    closed e 2/2
+    ["loss 0.5", "old succeeded", "new succeeded"]
+    old
+    2 7.0 [#{"at": 0.001, "step": 3, "value": 0.5}]
+    before
+    true
+    #{"failed": 0, "flaky": 0, "killed": 0, "pruned": 0, "reused": 1, "running": 0, "skipped": 0, "succeeded": 2, "total": 2, "waiting": 0}
+    "#);
+    assert_snapshot!(Lab::new().output("run([#{ name: \"aa\" }], #{ reuse: 1 });"), @r#"
+    script.rhai:1:1: `reuse` is true or false, not i64
+      | run([#{ name: "aa" }], #{ reuse: 1 });
+    "#);
+}
+
+#[test]
 fn what_a_trial_took_is_in_its_result_where_the_engine_can_say() {
     let script = "let r = run([#{ name: \"some\", cmd: \"usage 1.5 64m\" }, #{ name: \"none\" }]);
         print(r[\"some\"].cpu_seconds + r[\"some\"].peak_memory / 1048576); print(r[\"none\"].peak_memory == ());
