@@ -16,6 +16,7 @@ use crate::model::trial::Trial;
 use crate::store::database::{Database, Kinds};
 use crate::store::provenance::{Git, Provenance};
 use crate::store::run::{LiveRun, RECORD, RunRecord, ScriptRecord};
+use crate::store::script::{DeadScript, ScriptMark};
 use crate::store::state::tests::record;
 
 /// The events of the database that an older combu left, as lines; see `tests/it/old_store.rs`.
@@ -203,5 +204,36 @@ fn records_of_runs() {
             read.write(&folder).unwrap();
             assert_eq!(Provenance::read(&folder).unwrap(), Some(read));
         }
+    });
+}
+
+#[test]
+fn records_of_scripts() {
+    let head = r#"{"file":"/lab/a.rhai","folder":"/lab","command":["combu","script","a.rhai"],"args":[],"began_ms":7,"sources":{"/lab/a.rhai":"run([]);"}}"#;
+    let entries = r#"{"entry":"answer","question":"id","value":"aaaaaaaaaaaa"}
+{"entry":"answer","question":"now","value":1.5,"count":3}
+{"entry":"events","run":0,"count":12}
+{"entry":"wait-over"}
+"#;
+    let questions = ["variable", "ends", "history", "removed", "file-length"];
+    let more =
+        questions.map(|question| format!("{{\"entry\":\"answer\",\"question\":\"{question}\",\"value\":null}}\n"));
+    let whole = format!("{head}\n{entries}{}", more.concat());
+    let torn = whole[..whole.len() - 9].to_owned();
+    check([whole, torn, format!("{head}\n"), String::new()].map(String::into_bytes), |input| {
+        let state = folder();
+        fs::create_dir_all(state.join("scripts")).unwrap();
+        fs::write(state.join("scripts/one"), input).unwrap();
+        let Some(DeadScript { head, entries, mut mark, .. }) = ScriptMark::reopen(&state, "one").unwrap() else {
+            return;
+        };
+        mark.keep(&entries).unwrap();
+        mark.keep_first(entries.len()).unwrap();
+        mark.keep(&entries[..entries.len().min(1)]).unwrap();
+        drop(mark);
+        let again = ScriptMark::reopen(&state, "one").unwrap().unwrap();
+        assert_eq!((again.head, &again.entries[..entries.len()]), (head, &entries[..]));
+        assert_eq!(again.entries.len(), entries.len() + entries.len().min(1));
+        assert!(entries.iter().all(|entry| entry.clone().times(entry.count()) == *entry));
     });
 }
