@@ -1,7 +1,7 @@
 //! combu turns one container image into a thousand experiments.
 //!
 //! ```text
-//! main -> cli -> { script, store } -> { report, run, spec, plan, search } -> { engine, space } -> model
+//! main -> cli -> { script, store } -> { report, run, spec, plan, search } -> { engine, space, stats } -> model
 //!
 //! spec text -load-> Trial[] -(script)-> Experiment -build-> Plan -start-> Run
 //!    Run: dispatcher <-> attempt <-> Engine
@@ -22,4 +22,5 @@ pub mod script;
 pub mod search;
 pub mod space;
 pub mod spec;
+pub mod stats;
 pub mod store;

@@ -7,6 +7,7 @@ mod api;
 mod arguments;
 mod caller;
 mod check;
+mod driven;
 mod error;
 mod execute;
 mod fault;

@@ -44,7 +44,7 @@ const WORKFLOWS: [(&str, &[&str], &str); 11] = [
     ("cma.rhai", &["--trials", "20"], "* trials, f = * at #{\"x\": *, \"y\": *}\n"),
     ("from_csv.rhai", &[], "site   rain  level\nnorth   3.5   2.95\nsouth   0.5   1.45\n"),
     ("grid.rhai", &[], "*\nfit-0.01-0: 0.0\nfit-0.01-0.01: 0.1\nfit-0.001-0: 1.0\n"),
-    ("kfold.rhai", &[], "C = 0.001: * folds, mean *\n* of 30 folds run\n"),
+    ("kfold.rhai", &[], "C = 1.0: 5 folds, mean 0.8993*\n* of 30 folds run\n"),
     (
         "memory_ladder.rhai",
         &[],
@@ -58,7 +58,11 @@ const WORKFLOWS: [(&str, &[&str], &str); 11] = [
         "pipeline: 11 of 16 succeeded, 1 failed, 4 skipped\ntrain-broken-1, train-broken-2, train-broken-3, evaluate-broken\n",
     ),
     ("random_search.rhai", &["--n", "5"], "fit-00* of 5: acc * with #{\"lr\": *, \"width\": *}\n"),
-    ("replicates.rhai", &["--most", "5"], "the slow one takes * longer (standard deviation *), after * pairs\n"),
+    (
+        "replicates.rhai",
+        &["--most", "5"],
+        "slow  n  mean  within\n 1.0  5  *\nthe slow one takes * longer (p = *), after 10 runs\n",
+    ),
 ];
 
 /// Whether a text is one that a pattern stands for, in which `*` is any text.

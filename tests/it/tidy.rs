@@ -10,17 +10,18 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// What each layer may name; `crate::` paths only.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("model", &["model"]),
     ("space", &["space", "model"]),
     ("search", &["search", "space", "model"]),
+    ("stats", &["stats", "model"]),
     ("engine", &["engine", "model"]),
     ("plan", &["plan", "model"]),
     ("spec", &["spec", "space", "model"]),
     ("run", &["run", "plan", "engine", "model"]),
     ("report", &["report", "model"]),
     ("store", &["store", "model"]),
-    ("script", &["script", "report", "run", "spec", "search", "space", "plan", "engine", "model"]),
+    ("script", &["script", "report", "run", "spec", "search", "stats", "space", "plan", "engine", "model"]),
     ("cli", &["cli", "script", "report", "store", "run", "spec", "plan", "engine", "model"]),
 ];
 

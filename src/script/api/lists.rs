@@ -11,6 +11,7 @@ use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::values::convert::{as_number, from_json};
 use crate::script::values::json::to_json;
 use crate::script::values::result::TrialView;
+use crate::stats::{deviation, mean};
 
 pub(crate) fn register(engine: &mut Engine) {
     // What nobody may change is not sorted either.
@@ -126,17 +127,6 @@ fn numbers(list: &Array) -> Answer<Vec<f64>> {
 
 fn described(value: &Dynamic) -> &str {
     if value.is_unit() { "nothing, `()`" } else { value.type_name() }
-}
-
-fn mean(numbers: &[f64]) -> f64 {
-    numbers.iter().sum::<f64>() / numbers.len() as f64
-}
-
-/// The standard deviation of a sample; of one number 0.
-fn deviation(numbers: &[f64]) -> f64 {
-    let mean = mean(numbers);
-    let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
-    if numbers.len() < 2 { 0.0 } else { (squares / (numbers.len() - 1) as f64).sqrt() }
 }
 
 /// The number below which that share of them lies, between two in proportion, as numpy has it.

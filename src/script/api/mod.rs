@@ -1,6 +1,7 @@
 //! The functions that scripts call, one file for each theme; `table` lists them for people.
 
 mod asserts;
+pub(super) mod compare;
 pub(super) mod experiment;
 pub(super) mod files;
 mod history;
@@ -10,6 +11,7 @@ mod params;
 mod prune;
 pub(super) mod random;
 pub(super) mod reference;
+pub(super) mod replicate;
 mod result;
 mod run;
 pub(super) mod search;
@@ -40,6 +42,8 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     files::register(engine, script);
     space::register(engine, script);
     search::register(engine, script);
+    replicate::register(engine, script);
+    compare::register(engine);
 }
 
 /// Those that reach nothing outside of the engine: what models of simulations call.

@@ -287,7 +287,7 @@ fn filter(context: &NativeCallContext, result: &RunResult, closure: &FnPtr) -> A
 }
 
 /// A script prints its table where it likes: nothing is cut.
-const UNBOUNDED: Style = Style { width: u16::MAX as usize, ..Style::PLAIN };
+pub(super) const UNBOUNDED: Style = Style { width: u16::MAX as usize, ..Style::PLAIN };
 
 type Rows = (Vec<String>, Vec<Vec<serde_json::Value>>);
 

@@ -15,9 +15,9 @@ use crate::model::trial::Trial;
 use crate::script::api::space::{bad, point};
 use crate::script::api::{experiment, space, system, trial};
 use crate::script::caller::Caller;
+use crate::script::driven::driven;
 use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::host::Script;
-use crate::script::live;
 use crate::script::values::convert::{from_object, number};
 use crate::script::values::result::{RunResult, TrialView};
 use crate::search::{Method, Searcher};
@@ -237,25 +237,25 @@ fn drive(
     }
     let mut made = first.len();
     let experiment = experiment::make(script, &plan.name, &first)?;
-    let run = live::start(script, caller, &experiment, options)?;
     let mut running = made;
     let mut over = false;
-    while let Some(ended) = live::next_of(script, caller, std::slice::from_ref(&run))? {
+    driven(script, caller, &experiment, options, |ended| {
         running = running.saturating_sub(1);
         if let Some(number) = numbers.remove(ended.name()) {
-            let value = toward(&ended, &plan.goal)?;
+            let value = toward(ended, &plan.goal)?;
             let mut search = search.0.borrow_mut();
             let value = value.map(|value| search.signed(value));
             search.searcher.tell(number, value);
         }
-        over = over || plan.enough.as_ref().map_or(Ok(false), |enough| meets(enough, &ended))?;
+        over = over || plan.enough.as_ref().map_or(Ok(false), |enough| meets(enough, ended))?;
+        let mut following = Vec::new();
         while !over && running < plan.width && made < plan.trials {
             let Some(trial) = next(&mut numbers)? else { break };
-            run.0.way.submit(&trial)?;
+            following.push(trial);
             (made, running) = (made + 1, running + 1);
         }
-    }
-    run.0.wait(script, caller)
+        Ok(following)
+    })
 }
 
 #[cfg(test)]
@@ -296,7 +296,9 @@ mod tests {
         let lines = "let r = search(random_search(space), base, #{ goal: \"max loss\", trials: 200, parallel: 1, enough: \"loss > 0.9\", name: \"up\" });
             print(r.name); print(r.len() < 100); print(r.best().value(\"loss\") > 0.9);
             let s = cma(#{ x: uniform(0, 1), y: uniform(0, 1) }, #{ seed: 3, goal: \"max loss\" }); s.enqueue(#{ x: 0.5, y: 0.5 });
-            let r = search(s, base, #{ trials: 13, parallel: 8 }); print(r.len()); print(r[0].params.x); print(s.best.value > 0.4);";
+            let r = search(s, base, #{ trials: 13, parallel: 8 }); print(r.len()); print(r[0].params.x); print(s.best.value > 0.4);
+            let halted = #{ goal: \"max loss\", trials: 9, parallel: 1, halt: \"now,success=3\", name: \"halted\" };
+            print(search(sobol(space), base, halted)); exit(0);";
         assert_snapshot!(output(lines), @"
         closed up 14/14
         up
@@ -306,6 +308,8 @@ mod tests {
         13
         0.5
         true
+        closed halted 3/3
+        halted: 3 of 3 succeeded
         ");
     }
 

@@ -62,7 +62,7 @@ pub(super) fn by_function(name: &str) -> Option<Given> {
     let given = match name {
         "trial" => trial(),
         "experiment" => experiment(),
-        "run" | "search" => result(),
+        "run" | "search" | "replicate" => result(),
         "start" => run(),
         "trials" => return Some(Given::Many(trial())),
         _ => return None,

@@ -10,13 +10,13 @@ use crate::model::options::Options;
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::plan::{self, Problem};
-use crate::script::api::{experiment, search, space, trial};
+use crate::script::api::{compare, experiment, replicate, search, space, trial};
 use crate::script::check::gives::{self, Given};
 use crate::script::check::walk::{Walk, constant};
 use crate::script::hooks::{self, HOOKS};
 use crate::script::live;
 use crate::script::selection::Where;
-use crate::spec::{self, Problems};
+use crate::spec::{self, BUDGET, OPTIONS, Problems};
 
 /// A reader of options.
 type Reader<'r> = &'r dyn Fn(&serde_json::Map<String, Value>) -> Result<(), Problems>;
@@ -36,7 +36,7 @@ impl<'a> Walk<'a> {
     /// Notes, before they are looked at, with what the closures among the arguments will be called.
     pub(super) fn before_function(&mut self, call: &'a FnCallExpr) {
         let options = match (call.name.as_str(), &call.args[..]) {
-            ("run" | "start", [_, options]) | ("search", [_, _, options]) => options,
+            ("run" | "start", [_, options]) | ("search" | "replicate", [_, _, options]) => options,
             _ => return,
         };
         let Expr::Map(map, _) = options else { return };
@@ -77,6 +77,12 @@ impl<'a> Walk<'a> {
                 self.fields(base, Fields::Base);
                 self.run_options(options, &search::OWN);
             }
+            ("replicate", [base, _, options]) => {
+                self.fields(base, Fields::Base);
+                self.run_options(options, &replicate::OWN);
+                self.replicates(options);
+            }
+            ("compare", [_, options]) => self.keys(options, "`compare`", &compare::KNOWN),
             ("grid" | "zip", [space]) => self.space(space),
             ("sample", [space, _] | [space, _, _]) => self.space(space),
             ("tpe" | "cma" | "random_search" | "sobol", [space]) => self.space(space),
@@ -184,10 +190,26 @@ impl<'a> Walk<'a> {
         let Expr::Map(map, _) = options else { return };
         let is_own = |key: &str| own.contains(&key) || live::OWN.contains(&key);
         for (key, value) in map.0.iter().filter(|(key, _)| !is_own(&key.name)) {
-            match key.name.starts_with("on_") {
-                true => self.hook(&key.name, key.pos, value),
-                false => self.option(&key.name, key.pos, value, &|one| spec::options(one).map(drop)),
+            let is_known = || BUDGET.iter().chain(OPTIONS).any(|option| option.name == key.name);
+            match did_you_mean(&key.name, own.iter().copied()) {
+                _ if key.name.starts_with("on_") => self.hook(&key.name, key.pos, value),
+                near @ Some(_) if !is_known() => self.tell(key.pos, format!("unknown key `{}`", key.name), near),
+                _ => self.option(&key.name, key.pos, value, &|one| spec::options(one).map(drop)),
             }
+        }
+    }
+
+    /// The options of `replicate` that are none of a run, where all are constants.
+    fn replicates(&mut self, options: &'a Expr) {
+        let Expr::Map(map, position) = options else { return };
+        let own = map.0.iter().filter(|(key, _)| key.name == "goal" || replicate::OWN.contains(&&*key.name));
+        let given = own.map(|(key, value)| match key.name.as_str() {
+            // It is looked at as the option of a run that it is.
+            "goal" => Some(("goal".into(), "min loss".into())),
+            name => Some((name.into(), constant(value)?)),
+        });
+        if let Some(Err(error)) = given.collect::<Option<Map>>().map(replicate::check) {
+            self.tell_fault(*position, *error);
         }
     }
 

@@ -234,6 +234,43 @@ mod tests {
     }
 
     #[test]
+    fn replicates_and_comparisons_are_read_as_they_will_be() {
+        let script = "let base = #{ name: \"fit-{x}\", cmd: \"go {x}\", timeuot: 3 }; let points = grid(#{ x: [1, 2] });
+            let r = replicate(base, points, #{ goal: \"loss\", wihtin: 0.1, margin: 0.1, on_complete: |t| t.nothing });
+            let more = #{ goal: \"min loss\", within: 0.1, most: 3 }; replicate(base, points, more); replicate(base, points);
+            print(compare(r, #{ by: \"x\", piared: \"seed\" }).winner); print(r.anything(1)); r.table(2);
+            replicate(base, points, #{ goal: \"min loss\", within: param(\"within\", 0.1), most: 3 });";
+        assert_snapshot!(told(script), @r#"
+        script.rhai:1:47: unknown key `timeuot`
+          | let base = #{ name: "fit-{x}", cmd: "go {x}", timeuot: 3 }; let points = grid(#{ x: [1, 2] });
+          = did you mean `timeout`?
+        script.rhai:2:48: goal: `loss` is no goal: write `min loss`, `max acc`, or `min best(loss)` for the best of all steps
+          | let r = replicate(base, points, #{ goal: "loss", wihtin: 0.1, margin: 0.1, on_complete: |t| t.nothing });
+        script.rhai:2:62: unknown key `wihtin`
+          | let r = replicate(base, points, #{ goal: "loss", wihtin: 0.1, margin: 0.1, on_complete: |t| t.nothing });
+          = did you mean `within`?
+        script.rhai:2:107: a trial's result has no `nothing`
+          | let r = replicate(base, points, #{ goal: "loss", wihtin: 0.1, margin: 0.1, on_complete: |t| t.nothing });
+          = there are artifacts, attempts, cpu_seconds, elapsed, exit, flaky, is_service, message, metrics, name, ok, oom, outputs, outputs_folder, outputs_url, params, peak_memory, reused, status, stderr, stdout, tags, timed_out, trial
+        script.rhai:3:24: most: 3 is less than least: 5
+          | let more = #{ goal: "min loss", within: 0.1, most: 3 }; replicate(base, points, more); replicate(base, points);
+          = say both: `least: 3, most: 4`
+        script.rhai:3:100: `replicate` takes 3 arguments, and it is called with 2
+          | let more = #{ goal: "min loss", within: 0.1, most: 3 }; replicate(base, points, more); replicate(base, points);
+          = there is replicate(base, points, options)
+        script.rhai:4:42: `compare` has no option `piared`
+          | print(compare(r, #{ by: "x", piared: "seed" }).winner); print(r.anything(1)); r.table(2);
+          = did you mean `paired`?
+        script.rhai:4:77: nothing has a method `anything`
+          | print(compare(r, #{ by: "x", piared: "seed" }).winner); print(r.anything(1)); r.table(2);
+          = `combu help script` lists every function
+        script.rhai:4:93: `table` does not take (a run's result, a whole number)
+          | print(compare(r, #{ by: "x", piared: "seed" }).winner); print(r.anything(1)); r.table(2);
+          = there is result.table(), result.table(columns)
+        "#);
+    }
+
+    #[test]
     fn what_results_and_trials_do_not_have_is_told_where_their_type_is_known() {
         let script = "let e = experiment(\"e\", [#{ name: \"aa\" }]);
             for t in e { print(t.timout); t.memroy = 3; t.memory = 3; t.params.anything = 1; }
@@ -372,9 +409,13 @@ mod tests {
             };
             engine.collect_fn_metadata(None, of, false)
         };
-        for (name, of) in
-            [("trial", "Trial"), ("experiment", "ScriptExperiment"), ("run", "RunResult"), ("start", "Run")]
-        {
+        for (name, of) in [
+            ("trial", "Trial"),
+            ("experiment", "ScriptExperiment"),
+            ("run", "RunResult"),
+            ("replicate", "RunResult"),
+            ("start", "Run"),
+        ] {
             let given = gives(name, None);
             assert!(gives::by_function(name).is_some() && !given.is_empty());
             assert!(given.iter().all(|one| one.contains(of)), "{name}: {given:?}");

@@ -119,24 +119,52 @@ mod tests {
 
     #[test]
     fn a_script_that_dies_anywhere_and_is_gone_on_with_ends_as_if_nothing_had_happened() {
-        let mut lab = Lab::simulated(MODEL);
-        let undisturbed = lab.output(SEARCH);
+        let undisturbed = goes_on_wherever_it_dies(MODEL, SEARCH, 30);
+        assert!(undisturbed.contains("pruned"), "{undisturbed}");
+    }
+
+    /// Lets a script die in each moment, and go on; what it prints without that.
+    fn goes_on_wherever_it_dies(model: &str, script: &str, at_least: usize) -> String {
+        let mut lab = Lab::simulated(model);
+        let undisturbed = lab.output(script);
         let wanted = printed(&undisturbed, usize::MAX);
-        assert!(wanted.len() > 12 && undisturbed.contains("pruned"), "{undisturbed}");
+        assert!(wanted.len() > 12, "{undisturbed}");
         let mut deaths = 0;
         for after in 0.. {
             lab.forget();
-            if !lab.dies(SEARCH, after) {
+            if !lab.dies(script, after) {
                 break;
             }
             deaths += 1;
             let told = lab.told_before();
-            let output = lab.output(SEARCH);
+            let output = lab.output(script);
             assert_eq!(printed(&output, wanted.len()), wanted, "died after {after}: {output}");
             assert!(!output.contains("note:"), "died after {after}: {told}\n{output}");
             assert_eq!(lab.ran_in_vain(), [""; 0], "died after {after}: {told}");
         }
-        assert!(deaths > 30, "{deaths}");
+        assert!(deaths > at_least, "{deaths}");
+        undisturbed
+    }
+
+    /// Replicates by the width of intervals, of which the order of ends changes nothing, and by a margin, which goes by it:
+    /// what was cut off runs again from its beginning, and ends later than others then.
+    const REPLICATES: &str = "let log = []; let base = #{ name: \"rep\", cmd: \"go {x} {seed}\" };
+        let seen = |t| log.push(`${t.name} ${t.status}`);
+        let goal = #{ goal: \"min loss\", on_complete: seen };
+        let r = replicate(base, grid(#{ x: [0.0, 0.5] }), goal + #{ within: 1.0, least: 2, most: 9, parallel: 2 });
+        log.sort(); log.push(compare(r, #{ by: \"x\" }).table);
+        let r = replicate(base, grid(#{ x: [0.0, 0.5, 1.0] }), goal + #{ margin: 0.6, most: 4, name: \"folds\", parallel: 1 });
+        log.push(compare(r, #{ by: \"x\" }).groups.map(|g| g.n));
+        for line in log { print(line); }";
+
+    #[test]
+    fn replicates_that_die_anywhere_ask_for_the_same_when_they_go_on() {
+        let model = "fn trial(t, random) {
+            let noise = random(t.params.seed * 100 + (t.params.x * 10).to_int());
+            #{ takes: 5 + noise.int(1, 9), metrics: [[1, \"loss\", t.params.x + noise.normal()]] }
+        }";
+        let undisturbed = goes_on_wherever_it_dies(model, REPLICATES, 20);
+        assert!(undisturbed.contains("rep-0-8 succeeded"), "{undisturbed}");
     }
 
     /// Two runs whose hooks are called while the script sleeps, retries and waits.
