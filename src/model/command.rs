@@ -49,6 +49,18 @@ pub enum Command {
         /// What of it.
         change: Box<Budget>,
     },
+    /// Pause one running trial: others may have its CPUs, and it keeps its memory and its GPUs.
+    PauseTrial {
+        /// The trial.
+        trial: Name,
+        /// Why, as a clause.
+        because: String,
+    },
+    /// Let a paused trial go on once there are CPUs for it.
+    UnpauseTrial {
+        /// The trial.
+        trial: Name,
+    },
     /// Pause every trial and start nothing new; timers stand still.
     #[serde(rename = "suspend")]
     Pause {
@@ -73,6 +85,8 @@ impl fmt::Display for Command {
             Self::Retry { trial } => write!(f, "retry {}", trial.name),
             Self::Submit { trial } => write!(f, "submit {}", trial.name),
             Self::Set { change } => write!(f, "set {change}"),
+            Self::PauseTrial { trial, because } => write!(f, "pause {trial} because {because}"),
+            Self::UnpauseTrial { trial } => write!(f, "unpause {trial}"),
             Self::Pause { by } => write!(f, "pause (by {by})"),
             Self::Unpause { by } => write!(f, "unpause (by {by})"),
         }

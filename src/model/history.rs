@@ -17,7 +17,7 @@ use crate::model::handle::Handle;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::{Budget, Options};
 use crate::model::outcome::Outcome;
-use crate::model::pruning::Pruning;
+use crate::model::pruning::{PruneVerdict, Pruning};
 use crate::model::retry::{Next, Repeats};
 use crate::model::summary::{Summary, TrialResult};
 use crate::model::trial::Trial;
@@ -100,6 +100,8 @@ pub struct TrialHistory {
     pub(crate) unhealthy: bool,
     /// Why its attempt was being pruned.
     pub(crate) pruned: Option<String>,
+    /// That it stands still for itself, if it does.
+    pub(crate) paused: Option<TrialPause>,
     /// Whether someone asked to kill just this one.
     pub(crate) killed: bool,
     /// Whether it ended because the run did, though another attempt was to follow.
@@ -141,12 +143,25 @@ pub struct PastAttempt {
     pub incomplete: bool,
 }
 
+/// That a trial stands still while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TrialPause {
+    /// Why, as a clause.
+    pub(crate) because: String,
+    /// Whether it is to go on once there is room.
+    pub(crate) may_end: bool,
+}
+
 impl History {
     /// Takes one more event into account.
     pub fn add(&mut self, event: &Event) {
         self.summary.add(event);
-        // What it says was done, or was about to be: the dispatcher hears of it when the trial goes on.
-        let _judged = self.pruning.add(&event.fact);
+        // Who is to end or to stand still was told so, or is when it goes on; who is to go on may wait for room.
+        for (trial, verdict) in self.pruning.add(&event.fact) {
+            if verdict == PruneVerdict::GoOn {
+                self.goes_on(&trial);
+            }
+        }
         self.life.1 = self.life.1.max(event.at);
         match &event.fact {
             Fact::RunStarted { trials, seed, parallel, options, .. } => {
@@ -179,6 +194,12 @@ impl History {
         }
     }
 
+    /// A paused trial goes on once there is room.
+    fn goes_on(&mut self, trial: &Name) {
+        let trial = self.summary.place(trial).map(|place| &mut self.trials[place]);
+        trial.and_then(|trial| trial.paused.as_mut()).into_iter().for_each(|pause| pause.may_end = true);
+    }
+
     fn take(&mut self, command: &Command) {
         match command {
             Command::Cancel { .. } | Command::Drain { .. } => (self.stopped, self.paused) = (true, false),
@@ -191,7 +212,8 @@ impl History {
             Command::Pause { .. } => self.paused = true,
             Command::Unpause { .. } => self.paused = false,
             // The summary takes the first into account; the others are told as events of their own.
-            Command::Retry { .. } | Command::Submit { .. } | Command::Prune { .. } => {}
+            Command::Retry { .. } | Command::Submit { .. } | Command::Prune { .. } | Command::PauseTrial { .. } => {}
+            Command::UnpauseTrial { trial } => self.goes_on(trial),
         }
     }
 
@@ -348,6 +370,7 @@ impl TrialHistory {
             healthy: false,
             unhealthy: false,
             pruned: None,
+            paused: None,
             killed: false,
             cut: false,
         }
@@ -356,7 +379,7 @@ impl TrialHistory {
     fn add(&mut self, at: u64, fact: &Fact, stopped: bool) {
         match fact {
             Fact::AttemptStarting { attempt, cores, gpus, .. } => {
-                (self.due, self.pruned) = (None, None);
+                (self.due, self.pruned, self.paused) = (None, None, None);
                 (self.healthy, self.unhealthy) = (false, false);
                 let (cores, gpus) = (cores.clone(), gpus.clone());
                 self.attempts.push(PastAttempt {
@@ -380,29 +403,27 @@ impl TrialHistory {
                 self.change(|attempt| attempt.note = Some("unhealthy".to_owned()));
             }
             Fact::Slow { .. } => self.change(|attempt| attempt.note = Some("slow".to_owned())),
+            Fact::TrialPaused { because, .. } => self.pause(Some(because)),
+            Fact::TrialUnpaused { .. } => self.pause(None),
             Fact::Stopping { because, cause, .. } => {
+                self.paused = None;
                 self.pruned = (*cause == Cause::Pruned).then(|| because.clone());
                 self.change(|attempt| {
                     attempt.note = Some(format!("stopping: {because}"));
                     attempt.cause = Some(*cause);
                 });
             }
-            Fact::AttemptEnded { .. } => self.change(|attempt| attempt.end(at, fact)),
+            Fact::AttemptEnded { .. } => {
+                self.paused = None;
+                self.change(|attempt| attempt.end(at, fact));
+            }
             Fact::AttemptFetched { attempt: number, logs, kept, .. } => {
                 for attempt in self.attempts.iter_mut().filter(|attempt| attempt.number == *number) {
                     attempt.logs.clone_from(logs);
                     (attempt.incomplete, attempt.kept) = (false, *kept);
                 }
             }
-            Fact::RetryScheduled { delay, memory, .. } => {
-                self.last = self.attempts.last().and_then(|attempt| attempt.outcome.clone());
-                self.repeats.count(match (memory, &self.last) {
-                    (Some(memory), _) => Next::WithMemory(*memory),
-                    (None, Some(Outcome::Lost { .. })) => Next::AfterLoss,
-                    (None, _) => Next::AfterFailure,
-                });
-                self.due = Some(at.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)));
-            }
+            Fact::RetryScheduled { delay, memory, .. } => self.is_to_run_again(at, *delay, *memory),
             Fact::TrialEnded { .. } => {
                 self.cut = stopped && self.due.is_some();
                 self.due = None;
@@ -415,6 +436,22 @@ impl TrialHistory {
             Fact::OutputsSent { url, .. } => self.outputs.push(url.clone()),
             _ => {}
         }
+    }
+
+    fn is_to_run_again(&mut self, at: u64, delay: Duration, memory: Option<u64>) {
+        self.last = self.attempts.last().and_then(|attempt| attempt.outcome.clone());
+        self.repeats.count(match (memory, &self.last) {
+            (Some(memory), _) => Next::WithMemory(memory),
+            (None, Some(Outcome::Lost { .. })) => Next::AfterLoss,
+            (None, _) => Next::AfterFailure,
+        });
+        self.due = Some(at.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)));
+    }
+
+    /// It stands still for that reason, or goes on.
+    fn pause(&mut self, because: Option<&String>) {
+        self.paused = because.map(|because| TrialPause { because: because.clone(), may_end: false });
+        self.change(|attempt| attempt.note = because.map(|because| format!("paused: {because}")));
     }
 
     fn change(&mut self, change: impl FnOnce(&mut PastAttempt)) {

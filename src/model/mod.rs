@@ -20,6 +20,7 @@ pub mod retry;
 pub mod script;
 pub mod seed;
 pub mod shell;
+pub mod size;
 pub mod source;
 pub(crate) mod span;
 pub mod suggest;

@@ -57,6 +57,9 @@ pub struct TrialResult {
     pub service: bool,
     /// What it is doing, or how it ended.
     pub state: State,
+    /// Whether it stands still while it runs, until it is let go on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// Attempts so far.
     pub attempts: u32,
     /// Whether it succeeded after an attempt that failed; one that the engine lost says nothing against it.
@@ -178,13 +181,15 @@ impl TrialResult {
                 self.forget();
             }
             Fact::Recorded { record, .. } => self.record(record),
+            Fact::TrialPaused { .. } => self.paused = true,
+            Fact::TrialUnpaused { .. } | Fact::Stopping { .. } => self.paused = false,
             Fact::OutputsCollected { folder, files, .. } => {
                 self.outputs_folder = Some(folder.clone());
                 self.outputs.clone_from(files);
             }
             Fact::OutputsSent { url, .. } => self.outputs_url = Some(url.clone()),
             Fact::AttemptEnded { attempt, outcome, elapsed, logs, usage, incomplete, .. } => {
-                self.state = State::Waiting;
+                (self.state, self.paused) = (State::Waiting, false);
                 self.lost_attempts.extend(matches!(outcome, Outcome::Lost { .. }).then_some(*attempt));
                 self.incomplete = *incomplete;
                 self.failed_before |= outcome.is_failure() && !matches!(outcome, Outcome::Lost { .. });
@@ -249,6 +254,11 @@ impl TrialResult {
         }
     }
 
+    /// `paused`, or the word for its state.
+    pub fn status(&self) -> &'static str {
+        if self.paused { "paused" } else { self.state.status() }
+    }
+
     /// How it ended, if it did.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.state {
@@ -279,6 +289,8 @@ pub struct Counts {
     pub pruned: usize,
     /// Starting or running.
     pub running: usize,
+    /// Those of them that stand still until they are let go on.
+    pub paused: usize,
     /// Still to come.
     pub waiting: usize,
 }
@@ -286,7 +298,7 @@ pub struct Counts {
 impl Counts {
     /// The numbers in which a trial is counted.
     fn of(&mut self, result: &TrialResult) -> impl Iterator<Item = &mut usize> {
-        let Self { total, succeeded, flaky, reused, failed, skipped, killed, pruned, running, waiting } = self;
+        let Self { total, succeeded, flaky, reused, failed, skipped, killed, pruned, running, paused, waiting } = self;
         let state = match &result.state {
             State::Waiting => waiting,
             State::Starting | State::Running(_) => running,
@@ -298,7 +310,8 @@ impl Counts {
         };
         let flaky = result.flaky.then_some(flaky);
         let reused = result.reused.is_some().then_some(reused);
-        [Some(total), Some(state), flaky, reused].into_iter().flatten()
+        let paused = result.paused.then_some(paused);
+        [Some(total), Some(state), flaky, reused, paused].into_iter().flatten()
     }
 }
 
@@ -393,6 +406,7 @@ impl Summary {
             trial: trial.clone(),
             service: trial.service,
             state: State::Waiting,
+            paused: false,
             attempts: 0,
             flaky: false,
             failed_before: false,

@@ -52,6 +52,8 @@ struct RunningTrial {
     since: Option<u64>,
     is_stopping: bool,
     is_slow: bool,
+    /// Whether it stands still for itself: it is counted, and not listed.
+    is_paused: bool,
     /// What it told of itself last, by name, the first named first.
     metrics: Vec<(String, f64)>,
 }
@@ -113,6 +115,7 @@ impl Board {
             since: None,
             is_stopping: false,
             is_slow: false,
+            is_paused: false,
             metrics: Vec::new(),
         };
         self.running.insert(trial.clone(), running);
@@ -160,7 +163,7 @@ impl Board {
         let preparing = self.preparing.iter().take(PREPARING);
         lines.extend(preparing.map(|(object, state)| format!("  {}: {}", clean(object), clean(state))));
 
-        let mut running: Vec<_> = self.running.iter().collect();
+        let mut running: Vec<_> = self.running.iter().filter(|(_, running)| !running.is_paused).collect();
         running.sort_unstable_by_key(|(_, running)| running.serial);
         let room = rows.saturating_sub(lines.len());
         let shown = if running.len() <= room { running.len() } else { room.saturating_sub(1) };
@@ -189,10 +192,12 @@ impl Board {
     /// Where there is no room: without the bar, then without the time so far, then what runs, then the name.
     fn head(&self, now: u64, style: &Style) -> String {
         let failed = (self.tally.failed > 0).then(|| style.red(&format!("{} failed", self.tally.failed)));
-        let running = match (self.paused, self.running.len()) {
+        let standing = self.standing();
+        let running = match (self.paused, self.running.len() - standing) {
             (Some(_), _) => Some(style.yellow("paused")),
-            (None, 0) => None,
-            (None, running) => Some(format!("{running} running")),
+            (None, 0) if standing == 0 => None,
+            (None, running) if standing == 0 => Some(format!("{running} running")),
+            (None, running) => Some(format!("{running} running, {standing} paused")),
         };
         let count = format!("{}/{}", self.tally.done(), self.tally.total);
         let so_far = elapsed(between(self.started, now));
@@ -215,6 +220,11 @@ impl Board {
         unreachable!("the last of them is taken however wide it is")
     }
 
+    /// How many trials stand still for themselves.
+    fn standing(&self) -> usize {
+        self.running.values().filter(|running| running.is_paused).count()
+    }
+
     fn bar(&self, width: usize, style: &Style) -> String {
         let (full, empty) = if style.unicode { ("█", "░") } else { ("#", "-") };
         let done = width * self.tally.done() / self.tally.total.max(1);
@@ -228,7 +238,9 @@ impl Board {
         if self.running.is_empty() || self.paused.is_some() {
             return None;
         }
-        let mut parts = vec![counted(self.running.len(), "trial")];
+        let standing = self.standing();
+        let mut parts = vec![counted(self.running.len() - standing, "trial")];
+        parts.extend((standing > 0).then(|| format!("{standing} paused")));
         parts.extend((self.tally.failed > 0).then(|| format!("{} failed", self.tally.failed)));
         parts.push(format!("{} so far", elapsed(between(self.started, now))));
         parts.extend(self.left(now).map(|left| format!("about {} left", elapsed(left))));
@@ -254,7 +266,9 @@ impl RunningTrial {
                 self.metrics.clear();
             }
             Fact::Slow { .. } => self.is_slow = true,
-            Fact::Stopping { .. } => self.is_stopping = true,
+            Fact::Stopping { .. } => (self.is_stopping, self.is_paused) = (true, false),
+            Fact::TrialPaused { .. } => self.is_paused = true,
+            Fact::TrialUnpaused { .. } => self.is_paused = false,
             Fact::Recorded { record: Record::Metric { name, value, .. }, .. } => {
                 match self.metrics.iter().position(|(known, _)| known == name) {
                     Some(place) => self.metrics[place].1 = *value,

@@ -51,7 +51,7 @@ impl SimulationReport {
         self.runs += 1;
         for result in summary.results.iter().filter(|result| !result.service) {
             self.trials += 1;
-            *self.ends.entry(result.state.status()).or_default() += 1;
+            *self.ends.entry(result.status()).or_default() += 1;
         }
         let best = best(summary, style);
         if !best.is_empty() {

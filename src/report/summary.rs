@@ -93,7 +93,8 @@ fn counts(summary: &Summary, style: &Style) -> String {
         (counts.skipped, "skipped"),
         (counts.killed, "killed"),
         (counts.pruned, "pruned"),
-        (counts.running, "running"),
+        (counts.running - counts.paused, "running"),
+        (counts.paused, "paused"),
         (counts.waiting, "waiting"),
     ];
     let of_these = [(counts.flaky, "flaky"), (counts.reused, "in an earlier run")];

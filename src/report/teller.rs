@@ -208,6 +208,8 @@ impl Teller {
                 self.line(Tone::Good, "up", trial.as_str(), "")
             }
             Fact::Healthy { trial } => self.line(Tone::Good, "healthy", trial.as_str(), ""),
+            Fact::TrialPaused { trial, because } => self.line(Tone::Calm, "pause", trial.as_str(), because),
+            Fact::TrialUnpaused { trial } => self.line(Tone::Calm, "unpause", trial.as_str(), ""),
             // A service that is not needed any more stops as planned, and a run that is stopped says so once.
             // What is pruned says so at its end.
             Fact::Stopping { cause: Cause::Pruned, .. } => Vec::new(),
@@ -290,6 +292,8 @@ impl Teller {
             Command::Kill { .. } | Command::Retry { .. } | Command::Set { .. } => ("command", command.to_string()),
             // Thousands of these are a search at work; what is pruned says so at its end.
             Command::Submit { .. } | Command::Prune { .. } => return Told::default(),
+            // Whether it can be done at once is told as a fact.
+            Command::PauseTrial { .. } | Command::UnpauseTrial { .. } => return Told::default(),
         };
         Told::notable(self.line(Tone::Odd, word, "", &text))
     }

@@ -22,7 +22,7 @@ use crate::spec;
 
 /// Names for how a trial stands: whether it succeeded, whether it failed, how it ended in a word, and, in a run that goes on,
 /// whether it runs or waits.
-const LAST: [&str; 5] = ["done", "failed", "status", "running", "waiting"];
+const LAST: [&str; 6] = ["done", "failed", "status", "running", "paused", "waiting"];
 
 /// The last values of metrics, by name.
 fn measured<'a>(metrics: impl Iterator<Item = (&'a String, &'a Metric)>) -> Map {
@@ -163,7 +163,7 @@ impl Where {
     /// As for [`Where::holds`].
     pub(crate) fn holds_now(&self, result: &TrialResult) -> Result<bool, WhereError> {
         let metrics = Some(&result.metrics).filter(|metrics| !metrics.is_empty());
-        self.holds_in(&result.trial.resolved(), (result.outcome(), result.state.status()), metrics)
+        self.holds_in(&result.trial.resolved(), (result.outcome(), result.status()), metrics)
     }
 
     /// Truth of the expression for a trial that ended so last; `None`: it never has.
@@ -201,7 +201,7 @@ impl Where {
                 "done" => last.is_some_and(Outcome::is_success).into(),
                 "failed" => last.is_some_and(Outcome::is_failure).into(),
                 "status" => status.into(),
-                "running" | "waiting" => (status == name).into(),
+                "running" | "paused" | "waiting" => (status == name).into(),
                 "params" => from_object(&trial.params).into(),
                 // The values shadow the patterns of the spec, which are called so too.
                 "metrics" if metrics.is_some() => measured(metrics.into_iter().flatten()).into(),

@@ -14,6 +14,9 @@ use crate::script::values::history::MetricHistory;
 /// Who asks, in the commands of scripts.
 pub(super) const BY: &str = "the script";
 
+/// Why something is done with a trial where the script does not say it.
+pub(super) const BECAUSE: &str = "the script says so";
+
 /// The way up to a run.
 #[derive(Clone)]
 pub(super) struct Way {

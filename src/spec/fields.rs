@@ -214,7 +214,7 @@ pub const OPTIONS: &[Key] = &[
         "prune",
         &["'asha(from=1, keep=3)'", "'loss > 10'", "['loss > 10', 'median']"],
         TEXT_OR_TEXTS,
-        "Rules by which trials end early that are not worth going on with; their outcome is `pruned`, which is no failure. `asha(from, keep, most)`: at the steps `from`, `from * keep`, `from * keep^2` .. (before `most`) the best of `keep` trials goes on. `median(grace, least)`: a trial ends whose best value is worse than the median of the means of at least `least` others until the same step, not before step `grace`. `plateau(steps, by)`: one ends whose best value did not become better by more than `by` in so many values. A bound such as `loss > 10`. All but bounds go by `goal`. Default: none.",
+        "Rules by which trials end early that are not worth going on with; their outcome is `pruned`, which is no failure. `asha(from, keep, most)`: at the steps `from`, `from * keep`, `from * keep^2` .. (before `most`) the best of `keep` trials goes on; with `pause=true` the others are paused and go on when they are among the best of the more that came, and `hold=8g` bounds the memory that they keep. `median(grace, least)`: a trial ends whose best value is worse than the median of the means of at least `least` others until the same step, not before step `grace`. `plateau(steps, by)`: one ends whose best value did not become better by more than `by` in so many values. A bound such as `loss > 10`. All but bounds go by `goal`. Default: none.",
     ),
     field(
         "rm",

@@ -63,6 +63,8 @@ fn ends_and_commands() -> Vec<Vec<u8>> {
         Command::Drain { by: by.clone() },
         Command::Kill { trial: name.clone() },
         Command::Prune { trial: name.clone(), because: said() },
+        Command::PauseTrial { trial: name.clone(), because: said() },
+        Command::UnpauseTrial { trial: name.clone() },
         Command::Submit { trial: Box::new(Trial::new(name)) },
         Command::Pause { by: by.clone() },
         Command::Unpause { by },

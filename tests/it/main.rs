@@ -18,6 +18,7 @@ mod docker_lab;
 mod docker_metrics;
 mod docker_mounts;
 mod docker_outputs;
+mod docker_pauses;
 mod docs;
 mod doors_cli;
 mod exit_codes;

@@ -77,10 +77,11 @@ enum PsForm {
 }
 
 /// The words for a trial's status.
-const STATUSES: [&str; 15] = [
+const STATUSES: [&str; 16] = [
     "waiting",
     "starting",
     "running",
+    "paused",
     "open",
     "succeeded",
     "failed",

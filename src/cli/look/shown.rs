@@ -71,7 +71,7 @@ impl ShownRun {
 
     /// The word for a trial's status: `running`, `succeeded`; `open` where it had not ended when the run did.
     pub(crate) fn status(&self, result: &TrialResult, summary: &Summary) -> &'static str {
-        if result.outcome().is_none() && !self.is_running(summary) { "open" } else { result.state.status() }
+        if result.outcome().is_none() && !self.is_running(summary) { "open" } else { result.status() }
     }
 
     /// The time since its start: until now, its end, or its last event.
@@ -107,9 +107,9 @@ impl ShownRun {
 /// `5 succeeded, 2 running, 13 waiting`
 pub(super) fn counts(summary: &Summary, is_running: bool) -> String {
     let counts = summary.counts();
-    let (running, waiting, open) = match is_running {
-        true => (counts.running, counts.waiting, 0),
-        false => (0, 0, counts.running + counts.waiting),
+    let (running, paused, waiting, open) = match is_running {
+        true => (counts.running - counts.paused, counts.paused, counts.waiting, 0),
+        false => (0, 0, 0, counts.running + counts.waiting),
     };
     let parts = [
         (counts.succeeded, "succeeded"),
@@ -118,6 +118,7 @@ pub(super) fn counts(summary: &Summary, is_running: bool) -> String {
         (counts.killed, "killed"),
         (counts.pruned, "pruned"),
         (running, "running"),
+        (paused, "paused"),
         (waiting, "waiting"),
         (open, "open"),
     ];

@@ -157,6 +157,18 @@ pub enum Fact {
         #[serde(with = "span")]
         elapsed: Duration,
     },
+    /// It stands still until it is let go on; others may have its CPUs.
+    TrialPaused {
+        /// The trial.
+        trial: Name,
+        /// Why, as a clause.
+        because: String,
+    },
+    /// It goes on.
+    TrialUnpaused {
+        /// The trial.
+        trial: Name,
+    },
     /// It is being stopped.
     Stopping {
         /// The trial.
@@ -333,6 +345,8 @@ impl Fact {
             | Self::Healthy { trial }
             | Self::Unhealthy { trial }
             | Self::Slow { trial, .. }
+            | Self::TrialPaused { trial, .. }
+            | Self::TrialUnpaused { trial }
             | Self::Stopping { trial, .. }
             | Self::AttemptEnded { trial, .. }
             | Self::AttemptFetched { trial, .. }

@@ -53,6 +53,8 @@ kinds! {
     Healthy "healthy",
     Unhealthy "unhealthy",
     Slow "slow",
+    TrialPaused "trial-paused",
+    TrialUnpaused "trial-unpaused",
     Stopping "stopping",
     AttemptEnded "attempt-ended",
     AttemptFetched "attempt-fetched",

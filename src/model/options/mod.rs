@@ -24,7 +24,7 @@ pub use destination::Destination;
 pub use goal::{Goal, Sense};
 pub use halt::{Halt, Limit, What, When};
 pub use prefix::Prefix;
-pub use prune::Prune;
+pub use prune::{AshaPause, Prune};
 
 /// Options of a run; everything absent means the default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

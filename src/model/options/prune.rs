@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::options::bound::Bound;
+use crate::model::size::size;
 use crate::model::suggest::did_you_mean;
 use crate::model::written::written_as_text;
 
@@ -21,6 +22,8 @@ pub enum Prune {
         keep: u64,
         /// From this step on nothing is compared any more.
         most: Option<u64>,
+        /// Whether losers are paused, and go on when they are among the best of more that came.
+        pause: Option<AshaPause>,
     },
     /// The median rule of Vizier (Golovin et al. 2017): a trial ends whose best value so far is worse than the median of what
     /// the others had told on average until the same step.
@@ -41,9 +44,19 @@ pub enum Prune {
     Beyond(Bound),
 }
 
+/// How losers are paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AshaPause {
+    /// Most bytes of memory that they may keep together; absent: whatever they have.
+    pub hold: Option<u64>,
+}
+
 /// The rules with a name of their own, with their settings.
-const NAMED: [(&str, &[&str]); 3] =
-    [("asha", &["from", "keep", "most"]), ("median", &["grace", "least"]), ("plateau", &["steps", "by"])];
+const NAMED: [(&str, &[&str]); 3] = [
+    ("asha", &["from", "keep", "most", "pause", "hold"]),
+    ("median", &["grace", "least"]),
+    ("plateau", &["steps", "by"]),
+];
 
 impl Prune {
     /// Reads `asha(from=1, keep=3)`, `median(grace=5, least=3)`, `plateau(steps=10, by=0.001)` or `loss > 10`; what is not said
@@ -102,7 +115,14 @@ impl RuleSettings<'_> {
             "asha" => {
                 let (from, keep) = (self.whole("from", 1, 1)?, self.whole("keep", 2, 3)?);
                 let most = if self.get("most").is_some() { Some(self.whole("most", 1, 1)?) } else { None };
-                Ok(Prune::Asha { from, keep, most })
+                let hold = self.get("hold").map(size).transpose()?;
+                let pause = match self.get("pause") {
+                    Some("true") => Some(AshaPause { hold }),
+                    None | Some("false") if hold.is_none() => None,
+                    None | Some("false") => return Err("`hold` goes with `pause=true`".to_owned()),
+                    Some(other) => return Err(format!("`pause={other}` is not `true` or `false`")),
+                };
+                Ok(Prune::Asha { from, keep, most, pause })
             }
             "median" => {
                 let least = usize::try_from(self.whole("least", 1, 3)?).unwrap_or(usize::MAX);
@@ -132,8 +152,14 @@ impl RuleSettings<'_> {
 impl fmt::Display for Prune {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Asha { from, keep, most: None } => write!(f, "asha(from={from}, keep={keep})"),
-            Self::Asha { from, keep, most: Some(most) } => write!(f, "asha(from={from}, keep={keep}, most={most})"),
+            Self::Asha { from, keep, most, pause } => {
+                write!(f, "asha(from={from}, keep={keep}")?;
+                most.map_or(Ok(()), |most| write!(f, ", most={most}"))?;
+                pause.map_or(Ok(()), |_| f.write_str(", pause=true"))?;
+                let hold = pause.and_then(|pause| pause.hold);
+                hold.map_or(Ok(()), |hold| write!(f, ", hold={hold}"))?;
+                f.write_str(")")
+            }
             Self::Median { grace, least } => write!(f, "median(grace={grace}, least={least})"),
             Self::Plateau { steps, by } => write!(f, "plateau(steps={steps}, by={by})"),
             Self::Beyond(bound) => bound.fmt(f),
@@ -154,6 +180,8 @@ mod tests {
         for text in [
             "asha(from=1, keep=3)",
             "asha(from=2, keep=4, most=81)",
+            "asha(from=2, keep=4, pause=true)",
+            "asha(from=2, keep=4, most=81, pause=true, hold=8589934592)",
             "median(grace=5, least=3)",
             "plateau(steps=10, by=0.001)",
             "loss > 10",

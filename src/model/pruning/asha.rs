@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 
 use crate::model::name::Name;
-use crate::model::options::Goal;
+use crate::model::options::{AshaPause, Goal};
 use crate::model::pruning::curve::CurvePoint;
+use crate::model::pruning::verdict::PruneVerdict;
 
 /// The rungs of a run, and the values that trials had there.
 #[derive(Debug, Clone)]
@@ -15,23 +16,35 @@ pub(super) struct Rungs {
     from: u64,
     keep: u64,
     most: Option<u64>,
+    /// Whether losers are paused.
+    pause: Option<AshaPause>,
     rungs: Vec<HashMap<Name, f64>>,
+    /// Trials that are paused, and the rung at which they were.
+    paused: HashMap<Name, usize>,
     /// The rung that a trial comes to next.
     next: HashMap<Name, usize>,
 }
 
 impl Rungs {
-    pub(super) fn new(from: u64, keep: u64, most: Option<u64>) -> Self {
-        Self { from, keep, most, rungs: Vec::new(), next: HashMap::new() }
+    pub(super) fn new(from: u64, keep: u64, most: Option<u64>, pause: Option<AshaPause>) -> Self {
+        Self { from, keep, most, pause, rungs: Vec::new(), paused: HashMap::new(), next: HashMap::new() }
     }
 
     /// An attempt of the trial begins.
     pub(super) fn begin(&mut self, trial: &Name) {
         self.next.remove(trial);
+        self.paused.remove(trial);
     }
 
-    /// Why the trial does not go on from the rungs that it has come to, if it does not.
-    pub(super) fn judge(&mut self, trial: &Name, goal: &Goal, point: CurvePoint) -> Option<String> {
+    /// The trial is paused no longer.
+    pub(super) fn goes_on(&mut self, trial: &Name) {
+        self.paused.remove(trial);
+    }
+
+    /// That the trial does not go on from the rungs that it has come to, if it does not, and which paused ones go on because of
+    /// it: with more trials at a rung, more of them are among the best.
+    pub(super) fn judge(&mut self, trial: &Name, goal: &Goal, point: CurvePoint) -> Vec<(Name, PruneVerdict)> {
+        let mut verdicts = Vec::new();
         let mut rung = self.next.get(trial).copied().unwrap_or_default();
         while let Some(step) = self.step(rung).filter(|step| point.step >= *step) {
             if self.rungs.len() <= rung {
@@ -41,15 +54,43 @@ impl Rungs {
             let there = &self.rungs[rung];
             let better = there.values().filter(|value| goal.order(**value, point.value).is_lt()).count();
             let go_on = (there.len() / usize::try_from(self.keep).unwrap_or(usize::MAX)).max(1);
+            let of = there.len();
+            verdicts.extend(self.promoted(rung, goal, go_on));
             rung += 1;
             self.next.insert(trial.clone(), rung);
             if better >= go_on {
-                let (metric, value, of) = (&goal.metric, point.value, there.len());
+                let (metric, value) = (&goal.metric, point.value);
                 let best = if go_on == 1 { "the best".to_owned() } else { format!("among the best {go_on}") };
-                return Some(format!("its {metric} at step {step}, {value}, is not {best} of {of}"));
+                let because = format!("its {metric} at step {step}, {value}, is not {best} of {of}");
+                let verdict = match self.pause {
+                    Some(AshaPause { hold }) => {
+                        self.paused.insert(trial.clone(), rung - 1);
+                        PruneVerdict::Pause { because, hold }
+                    }
+                    None => PruneVerdict::Prune(because),
+                };
+                verdicts.push((trial.clone(), verdict));
+                break;
             }
         }
-        None
+        verdicts
+    }
+
+    /// The trials that were paused at that rung and are among the best there now, the best first.
+    fn promoted(&mut self, rung: usize, goal: &Goal, go_on: usize) -> Vec<(Name, PruneVerdict)> {
+        if !self.paused.values().any(|at| *at == rung) {
+            return Vec::new();
+        }
+        let mut best: Vec<(&Name, f64)> = self.rungs[rung].iter().map(|(name, value)| (name, *value)).collect();
+        best.sort_by(|(one, a), (other, b)| goal.order(*a, *b).then_with(|| one.cmp(other)));
+        let promoted: Vec<Name> = best
+            .into_iter()
+            .take(go_on)
+            .filter(|(name, _)| self.paused.get(*name) == Some(&rung))
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.paused.retain(|name, _| !promoted.contains(name));
+        promoted.into_iter().map(|name| (name, PruneVerdict::GoOn)).collect()
     }
 
     /// The step of a rung; none where nothing is compared any more.

@@ -4,6 +4,7 @@
 mod asha;
 mod curve;
 mod median;
+mod verdict;
 
 use std::collections::HashMap;
 
@@ -12,6 +13,8 @@ use crate::model::name::Name;
 use crate::model::options::{Bound, Goal, Options, Prune};
 use crate::model::pruning::asha::Rungs;
 use crate::model::pruning::curve::Curve;
+
+pub(crate) use verdict::PruneVerdict;
 
 /// What the rules of a run know of its trials.
 #[derive(Debug, Clone, Default)]
@@ -27,46 +30,53 @@ impl Pruning {
     /// The rules that a run is given.
     pub(crate) fn new(options: &Options) -> Self {
         let rungs = options.prune.iter().filter_map(|rule| match rule {
-            Prune::Asha { from, keep, most } => Some(Rungs::new(*from, *keep, *most)),
+            Prune::Asha { from, keep, most, pause } => Some(Rungs::new(*from, *keep, *most, *pause)),
             _ => None,
         });
         Self { goal: options.goal.clone(), rungs: rungs.collect(), rules: options.prune.clone(), ..Self::default() }
     }
 
-    /// Takes one more fact into account; why its trial is not worth going on with, as a clause, if it is not.
-    pub(crate) fn add(&mut self, fact: &Fact) -> Option<String> {
+    /// Takes one more fact into account; what the rules make of which trials now.
+    pub(crate) fn add(&mut self, fact: &Fact) -> Vec<(Name, PruneVerdict)> {
         if self.rules.is_empty() {
-            return None;
+            return Vec::new();
         }
         match fact {
             Fact::AttemptStarting { trial, .. } => {
                 self.curves.insert(trial.clone(), Curve::default());
                 self.rungs.iter_mut().for_each(|rungs| rungs.begin(trial));
-                None
+                Vec::new()
+            }
+            Fact::TrialUnpaused { trial } | Fact::AttemptEnded { trial, .. } => {
+                self.rungs.iter_mut().for_each(|rungs| rungs.goes_on(trial));
+                Vec::new()
             }
             // It tells everything again, which was judged.
             Fact::AttemptAdopted { trial, .. } => {
                 self.curves.entry(trial.clone()).or_default().again();
-                None
+                Vec::new()
             }
             Fact::Recorded { trial, record: Record::Metric { name, value, step }, .. } => {
                 self.told(trial, name, *value, *step)
             }
-            _ => None,
+            _ => Vec::new(),
         }
     }
 
-    fn told(&mut self, trial: &Name, metric: &str, value: f64, step: Option<u64>) -> Option<String> {
+    fn told(&mut self, trial: &Name, metric: &str, value: f64, step: Option<u64>) -> Vec<(Name, PruneVerdict)> {
+        let ends = |because| vec![(trial.clone(), PruneVerdict::Prune(because))];
         if let Some(bound) = self.beyond(metric, value) {
-            return Some(format!("it told {metric} {value}, and `{bound}` ends a trial"));
+            return ends(format!("it told {metric} {value}, and `{bound}` ends a trial"));
         }
-        let goal = self.goal.as_ref().filter(|goal| &*goal.metric == metric)?;
+        let Some(goal) = self.goal.as_ref().filter(|goal| &*goal.metric == metric) else { return Vec::new() };
         let curve = self.curves.entry(trial.clone()).or_default();
-        let point = curve.add(value, step, goal)?;
+        let Some(point) = curve.add(value, step, goal) else { return Vec::new() };
+        let mut verdicts = Vec::new();
         for rungs in &mut self.rungs {
-            if let Some(because) = rungs.judge(trial, goal, point) {
-                return Some(because);
-            }
+            verdicts.extend(rungs.judge(trial, goal, point));
+        }
+        if verdicts.iter().any(|(judged, _)| judged == trial) {
+            return verdicts;
         }
         for rule in &self.rules {
             let because = match rule {
@@ -79,11 +89,12 @@ impl Pruning {
                 }
                 _ => None,
             };
-            if because.is_some() {
-                return because;
+            if let Some(because) = because {
+                verdicts.extend(ends(because));
+                break;
             }
         }
-        None
+        verdicts
     }
 
     fn beyond(&self, metric: &str, value: f64) -> Option<&Bound> {

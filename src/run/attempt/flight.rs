@@ -33,6 +33,8 @@ pub(crate) struct Attempt {
     /// The median time of the run's successes so far, as it changes.
     pub(crate) median: watch::Receiver<Option<Duration>>,
     pub(crate) stop: watch::Receiver<Option<Stop>>,
+    /// Whether it is to stand still for itself.
+    pub(crate) paused: watch::Receiver<bool>,
     pub(crate) messages: mpsc::UnboundedSender<Message>,
 }
 

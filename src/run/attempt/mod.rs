@@ -25,7 +25,7 @@ use crate::plan::identity::{Triggers, identity};
 use crate::run::attempt::flight::LAST_TRY;
 use crate::run::attempt::patience::{Patience, no_answer};
 use crate::run::attempt::recording::Recording;
-use crate::run::attempt::running::Running;
+use crate::run::attempt::running::{Running, Waited};
 use crate::run::context::RunContext;
 use crate::run::message::{End, Message, Stage};
 use crate::run::passed::MissingValues;
@@ -223,7 +223,7 @@ impl Attempt {
         let started = self.clock.elapsed();
         let running = Running::new(self, engine, &handle, started, ahead);
         let mut recording = Recording::of(self, context, engine, &mut output).await;
-        let (waited, cause) = recording.during(running.wait(&mut output, cause)).await;
+        let Waited { exit: waited, cause, stood } = recording.during(running.wait(&mut output, cause)).await;
         recording.finish(self, &mut output).await;
         self.awake.set(false);
         // What may still run must not be launched a second time.
@@ -241,7 +241,7 @@ impl Attempt {
         if let Some(remark) = output.remark() {
             self.warn(format!("`{}` {remark}", self.launch.trial.name));
         }
-        let seen = self.clock.elapsed().saturating_sub(started);
+        let seen = self.clock.elapsed().saturating_sub(started).saturating_sub(stood);
         let elapsed = self.ran(engine, &handle, seen, ahead).await;
         let missing = match outcome {
             // Nobody knows whether one that was lost had done its work: its outputs are none of the trial's.
@@ -436,6 +436,7 @@ mod tests {
             clock: clock.clone(),
             median: watch::channel(None).1,
             stop,
+            paused: watch::channel(false).1,
             messages,
         };
         edit(&mut attempt, &mut trial);

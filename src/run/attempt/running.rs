@@ -19,8 +19,31 @@ use crate::run::message::Stage;
 /// Grace of an attempt that is pruned, where nobody says one.
 const PRUNE_GRACE: Duration = Duration::from_secs(1);
 
-/// How the wait went, and what had made the attempt stop.
-pub(super) type Waited = (Result<Exit, EngineError>, Option<Ending>);
+/// How the wait went.
+pub(super) struct Waited {
+    pub(super) exit: Result<Exit, EngineError>,
+    /// What had made the attempt stop.
+    pub(super) cause: Option<Ending>,
+    /// How long it stood still for itself.
+    pub(super) stood: Duration,
+}
+
+/// Since when an attempt stands still for itself, on the run's clock, and for how long it has before.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stood {
+    since: Option<Duration>,
+    before: Duration,
+}
+
+impl Stood {
+    fn until(self, now: Duration) -> Duration {
+        self.before + self.since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
+    }
+
+    fn set(&mut self, stands: bool, now: Duration) {
+        *self = Self { since: stands.then_some(now), before: self.until(now) };
+    }
+}
 
 /// A running attempt.
 pub(super) struct Running<'a> {
@@ -33,6 +56,7 @@ pub(super) struct Running<'a> {
     ahead: Duration,
     cause: Option<Ending>,
     held: watch::Sender<Held>,
+    stood: watch::Sender<Stood>,
     stopping: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
 }
 
@@ -45,7 +69,8 @@ impl<'a> Running<'a> {
         ahead: Duration,
     ) -> Self {
         let (held, stopping) = (watch::Sender::new(Held::default()), Box::pin(pending()));
-        Self { attempt, engine, handle, started, ahead, cause: None, held, stopping }
+        let stood = watch::Sender::new(Stood::default());
+        Self { attempt, engine, handle, started, ahead, cause: None, held, stood, stopping }
     }
 
     /// Waits for the end, and stops the attempt when it is asked to, takes too long, or is unhealthy. While the run is
@@ -54,11 +79,12 @@ impl<'a> Running<'a> {
         let Self { attempt, engine, handle, started, ahead, .. } = self;
         let grace = attempt.launch.trial.stop_grace;
         let mut exit = pin!(attempt.exit(engine, handle, output));
-        let mut timer = pin!(over(attempt, attempt.launch.trial.timeout, started, ahead));
-        let mut slow = pin!(over(attempt, attempt.slow, started, ahead));
+        let (timeout, stood) = (attempt.launch.trial.timeout, self.stood.clone());
+        let mut timer = pin!(over(attempt, timeout, started, ahead, stood.subscribe()));
+        let mut slow = pin!(over(attempt, attempt.slow, started, ahead, stood.subscribe()));
         let mut health = pin!(health(attempt, engine, handle, self.held.subscribe()));
         let mut keeper = pin!(keep(attempt, engine, handle, self.held.clone()));
-        let mut stop = attempt.stop.clone();
+        let (mut stop, mut pauses, mut paused) = (attempt.stop.clone(), attempt.paused.clone(), false);
         let (mut seen, mut timed, mut told, mut probed, mut stands) = (None, false, false, false, false);
         if let Some(cause) = cause {
             self.end_for(cause, grace);
@@ -68,11 +94,19 @@ impl<'a> Running<'a> {
             // that is about to stand still.
             tokio::select! {
                 biased;
-                waited = &mut exit => return (waited, self.cause),
+                waited = &mut exit => {
+                    let stood = self.stood.borrow().until(attempt.clock.elapsed());
+                    return Waited { exit: waited, cause: self.cause, stood };
+                }
                 asked = next_stop(&mut stop, &mut seen) => self.asked(asked, grace),
                 () = attempt.clock.turns(!stands), if self.cause.is_none() => {
                     stands = !stands;
-                    self.held.send_modify(|held| held.wanted = stands);
+                    self.held.send_modify(|held| held.wanted = stands || paused);
+                }
+                () = changed(&mut pauses, paused), if self.cause.is_none() => {
+                    paused = !paused;
+                    self.stand(paused);
+                    self.held.send_modify(|held| held.wanted = stands || paused);
                 }
                 limit = &mut timer, if !timed => {
                     timed = true;
@@ -97,6 +131,11 @@ impl<'a> Running<'a> {
                 () = &mut self.stopping => self.stopping = Box::pin(pending()),
             }
         }
+    }
+
+    /// Counts the time for which the attempt stands still for itself.
+    fn stand(&self, stands: bool) {
+        self.stood.send_modify(|stood| stood.set(stands, self.attempt.clock.elapsed()));
     }
 
     /// Somebody asks for the end. A stronger request counts instead of a weaker one, but never instead of the attempt's
@@ -126,6 +165,7 @@ impl<'a> Running<'a> {
     /// Ends the attempt. One that stands still goes on first: it could not handle its stop signal.
     fn end_for(&mut self, cause: Ending, grace: Duration) {
         self.cause = Some(cause);
+        self.stand(false);
         self.held.send_modify(|held| held.wanted = false);
         let (attempt, engine, handle) = (self.attempt, self.engine, self.handle);
         let mut held = self.held.subscribe();
@@ -139,20 +179,32 @@ impl<'a> Running<'a> {
 
 /// Waits until the attempt has run for that long, and says how long that is; for ever, if there is no limit. The median
 /// that the limit may be a share of changes all the while.
-async fn over(attempt: &Attempt, timeout: Option<Timeout>, started: Duration, ahead: Duration) -> Duration {
+async fn over(
+    attempt: &Attempt,
+    timeout: Option<Timeout>,
+    started: Duration,
+    ahead: Duration,
+    mut stood: watch::Receiver<Stood>,
+) -> Duration {
     let Some(timeout) = timeout else { return pending().await };
     let mut median = attempt.median.clone();
     loop {
         let limit = timeout.limit(*median.borrow_and_update());
+        let Stood { since, before } = *stood.borrow_and_update();
         let passed = async {
-            match limit {
-                Some(limit) => attempt.clock.sleep_until(started.saturating_add(limit).saturating_sub(ahead)).await,
+            match limit.filter(|_| since.is_none()) {
+                Some(limit) => {
+                    let end = started.saturating_add(limit).saturating_add(before).saturating_sub(ahead);
+                    attempt.clock.sleep_until(end).await;
+                }
                 None => pending().await,
             }
         };
         tokio::select! {
             biased;
             () = passed => return limit.unwrap_or_default(),
+            // The sender lives as long as the attempt runs.
+            Ok(()) = stood.changed() => {}
             changed = median.changed(), if matches!(timeout, Timeout::OfMedian(_)) => {
                 // The sender is gone: it stays as it is.
                 if changed.is_err() {
@@ -202,6 +254,14 @@ async fn end(attempt: &Attempt, engine: &dyn Engine, handle: &Handle, grace: Dur
             attempt.out_of_sight(&error, Some("could not be stopped and is stopped again"));
         }
         pauses.pause().await;
+    }
+}
+
+/// Waits until the attempt is to stand still, or to go on, other than now.
+async fn changed(pauses: &mut watch::Receiver<bool>, now: bool) {
+    if pauses.wait_for(|paused| *paused != now).await.is_err() {
+        // The sender is gone: nobody will ask any more.
+        pending::<()>().await;
     }
 }
 

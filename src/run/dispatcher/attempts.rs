@@ -23,6 +23,8 @@ pub(super) struct Attempts {
     context: Arc<RunContext>,
     messages: mpsc::UnboundedSender<Message>,
     stops: HashMap<usize, watch::Sender<Option<Stop>>>,
+    /// Whether each of them is to stand still.
+    pauses: HashMap<usize, watch::Sender<bool>>,
     /// How far the starts are.
     starts: HashMap<usize, Arc<Progress>>,
     tasks: JoinSet<()>,
@@ -42,6 +44,8 @@ pub(super) struct NewAttempt {
     /// The time after which people hear that it takes long.
     pub(super) slow: Option<Timeout>,
     pub(super) median: watch::Receiver<Option<Duration>>,
+    /// Whether it stands still from the beginning.
+    pub(super) paused: bool,
 }
 
 impl Attempts {
@@ -50,6 +54,7 @@ impl Attempts {
             context,
             messages,
             stops: HashMap::new(),
+            pauses: HashMap::new(),
             starts: HashMap::new(),
             tasks: JoinSet::new(),
             delays: JoinSet::new(),
@@ -63,14 +68,16 @@ impl Attempts {
 
     /// Makes an attempt, which can be stopped from now on and runs once it is spawned.
     pub(super) fn make(&mut self, new: NewAttempt) -> Attempt {
-        let NewAttempt { place, launch, begin, health, awaited, slow, median } = new;
+        let NewAttempt { place, launch, begin, health, awaited, slow, median, paused } = new;
         let (sender, stop) = watch::channel(None);
         self.stops.insert(place, sender);
+        let (sender, paused) = watch::channel(paused);
+        self.pauses.insert(place, sender);
         let progress = Arc::new(Progress::default());
         self.starts.insert(place, progress.clone());
         let clock = self.context.clock.clone();
         let (awake, messages) = (Awake::not_yet(clock.clone()), self.messages.clone());
-        Attempt { place, launch, begin, health, awaited, slow, progress, clock, awake, median, stop, messages }
+        Attempt { place, launch, begin, health, awaited, slow, progress, clock, awake, median, stop, paused, messages }
     }
 
     /// Runs an attempt to its end.
@@ -111,6 +118,13 @@ impl Attempts {
         }
     }
 
+    /// Lets an attempt stand still, or go on.
+    pub(super) fn pause(&self, place: usize, paused: bool) {
+        if let Some(sender) = self.pauses.get(&place) {
+            sender.send_replace(paused);
+        }
+    }
+
     /// The engine started the attempt.
     pub(super) fn started(&mut self, place: usize) {
         self.starts.remove(&place);
@@ -119,6 +133,7 @@ impl Attempts {
     /// The attempt ended; false where none was in flight.
     pub(super) fn ended(&mut self, place: usize) -> bool {
         self.starts.remove(&place);
+        self.pauses.remove(&place);
         self.stops.remove(&place).is_some()
     }
 

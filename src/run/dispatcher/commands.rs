@@ -40,6 +40,12 @@ impl Dispatcher {
         match command {
             Command::Kill { trial } => self.place(trial, "killed").map(drop),
             Command::Prune { trial, .. } => self.place(trial, "pruned").map(drop),
+            Command::PauseTrial { trial, .. } => match self.place(trial, "paused")? {
+                place if self.schedule.may_pause(place) => Ok(()),
+                place if self.schedule.entry(place).is_paused() => Ok(()),
+                _ => Err(Refusal::of(trial, "paused", "only a trial that runs can be, and no service")),
+            },
+            Command::UnpauseTrial { trial } => self.place(trial, "unpaused").map(drop),
             Command::Retry { trial } => {
                 let place = self.place(&trial.name, "retried")?;
                 let service = self.schedule.entry(place).trial.service;
@@ -78,6 +84,16 @@ impl Dispatcher {
             Command::Prune { trial, because } => {
                 if let Some(place) = self.schedule.place(&trial) {
                     self.prune(place, because);
+                }
+            }
+            Command::PauseTrial { trial, because } => {
+                if let Some(place) = self.schedule.place(&trial) {
+                    self.pause(place, &because);
+                }
+            }
+            Command::UnpauseTrial { trial } => {
+                if let Some(place) = self.schedule.place(&trial) {
+                    self.schedule.unpause(place);
                 }
             }
             Command::Set { change } => self.admission.set(&change),

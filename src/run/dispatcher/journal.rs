@@ -45,6 +45,8 @@ pub(super) struct RunLog {
 pub(super) enum Order {
     Launch(Box<Attempt>),
     Stop(usize, Stop),
+    /// Let it stand still, or go on.
+    Pause(usize, bool),
 }
 
 impl std::fmt::Debug for Order {
@@ -52,6 +54,7 @@ impl std::fmt::Debug for Order {
         match self {
             Self::Launch(attempt) => write!(f, "Launch({})", attempt.place),
             Self::Stop(place, stop) => write!(f, "Stop({place}, {stop:?})"),
+            Self::Pause(place, paused) => write!(f, "Pause({place}, {paused})"),
         }
     }
 }

@@ -14,6 +14,7 @@ mod journal;
 pub(crate) mod life;
 mod outage;
 mod outbox;
+mod pruning;
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -165,25 +166,14 @@ impl Dispatcher {
             if !self.purpose.starts() && self.attempts.are_none() {
                 break;
             }
-            if self.schedule.is_done() && self.outbox.is_idle() {
-                if self.end.is_abandoned() {
-                    break;
-                }
-                if let Some(time) = self.end.drain() {
-                    self.log.notify(Notice::Drained(time));
-                }
+            if self.drain() {
+                break;
             }
             // In this order where things come together: people wait for an answer, and what nobody waits for comes last. A
             // simulation is the same twice because of it.
             tokio::select! {
                 biased;
-                Some(request) = inbox.requests.recv() => match request {
-                    // Unless something came in between.
-                    Request::Close { time } => if self.end.may_close(time) { break },
-                    Request::Do { command, answer } => self.take_command(command, answer),
-                    // Whoever asked may be gone by now.
-                    Request::Why { trial, answer } => drop(answer.send(self.why(&trial))),
-                },
+                Some(request) = inbox.requests.recv() => if self.take_request(request) { break },
                 () = inbox.follower.closed(), if !self.end.is_abandoned() => self.abandon(),
                 () = until(&self.context.clock, self.end.deadline()), if self.may_still_halt() => self.time_is_up(),
                 Some(message) = inbox.messages.recv() => {
@@ -200,6 +190,32 @@ impl Dispatcher {
             self.attempts.reap();
         }
         self.finish(inbox).await;
+    }
+
+    /// Says that nothing is left to do, if so; true when nobody wants to hear it.
+    fn drain(&mut self) -> bool {
+        let is_done = self.schedule.is_done();
+        if (!is_done && self.schedule.at_rest().is_empty()) || !self.outbox.is_idle() {
+            return false;
+        }
+        if let Some(time) = self.end.drain().filter(|_| !self.end.is_abandoned()) {
+            self.log.notify(Notice::Drained(time));
+        }
+        is_done && self.end.is_abandoned()
+    }
+
+    /// Answers a request; true when it ends the run.
+    fn take_request(&mut self, request: Request) -> bool {
+        match request {
+            // Unless something came in between.
+            Request::Close { time } if !self.end.may_close(time) => {}
+            Request::Close { .. } if self.schedule.is_done() => return true,
+            Request::Close { .. } => self.prune_paused(),
+            Request::Do { command, answer } => self.take_command(command, answer),
+            // Whoever asked may be gone by now.
+            Request::Why { trial, answer } => drop(answer.send(self.why(&trial))),
+        }
+        false
     }
 
     /// The time at which something is to be done though nothing came: events are kept, or the delay between starts is over.
@@ -283,7 +299,7 @@ impl Dispatcher {
         let Some(found) = found.into_iter().find(is_it) else { return Ok(None) };
         let median = self.counts.median();
         let (begin, health) = (Begin::Launch, None);
-        let new = NewAttempt { place, launch, begin, health, awaited: false, slow: None, median };
+        let new = NewAttempt { place, launch, begin, health, awaited: false, slow: None, median, paused: false };
         let attempt = self.attempts.make(new);
         let fetched = attempt.fetch(&self.context, engine.as_ref(), &found.handle).await;
         self.attempts.ended(place);
@@ -325,6 +341,7 @@ impl Dispatcher {
             match order {
                 Order::Launch(attempt) => self.attempts.spawn(*attempt),
                 Order::Stop(place, stop) => self.attempts.stop(place, stop),
+                Order::Pause(place, paused) => self.attempts.pause(place, paused),
             }
         }
     }
@@ -374,10 +391,11 @@ impl Dispatcher {
                 cores: launch.cores.clone(),
                 gpus: launch.gpus.clone(),
             };
-            self.tell(place, starting);
+            self.tell(starting);
         }
         let median = self.counts.median();
-        let attempt = self.attempts.make(NewAttempt { place, launch, begin, health, awaited, slow, median });
+        let paused = self.schedule.entry(place).is_paused();
+        let attempt = self.attempts.make(NewAttempt { place, launch, begin, health, awaited, slow, median, paused });
         self.log.order(Order::Launch(Box::new(attempt)));
     }
 
@@ -428,12 +446,12 @@ impl Dispatcher {
             }
             Stage::Adopted(handle) => {
                 self.attempts.started(place);
-                self.tell(place, Fact::AttemptAdopted { trial, attempt, handle });
+                self.tell(Fact::AttemptAdopted { trial, attempt, handle });
                 self.schedule.started(place);
             }
             Stage::Recorded(records) => {
                 for record in records {
-                    self.tell(place, Fact::Recorded { trial: trial.clone(), attempt, record });
+                    self.tell(Fact::Recorded { trial: trial.clone(), attempt, record });
                 }
             }
             Stage::Healthy => {
@@ -482,7 +500,7 @@ impl Dispatcher {
             // As it ended it would have been kept, and not as that counts.
             self.cleanup.leave(trial.clone(), attempt);
         }
-        self.log.emit(Fact::AttemptEnded { trial: ended, attempt, outcome, elapsed, logs, usage, kept, incomplete });
+        self.tell(Fact::AttemptEnded { trial: ended, attempt, outcome, elapsed, logs, usage, kept, incomplete });
         if let Some(ack) = end.ack {
             self.log.acknowledge(ack);
         }
@@ -518,6 +536,11 @@ impl Dispatcher {
                     self.counts.reopened(place);
                     self.log.emit(Fact::TrialReopened { trial: self.name(place) });
                 }
+                Effect::GoOn(place) => {
+                    self.tell(Fact::TrialUnpaused { trial: self.name(place) });
+                    self.log.order(Order::Pause(place, false));
+                }
+                Effect::InTheWay(place, because) => self.prune(place, because),
                 Effect::Ended(place, outcome) => {
                     let entry = self.schedule.entry(place);
                     let (attempts, elapsed) = (entry.attempts, entry.elapsed);
@@ -580,24 +603,6 @@ impl Dispatcher {
         if self.attempts.is_active(place) {
             self.schedule.stopping(place, stop != Stop::Unneeded);
             self.log.order(Order::Stop(place, stop));
-        }
-    }
-
-    /// Emits a fact of a trial, and ends the trial if it is not worth going on with after that.
-    fn tell(&mut self, place: usize, fact: Fact) {
-        let because = self.pruning.add(&fact);
-        self.log.emit(fact);
-        if let Some(because) = because.filter(|_| self.purpose.starts() && !self.schedule.entry(place).trial.service) {
-            self.prune(place, because);
-        }
-    }
-
-    /// Ends a trial early because going on is not worth it. One that is being stopped already, or has ended, stays so.
-    fn prune(&mut self, place: usize, because: String) {
-        if self.schedule.prune(place, &because) {
-            let trial = self.name(place);
-            self.log.emit(Fact::Stopping { trial, because, cause: Cause::Pruned });
-            self.stop(place, Stop::Pruned);
         }
     }
 

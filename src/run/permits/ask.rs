@@ -12,6 +12,8 @@ use crate::model::trial::{Gpus, HostPort};
 pub(crate) struct Ask {
     pub(super) host: usize,
     pub(super) service: bool,
+    /// Whether the trial that has this is paused.
+    pub(super) paused: bool,
     /// In thousandths; absent: it says nothing.
     pub(super) cpus: Option<u64>,
     pub(super) memory: u64,
@@ -44,6 +46,7 @@ impl Ask {
         Self {
             host,
             service: trial.service,
+            paused: false,
             cpus: trial.cpus.map(millis),
             memory: trial.memory.unwrap_or(0),
             cores: if trial.pin { trial.cpus.unwrap_or(1.0).ceil() as usize } else { 0 },
@@ -57,9 +60,26 @@ impl Ask {
         self.gpus != GpuAsk::Count(0)
     }
 
+    /// What a trial keeps while it is paused: all but its CPUs and its place among those that run.
+    pub(super) fn paused(&self) -> Self {
+        Self { paused: true, cpus: Some(0), ..self.clone() }
+    }
+
+    /// What it wants back to go on.
+    pub(crate) fn to_go_on(&self) -> Self {
+        Self {
+            memory: 0,
+            cores: 0,
+            gpus: GpuAsk::Count(0),
+            limits: BTreeMap::new(),
+            ports: BTreeSet::new(),
+            ..self.clone()
+        }
+    }
+
     /// How many it counts among the trials that run at once.
     pub(super) fn counts(&self) -> usize {
-        usize::from(!self.service)
+        usize::from(!self.service && !self.paused)
     }
 }
 

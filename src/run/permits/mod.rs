@@ -64,6 +64,7 @@ struct Host {
     gpus: Ledger,
     ports: BTreeSet<HostPort>,
     running: usize,
+    paused: usize,
 }
 
 /// The room a running trial holds.
@@ -141,6 +142,11 @@ impl Permits {
     /// Whether any trial but services runs.
     pub(crate) fn is_busy(&self) -> bool {
         self.running > 0
+    }
+
+    /// Whether trials are paused, which keep their memory and more.
+    pub(crate) fn has_paused(&self) -> bool {
+        self.hosts.iter().any(|host| host.paused > 0)
     }
 
     /// What a trial asks for.
@@ -227,6 +233,7 @@ impl Permits {
         host.memory.taken += ask.memory;
         host.ports.extend(ask.ports.iter().cloned());
         host.running += ask.counts();
+        host.paused += usize::from(ask.paused);
         self.running += ask.counts();
         for (name, amount) in &ask.limits {
             self.limits.entry(name.clone()).or_default().taken += u64::from(*amount);
@@ -256,6 +263,7 @@ impl Permits {
         host.memory.taken -= ask.memory;
         host.ports.retain(|port| !ask.ports.contains(port));
         host.running -= ask.counts();
+        host.paused -= usize::from(ask.paused);
         self.running -= ask.counts();
         for (name, amount) in &ask.limits {
             self.limits.entry(name.clone()).or_default().taken -= u64::from(*amount);
@@ -263,6 +271,21 @@ impl Permits {
         if let Some((share, number)) = self.share.as_ref().zip(number) {
             share.give_back(number);
         }
+    }
+
+    /// The trial that holds this is paused: its CPUs and its place are given back, and it keeps the rest.
+    pub(crate) fn pause(&mut self, permit: &mut Permit) {
+        let paused = permit.ask.paused();
+        let host = &mut self.hosts[paused.host];
+        host.cpus.taken -= std::mem::take(&mut permit.cpus);
+        host.running -= permit.ask.counts();
+        host.paused += 1;
+        self.running -= permit.ask.counts();
+        if let Some((share, number)) = self.share.as_ref().zip(permit.number) {
+            let demand = self.demand(&paused, 0, None);
+            share.change(number, demand);
+        }
+        permit.ask = paused;
     }
 
     /// Whether other runs are there that share its room.
@@ -297,9 +320,11 @@ impl Permits {
             if !host.cpus.fits(cpus, keeps) {
                 lacks.push(Lack::Cpus { asks: cpus, free: host.cpus.free(), all: host.cpus.all });
             }
-            if !host.memory.fits(ask.memory, kept_here.map_or(0, |kept| kept.memory)) {
-                lacks.push(Lack::Memory { asks: ask.memory, free: host.memory.free(), all: host.memory.all });
-            }
+        }
+        // What is paused keeps its memory.
+        let is_alone = host.running + host.paused == 0 && kept_here.is_none();
+        if !ask.service && !is_alone && !host.memory.fits(ask.memory, kept_here.map_or(0, |kept| kept.memory)) {
+            lacks.push(Lack::Memory { asks: ask.memory, free: host.memory.free(), all: host.memory.all });
         }
         let free_cores = host.cores.iter().filter(|taken| !**taken).count();
         if ask.cores > 0 && ask.cores + kept_here.map_or(0, |kept| kept.cores) > free_cores {
@@ -372,6 +397,7 @@ impl Host {
             gpus: Ledger::new(gpus, named),
             ports: BTreeSet::new(),
             running: 0,
+            paused: 0,
         }
     }
 

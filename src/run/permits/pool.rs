@@ -233,6 +233,17 @@ impl Pool {
         }
     }
 
+    /// A trial keeps the CPUs and the memory of this demand, and its cores, GPUs and limits.
+    pub(super) fn change(&mut self, number: u64, demand: Demand) {
+        let Some(held) = self.held.get_mut(&number) else { return };
+        self.changes += 1;
+        let host = &mut self.hosts[held.demand.ask.host];
+        host.cpus.taken = host.cpus.taken + demand.cpus - held.demand.cpus;
+        host.running = host.running + demand.ask.counts() - held.demand.ask.counts();
+        self.running = self.running + demand.ask.counts() - held.demand.ask.counts();
+        held.demand = Demand { gpus: std::mem::take(&mut held.demand.gpus), ..demand };
+    }
+
     /// The run waits for nothing of the pool. True when it did.
     pub(super) fn stand_aside(&mut self, run: u64) -> bool {
         self.runs.get_mut(&run).is_some_and(|run| {
@@ -470,7 +481,8 @@ mod tests {
 
     fn wants(cpus: u64, gpus: GpuAsk) -> Demand {
         let (limits, ports) = (BTreeMap::new(), BTreeSet::new());
-        let ask = Ask { host: 0, service: false, cpus: Some(cpus), memory: 0, cores: 0, gpus, limits, ports };
+        let ask =
+            Ask { host: 0, service: false, paused: false, cpus: Some(cpus), memory: 0, cores: 0, gpus, limits, ports };
         Demand { ask, cpus: cpus * 1000, priority: 0, gpus: Vec::new(), all_gpus: 0 }
     }
 

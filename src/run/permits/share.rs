@@ -115,6 +115,15 @@ impl Share {
         self.room.pool().hold(self.run, self.here(demand), cores, gpus)
     }
 
+    /// A trial keeps only a part of what it had: that of this demand.
+    pub(super) fn change(&self, number: u64, demand: Demand) {
+        let mut pool = self.room.pool();
+        pool.change(number, self.here(demand));
+        let news = pool.is_shared();
+        drop(pool);
+        self.room.tell(self.run, news);
+    }
+
     /// Gives back what a trial had.
     pub(super) fn give_back(&self, number: u64) {
         let mut pool = self.room.pool();

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::history::TrialPause;
 use crate::model::outcome::Outcome;
 use crate::model::retry::{Next, Repeats};
 use crate::model::trial::settled::Settled;
@@ -39,6 +40,10 @@ pub(crate) struct Entry {
     /// Dependants that have not ended, a dependant counting once per wait.
     pub(super) users: usize,
     pub(super) permit: Option<Permit>,
+    /// The CPUs with which it goes on after a pause.
+    pub(super) slot: Option<Permit>,
+    /// That it stands still for itself, if it does.
+    pub(super) paused: Option<TrialPause>,
     /// Which of the schedule's asks is its own, while it is ready.
     pub(super) shape: usize,
     /// Wanted again while it was being stopped.
@@ -93,6 +98,8 @@ impl Entry {
             dependants: Vec::new(),
             users: 0,
             permit: None,
+            slot: None,
+            paused: None,
             shape: 0,
             again: false,
             pruned: None,
@@ -112,6 +119,11 @@ impl Entry {
         self.last = Some(outcome);
         self.phase = Phase::Delayed;
         Repetition { repeat: self.repeats.all(), memory }
+    }
+
+    /// Whether it stands still for itself.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.is_some()
     }
 
     /// The cores and GPUs that it has of its own.

@@ -7,6 +7,7 @@
 mod again;
 mod edges;
 mod entry;
+mod pausing;
 mod restore;
 mod room;
 mod why;
@@ -66,6 +67,10 @@ pub(crate) enum Effect {
     Ended(usize, Outcome),
     /// That trial had ended and waits again.
     Reopened(usize),
+    /// That trial was paused and goes on.
+    GoOn(usize),
+    /// That trial is paused, and nothing can start beside what it keeps.
+    InTheWay(usize, String),
 }
 
 impl Schedule {
@@ -182,6 +187,12 @@ impl Schedule {
         let place = turn.2;
         self.leave_line(place);
         let entry = &mut self.entries[place];
+        if entry.paused.take().is_some() {
+            entry.slot = Some(permit);
+            // Its going on is told before anything else starts.
+            self.effects.push_back(Effect::GoOn(place));
+            return None;
+        }
         entry.permit = Some(permit);
         entry.phase = Phase::Active { started: false, stopping: false };
         entry.attempts += 1;
@@ -210,6 +221,7 @@ impl Schedule {
     /// The attempt is being stopped: it will not be retried. One that is killed is not started again either, though
     /// others need it.
     pub(crate) fn stopping(&mut self, place: usize, killed: bool) {
+        self.end_pause(place);
         let entry = &mut self.entries[place];
         if let Phase::Active { stopping, .. } = &mut entry.phase {
             *stopping = true;
@@ -259,8 +271,9 @@ impl Schedule {
             self.lose_service(place);
         }
         let most = self.permits.memory(self.entries[place].trial.engine);
+        self.end_pause(place);
         let entry = &mut self.entries[place];
-        if let Some(permit) = entry.permit.take() {
+        for permit in entry.permit.take().into_iter().chain(entry.slot.take()) {
             self.permits.give_back(permit);
         }
         let stopping = matches!(entry.phase, Phase::Active { stopping: true, .. });

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::event::Cause;
-use crate::model::history::{History, PastAttempt};
+use crate::model::history::{History, PastAttempt, TrialPause};
 use crate::model::name::{Name, RunId};
 use crate::model::outcome::Outcome;
 use crate::model::summary::State;
@@ -77,6 +77,12 @@ impl Schedule {
                 entry.again = stopped && !trial.killed;
                 entry.demanded = entry.trial.service;
                 self.claim(place, active);
+                if let Some(TrialPause { because, may_end }) = &trial.paused {
+                    self.pause(place, because);
+                    if *may_end {
+                        self.unpause(place);
+                    }
+                }
             }
             (State::Ended(outcome), _) => {
                 (entry.healthy, entry.unhealthy) = (trial.healthy, trial.unhealthy);

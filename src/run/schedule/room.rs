@@ -9,9 +9,9 @@
 use crate::model::name::EngineName;
 use crate::model::outcome::Outcome;
 use crate::run::permits::{Ask, Lack, Permit};
-use crate::run::schedule::Schedule;
 use crate::run::schedule::entry::Phase;
 use crate::run::schedule::entry::Turn;
+use crate::run::schedule::{Effect, Schedule};
 
 impl Schedule {
     /// Takes the room of the next trial that may start now.
@@ -21,6 +21,10 @@ impl Schedule {
             return Some(next);
         }
         self.permits.looked();
+        if let Some((place, because)) = self.in_the_way() {
+            self.effects.push_back(Effect::InTheWay(place, because));
+            return None;
+        }
         let (place, because) = self.deadlocked()?;
         self.end(place, Outcome::Skipped { because });
         // Its end is told before anything starts that waited for it.
@@ -57,6 +61,9 @@ impl Schedule {
     /// What a trial asks for.
     pub(super) fn ask(&self, place: usize) -> Ask {
         let entry = &self.entries[place];
+        if entry.is_paused() {
+            return self.ask_to_go_on(place);
+        }
         self.permits.ask(&entry.trial)
     }
 
@@ -146,7 +153,7 @@ impl Schedule {
     }
 
     /// Whether a running service has nothing more to say: it is probed, or nobody waits for that.
-    fn is_settled(&self, place: usize) -> bool {
+    pub(super) fn is_settled(&self, place: usize) -> bool {
         let entry = &self.entries[place];
         entry.healthy || entry.unhealthy || !self.is_awaited(place, crate::model::trial::Condition::Healthy)
     }

@@ -14,6 +14,13 @@ impl Schedule {
         match &entry.phase {
             Phase::Ended(outcome) => vec![is(&format!("has ended: it {outcome}"))],
             Phase::Active { stopping: true, .. } => vec![is("is being stopped")],
+            Phase::Active { .. } if self.is_to_go_on(place) => {
+                [vec![is("is paused, and goes on when there is room:")], self.missing_room(place)].concat()
+            }
+            Phase::Active { .. } if entry.is_paused() => {
+                let because = entry.paused.as_ref().map(|pause| pause.because.as_str()).unwrap_or_default();
+                vec![is(&format!("is paused: {because}"))]
+            }
             Phase::Active { started: true, .. } => vec![is(&format!("is running, attempt {}", entry.attempts))],
             Phase::Active { .. } => vec![is(&format!("is being started, attempt {}", entry.attempts))],
             Phase::Delayed => vec![is(&format!("waits for the delay before its attempt {}", entry.attempts + 1))],
@@ -50,6 +57,7 @@ impl Schedule {
             Phase::Delayed => "which failed and will be started again",
             Phase::Active { stopping: true, .. } => "which is being stopped",
             Phase::Active { started: false, .. } => "which is being started",
+            Phase::Active { .. } if on.is_paused() => "which is paused",
             Phase::Active { .. } => "which is running",
             Phase::Ended(_) => "which has ended",
         };

@@ -53,7 +53,7 @@ impl Journal for Memory {
 }
 
 /// What a process that dies leaves: the engine, and what was kept.
-struct World {
+pub(super) struct World {
     engine: Arc<Fake>,
     journal: Memory,
     first: Plan,
@@ -62,7 +62,7 @@ struct World {
 }
 
 impl World {
-    fn new(engine: Fake, trials: Vec<Trial>, options: Options) -> Self {
+    pub(super) fn new(engine: Fake, trials: Vec<Trial>, options: Options) -> Self {
         let first = planned(&engine, trials, options);
         Self { engine: Arc::new(engine), journal: Memory::default(), first, folder: None }
     }
@@ -75,8 +75,7 @@ impl World {
     /// Begins the run, or takes it up for that purpose.
     async fn live_for(&self, purpose: Purpose) -> (Live, JoinHandle<()>) {
         let capabilities = [(EngineName::Fake, self.engine.capabilities().clone())].into();
-        let mut past = History::default();
-        self.journal.events().iter().for_each(|event| past.add(event));
+        let past = self.history();
         let past = past.has_begun().then_some(past);
         let plan = match &past {
             None => self.first.clone(),
@@ -99,7 +98,7 @@ impl World {
     }
 
     /// Lives until that many events came, and then for so long; true when the run came to its end before.
-    async fn live_and_die(&self, events: usize, then: f64) -> bool {
+    pub(super) async fn live_and_die(&self, events: usize, then: f64) -> bool {
         let (mut live, dispatched) = self.live().await;
         for _ in 0..events {
             if live.recv_to_end().await.is_none() {
@@ -113,12 +112,18 @@ impl World {
     }
 
     /// Lives to the end of the run.
-    async fn live_on(&self) -> String {
+    pub(super) async fn live_on(&self) -> String {
         let (live, _dispatched) = self.live().await;
         follow(live, |_, _| {}).await.0
     }
 
-    fn summary(&self) -> Summary {
+    pub(super) fn history(&self) -> History {
+        let mut past = History::default();
+        self.journal.events().iter().for_each(|event| past.add(event));
+        past
+    }
+
+    pub(super) fn summary(&self) -> Summary {
         let mut summary = Summary::default();
         self.journal.events().iter().for_each(|event| summary.add(event));
         summary
@@ -129,7 +134,7 @@ impl World {
     }
 
     /// Each trial has one end that counts, and no attempt was launched twice.
-    fn check(&self, seed: u64) {
+    pub(super) fn check(&self, seed: u64) {
         let mut ends: HashMap<String, i64> = HashMap::new();
         for event in self.journal.events() {
             match event.fact {

@@ -5,6 +5,7 @@ mod away;
 mod crashes;
 mod keeping;
 mod outputs;
+mod paused_trials;
 mod pausing;
 mod pruning;
 mod random;
@@ -101,6 +102,8 @@ fn line(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::AttemptStarted { trial, attempt: 1, .. } => format!("{trial} started"),
         Fact::AttemptStarted { trial, attempt, .. } => format!("{trial} started, attempt {attempt}"),
+        Fact::TrialPaused { trial, because } => format!("{trial} paused: {because}"),
+        Fact::TrialUnpaused { trial } => format!("{trial} goes on"),
         Fact::Healthy { trial } => format!("{trial} healthy"),
         Fact::Unhealthy { trial } => format!("{trial} unhealthy"),
         Fact::Stopping { trial, because, .. } => format!("{trial} stopping: {because}"),

@@ -14,13 +14,13 @@ use crate::model::trial::{Condition, Trial};
 use crate::run::traces::{after, follow, start, trial};
 
 /// A trial that tells that loss at the steps 1 to 9, one a second.
-fn constant(name: &str, loss: &str) -> Trial {
+pub(super) fn constant(name: &str, loss: &str) -> Trial {
     let steps: Vec<String> =
         (1..=9).map(|step| format!("echo ::combu metric loss={loss} step={step} ; sleep 1")).collect();
     trial(name, &steps.join(" ; "))
 }
 
-fn options(rules: &[&str]) -> Options {
+pub(super) fn options(rules: &[&str]) -> Options {
     let prune = rules.iter().map(|rule| Prune::parse(rule).unwrap()).collect();
     Options { goal: Some(Goal::parse("min loss").unwrap()), prune, ..Options::default() }
 }

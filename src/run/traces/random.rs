@@ -106,7 +106,7 @@ fn scenes(random: &mut Xoshiro256PlusPlus, service: bool) -> Vec<Scene> {
 
 fn command(random: &mut Xoshiro256PlusPlus, trials: &[Trial], serial: usize) -> Command {
     let any = &trials[random.random_range(0..trials.len())];
-    match random.random_range(0..14) {
+    match random.random_range(0..18) {
         0 => Command::Cancel { by: "SIGINT".to_owned() },
         1 => Command::Drain { by: "a test".to_owned() },
         2 | 3 => Command::Kill { trial: any.name.clone() },
@@ -123,6 +123,8 @@ fn command(random: &mut Xoshiro256PlusPlus, trials: &[Trial], serial: usize) -> 
         }
         8 => Command::Pause { by: "a test".to_owned() },
         9 => Command::Unpause { by: "a test".to_owned() },
+        10..13 => Command::PauseTrial { trial: any.name.clone(), because: "a test".to_owned() },
+        13 => Command::UnpauseTrial { trial: any.name.clone() },
         _ => Command::Retry { trial: Box::new(Trial { engine: Some(EngineName::Fake), ..any.clone() }) },
     }
 }

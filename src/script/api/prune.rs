@@ -91,6 +91,62 @@ mod tests {
         ");
     }
 
+    /// Trials that tell their loss each second for nine seconds.
+    const MODEL: &str = "fn trial(t, random) {
+        let told = []; for step in 1..=9 { told.push([step, \"loss\", t.params.x, step]); }
+        #{ takes: 10, metrics: told }
+    }";
+
+    #[test]
+    fn losers_that_are_paused_go_on_when_they_are_among_the_best_of_more() {
+        let lines = "let e = experiment(\"asha\", base, [1, 2, 3, 4, 5].map(|x| #{ x: x }));
+            let seen = [];
+            let r = run(e, #{ goal: \"min loss\", parallel: 1, prune: asha(#{ keep: 2, most: 2, pause: true, hold: \"1g\" }),
+                on_complete: |t, run| seen.push(`${t.name} ${t.status}, ${run.counts.paused} paused`) });
+            print(r); for line in seen { print(line); } print(asha(#{ pause: true, hold: 1024 }));";
+        assert_snapshot!(Lab::simulated(MODEL).output(&format!("{BASE}{lines}")), @"
+        closed asha 2/5
+        asha: 2 of 5 succeeded, 3 pruned
+        fit-1 succeeded, 0 paused
+        fit-2 succeeded, 2 paused
+        fit-3 pruned, 0 paused
+        fit-4 pruned, 0 paused
+        fit-5 pruned, 0 paused
+        asha(from=1, keep=3, pause=true, hold=1024)
+        ");
+    }
+
+    #[test]
+    fn a_script_pauses_trials_and_lets_them_go_on() {
+        let lines = "let live = start(experiment(\"own\", base, points), #{ parallel: 1,
+                on_metric: |t, name, value, step| if value == 3.0 && step == 2 { t.pause(`${name} is ${value}`) } });
+            let t = live.next(); print(t.status);
+            print(live.next().name);
+            let two = live.get(\"fit-3\"); print(two.status); print(two.message); print(live.counts.paused);
+            print(live.trials(\"paused\").map(|t| t.name)); print(live.why(\"fit-3\"));
+            print(live.pause(\"waiting || paused\"));
+            print(live.unpause(\"paused\")); print(live.why(\"fit-3\"));
+            let r = live.wait(); print(r); print(r.get(\"fit-3\").elapsed); r[0].pause();";
+        assert_snapshot!(Lab::simulated(MODEL).output(&format!("{BASE}{lines}")), @r#"
+        succeeded
+        fit-1
+        paused
+        paused
+        1
+        ["fit-3"]
+        ["`fit-3` is paused: loss is 3.0"]
+        1
+        1
+        ["`fit-3` is paused, and goes on when there is room:", "one of the 1 places for trials that run at once"]
+        closed own 4/4
+        own: 4 of 4 succeeded
+        10.0
+        script.rhai:11:80: `fit-2` cannot be paused: its run has ended
+          | let r = live.wait(); print(r); print(r.get("fit-3").elapsed); r[0].pause();
+          = act from a hook, or run what failed again: `run(result.failed())`
+        "#);
+    }
+
     #[test]
     fn a_rule_that_is_wrong_starts_nothing() {
         let told = |line: &str| {
@@ -104,6 +160,9 @@ mod tests {
             "run(e, #{ prune: \"asha(keep=1)\", goal: \"min loss\" })",
             "run(e, #{ prune: 3 })",
             "above(\"loss\", \"x\")",
+            "asha(#{ hold: \"8g\" })",
+            "asha(#{ pause: 1 })",
+            "asha(#{ pause: true, hold: \"lots\" })",
         ];
         assert_snapshot!(all.map(told).join("\n"), @"
         `asha` has no setting `form`: did you mean `from`?
@@ -111,6 +170,9 @@ mod tests {
         prune: `keep=1` is not a whole number from 2 on
         prune: expected a string, found the number 3
         a number belongs here, not string
+        `hold` goes with `pause=true`
+        `pause=1` is not `true` or `false`
+        `lots` is not a size: write `512m`, `2g`, `64MiB` or bytes
         ");
     }
 }

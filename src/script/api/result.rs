@@ -7,6 +7,7 @@ use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
 use crate::model::command::Command;
 use crate::model::event::{Collected, Logs};
+use crate::model::name::Name;
 use crate::model::options::Goal;
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
@@ -21,6 +22,7 @@ use crate::script::values::history::step;
 use crate::script::values::params::Params;
 use crate::script::values::printed;
 use crate::script::values::result::{RunResult, TrialView};
+use crate::script::way::BECAUSE;
 
 pub(super) fn register(engine: &mut Engine) {
     register_trial(engine);
@@ -56,12 +58,12 @@ fn register_trial(engine: &mut Engine) {
         .register_indexer_get(|view: &mut TrialView, field: &str| trial::read(&view.result.trial.resolved(), field))
         .register_fn("retry", |view: &mut TrialView| retry(view, &Map::new()))
         .register_fn("retry", |view: &mut TrialView, fields: Map| retry(view, &fields))
-        .register_fn("kill", |view: &mut TrialView| {
-            let command = Command::Kill { trial: view.result.trial.name.clone() };
-            view.way.as_ref().map(|way| way.send(command)).ok_or_else(|| over(view, "killed"))
-        })
-        .register_fn("prune", |view: &mut TrialView| prune(view, "the script says so"))
+        .register_fn("kill", |view: &mut TrialView| act(view, "killed", |trial| Command::Kill { trial }))
+        .register_fn("prune", |view: &mut TrialView| prune(view, BECAUSE))
         .register_fn("prune", |view: &mut TrialView, because: &str| prune(view, because))
+        .register_fn("pause", |view: &mut TrialView| pause(view, BECAUSE))
+        .register_fn("pause", |view: &mut TrialView, because: &str| pause(view, because))
+        .register_fn("unpause", |view: &mut TrialView| act(view, "unpaused", |trial| Command::UnpauseTrial { trial }))
         .register_fn("to_string", |view: &mut TrialView| view.to_string())
         .register_fn("to_debug", |view: &mut TrialView| view.to_string());
 }
@@ -225,9 +227,18 @@ fn register_tables(engine: &mut Engine) {
 
 /// Ends a trial early that is not worth going on with.
 fn prune(view: &TrialView, because: &str) -> Answer<()> {
-    let (trial, because) = (view.result.trial.name.clone(), because.to_owned());
-    let way = view.way.as_ref().ok_or_else(|| over(view, "pruned"))?;
-    way.send(Command::Prune { trial, because });
+    act(view, "pruned", |trial| Command::Prune { trial, because: because.to_owned() })
+}
+
+/// Lets a running trial stand still.
+fn pause(view: &TrialView, because: &str) -> Answer<()> {
+    act(view, "paused", |trial| Command::PauseTrial { trial, because: because.to_owned() })
+}
+
+/// Asks the run of a trial for something.
+fn act(view: &TrialView, done: &str, command: impl FnOnce(Name) -> Command) -> Answer<()> {
+    let way = view.way.as_ref().ok_or_else(|| over(view, done))?;
+    way.send(command(view.result.trial.name.clone()));
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::script::values::convert::from_json;
 use crate::script::values::experiment::ScriptExperiment;
 use crate::script::values::json::to_object;
 use crate::script::values::result::{RunResult, TrialView};
-use crate::script::way::BY;
+use crate::script::way::{BECAUSE, BY};
 use crate::spec;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
@@ -145,21 +145,39 @@ fn register_handles(engine: &mut Engine, script: &Rc<Script>) {
     });
     let made = script.clone();
     engine.register_fn("kill", move |context: NativeCallContext, run: &mut Run, what: Dynamic| {
-        let chosen = chosen(&made, &Caller::Inside(&context), run, &what)?;
-        for view in &chosen {
-            run.0.way.send(Command::Kill { trial: view.result.trial.name.clone() });
-        }
-        Ok::<_, Box<rhai::EvalAltResult>>(chosen.len() as i64)
+        for_each(&made, &context, run, &what, |trial| Command::Kill { trial })
     });
     let made = script.clone();
     engine.register_fn("prune", move |context: NativeCallContext, run: &mut Run, what: Dynamic, because: &str| {
-        let chosen = chosen(&made, &Caller::Inside(&context), run, &what)?;
-        for view in &chosen {
-            let (trial, because) = (view.result.trial.name.clone(), because.to_owned());
-            run.0.way.send(Command::Prune { trial, because });
-        }
-        Ok::<_, Box<rhai::EvalAltResult>>(chosen.len() as i64)
+        for_each(&made, &context, run, &what, |trial| Command::Prune { trial, because: because.to_owned() })
     });
+    let made = script.clone();
+    engine.register_fn("pause", move |context: NativeCallContext, run: &mut Run, what: Dynamic| {
+        for_each(&made, &context, run, &what, |trial| Command::PauseTrial { trial, because: BECAUSE.to_owned() })
+    });
+    let made = script.clone();
+    engine.register_fn("pause", move |context: NativeCallContext, run: &mut Run, what: Dynamic, because: &str| {
+        for_each(&made, &context, run, &what, |trial| Command::PauseTrial { trial, because: because.to_owned() })
+    });
+    let made = script.clone();
+    engine.register_fn("unpause", move |context: NativeCallContext, run: &mut Run, what: Dynamic| {
+        for_each(&made, &context, run, &what, |trial| Command::UnpauseTrial { trial })
+    });
+}
+
+/// Asks for something to be done with each trial that is meant, and says how many those are.
+fn for_each(
+    script: &Script,
+    context: &NativeCallContext,
+    run: &Run,
+    what: &Dynamic,
+    command: impl Fn(Name) -> Command,
+) -> Answer<i64> {
+    let chosen = chosen(script, &Caller::Inside(context), run, what)?;
+    for view in &chosen {
+        run.0.way.send(command(view.result.trial.name.clone()));
+    }
+    Ok(chosen.len() as i64)
 }
 
 fn next(script: &Script, context: &NativeCallContext, runs: &[Run]) -> Answer<Dynamic> {

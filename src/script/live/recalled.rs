@@ -167,6 +167,39 @@ mod tests {
         assert!(undisturbed.contains("rep-0-8 succeeded"), "{undisturbed}");
     }
 
+    /// Trials that are paused: by a rule, which lets some go on, and by a hook.
+    const PAUSED: &str = "let log = [];
+        let base = #{ name: \"fit\", cmd: \"fit {x}\" };
+        let seen = |t| log.push(`${t.name} ${t.status} ${t.elapsed}`);
+        let r = run(experiment(\"ruled\", base, [0.3, 0.4, 0.5, 0.9, 0.35, 0.31, 0.6].map(|x| #{ x: x })), #{
+            goal: \"min loss\", parallel: 2, prune: asha(#{ from: 1, keep: 2, most: 4, pause: true }), on_complete: seen });
+        let live = start(experiment(\"own\", base, [0.1, 0.2, 0.3, 0.4].map(|x| #{ x: x })), #{
+            parallel: 2, on_complete: seen,
+            on_metric: |t, name, value, step| if step == 3 && t.params.x < 0.25 { t.pause(\"it is small\") } });
+        live.next();
+        log.push(live.wait().counts);
+        for line in log { print(line); }";
+
+    #[test]
+    fn what_was_paused_is_paused_when_the_script_goes_on() {
+        let mut lab = Lab::simulated(MODEL);
+        let wanted = lab.output(PAUSED);
+        let wanted: Vec<&str> = printed(&wanted, 12);
+        assert!(wanted.iter().any(|line| line.contains("pruned")), "{wanted:?}");
+        let mut deaths = 0;
+        for after in 0.. {
+            lab.forget();
+            if !lab.dies(PAUSED, after) {
+                break;
+            }
+            deaths += 1;
+            let (told, output) = (lab.told_before(), lab.output(PAUSED));
+            assert_eq!(printed(&output, wanted.len()), wanted, "died after {after}: {told}\n{output}");
+            assert_eq!(lab.ran_in_vain(), [""; 0], "died after {after}: {told}");
+        }
+        assert!(deaths > 20, "{deaths}");
+    }
+
     /// Two runs whose hooks are called while the script sleeps, retries and waits.
     const TWO: &str = "let log = []; let tried = [];
         fn trials(name) { let all = []; for n in 0..4 { all.push(#{ name: `${name}${n}`, params: #{ x: n / 4.0 + 0.22 } }); } all }

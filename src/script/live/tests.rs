@@ -36,7 +36,7 @@ fn what_succeeded_before_is_taken_over_with_what_it_told() {
     2 7.0 [#{"at": 0.001, "step": 3, "value": 0.5}]
     before
     true
-    #{"failed": 0, "flaky": 0, "killed": 0, "pruned": 0, "reused": 1, "running": 0, "skipped": 0, "succeeded": 2, "total": 2, "waiting": 0}
+    #{"failed": 0, "flaky": 0, "killed": 0, "paused": 0, "pruned": 0, "reused": 1, "running": 0, "skipped": 0, "succeeded": 2, "total": 2, "waiting": 0}
     "#);
     assert_snapshot!(Lab::new().output("run([#{ name: \"aa\" }], #{ reuse: 1 });"), @r#"
     script.rhai:1:1: `reuse` is true or false, not i64
@@ -71,7 +71,7 @@ fn a_run_gives_its_result() {
     closed two 1/2
     two: 1 of 2 succeeded, 1 failed
     false
-    #{"failed": 1, "flaky": 0, "killed": 0, "pruned": 0, "reused": 0, "running": 0, "skipped": 0, "succeeded": 1, "total": 2, "waiting": 0}
+    #{"failed": 1, "flaky": 0, "killed": 0, "paused": 0, "pruned": 0, "reused": 0, "running": 0, "skipped": 0, "succeeded": 1, "total": 2, "waiting": 0}
     two
     id0000000002
     2
@@ -525,7 +525,7 @@ fn trials_of_a_live_run_are_seen_and_killed_by_name_expression_or_handle() {
         for wrong in [\"a6\", \"runing\", 7, \"params.m == 1\"] { try { live.kill(wrong) } catch (error) { print(error.message + \" = \" + error.hint) } }
         let r = live.wait(); for t in r { print(`${t.name} ${t.status}`) } exit(0);";
     assert_snapshot!(Lab::on(engine).output(lines), @r#"
-    #{"failed": 0, "flaky": 0, "killed": 0, "pruned": 0, "reused": 0, "running": 2, "skipped": 0, "succeeded": 0, "total": 5, "waiting": 3}
+    #{"failed": 0, "flaky": 0, "killed": 0, "paused": 0, "pruned": 0, "reused": 0, "running": 2, "skipped": 0, "succeeded": 0, "total": 5, "waiting": 3}
     5
     running
     waiting

@@ -56,7 +56,7 @@ impl TrialView {
 
     /// `waiting`, `starting`, `running`, or the outcome's word.
     pub(crate) fn status(&self) -> &'static str {
-        self.result.state.status()
+        self.result.status()
     }
 
     pub(crate) fn ok(&self) -> bool {
