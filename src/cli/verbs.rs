@@ -254,7 +254,7 @@ impl Cli {
             Verb::Config(args) => config::main(file, &args, ui),
             Verb::Completions(args) => completions::main(&args, ui),
             Verb::Man(args) => man::main(&args, Cli::command(), ui),
-            Verb::Evaluate => return evaluator::serve(ui.stdout()),
+            Verb::Evaluate => return evaluator::serve(ui.stdout(), ui.stderr()),
             Verb::Watch { token } => return engine::local::watch(&token),
         };
         match ended {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::spec::load;
-use crate::spec::manifest::{Unevaluated, problem};
+use crate::spec::manifest::{self, MAKES, Unevaluated, problem};
 use crate::spec::sources::{LoadOptions, Sources};
 
 /// The hidden verb of combu that serves.
@@ -28,7 +28,7 @@ const MOST_SECONDS: u64 = 600;
 /// Most bytes of memory: a quarter of the machine's, but between these. 200,000 composed trials take less than 1 GiB.
 const MEMORY: (u64, u64) = (4 << 30, 16 << 30);
 /// Bytes of the process's last words that are looked at.
-const LAST_WORDS: u64 = 1 << 16;
+const LAST_WORDS: usize = 1 << 16;
 
 /// What is asked for.
 #[derive(Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub(super) struct EvaluationRequest<'a> {
     pub(super) options: Cow<'a, LoadOptions>,
     /// The process that waits for the answer.
     pub(super) parent: i32,
+    /// Whether it says on standard error which value it makes: one that runs out of stack has no other way to say where.
+    pub(super) traced: bool,
 }
 
 /// A file that was read.
@@ -59,11 +61,11 @@ pub(super) fn evaluate<T>(
 ) -> Result<T, Unevaluated> {
     if let Some(program) = &options.evaluator {
         let parent = rustix::process::getpid().as_raw_pid();
-        let request =
-            EvaluationRequest { path: path.into(), text: text.into(), options: Cow::Borrowed(options), parent };
+        let (path, text, options) = (path.into(), text.into(), Cow::Borrowed(options));
+        let request = EvaluationRequest { path, text, options, parent, traced: false };
         // A path that is no text cannot be told to another process in JSON.
-        if let Ok(request) = serde_json::to_vec(&request) {
-            return elsewhere(program, &request, &options.sources, read);
+        if let Ok(written) = serde_json::to_vec(&request) {
+            return elsewhere(program, &request, &written, read);
         }
     }
     load::evaluate(path, text, options, read)
@@ -71,8 +73,8 @@ pub(super) fn evaluate<T>(
 
 fn elsewhere<T>(
     program: &Path,
-    request: &[u8],
-    sources: &Sources,
+    request: &EvaluationRequest<'_>,
+    written: &[u8],
     read: impl FnOnce(Value, &mut dyn Iterator<Item = Value>) -> T,
 ) -> Result<T, Unevaluated> {
     let failed = |error: io::Error| problem(format!("the jsonnet evaluator could not start: {error}"), None, "");
@@ -83,25 +85,45 @@ fn elsewhere<T>(
     };
     thread::scope(|scope| {
         let last_words = scope.spawn(move || {
-            let mut words = Vec::new();
+            let (mut words, mut part) = (Vec::new(), [0; LAST_WORDS]);
             // What is not read would stop it from ending.
-            let _read = stderr.by_ref().take(LAST_WORDS).read_to_end(&mut words);
-            let _read = io::copy(&mut stderr, &mut io::sink());
+            while let Ok(read @ 1..) = stderr.read(&mut part) {
+                words.extend_from_slice(&part[..read]);
+                words.drain(..words.len().saturating_sub(LAST_WORDS));
+            }
             String::from_utf8_lossy(&words).into_owned()
         });
         // One that died early says why by its end.
-        let _gone = stdin.write_all(request);
+        let _gone = stdin.write_all(written);
         drop(stdin);
-        let mut answers = Answers { lines: BufReader::with_capacity(1 << 16, stdout), sources, end: None };
+        let mut answers =
+            Answers { lines: BufReader::with_capacity(1 << 16, stdout), sources: &request.options.sources, end: None };
         let done = answers.next().map(|document| read(document, &mut answers));
         answers.by_ref().for_each(drop);
         let status = child.wait().map_err(failed)?;
         match (answers.end, done) {
             (Some(Ok(())), Some(done)) => Ok(done),
             (Some(Err(problem)), _) => Err(problem),
-            _ => Err(died(status, &last_words.join().unwrap_or_default())),
+            _ => {
+                let last_words = last_words.join().unwrap_or_default();
+                let at = || if request.traced { traced(&last_words) } else { place(program, request) };
+                Err(died(status, &last_words, at))
+            }
         }
     })
+}
+
+/// The place in the document that the evaluator does not survive, as far as another one can tell.
+fn place(program: &Path, request: &EvaluationRequest<'_>) -> String {
+    let (path, text, options) = (request.path.clone(), request.text.clone(), request.options.clone());
+    let request = EvaluationRequest { path, text, options, parent: request.parent, traced: true };
+    let written = serde_json::to_vec(&request).unwrap_or_default();
+    elsewhere(program, &request, &written, |_, _| ()).err().map(|problem| problem.at).unwrap_or_default()
+}
+
+/// The last value that it said it makes.
+fn traced(last_words: &str) -> String {
+    last_words.lines().rev().find_map(|line| line.strip_prefix(MAKES)).unwrap_or_default().to_owned()
 }
 
 fn start(program: &Path) -> io::Result<Child> {
@@ -146,18 +168,18 @@ pub(super) fn parsed<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
 }
 
 /// The error where it ended without a word of its own.
-fn died(status: ExitStatus, last_words: &str) -> Unevaluated {
+fn died(status: ExitStatus, last_words: &str, at: impl FnOnce() -> String) -> Unevaluated {
     let signal = status.signal();
     let is = |one: Signal| signal == Some(one.as_raw());
     let hint = |text: &str| Some(text.to_owned());
     if last_words.contains("overflowed its stack") || is(Signal::SEGV) {
-        let hint = hint("look for a value or an expression inside thousands of others");
-        return problem("it nests too deeply: the jsonnet evaluator ran out of stack".to_owned(), hint, "");
+        let hint = hint("look for a field that needs itself again and again, or a value inside thousands of others");
+        return problem("it nests too deeply: the jsonnet evaluator ran out of stack".to_owned(), hint, &at());
     }
     if last_words.contains("memory allocation of") {
         let limit = memory() >> 30;
         let hint = hint("look for a text or a list that doubles again and again");
-        return problem(format!("evaluating it takes more than {limit} GiB of memory"), hint, "");
+        return problem(format!("evaluating it takes more than {limit} GiB of memory"), hint, &at());
     }
     if is(Signal::XCPU) {
         let minutes = MOST_SECONDS / 60;
@@ -168,13 +190,16 @@ fn died(status: ExitStatus, last_words: &str) -> Unevaluated {
     problem(format!("the jsonnet evaluator ended early ({status}){said}"), None, "")
 }
 
-/// The process: reads a request from standard input and answers on `out`. To be called for the hidden verb [`VERB`], before
+/// The process: reads a request from standard input and answers on `out`; `trace` is its standard error. To be called for the hidden verb [`VERB`], before
 /// anything else is set up.
-pub fn serve(out: impl Write) -> ExitCode {
+pub fn serve(out: impl Write, trace: impl Write + Send + 'static) -> ExitCode {
     bound();
     let mut request = Vec::new();
     let request = io::stdin().lock().read_to_end(&mut request).ok().and_then(|_| parsed::<EvaluationRequest>(&request));
-    let Some(EvaluationRequest { path, text, options, parent }) = request else { return ExitCode::FAILURE };
+    let Some(EvaluationRequest { path, text, options, parent, traced }) = request else { return ExitCode::FAILURE };
+    if traced {
+        manifest::trace(trace);
+    }
     if is_orphan(parent) {
         return ExitCode::FAILURE;
     }

@@ -222,6 +222,7 @@ fn answers_of_the_evaluator() {
         text: Cow::Borrowed("[{name: 'aa'}]"),
         options: Cow::Owned(load_options()),
         parent: 1,
+        traced: true,
     };
     let request = serde_json::to_vec(&request).unwrap();
     let others = [

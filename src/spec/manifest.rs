@@ -1,7 +1,8 @@
 //! Values of jsonnet as JSON, and errors of its evaluator in combu's words.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
 
 use jrsonnet_evaluator::analyze::DiagLevel;
 use jrsonnet_evaluator::error::ErrorKind;
@@ -29,8 +30,23 @@ pub(super) struct Unevaluated {
     pub(super) frames: Vec<Frame>,
 }
 
+/// What stands before the place of a value that is made, in a trace.
+pub(super) const MAKES: &str = "makes ";
+
+/// Where each value that is made is said before.
+static TRACE: OnceLock<Mutex<Box<dyn Write + Send>>> = OnceLock::new();
+
+/// From now on this process says there which value it makes.
+pub(super) fn trace(out: impl Write + Send + 'static) {
+    TRACE.get_or_init(|| Mutex::new(Box::new(out)));
+}
+
 /// Makes the value, which is where a lazy language finds its errors.
 pub(super) fn json(value: &Val, place: &DocumentPath<'_>) -> Result<Value, Unevaluated> {
+    if let Some(Ok(mut out)) = TRACE.get().map(Mutex::lock) {
+        // Where nobody reads any more, nobody asks.
+        let _gone = writeln!(out, "{MAKES}{}", place.text());
+    }
     if place.depth() > DEEPEST_VALUE {
         let at: String = place.text().chars().take(60).collect();
         let message = format!("a value has more than {DEEPEST_VALUE} levels; it seems to contain itself");

@@ -177,18 +177,30 @@ fn a_spec_that_takes_all_stack_or_memory_is_an_error_and_ends_nothing_but_its_ev
         assert_eq!(
             said.stderr,
             format!(
-                "error: it nests too deeply: the jsonnet evaluator ran out of stack\n  in {spec}\nhint: look for a value \
-                 or an expression inside thousands of others\n"
+                "error: it nests too deeply: the jsonnet evaluator ran out of stack\n  in {spec}\nhint: look for a field \
+                 that needs itself again and again, or a value inside thousands of others\n"
             )
         );
     }
+    // Nobody counts how deep objects are that extend each other; which value was to be made is found out afterwards.
+    lab.write(
+        "extends.jsonnet",
+        "local T = { n: 1, local me = self, depth: if self.n <= 1 then 1 else (T { n: me.n }).depth };
+        { trials: [{ name: 'aa', image: 'x' }, { name: 'bb', image: 'x', params: { depth: (T { n: 3 }).depth } }] }",
+    );
+    let said = lab.combu(&["plan", "extends.jsonnet"]).code(2);
+    assert!(
+        said.stderr.contains("ran out of stack\n  in extends.jsonnet\n  while making trials[1].params\n"),
+        "{}",
+        said.stderr
+    );
     lab.write(
         "doubles.jsonnet",
         "local d(s, n) = if n == 0 then s else d(s + s, n - 1); [{ name: 'aa', image: 'x', cmd: d('x', 40) }]",
     );
     let said = lab.combu(&["plan", "doubles.jsonnet"]).code(2);
     assert!(said.stderr.starts_with("error: evaluating it takes more than "), "{}", said.stderr);
-    assert!(said.stderr.contains(" GiB of memory\n  in doubles.jsonnet\n"), "{}", said.stderr);
+    assert!(said.stderr.contains(" GiB of memory\n  in doubles.jsonnet\n  while making [0]\n"), "{}", said.stderr);
     lab.write(
         "live.rhai",
         r#"
