@@ -200,7 +200,7 @@ fn a_spec_that_takes_all_stack_or_memory_is_an_error_and_ends_nothing_but_its_ev
     );
     let said = lab.combu(&["plan", "doubles.jsonnet"]).code(2);
     assert!(said.stderr.starts_with("error: evaluating it takes more than "), "{}", said.stderr);
-    assert!(said.stderr.contains(" GiB of memory\n  in doubles.jsonnet\n  while making [0]\n"), "{}", said.stderr);
+    assert!(said.stderr.contains(" GiB of memory\n  in doubles.jsonnet\n  while making [0].cmd\n"), "{}", said.stderr);
     lab.write(
         "live.rhai",
         r#"
