@@ -53,3 +53,4 @@ mod state_faults;
 mod store_cli;
 mod tidy;
 mod values_cli;
+mod workflows;
