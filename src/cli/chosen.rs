@@ -23,6 +23,10 @@ pub(crate) fn select(experiment: Experiment, args: &SpecArgs, file: &Path) -> Re
     if expression.is_none() && args.trials.is_empty() {
         return Ok(experiment);
     }
+    if experiment.options.search.is_some() {
+        let message = "`--trial` and `--where` choose among the trials of a spec, and this one makes them in a search";
+        return Err(CliError::new(exit::USAGE, message).hint("`combu rerun` runs some of them again"));
+    }
     if let Some(expression) = &expression {
         expression.check_params(experiment.trials.iter().map(|trial| &**trial))?;
     }

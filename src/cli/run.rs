@@ -100,6 +100,13 @@ pub(crate) fn main(file: Option<&Path>, args: RunArgs, detached: bool, ui: &Ui) 
     let load_id = before.first().map_or_else(|| id.clone(), |(record, _)| record.id.clone());
     let experiment = source.load(&args.jsonnet.load_noting(load_id, sources.clone()))?;
     let experiment = select(experiment, &args.spec, &path)?;
+    if args.resume && experiment.options.search.is_some() {
+        let message =
+            "`--resume` compares the trials of a spec with those of its last run, and this one makes them in a search";
+        return Err(
+            CliError::new(exit::USAGE, message).hint("`combu resume` goes on with a search that was ended early")
+        );
+    }
     let experiment = Experiment { options: experiment.options.over(options_below()?), ..experiment };
     let session = session()?;
     let _ending = SessionGuard(session.clone());

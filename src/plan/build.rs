@@ -68,8 +68,12 @@ fn lay_out(mut experiment: Experiment, options: Options, engines: &Engines) -> (
     let waits: Vec<_> =
         trials.iter().map(|trial| check_depends(trial, "the experiment", find, names.clone(), &mut problems)).collect();
     check_hosts(&scope, &mut problems);
-    let rules = experiment.options.prune.iter().filter(|rule| rule.needs_goal() && experiment.options.goal.is_none());
-    problems.extend(rules.map(|rule| Problem::NoGoal { rule: rule.clone() }));
+    if experiment.options.goal.is_none() {
+        let rules = experiment.options.prune.iter().filter(|rule| rule.needs_goal());
+        let rules = rules.map(|rule| format!("`prune: {rule}` compares trials"));
+        let search = experiment.options.search.iter().map(|_| "`search` chooses trials".to_owned());
+        problems.extend(rules.chain(search).map(|what| Problem::NoGoal { what }));
+    }
     trials.iter().for_each(|trial| check_needs(trial, &scope, &mut problems));
     networks::check(&trials, engines, &experiment.options, &mut problems);
     let groups = match graph::groups(&waits) {

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::model::name::{EngineName, Name};
-use crate::model::options::Prune;
 
 /// Everything that keeps an experiment from being planned.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -44,10 +43,10 @@ pub enum Problem {
         /// Why not, and what to write.
         message: String,
     },
-    /// A rule that ends trials early has no goal to go by.
+    /// Something has no goal to go by.
     NoGoal {
-        /// The rule.
-        rule: Prune,
+        /// What, and what it does.
+        what: String,
     },
     /// A prerequisite is not in the experiment.
     UnknownDependency {
@@ -227,11 +226,8 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadPrefix { message } => f.write_str(message),
-            Self::NoGoal { rule } => {
-                write!(
-                    f,
-                    "`prune: {rule}` compares trials by the run's goal, and there is none: give a `goal` such as `min loss`"
-                )
+            Self::NoGoal { what } => {
+                write!(f, "{what} by the run's goal, and there is none: give a `goal` such as `min loss`")
             }
             Self::NoTrials => write!(f, "it has no trials"),
             Self::Duplicate { name, places } => {

@@ -46,6 +46,10 @@ impl Plan {
                 writeln!(f, "  ... and {} more (`-o json` lists them all)", group.len() - SHOWN)?;
             }
         }
+        if let Some(search) = &self.experiment.options.search {
+            let (all, method) = (search.trials, &search.method);
+            writeln!(f, "\nsearch: {all} trials in all, by {method}; the others follow from what these come to")?;
+        }
         Ok(text)
     }
 

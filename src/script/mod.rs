@@ -44,3 +44,4 @@ pub use model::ScriptModel;
 pub use parameters::{Parameter, Parameters};
 pub use selection::{Where, WhereError, with_prerequisites};
 pub use stage::{EarlierRun, Opened, ScriptStage};
+pub use values::result::{toward, value};

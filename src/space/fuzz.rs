@@ -83,7 +83,9 @@ fn spaces() {
                     lie_in(&points, &space);
                     let distinct: BTreeSet<String> = points.iter().map(|point| json!(point).to_string()).collect();
                     let made: BTreeSet<String> = names("train", &points).into_iter().collect();
-                    assert_eq!(made.len(), distinct.len(), "alike: {made:?}");
+                    // Points that are alike have one name, or each its number where values make no name.
+                    let is_numbered = made.len() == points.len();
+                    assert!(made.len() == distinct.len() || is_numbered, "alike: {made:?}");
                 }
                 if let Ok(points) = space.zip() {
                     lie_in(&points, &space);

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::model::experiment::Experiment;
-use crate::model::options::Options;
+use crate::model::options::{Options, SpecSearch};
 use crate::model::source::source_text;
 use crate::model::trial::Trial;
+use crate::space::BadSpace;
 use crate::spec::error::{Mistake, Problems, SpecError};
 use crate::spec::evaluator::evaluate;
 use crate::spec::fields;
@@ -18,6 +19,7 @@ use crate::spec::manifest::Unevaluated;
 use crate::spec::options;
 use crate::spec::plain;
 use crate::spec::reader::{Item, Report};
+use crate::spec::search::{self, SearchTrials};
 use crate::spec::slips::{Slip, slip};
 use crate::spec::sources::LoadOptions;
 use crate::spec::trial;
@@ -141,9 +143,33 @@ fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Value>, folder: &
     object.read("defaults", |item| trial::defaults(item, folder));
     let good = item.report.count() == before;
     let defaults = map.get("defaults").and_then(Value::as_object).filter(|_| good);
-    let run_options = options::from(&object);
-    let trials = object.need(fields::TRIALS, |item| trials(item, values, folder, defaults));
-    Some((name, run_options, trials?))
+    let mut run_options = options::from(&object);
+    let read = |item: Item<'_>| trials(item, values, folder, defaults);
+    let has = |key: &str| map.get(key).is_some_and(|value| !value.is_null());
+    let Some(search) = object.read(fields::SEARCH, |item| search(item, defaults, folder)) else {
+        // What is wrong with a search is told above.
+        let trials = if has(fields::SEARCH) { None } else { object.need(fields::TRIALS, read) };
+        return Some((name, run_options, trials?));
+    };
+    let (search, first) = search;
+    run_options.search = Some(Box::new(search));
+    let mut trials = if has(fields::TRIALS) { object.need(fields::TRIALS, read)? } else { Vec::new() };
+    trials.extend(first);
+    Some((name, run_options, trials))
+}
+
+/// Reads a search, and makes the trials that it begins with.
+fn search(
+    item: Item<'_>,
+    defaults: Option<&Map<String, Value>>,
+    folder: &Path,
+) -> Option<(SpecSearch, Vec<Arc<Trial>>)> {
+    let search = search::read(item, defaults)?;
+    match SearchTrials::new(&search, folder).and_then(|mut trials| trials.begin()) {
+        Ok(first) => Some((search, first)),
+        Err(BadSpace { message, hint: Some(hint) }) => item.fail_with(message, hint),
+        Err(BadSpace { message, hint: None }) => item.fail(message),
+    }
 }
 
 fn trials(
@@ -249,6 +275,56 @@ mod tests {
 
         let json = Lab::new(&[("maze.v2.json", r#"[{"name": "aa", "params": {"z": 1, "a": 2}}]"#)]);
         assert_eq!(json.load("maze.v2.json", &options()).unwrap().name, "maze.v2");
+    }
+
+    #[test]
+    fn a_search_makes_the_trials_that_it_begins_with() {
+        let text = "{goal: 'min loss', defaults: {image: 'lab'}, trials: [{name: 'base'}], search: {trials: 20, startup: 3, seed: 1,
+            method: 'sobol', space: {lr: [1, 2], wd: {from: 0, to: 1}}, base: {name: 'fit', cmd: 'train {lr}'}}}";
+        let searching = read(text).unwrap();
+        assert_eq!(names(&searching.trials), ["base", "fit-000", "fit-001", "fit-002"]);
+        let (first, search) = (&searching.trials[1], searching.options.search.unwrap());
+        assert_eq!((first.image.as_deref(), first.params.len(), search.trials), (Some("lab"), 2, 20));
+        assert_eq!(names(&read("{search: null, trials: [{name: 'aa'}]}").unwrap().trials), ["aa"]);
+        let wrong = [
+            "{search: {space: {}, base: {}, trials: 1}, trials: 3}",
+            "{goal: 'min loss', search: {space: {x: [1]}, base: {name: 'aa'}}}",
+            "{goal: 'min loss', search: {space: {x: [1]}, base: {name: 'aa'}, trials: 0, metod: 'tpe'}}",
+            "{goal: 'min loss', search: {space: {x: [1]}, base: {name: 'aa'}, trials: 5, method: 'grid', enough: 'soon'}}",
+            "{goal: 'min loss', search: {space: {x: []}, base: {name: 'aa'}, trials: 5}}",
+            "{goal: 'min loss', search: {space: {x: [1]}, base: {name: 'aa', cmd: '{y}'}, trials: 5}}",
+            "{goal: 'min loss', search: {space: {x: [1]}, base: {cmd: 'x'}, trials: 5}}",
+            "{goal: 'min loss', search: {space: {x: [1, 2]}, base: {name: 'aa'}, trials: 5, method: 'cma'}}",
+            "{goal: 'min loss', search: {space: {x: [1]}, base: {name: 'aa', iamge: 'x'}, trials: 5}}",
+            "{goal: 'min loss', search: [1]}",
+            "{goal: 'min loss', search: null}",
+        ];
+        insta::assert_snapshot!(wrong.map(|text| read(text).unwrap_err()).join("\n"), @r#"
+        spec `LAB/maze.jsonnet` is not valid:
+          search: the base has no name; the trials are named after it: `name: "train"`
+        spec `LAB/maze.jsonnet` is not valid:
+          search: `trials` is missing
+        spec `LAB/maze.jsonnet` is not valid:
+          search: unknown key `metod`; did you mean `method`?
+          search.trials: 0 is not between 1 and 1000000
+        spec `LAB/maze.jsonnet` is not valid:
+          search.method: `grid` is none of `tpe`, `cma`, `random`, `sobol`
+          search.enough: `soon` is no condition: write the name of a metric, `<`, `<=`, `>` or `>=`, and a number: `loss < 0.01`
+        spec `LAB/maze.jsonnet` is not valid:
+          search: `x` has no values; write `x: [1, 2]`, or leave it out
+        spec `LAB/maze.jsonnet` is not valid:
+          search: `cmd[0]` asks for `{y}`, which is no param of the trial; did you mean `{x}`?; for braces as they stand, write `{{y}}`
+        spec `LAB/maze.jsonnet` is not valid:
+          search: the base has no name; the trials are named after it: `name: "train"`
+        spec `LAB/maze.jsonnet` is not valid:
+          search: CMA-ES searches ranges of numbers, and this space has a list of values; take `tpe(space)`, or run one search for each value
+        spec `LAB/maze.jsonnet` is not valid:
+          search: its base makes no trial: unknown key `iamge`; did you mean `image`?
+        spec `LAB/maze.jsonnet` is not valid:
+          search: expected a search: {space, base, trials, ..}, found a list
+        spec `LAB/maze.jsonnet` is not valid:
+          `trials` is missing
+        "#);
     }
 
     #[test]

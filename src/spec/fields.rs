@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::model::name::EngineName;
-use crate::model::options::Remove;
+use crate::model::options::{Remove, SpecSearch};
 use crate::model::retry::On;
 use crate::model::trial::{Condition, Pull, Trial};
 use crate::spec::shape::Shape::{self, Any, Either, List, Number, Object, Table, Text, Truth, Whole, Word};
@@ -108,6 +108,9 @@ pub(super) fn options() -> impl Iterator<Item = &'static Key> {
 /// The key of the object form that holds the trials.
 pub(super) const TRIALS: &str = "trials";
 
+/// The key of the object form that holds a search.
+pub(super) const SEARCH: &str = "search";
+
 /// The keys of the object form, run options apart.
 pub const TOP: &[Key] = &[
     field("name", &["'irl'"], Text, "The experiment's name. Default: the file's name without its ending."),
@@ -123,7 +126,26 @@ pub const TOP: &[Key] = &[
         Text,
         "The schema that an editor checks the file with, as `combu help schema` prints it. combu does not read it.",
     ),
-    field(TRIALS, &["[{name: 'first', image: 'solver'}]"], Any, "The trials. Required."),
+    field(TRIALS, &["[{name: 'first', image: 'solver'}]"], Any, "The trials. Required, unless `search` makes them."),
+    field(
+        SEARCH,
+        &[
+            "{space: {lr: {from: 1e-5, to: 1, log: true}}, base: {name: 'train', image: 'solver', cmd: 'train --lr {lr}'}, trials: 100}",
+        ],
+        Object(
+            &[
+                ("space", Table(&Any)),
+                ("base", Table(&Any)),
+                ("trials", Whole),
+                ("method", Word(|| SpecSearch::METHODS.to_vec())),
+                ("startup", Whole),
+                ("enough", Text),
+                ("seed", Whole),
+            ],
+            &["space", "base", "trials"],
+        ),
+        "A search for the best `goal`: `trials` so many are made one after the other, each of what those before came to. `space` has the values of each param ([spaces](scripting.md#spaces)); `base` the fields of a trial, in which `{lr}` stands for a param; `method` is `tpe` (default), `cma`, `random` or `sobol`; `startup` (10) how many are made before anything is known; `enough: 'loss < 0.1'` ends it early; `seed` (0) is that of its points. `combu resume` goes on with it.",
+    ),
 ];
 
 /// The run options that can be changed while a run is live.

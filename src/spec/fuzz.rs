@@ -58,10 +58,14 @@ fn load_options() -> LoadOptions {
 
 /// Reads the document with these trials, and each trial again from what is written of it.
 fn read(document: &Value, trials: &mut dyn Iterator<Item = Value>) {
-    let (_, asked, trials) = match read_document(document, trials, Path::new(FOLDER)) {
+    let (_, mut asked, trials) = match read_document(document, trials, Path::new(FOLDER)) {
         Ok(parts) => parts,
         Err(problems) => return assert!(!problems.0.is_empty() && !problems.to_string().is_empty()),
     };
+    if let Some(search) = asked.search.take() {
+        let written = serde_json::to_value(&search).unwrap();
+        assert_eq!(serde_json::from_value(written).ok(), Some(search));
+    }
     let written = serde_json::to_value(&asked).unwrap();
     assert_eq!(options(written.as_object().unwrap()), Ok(asked.clone()), "{written}");
     assert_eq!(serde_json::from_value(written).ok(), Some(asked));

@@ -71,6 +71,8 @@ pub(super) fn from(object: &Object<'_>) -> Options {
         seed: object.read("seed", seed),
         goal: object.read("goal", |item| item.check(Goal::parse(item.text()?))),
         prune: object.read("prune", prune).unwrap_or_default(),
+        // A key beside the options: in a script it is `search(..)`.
+        search: None,
         outputs_to: object.read("outputs_to", |item| item.check(Destination::parse(item.text()?))),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::spec::fields::{FIELDS, Key, TOP, TRIALS, options};
+use crate::spec::fields::{FIELDS, Key, SEARCH, TOP, TRIALS, options};
 use crate::spec::shape::or_null;
 
 /// The schema of the document that a spec evaluates to.
@@ -20,7 +20,7 @@ pub fn schema() -> Value {
         "anyOf": [{"$ref": "#/$defs/trials"}, {"$ref": "#/$defs/experiment"}],
         "$defs": {
             "trials": {"type": "array", "items": {"$ref": "#/$defs/trial"}},
-            "experiment": object(experiment, &[TRIALS]),
+            "experiment": with_any_of(object(experiment, &[]), &[TRIALS, SEARCH]),
             "trial": object(trial, &["name"]),
             "defaults": object(defaults, &[]),
         },
@@ -29,6 +29,12 @@ pub fn schema() -> Value {
 
 fn object(properties: Map<String, Value>, needed: &[&str]) -> Value {
     json!({"type": "object", "properties": properties, "required": needed, "additionalProperties": false})
+}
+
+/// The schema of an object that has one of those keys.
+fn with_any_of(mut schema: Value, keys: &[&str]) -> Value {
+    schema["anyOf"] = keys.iter().map(|key| json!({"required": [key]})).collect();
+    schema
 }
 
 fn properties(keys: impl Iterator<Item = &'static Key>) -> Map<String, Value> {

@@ -45,6 +45,7 @@ mod s3_outputs;
 mod saving_cli;
 mod script_cli;
 mod script_resume_cli;
+mod search_cli;
 mod shells_cli;
 mod shortages;
 mod simulate_cli;

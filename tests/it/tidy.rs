@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("stats", &["stats", "model"]),
     ("engine", &["engine", "model"]),
     ("plan", &["plan", "model"]),
-    ("spec", &["spec", "space", "model"]),
+    ("spec", &["spec", "search", "space", "model"]),
     ("run", &["run", "plan", "engine", "model"]),
     ("report", &["report", "model"]),
     ("store", &["store", "model"]),

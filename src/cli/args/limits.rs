@@ -183,6 +183,7 @@ impl LimitArgs {
             halt: self.halt.or(max_fail),
             goal: self.goal.clone(),
             prune: self.prune.clone(),
+            search: None,
             rm: self.rm,
             seed: self.seed,
             outputs_to: self.outputs_to.clone(),

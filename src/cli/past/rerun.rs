@@ -76,6 +76,8 @@ pub(crate) fn main(file: Option<&Path>, args: &RerunArgs, ui: &Ui) -> Result<u8,
     let last = ends(&family)?;
     let chosen = choose(args, &trials, &first.record.run, &past.summary, &last)?;
     let mut experiment = past.experiment(first.record.spec.clone(), first.record.id.clone());
+    // The trials that it made are what is run again.
+    experiment.options.search = None;
     let needed = with_prerequisites(&experiment.trials, &chosen);
     experiment.trials.retain(|trial| needed.contains(&trial.name));
     let is_service = |name: &Name| past.summary.get(name).is_some_and(|result| result.service);

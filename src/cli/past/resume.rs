@@ -11,6 +11,7 @@ use crate::cli::error::{CliError, kill_command, short_path, typed};
 use crate::cli::exit;
 use crate::cli::named;
 use crate::cli::script::resume::go_on;
+use crate::cli::stage::searching::RunningSearch;
 use crate::cli::stage::started::{StartedRun, follow};
 use crate::cli::stage::terminal::{OpenRun, Terminal};
 use crate::cli::stage::{detach, signals};
@@ -88,19 +89,24 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     signals::listen(&session, kill_command(&record.spec), ui)?;
     let OpenRun { folder, journal, mut sinks, control } = terminal.reopen(&run)?;
     // Read again now that no other process can go on with it.
-    let mut past = History::default();
+    let (mut past, mut events) = (History::default(), Vec::new());
+    let search = RunningSearch::of(&prepared.plan.experiment)?;
     let mut follower = run.follow();
     follower.read(Kinds::All, |event| {
         past.add(&event);
         sinks.iter_mut().for_each(|sink| sink.recall(&event));
+        if search.is_some() {
+            events.push(event);
+        }
     })?;
+    let search = search.map(|search| search.recall(&events, &past)).transpose()?;
     // Of what trials told of themselves: it decides nothing.
     unread::warn(&follower.unread(), ui);
     let summary = past.summary.clone();
     let id = record.run.clone();
     let start = Start { journal, past: Some(past), ..Start::unkept(id.clone(), Some(folder.path().to_path_buf())) };
     let live = session.start(prepared, start)?;
-    let started = StartedRun { run: id, live, folder, sinks, control, summary, detached };
+    let started = StartedRun { run: id, live, folder, sinks, control, summary, search, detached };
     match follow(&session, &terminal, started, args.output, ui)? {
         exit::OK if is_cut_off => Ok(exit::OUTSTANDING),
         code => Ok(code),

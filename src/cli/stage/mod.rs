@@ -3,6 +3,7 @@
 pub(crate) mod detach;
 mod provenance;
 pub(crate) mod saving;
+pub(crate) mod searching;
 pub(crate) mod signals;
 pub(crate) mod simulated;
 pub(crate) mod started;

@@ -1,7 +1,6 @@
 //! Saving: what ended containers hold that a dead combu left is kept in the record of its run before they are removed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,13 +66,10 @@ pub(crate) fn take_up(
         Start { journal, past: Some(past), purpose, ..Start::unkept(id.clone(), Some(folder.path().to_path_buf())) };
     let mut live = session.start(prepared, start)?;
     let mut saved = 0;
-    let Ok(_summary) = observe(summary, &mut live, &mut Vec::new(), |event, _, _| {
-        match &event.fact {
-            Fact::AttemptEnded { outcome, incomplete: false, .. } if *outcome != Outcome::Killed => saved += 1,
-            Fact::Warned { message } => ui.warn(message),
-            _ => {}
-        }
-        Ok::<(), Infallible>(())
+    observe(summary, &mut live, &mut Vec::new(), |event, _, _| match &event.fact {
+        Fact::AttemptEnded { outcome, incomplete: false, .. } if *outcome != Outcome::Killed => saved += 1,
+        Fact::Warned { message } => ui.warn(message),
+        _ => {}
     });
     if ends && !run.has_ended()? {
         let message = format!("how the trials of run {id} ended could not be kept");

@@ -1,15 +1,16 @@
 //! A run from its start to its end: opened, started, followed, reported.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 use crate::cli::args::OutputForm;
 use crate::cli::control::server::Control;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::stage::detach;
+use crate::cli::stage::searching::RunningSearch;
 use crate::cli::stage::terminal::{OpenRun, Terminal};
 use crate::cli::ui::Ui;
+use crate::model::command::Command;
 use crate::model::event::Sink;
 use crate::model::name::{Name, RunId};
 use crate::model::summary::Summary;
@@ -28,6 +29,7 @@ pub(crate) fn begin(
     reused: BTreeMap<Name, RunId>,
     repeats: Option<RunId>,
 ) -> Result<StartedRun, CliError> {
+    let search = RunningSearch::of(&prepared.plan.experiment)?;
     terminal.make_way(&prepared, &run, &reused)?;
     let OpenRun { folder, journal, sinks, control } = terminal.open(&prepared.plan, &run, repeats)?;
     let folder_path = Some(folder.path().to_path_buf());
@@ -40,7 +42,7 @@ pub(crate) fn begin(
             return Err(error);
         }
     };
-    Ok(StartedRun { run, live, folder, sinks, control, summary: Summary::default(), detached: false })
+    Ok(StartedRun { run, live, folder, sinks, control, summary: Summary::default(), search, detached: false })
 }
 
 /// A run that has started.
@@ -52,6 +54,8 @@ pub(crate) struct StartedRun {
     pub(crate) control: Control,
     /// The summary of its earlier lives.
     pub(crate) summary: Summary,
+    /// The search that it carries out, if it does.
+    pub(crate) search: Option<RunningSearch>,
     pub(crate) detached: bool,
 }
 
@@ -63,7 +67,7 @@ pub(crate) fn follow(
     output: Option<OutputForm>,
     ui: &Ui,
 ) -> Result<u8, CliError> {
-    let StartedRun { run, mut live, folder, mut sinks, control, summary, detached } = started;
+    let StartedRun { run, mut live, folder, mut sinks, control, summary, mut search, detached } = started;
     terminal.listen(&control, &folder, live.commands());
     let seen = if detached {
         // Until here, messages go to the foreground half.
@@ -74,10 +78,26 @@ pub(crate) fn follow(
     if seen.is_err() {
         session.interrupt().fire("the end of its foreground half");
     }
-    let Ok(summary) = observe(summary, &mut live, &mut sinks, |_, _, _| Ok::<(), Infallible>(()));
+    let mut failure = None;
+    let summary = observe(summary, &mut live, &mut sinks, |event, summary, commands| {
+        let follow = |search: &mut RunningSearch| -> Result<(), CliError> {
+            for trial in search.hear(event, summary)? {
+                // A run that ends early takes no more.
+                if let Some(Err(refusal)) = commands.submit(trial) {
+                    return Err(CliError::new(exit::USAGE, format!("search: {}", refusal.message)));
+                }
+            }
+            Ok(())
+        };
+        if let Some(error) = search.as_mut().and_then(|search| follow(search).err()) {
+            commands.send(Command::Drain { by: "an error in the search".to_owned() });
+            (search, failure) = (None, Some(error));
+        }
+    });
     session.join();
     drop(control);
     terminal.close(&summary);
+    failure.map_or(Ok(()), Err)?;
     seen?;
     let code = exit::of_summary(&summary);
     let mut lost = terminal.lost();

@@ -7,6 +7,7 @@ mod goal;
 mod halt;
 mod prefix;
 mod prune;
+mod search;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use goal::{Goal, Sense};
 pub use halt::{Halt, Limit, What, When};
 pub use prefix::Prefix;
 pub use prune::{AshaPause, Prune};
+pub use search::SpecSearch;
 
 /// Options of a run; everything absent means the default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,9 @@ pub struct Options {
     /// Rules by which trials end early that are not worth going on with.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub prune: Vec<Prune>,
+    /// The search that the run carries out; only a spec states one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<Box<SpecSearch>>,
     /// Which containers are removed once they ended and their logs are safe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rm: Option<Remove>,

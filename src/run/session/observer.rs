@@ -2,7 +2,6 @@
 //!
 //! It runs on the thread that called it (a script's own), so a slow hook or terminal never slows the run.
 
-use crate::model::command::Command;
 use crate::model::event::{Event, Fact, Sink};
 use crate::model::summary::Summary;
 use crate::run::session::live::{Commands, Live};
@@ -11,27 +10,18 @@ use crate::run::session::live::{Commands, Live};
 ///
 /// `hook` sees every event with the summary so far, and may send commands; commands sent while it handles an event are
 /// taken before the run can end.
-///
-/// # Errors
-/// The hook's first error, after the run's trials were stopped and the run has ended.
-pub fn observe<E>(
+pub fn observe(
     mut summary: Summary,
     live: &mut Live,
     sinks: &mut Vec<Box<dyn Sink>>,
-    mut hook: impl FnMut(&Event, &Summary, &Commands) -> Result<(), E>,
-) -> Result<Summary, E> {
-    let mut failure = None;
+    mut hook: impl FnMut(&Event, &Summary, &Commands),
+) -> Summary {
     while let Some(event) = live.next_to_end() {
         summary.add(&event);
         feed(sinks, &event);
-        if failure.is_none()
-            && let Err(error) = hook(&event, &summary, live.commands())
-        {
-            live.commands().send(Command::Cancel { by: "an error in the script".to_owned() });
-            failure = Some(error);
-        }
+        hook(&event, &summary, live.commands());
     }
-    failure.map_or(Ok(summary), Err)
+    summary
 }
 
 /// Passes an event to every sink; one that fails is dropped, and the others told.

@@ -122,6 +122,12 @@ fn load(script: &Script, path: &str, options: &Map) -> Answer<ScriptExperiment> 
     }
     let place = script.place(path);
     let experiment = script.wait_for(move || spec::load(&place, &load))?.map_err(|error| fault(chain(&error)))?;
+    if experiment.options.search.is_some() {
+        return Err(fault_with(
+            format!("`{path}` makes its trials in a search"),
+            "`combu run` runs it; in a script, write `search(tpe(space), base, #{ goal: \"min loss\", trials: 100 })`",
+        ));
+    }
     Ok(ScriptExperiment::new(experiment))
 }
 

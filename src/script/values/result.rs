@@ -43,6 +43,43 @@ pub(crate) struct Ran {
     pub(crate) history: MetricHistory,
 }
 
+fn text(result: &TrialResult, path: impl Fn(&Logs) -> &Path) -> std::io::Result<String> {
+    let Some(logs) = &result.logs else { return Ok(String::new()) };
+    let path = path(logs);
+    let bytes = if path == logs.stdout { logs.stdout_bytes } else { logs.stderr_bytes };
+    // A file without a byte may not be there.
+    if bytes == 0 { Ok(String::new()) } else { printed::text(path) }
+}
+
+/// The numbers behind that name in what a trial wrote to its standard output.
+fn printed_numbers(result: &TrialResult, name: &str) -> std::io::Result<Vec<f64>> {
+    Ok(printed::numbers(&text(result, |logs| &logs.stdout)?, name))
+}
+
+/// The last value of a metric of a trial: told, else printed.
+///
+/// # Errors
+/// When its log cannot be read.
+pub fn value(result: &TrialResult, metric: &str) -> std::io::Result<Option<f64>> {
+    match result.metrics.get(metric) {
+        Some(metric) => Ok(Some(metric.last)),
+        None => Ok(printed_numbers(result, metric)?.last().copied()),
+    }
+}
+
+/// The value that says how near a trial came to a goal: told, else printed.
+///
+/// # Errors
+/// When its log cannot be read.
+pub fn toward(result: &TrialResult, goal: &Goal) -> std::io::Result<Option<f64>> {
+    if let Some(value) = result.toward(goal) {
+        return Ok(Some(value));
+    }
+    let printed = printed_numbers(result, &goal.metric)?;
+    let best = printed.iter().copied().min_by(|one, other| goal.order(*one, *other));
+    Ok(if goal.over_all { best } else { printed.last().copied() })
+}
+
 impl TrialView {
     /// The result so far of a trial whose run goes on.
     pub(crate) fn live(result: &TrialResult, way: &Way, folder: &Rc<Path>) -> Self {
@@ -85,34 +122,18 @@ impl TrialView {
 
     /// The text of one of its streams, or the end of it.
     pub(crate) fn text(&self, path: impl Fn(&Logs) -> &Path) -> std::io::Result<String> {
-        let Some(logs) = &self.result.logs else { return Ok(String::new()) };
-        let path = path(logs);
-        let bytes = if path == logs.stdout { logs.stdout_bytes } else { logs.stderr_bytes };
-        // A file without a byte may not be there.
-        if bytes == 0 { Ok(String::new()) } else { printed::text(path) }
+        text(&self.result, path)
     }
 
     /// The last value of a metric; where none of that name was told, the last number behind it in what the trial wrote to its
     /// standard output.
     pub(crate) fn value(&self, key: &str) -> std::io::Result<Option<f64>> {
-        match self.result.metrics.get(key) {
-            Some(metric) => Ok(Some(metric.last)),
-            None => Ok(self.printed(key)?.last().copied()),
-        }
-    }
-
-    fn printed(&self, key: &str) -> std::io::Result<Vec<f64>> {
-        Ok(printed::numbers(&self.text(|logs| &logs.stdout)?, key))
+        value(&self.result, key)
     }
 
     /// The value that says how near it came to a goal: told, else printed.
     pub(crate) fn toward(&self, goal: &Goal) -> std::io::Result<Option<f64>> {
-        if let Some(value) = self.result.toward(goal) {
-            return Ok(Some(value));
-        }
-        let printed = self.printed(&goal.metric)?;
-        let best = printed.iter().copied().min_by(|one, other| goal.order(*one, *other));
-        Ok(if goal.over_all { best } else { printed.last().copied() })
+        toward(&self.result, goal)
     }
 
     /// The value in a column of a table: what every table of results shows, else a number it printed.
@@ -241,7 +262,7 @@ impl RunResult {
         for column in columns.iter().filter(|column| !known.contains(*column)) {
             let mut printed = false;
             for view in &views {
-                printed = printed || !view.printed(column)?.is_empty();
+                printed = printed || !printed_numbers(&view.result, column)?.is_empty();
             }
             if !printed {
                 return Ok(Some((column.clone(), known)));

@@ -1,0 +1,133 @@
+//! The search that a run carries out: it is told of each trial that ends, and gives those that follow.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use crate::cli::error::CliError;
+use crate::cli::exit;
+use crate::model::command::Command;
+use crate::model::event::{Event, Fact};
+use crate::model::experiment::Experiment;
+use crate::model::history::History;
+use crate::model::name::Name;
+use crate::model::options::{Bound, Goal};
+use crate::model::outcome::Outcome;
+use crate::model::summary::{Summary, TrialResult};
+use crate::model::trial::Trial;
+use crate::script::{toward, value};
+use crate::spec::SearchTrials;
+
+/// The error that the search cannot go on.
+fn wrong(error: impl fmt::Display) -> CliError {
+    CliError::new(exit::USAGE, format!("search: {error}"))
+}
+
+/// A search in its run.
+pub(crate) struct RunningSearch {
+    trials: SearchTrials,
+    goal: Goal,
+    enough: Option<Bound>,
+    /// How many trials the run has at once.
+    width: usize,
+    /// Whether a trial met what is enough.
+    is_over: bool,
+    /// Whether the run takes no more trials.
+    is_closed: bool,
+    /// Trials that stopped early because the run did, and go on with it.
+    cut: HashSet<Name>,
+    /// Trials that were submitted before combu died.
+    known: HashSet<Name>,
+    /// Trials that were still to be submitted then.
+    unsent: Vec<Trial>,
+}
+
+impl RunningSearch {
+    /// The search of an experiment, where it has one.
+    ///
+    /// # Errors
+    /// What was wrong with it when it was read; an experiment that was read has none of these.
+    pub(crate) fn of(experiment: &Experiment) -> Result<Option<Self>, CliError> {
+        let options = &experiment.options;
+        let Some((search, goal)) = options.search.as_ref().zip(options.goal.clone()) else { return Ok(None) };
+        let folder = experiment.spec.parent().unwrap_or(&experiment.spec);
+        let mut trials = SearchTrials::new(search, folder).map_err(wrong)?;
+        trials.begin().map_err(wrong)?;
+        let enough = search.enough.clone();
+        let (cut, known) = (HashSet::new(), HashSet::new());
+        let (is_over, is_closed, unsent) = (false, false, Vec::new());
+        Ok(Some(Self { trials, goal, enough, width: 1, is_over, is_closed, cut, known, unsent }))
+    }
+
+    /// The same after those events, which an earlier combu saw.
+    ///
+    /// # Errors
+    /// As those of [`RunningSearch::hear`].
+    pub(crate) fn recall(mut self, events: &[Event], past: &History) -> Result<Self, CliError> {
+        self.known = past.planned().map(|trial| trial.name.clone()).collect();
+        let (mut summary, mut unsent) = (Summary::default(), Vec::new());
+        for event in events {
+            summary.add(event);
+            unsent.extend(self.hear(event, &summary)?);
+        }
+        self.unsent = unsent;
+        Ok(self)
+    }
+
+    /// Takes an event in, with the summary so far; the trials that follow it.
+    ///
+    /// # Errors
+    /// When the log of a trial that printed its metric cannot be read, or the base makes no trial of a point.
+    pub(crate) fn hear(&mut self, event: &Event, summary: &Summary) -> Result<Vec<Trial>, CliError> {
+        match &event.fact {
+            Fact::RunStarted { parallel, .. } => self.width = *parallel,
+            Fact::RunResumed { parallel, .. } => {
+                (self.width, self.is_closed) = (*parallel, false);
+                return Ok(std::mem::take(&mut self.unsent).into_iter().chain(self.follow()?).collect());
+            }
+            Fact::CommandTaken { command: Command::Cancel { .. } | Command::Drain { .. } } | Fact::Halted { .. } => {
+                self.is_closed = true;
+            }
+            Fact::TrialReopened { trial } => {
+                self.cut.remove(trial);
+            }
+            Fact::TrialEnded { trial, .. } if self.trials.has(trial) => {
+                if let Some(result) = summary.get(trial) {
+                    self.end(result)?;
+                }
+            }
+            _ => {}
+        }
+        self.follow()
+    }
+
+    /// A trial of the search has ended.
+    fn end(&mut self, result: &TrialResult) -> Result<(), CliError> {
+        let name = &result.trial.name;
+        let Some(outcome) = result.outcome() else { return Ok(()) };
+        self.cut.remove(name);
+        if matches!(outcome, Outcome::Killed | Outcome::Skipped { .. }) {
+            // It says nothing of its point, and may go on with the run.
+            self.cut.insert(name.clone());
+            return Ok(());
+        }
+        let unread = |error| CliError::new(exit::INTERNAL, format!("cannot read the logs of `{name}`: {error}"));
+        let came_to = if outcome.is_fine() { toward(result, &self.goal).map_err(unread)? } else { None };
+        self.trials.tell(name, came_to, &self.goal);
+        if let Some(enough) = self.enough.as_ref().filter(|_| outcome.is_success()) {
+            self.is_over |= value(result, &enough.metric).map_err(unread)?.is_some_and(|value| enough.holds(value));
+        }
+        Ok(())
+    }
+
+    /// The trials that the run has room for.
+    fn follow(&mut self) -> Result<Vec<Trial>, CliError> {
+        let mut following = Vec::new();
+        while !self.is_over && !self.is_closed && self.trials.open() - self.cut.len() < self.width {
+            let Some(trial) = self.trials.make().map_err(wrong)? else { break };
+            if !self.known.contains(&trial.name) {
+                following.push(trial);
+            }
+        }
+        Ok(following)
+    }
+}
