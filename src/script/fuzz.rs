@@ -1,6 +1,7 @@
 //! Fuzz targets: whatever stands in a script, an expression, an argument or a table, reading it ends with a value or an error,
 //! and what is written of a value reads back equal.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use rhai::{Dynamic, Engine, EvalAltResult, Scope};
@@ -9,6 +10,7 @@ use serde_json::Value;
 use crate::fuzz::{check, texts};
 use crate::model::name::Name;
 use crate::model::outcome::{Exit, Outcome};
+use crate::model::summary::Metric;
 use crate::model::trial::Trial;
 use crate::script::api::files::{matcher, read_csv, to_csv};
 use crate::script::api::system::param;
@@ -77,7 +79,24 @@ fn is_pure(text: &str) -> bool {
 #[test]
 fn scripts() {
     thread_local!(static BENCH: Bench = Bench::new());
-    check(texts(&["rhai"]).filter(|text| text.len() < 8 << 10), |input| {
+    let experiments = [
+        "e.filter(|t| t.name == \"aa\").len()",
+        "e.filter(|t| 1)",
+        "e.filter(\"params.lr == 1\", #{ exact: true }).names()",
+        "e.filter(\"params.rl == 1\")",
+        "e.filter(\"failed ||\")",
+        "e.filter(\"!done && status == \\\"\\\"\", #{ exakt: true })",
+        "e.only([\"aa\", e[1]]).trials",
+        "e.only([\"ab\"], #{ exact: 1 })",
+        "e[-1].name + e[\"aa\"].name",
+        "e[7]",
+        "e.ab",
+        "(e + experiment(\"y\", [#{ name: \"aa\", cmd: \"x\" }])).len()",
+    ];
+    let made =
+        "let e = experiment(\"x\", [#{ name: \"aa\" }, #{ name: \"bb\", params: #{ lr: 1 }, depends: [\"aa\"] }]); ";
+    let experiments = experiments.map(|line| format!("{made}{line}"));
+    check(texts(&["rhai"]).filter(|text| text.len() < 8 << 10).chain(experiments), |input| {
         let Ok(text) = std::str::from_utf8(input) else { return };
         BENCH.with(|Bench { script, engine, .. }| {
             let told = |error: EvalAltResult| {
@@ -105,17 +124,22 @@ fn written(value: &Dynamic) {
 
 #[test]
 fn selections() {
-    let words = ["params", "==", "done", "status", "bytes(", "seconds("];
+    let words = ["params", "==", "done", "status", "bytes(", "seconds(", "metrics"];
     let expressions = texts(&[]).filter(|text| text.len() < 120 && words.iter().any(|word| text.contains(word)));
     let others = ["sleep(1)", "\"\".pad(99999999999, \"x\")", "cmd[0] + image"].map(str::to_owned);
     check(expressions.chain(others), |input| {
         let Ok(text) = std::str::from_utf8(input) else { return };
         let ends = [None, Some(Outcome::Succeeded), Some(Outcome::Failed { exit: Exit::Code(3) })];
+        let loss = Metric { last: 0.5, step: Some(3), min: 0.1, max: 0.5, count: 3 };
+        let told = BTreeMap::from([("loss".to_owned(), loss)]);
         match Where::parse(text) {
             Ok(expression) => {
                 assert_eq!(expression.text(), text);
+                let known = expression.check_params([&example()].into_iter());
+                assert!(known.is_ok() || text.contains("params"), "{text}");
                 for end in ends {
                     let _ = expression.holds(&example(), end.as_ref());
+                    let _ = expression.holds_with(&example(), end.as_ref(), Some(&told));
                 }
             }
             Err(error) => assert!(!error.message.is_empty() && error.line.is_none_or(|line| line > 0)),
