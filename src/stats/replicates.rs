@@ -42,7 +42,7 @@ impl Within {
     }
 }
 
-/// How far the mean of a point may be behind the best mean over as many values.
+/// How far the mean of a point may be behind that of another, over as many values as both have.
 #[derive(Debug, Clone)]
 pub struct Margin {
     /// Which values are better.
@@ -142,17 +142,21 @@ impl Replicates {
         Some(enough - count)
     }
 
-    /// Whether the mean of these values is too far from the best mean over as many.
+    /// Whether some other point is better by more than the margin, over as many values as both have: one that runs ahead of
+    /// all others is compared as well.
     fn is_behind(&self, values: &[f64]) -> bool {
         let Some(margin) = &self.rule.margin else { return false };
-        let count = values.len();
-        let others = self.points.iter().map(PointReplicates::values).filter(|other| other.len() >= count);
-        let means = others.map(|other| mean(&other[..count]));
-        let best = means.min_by(|one, other| margin.goal.order(*one, *other));
-        let mean = mean(values);
-        // 0.907 - 0.877 is a little more than 0.03, and no farther.
-        let is_far = |best: f64| (best - mean).abs() - margin.by > 1e-12 * best.abs().max(margin.by);
-        best.is_some_and(|best| margin.goal.order(best, mean).is_lt() && is_far(best))
+        let is_far_behind = |other: Vec<f64>| {
+            let count = other.len().min(values.len());
+            if count < self.rule.least.max(1) {
+                return false;
+            }
+            let (better, own) = (mean(&other[..count]), mean(&values[..count]));
+            // 0.907 - 0.877 is a little more than 0.03, and no farther.
+            let is_far = (better - own).abs() - margin.by > 1e-12 * better.abs().max(margin.by);
+            margin.goal.order(better, own).is_lt() && is_far
+        };
+        self.points.iter().map(PointReplicates::values).any(is_far_behind)
     }
 }
 
@@ -222,11 +226,10 @@ mod tests {
         assert_eq!(folds.tell(0, 1, Some(0.80)), 2..3);
         assert_eq!(folds.tell(1, 1, Some(0.90)), 2..3);
         assert_eq!(folds.tell(2, 1, Some(0.86)), 2..3);
-        // A better one came meanwhile, but nobody has two values yet.
-        assert_eq!(folds.tell(0, 2, Some(0.70)), 3..4);
+        // Nobody else has two values yet, but over the first of them a better one came meanwhile.
+        assert_eq!(folds.tell(0, 2, Some(0.99)), 3..3);
         assert_eq!(folds.tell(1, 2, Some(0.80)), 3..4);
         assert_eq!(folds.tell(2, 2, Some(0.70)), 3..3);
-        assert_eq!(folds.tell(0, 3, None), 4..4);
         assert_eq!(folds.tell(1, 3, None), 4..5);
         let mut tied = Replicates::new(margin("max acc", 0.03, 1, 5), 2);
         assert_eq!((tied.tell(0, 1, Some(0.907)), tied.tell(1, 1, Some(0.877))), (2..3, 2..3));

@@ -46,7 +46,9 @@ fn a_search_that_is_killed_goes_on_with_the_same_points() {
 
     let other = Lab::with(SPEC);
     let mut live = other.start(&["run", "spec.jsonnet", "--progress", "json"]);
-    for (trial, signal) in [("fit-004", Signal::KILL), ("fit-013", Signal::INT), ("fit-018", Signal::KILL)] {
+    let ends =
+        [("fit-004", Signal::KILL), ("fit-009", Signal::INT), ("fit-013", Signal::INT), ("fit-018", Signal::KILL)];
+    for (trial, signal) in ends {
         live.event("trial-ended", trial);
         live.signal_if_alive(signal);
         live.end();

@@ -154,10 +154,10 @@ fn settings_far_behind_get_fewer_folds() {
     C=3.727593720315: 5 folds, mean 0.88392
     C=0.1389495494373: 5 folds, mean 0.8716799999999999
     C=19.30697728883: 1 folds, mean 0.8416
-    C=0.0268269579528: 5 folds, mean 0.81964
+    C=0.0268269579528: 2 folds, mean 0.8178000000000001
     C=100.0: 1 folds, mean 0.7712
-    C=0.005179474679231: 5 folds, mean 0.7369800000000001
-    C=0.001: 5 folds, mean 0.6237199999999999
-    32 of 40 folds run
+    C=0.005179474679231: 2 folds, mean 0.7351000000000001
+    C=0.001: 2 folds, mean 0.62185
+    23 of 40 folds run
     ");
 }

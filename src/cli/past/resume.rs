@@ -11,7 +11,7 @@ use crate::cli::error::{CliError, kill_command, short_path, typed};
 use crate::cli::exit;
 use crate::cli::named;
 use crate::cli::script::resume::go_on;
-use crate::cli::stage::searching::RunningSearch;
+use crate::cli::stage::searching::{RunningSearch, is_unfinished};
 use crate::cli::stage::started::{StartedRun, follow};
 use crate::cli::stage::terminal::{OpenRun, Terminal};
 use crate::cli::stage::{detach, signals};
@@ -168,7 +168,8 @@ fn choose(file: Option<&Path>, args: &ResumeArgs, ui: &Ui) -> Result<(PastRun, H
         // A run that could not be started has no events.
         // Of an old run nobody means the script, unless they name it.
         let has_script = !args.without_script && (word.is_some() || place == 0) && run.dead_script_head().is_some();
-        let is_open = past.open() > 0 || summary.elapsed.is_none() || is_unsent || past.has_unfetched();
+        let is_open =
+            past.open() > 0 || summary.elapsed.is_none() || is_unsent || past.has_unfetched() || is_unfinished(&past);
         if past.has_begun() && (is_open || has_script) {
             if word.is_none()
                 && let Some(later) = later(run, &runs.past)

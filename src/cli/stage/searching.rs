@@ -14,6 +14,7 @@ use crate::model::options::{Bound, Goal};
 use crate::model::outcome::Outcome;
 use crate::model::summary::{Summary, TrialResult};
 use crate::model::trial::Trial;
+use crate::model::trial::settled::Settled;
 use crate::script::{toward, value};
 use crate::spec::SearchTrials;
 
@@ -33,12 +34,22 @@ pub(crate) struct RunningSearch {
     is_over: bool,
     /// Whether the run takes no more trials.
     is_closed: bool,
-    /// Trials that stopped early because the run did, and go on with it.
+    /// Trials that ended without a word of their points: where the run ended early, they go on with it.
     cut: HashSet<Name>,
+    /// Those of them that somebody asked to kill.
+    killed: HashSet<Name>,
     /// Trials that were submitted before combu died.
     known: HashSet<Name>,
     /// Trials that were still to be submitted then.
     unsent: Vec<Trial>,
+}
+
+/// Whether a run that was ended early carries out a search with trials still to be made. Of one that met what was enough
+/// that is not looked at: it goes on, and has nothing to do.
+pub(crate) fn is_unfinished(past: &History) -> bool {
+    let Some(search) = past.summary.options.search.as_ref().filter(|_| past.stopped) else { return false };
+    let is_made = |trial: &&Settled| search.space.keys().all(|param| trial.written.params.contains_key(param));
+    past.planned().filter(is_made).count() < search.trials
 }
 
 impl RunningSearch {
@@ -53,9 +64,9 @@ impl RunningSearch {
         let mut trials = SearchTrials::new(search, folder).map_err(wrong)?;
         trials.begin().map_err(wrong)?;
         let enough = search.enough.clone();
-        let (cut, known) = (HashSet::new(), HashSet::new());
+        let (cut, killed, known) = (HashSet::new(), HashSet::new(), HashSet::new());
         let (is_over, is_closed, unsent) = (false, false, Vec::new());
-        Ok(Some(Self { trials, goal, enough, width: 1, is_over, is_closed, cut, known, unsent }))
+        Ok(Some(Self { trials, goal, enough, width: 1, is_over, is_closed, cut, killed, known, unsent }))
     }
 
     /// The same after those events, which an earlier combu saw.
@@ -82,10 +93,14 @@ impl RunningSearch {
             Fact::RunStarted { parallel, .. } => self.width = *parallel,
             Fact::RunResumed { parallel, .. } => {
                 (self.width, self.is_closed) = (*parallel, false);
+                self.cut.retain(|trial| self.killed.contains(trial));
                 return Ok(std::mem::take(&mut self.unsent).into_iter().chain(self.follow()?).collect());
             }
             Fact::CommandTaken { command: Command::Cancel { .. } | Command::Drain { .. } } | Fact::Halted { .. } => {
                 self.is_closed = true;
+            }
+            Fact::CommandTaken { command: Command::Kill { trial } } => {
+                self.killed.insert(trial.clone());
             }
             Fact::TrialReopened { trial } => {
                 self.cut.remove(trial);
@@ -129,5 +144,43 @@ impl RunningSearch {
             }
         }
         Ok(following)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::is_unfinished;
+    use crate::model::event::{Early, Event, Fact};
+    use crate::model::history::History;
+    use crate::model::name::RunId;
+    use crate::spec::{LoadOptions, load};
+
+    #[test]
+    fn a_search_that_was_interrupted_between_two_trials_is_unfinished() {
+        let folder = tempfile::tempdir().unwrap();
+        let search = json!({ "space": { "x": [1, 2] }, "base": { "name": "fit" }, "trials": 3, "startup": 1 });
+        let spec = folder.path().join("spec.json");
+        std::fs::write(
+            &spec,
+            json!({ "goal": "min loss", "trials": [{ "name": "other" }], "search": search }).to_string(),
+        )
+        .unwrap();
+        let options = load(Path::new(&spec), &LoadOptions::default()).unwrap().options;
+        let mut facts = crate::model::event::tests::facts();
+        let Fact::RunStarted { options: given, .. } = &mut facts[0] else { panic!("a run starts with its start") };
+        **given = options;
+        let mut past = History::default();
+        past.add(&Event { at: 0, run: RunId::from("run"), fact: facts.swap_remove(0) });
+        assert!(!is_unfinished(&past), "it goes on without being asked");
+        let elapsed = std::time::Duration::from_secs(1);
+        let end = |early| Event { at: 1, run: RunId::from("run"), fact: Fact::RunEnded { early, elapsed, unkept: 0 } };
+        past.add(&end(Some(Early::Cancelled("SIGINT".to_owned()))));
+        assert!(is_unfinished(&past));
+        past.add(&end(None));
+        assert!(!is_unfinished(&past), "it came to its end");
     }
 }
