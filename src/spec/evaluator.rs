@@ -16,9 +16,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::spec::load;
-use crate::spec::manifest::{self, MAKES, Unevaluated, problem};
+use crate::spec::error::Frame;
+use crate::spec::manifest::{self, MAKES, Unevaluated, problem, shown};
 use crate::spec::sources::{LoadOptions, Sources};
+use crate::spec::{keys, load};
 
 /// The hidden verb of combu that serves.
 pub const VERB: &str = "__evaluate";
@@ -107,7 +108,9 @@ fn elsewhere<T>(
             _ => {
                 let last_words = last_words.join().unwrap_or_default();
                 let at = || if request.traced { traced(&last_words) } else { place(program, request) };
-                Err(died(status, &last_words, at))
+                let mut died = died(status, &last_words, at);
+                died.frames.extend(frame(request, &died.at));
+                Err(died)
             }
         }
     })
@@ -119,6 +122,15 @@ fn place(program: &Path, request: &EvaluationRequest<'_>) -> String {
     let request = EvaluationRequest { path, text, options, parent: request.parent, traced: true };
     let written = serde_json::to_vec(&request).unwrap_or_default();
     elsewhere(program, &request, &written, |_, _| ()).err().map(|problem| problem.at).unwrap_or_default()
+}
+
+/// The place in the text of a value at that place in the document, where its key stands there once.
+fn frame(request: &EvaluationRequest<'_>, at: &str) -> Option<Frame> {
+    let key = at.rsplit_once(['.', ']']).map_or(at, |(_, key)| key);
+    let (line, column) =
+        Some(key).filter(|key| !key.is_empty()).and_then(|key| keys::only_place(&request.text, key))?;
+    let text = request.text.lines().nth(line - 1).unwrap_or_default().to_owned();
+    Some(Frame { file: shown(&request.path), line, column, text, description: String::new() })
 }
 
 /// The last value that it said it makes.

@@ -10,6 +10,7 @@ pub mod evaluator;
 mod fields;
 #[cfg(test)]
 mod fuzz;
+mod keys;
 mod load;
 mod manifest;
 mod natives;

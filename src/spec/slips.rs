@@ -78,12 +78,12 @@ fn is_exact(written: &str) -> bool {
     written.parse().is_ok_and(|number: f64| format!("{number:.0}") == written)
 }
 
-fn is_text(kind: SyntaxKind) -> bool {
+pub(super) fn is_text(kind: SyntaxKind) -> bool {
     use SyntaxKind::{STRING_BLOCK, STRING_DOUBLE, STRING_DOUBLE_VERBATIM, STRING_SINGLE, STRING_SINGLE_VERBATIM};
     matches!(kind, STRING_BLOCK | STRING_DOUBLE | STRING_DOUBLE_VERBATIM | STRING_SINGLE | STRING_SINGLE_VERBATIM)
 }
 
-fn is_blank(kind: SyntaxKind) -> bool {
+pub(super) fn is_blank(kind: SyntaxKind) -> bool {
     use SyntaxKind::{MULTI_LINE_COMMENT, SINGLE_LINE_HASH_COMMENT, SINGLE_LINE_SLASH_COMMENT, WHITESPACE};
     matches!(kind, WHITESPACE | SINGLE_LINE_SLASH_COMMENT | SINGLE_LINE_HASH_COMMENT | MULTI_LINE_COMMENT)
 }

@@ -12,14 +12,15 @@ fn is_paused(lab: &DockerLab, name: &str) -> bool {
 #[test]
 fn losers_of_a_rung_stand_still_outlive_combu_and_go_on_when_they_are_among_the_best() {
     // The third trial waits, so that the second stands still; when it and the fourth have told their loss, the second is among
-    // the best two of four.
+    // the best two of four. None of them ends before it is paused.
     let Some(lab) = docker_lab(
         "{goal: 'min loss', prune: 'asha(from=1, keep=2, most=2, pause=true)', parallel: 1, trials: [
             {name: '@t%d' % i, image: 'IMAGE', networks: ['none'], volumes: ['./flag:/flag'], params: {loss: i},
              cmd: ['sh', '-c', |||
                  while [ $COMBU_PARAM_LOSS = 3 ] && [ ! -e /flag/go ]; do sleep 0.05; done
                  echo ::combu metric loss=$COMBU_PARAM_LOSS step=1
-                 i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.05; done
+                 [ $COMBU_PARAM_LOSS -gt 2 ] && sleep 1000
+                 while [ $COMBU_PARAM_LOSS = 2 ] && [ ! -e /flag/go ]; do sleep 0.05; done
                  echo done
              |||]} for i in std.range(1, 4)]}",
     ) else {

@@ -44,7 +44,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jiff", &["src/cli/time.rs", "src/engine/docker/"]),
     ("jrsonnet_evaluator", &["src/spec/load.rs", "src/spec/manifest.rs", "src/spec/natives.rs"]),
     ("jrsonnet_gcmodule", &["src/spec/load.rs", "src/spec/natives.rs"]),
-    ("jrsonnet_lexer", &["src/spec/slips.rs", "src/spec/uuid.rs"]),
+    ("jrsonnet_lexer", &["src/spec/keys.rs", "src/spec/slips.rs", "src/spec/uuid.rs"]),
     ("jrsonnet_stdlib", &["src/spec/load.rs", "src/spec/natives.rs"]),
     ("memchr", &["src/engine/records/"]),
     ("mimalloc", &["src/main.rs"]),
