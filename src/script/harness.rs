@@ -315,6 +315,12 @@ impl Lab {
         format!("{lines}{end}").trim_start_matches('\n').to_owned()
     }
 
+    /// What is wrong with a script, and what to do about it.
+    pub(super) fn refusal(&self, text: &str) -> String {
+        let error = self.execute(text).unwrap_err();
+        format!("{}{}", error.message, error.hint.map(|hint| format!(" = {hint}")).unwrap_or_default())
+    }
+
     /// An error as people are told of it.
     pub(super) fn told(&self, error: &ScriptError) -> String {
         let named = |file: &Path| file.strip_prefix(self.folder.path()).unwrap_or(file).display().to_string();

@@ -8,4 +8,4 @@ mod searcher;
 mod tpe;
 
 pub use normal::normal;
-pub use searcher::{Method, Observation, Searcher, Suggestion};
+pub use searcher::{Method, Observation, STARTUP, Searcher, Suggestion};

@@ -11,7 +11,7 @@ use crate::search::tpe;
 use crate::space::{BadSpace, How, Point, Sampling, Space};
 
 /// Points that are drawn at random before TPE has learned enough.
-const STARTUP: usize = 10;
+pub const STARTUP: usize = 10;
 
 /// Points of a Sobol sequence that are made at once.
 const SOBOL: usize = 256;

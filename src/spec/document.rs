@@ -7,10 +7,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::model::experiment::Experiment;
-use crate::model::options::{Options, SpecSearch};
+use crate::model::options::Options;
 use crate::model::source::source_text;
 use crate::model::trial::Trial;
-use crate::space::BadSpace;
 use crate::spec::error::{Mistake, Problems, SpecError};
 use crate::spec::evaluator::evaluate;
 use crate::spec::fields;
@@ -19,7 +18,7 @@ use crate::spec::manifest::Unevaluated;
 use crate::spec::options;
 use crate::spec::plain;
 use crate::spec::reader::{Item, Report};
-use crate::spec::search::{self, SearchTrials};
+use crate::spec::search;
 use crate::spec::slips::{Slip, slip};
 use crate::spec::sources::LoadOptions;
 use crate::spec::trial;
@@ -146,7 +145,7 @@ fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Value>, folder: &
     let mut run_options = options::from(&object);
     let read = |item: Item<'_>| trials(item, values, folder, defaults);
     let has = |key: &str| map.get(key).is_some_and(|value| !value.is_null());
-    let Some(search) = object.read(fields::SEARCH, |item| search(item, defaults, folder)) else {
+    let Some(search) = object.read(fields::SEARCH, |item| search::read(item, defaults, folder)) else {
         // What is wrong with a search is told above.
         let trials = if has(fields::SEARCH) { None } else { object.need(fields::TRIALS, read) };
         return Some((name, run_options, trials?));
@@ -156,20 +155,6 @@ fn experiment(item: Item<'_>, values: &mut dyn Iterator<Item = Value>, folder: &
     let mut trials = if has(fields::TRIALS) { object.need(fields::TRIALS, read)? } else { Vec::new() };
     trials.extend(first);
     Some((name, run_options, trials))
-}
-
-/// Reads a search, and makes the trials that it begins with.
-fn search(
-    item: Item<'_>,
-    defaults: Option<&Map<String, Value>>,
-    folder: &Path,
-) -> Option<(SpecSearch, Vec<Arc<Trial>>)> {
-    let search = search::read(item, defaults)?;
-    match SearchTrials::new(&search, folder).and_then(|mut trials| trials.begin()) {
-        Ok(first) => Some((search, first)),
-        Err(BadSpace { message, hint: Some(hint) }) => item.fail_with(message, hint),
-        Err(BadSpace { message, hint: None }) => item.fail(message),
-    }
 }
 
 fn trials(

@@ -127,8 +127,7 @@ fn place(program: &Path, request: &EvaluationRequest<'_>) -> String {
 /// The place in the text of a value at that place in the document, where its key stands there once.
 fn frame(request: &EvaluationRequest<'_>, at: &str) -> Option<Frame> {
     let key = at.rsplit_once(['.', ']']).map_or(at, |(_, key)| key);
-    let (line, column) =
-        Some(key).filter(|key| !key.is_empty()).and_then(|key| keys::only_place(&request.text, key))?;
+    let (line, column) = keys::only_place(&request.text, key)?;
     let text = request.text.lines().nth(line - 1).unwrap_or_default().to_owned();
     Some(Frame { file: shown(&request.path), line, column, text, description: String::new() })
 }

@@ -6,6 +6,9 @@ use crate::spec::slips::{is_blank, is_text};
 
 /// The line and the column (in characters) of a key, from 1, where the text has just one of that name.
 pub(super) fn only_place(text: &str, key: &str) -> Option<(usize, usize)> {
+    if key.is_empty() {
+        return None;
+    }
     let (mut start, mut before, mut places) = (0, None, Vec::new());
     for token in lex(text) {
         if token.kind == SyntaxKind::COLON {

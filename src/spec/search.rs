@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::model::name::Name;
-use crate::model::options::{Bound, Goal, Sense, SpecSearch};
+use crate::model::options::{Bound, Goal, SpecSearch};
 use crate::model::trial::Trial;
-use crate::search::{Method, Searcher};
+use crate::search::{Method, STARTUP, Searcher};
 use crate::space::{BadSpace, Space};
 use crate::spec::reader::Item;
 use crate::spec::template::Template;
@@ -18,24 +18,35 @@ use crate::spec::trial;
 /// The keys of a search.
 const KEYS: [&str; 7] = ["space", "base", "trials", "method", "seed", "startup", "enough"];
 
-/// Trials that are made before anything is known, where nobody says how many.
-const STARTUP: usize = 10;
-
 /// Most trials of a search, and most that it begins with.
 const MOST: (i64, i64) = (1_000_000, 1000);
 
-/// Reads a search; what is wrong with its space or its base is found with its first trials.
-pub(super) fn read(item: Item<'_>, defaults: Option<&Map<String, Value>>) -> Option<SpecSearch> {
+/// Reads a search, and makes the trials that it begins with.
+pub(super) fn read(
+    item: Item<'_>,
+    defaults: Option<&Map<String, Value>>,
+    folder: &Path,
+) -> Option<(SpecSearch, Vec<Arc<Trial>>)> {
+    let search = fields(item, defaults)?;
+    match SearchTrials::new(&search, folder).and_then(|mut trials| trials.begin()) {
+        Ok(first) => Some((search, first)),
+        Err(BadSpace { message, hint: Some(hint) }) => item.fail_with(message, hint),
+        Err(BadSpace { message, hint: None }) => item.fail(message),
+    }
+}
+
+/// Reads the fields of a search; what is wrong with its space or its base is found with its first trials.
+fn fields(item: Item<'_>, defaults: Option<&Map<String, Value>>) -> Option<SpecSearch> {
     let object = item.object("a search: {space, base, trials, ..}", &KEYS)?;
-    let fields = |what: &'static str| {
+    let table = |what: &'static str| {
         move |item: Item<'_>| match item.value {
             Value::Object(map) => Some(map.clone()),
             _ => item.expected(what),
         }
     };
     let count = |most| move |item: Item<'_>| item.integer(1, most).and_then(|count| usize::try_from(count).ok());
-    let space = object.need("space", fields("a space: {lr: combu.loguniform(1e-5, 1), layers: [1, 2, 3]}"));
-    let base = object.need("base", fields("what its trials have in common: {name, image, cmd, ..}"));
+    let space = object.need("space", table("a space: {lr: combu.loguniform(1e-5, 1), layers: [1, 2, 3]}"));
+    let base = object.need("base", table("what its trials have in common: {name, image, cmd, ..}"));
     let trials = object.need("trials", count(MOST.0));
     let method = object.read("method", |item| {
         item.word(&SpecSearch::METHODS, |word| SpecSearch::METHODS.contains(&word).then(|| word.to_owned()))
@@ -128,7 +139,7 @@ impl SearchTrials {
     /// Takes the value that a trial came to by that goal; without one it failed.
     pub fn tell(&mut self, trial: &Name, value: Option<f64>, goal: &Goal) {
         if let Some(number) = self.numbers.remove(trial) {
-            self.searcher.tell(number, value.map(|value| if goal.sense == Sense::Max { -value } else { value }));
+            self.searcher.tell(number, value.map(|value| goal.sense.ascending(value)));
         }
     }
 }

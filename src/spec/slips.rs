@@ -83,6 +83,7 @@ pub(super) fn is_text(kind: SyntaxKind) -> bool {
     matches!(kind, STRING_BLOCK | STRING_DOUBLE | STRING_DOUBLE_VERBATIM | STRING_SINGLE | STRING_SINGLE_VERBATIM)
 }
 
+/// Whether a token says nothing: a blank or a comment.
 pub(super) fn is_blank(kind: SyntaxKind) -> bool {
     use SyntaxKind::{MULTI_LINE_COMMENT, SINGLE_LINE_HASH_COMMENT, SINGLE_LINE_SLASH_COMMENT, WHITESPACE};
     matches!(kind, WHITESPACE | SINGLE_LINE_SLASH_COMMENT | SINGLE_LINE_HASH_COMMENT | MULTI_LINE_COMMENT)

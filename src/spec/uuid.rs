@@ -2,6 +2,8 @@
 
 use jrsonnet_lexer::{Lexeme, SyntaxKind, lex};
 
+use crate::spec::slips::is_blank;
+
 /// The text with the id in place of each `"UUID"` that is the value of a `local`.
 ///
 /// The first combu replaced every such literal in the file; a value elsewhere is left alone here, and so is what
@@ -24,12 +26,6 @@ pub(super) fn replace(text: &str, id: &str) -> String {
     }
     replaced.push_str(&text[done..]);
     replaced
-}
-
-/// Whether a token says nothing: a blank or a comment.
-fn is_blank(kind: SyntaxKind) -> bool {
-    use SyntaxKind::{MULTI_LINE_COMMENT, SINGLE_LINE_HASH_COMMENT, SINGLE_LINE_SLASH_COMMENT, WHITESPACE};
-    matches!(kind, MULTI_LINE_COMMENT | SINGLE_LINE_HASH_COMMENT | SINGLE_LINE_SLASH_COMMENT | WHITESPACE)
 }
 
 /// `local` statements, followed through the tokens.

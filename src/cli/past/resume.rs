@@ -89,17 +89,17 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     signals::listen(&session, kill_command(&record.spec), ui)?;
     let OpenRun { folder, journal, mut sinks, control } = terminal.reopen(&run)?;
     // Read again now that no other process can go on with it.
-    let (mut past, mut events) = (History::default(), Vec::new());
-    let search = RunningSearch::of(&prepared.plan.experiment)?;
+    let (mut past, mut recalled) = (History::default(), Ok(()));
+    let mut search = RunningSearch::of(&prepared.plan.experiment)?;
     let mut follower = run.follow();
     follower.read(Kinds::All, |event| {
         past.add(&event);
         sinks.iter_mut().for_each(|sink| sink.recall(&event));
-        if search.is_some() {
-            events.push(event);
+        if let Some(search) = search.as_mut().filter(|_| recalled.is_ok()) {
+            recalled = search.recall(&event, &past.summary);
         }
     })?;
-    let search = search.map(|search| search.recall(&events, &past)).transpose()?;
+    recalled?;
     // Of what trials told of themselves: it decides nothing.
     unread::warn(&follower.unread(), ui);
     let summary = past.summary.clone();

@@ -38,9 +38,7 @@ pub(crate) struct RunningSearch {
     cut: HashSet<Name>,
     /// Those of them that somebody asked to kill.
     killed: HashSet<Name>,
-    /// Trials that were submitted before combu died.
-    known: HashSet<Name>,
-    /// Trials that were still to be submitted then.
+    /// Trials that were to be submitted when combu died.
     unsent: Vec<Trial>,
 }
 
@@ -64,24 +62,22 @@ impl RunningSearch {
         let mut trials = SearchTrials::new(search, folder).map_err(wrong)?;
         trials.begin().map_err(wrong)?;
         let enough = search.enough.clone();
-        let (cut, killed, known) = (HashSet::new(), HashSet::new(), HashSet::new());
-        let (is_over, is_closed, unsent) = (false, false, Vec::new());
-        Ok(Some(Self { trials, goal, enough, width: 1, is_over, is_closed, cut, killed, known, unsent }))
+        let (cut, killed, unsent) = (HashSet::new(), HashSet::new(), Vec::new());
+        let (is_over, is_closed) = (false, false);
+        Ok(Some(Self { trials, goal, enough, width: 1, is_over, is_closed, cut, killed, unsent }))
     }
 
-    /// The same after those events, which an earlier combu saw.
+    /// Takes in an event that an earlier combu saw, with the summary as of then.
     ///
     /// # Errors
     /// As those of [`RunningSearch::hear`].
-    pub(crate) fn recall(mut self, events: &[Event], past: &History) -> Result<Self, CliError> {
-        self.known = past.planned().map(|trial| trial.name.clone()).collect();
-        let (mut summary, mut unsent) = (Summary::default(), Vec::new());
-        for event in events {
-            summary.add(event);
-            unsent.extend(self.hear(event, &summary)?);
+    pub(crate) fn recall(&mut self, event: &Event, summary: &Summary) -> Result<(), CliError> {
+        if let Fact::TrialSubmitted { trial } = &event.fact {
+            self.unsent.retain(|unsent| unsent.name != trial.name);
         }
-        self.unsent = unsent;
-        Ok(self)
+        let made = self.hear(event, summary)?;
+        self.unsent.extend(made);
+        Ok(())
     }
 
     /// Takes an event in, with the summary so far; the trials that follow it.
@@ -139,9 +135,7 @@ impl RunningSearch {
         let mut following = Vec::new();
         while !self.is_over && !self.is_closed && self.trials.open() - self.cut.len() < self.width {
             let Some(trial) = self.trials.make().map_err(wrong)? else { break };
-            if !self.known.contains(&trial.name) {
-                following.push(trial);
-            }
+            following.push(trial);
         }
         Ok(following)
     }

@@ -29,6 +29,16 @@ pub enum Sense {
     Max,
 }
 
+impl Sense {
+    /// A value of which the smaller is better, and from that the value again.
+    pub fn ascending(self, value: f64) -> f64 {
+        match self {
+            Self::Min => value,
+            Self::Max => -value,
+        }
+    }
+}
+
 impl Goal {
     /// Reads `min loss`, `max acc` or `min best(loss)`.
     ///

@@ -2,7 +2,7 @@
 //! does not free, and their GPUs.
 
 use crate::model::history::TrialPause;
-use crate::run::permits::{Ask, Lack};
+use crate::run::permits::Lack;
 use crate::run::schedule::Schedule;
 use crate::run::schedule::entry::{Entry, Phase};
 
@@ -81,11 +81,6 @@ impl Schedule {
     /// Whether a paused trial is to go on once there is room.
     pub(super) fn is_to_go_on(&self, place: usize) -> bool {
         self.entries[place].paused.as_ref().is_some_and(|pause| pause.may_end)
-    }
-
-    /// What a paused trial wants to go on.
-    pub(super) fn ask_to_go_on(&self, place: usize) -> Ask {
-        self.permits.ask(&self.entries[place].trial).to_go_on()
     }
 
     /// The trial is stopped, or has ended: it is paused no longer.

@@ -61,10 +61,8 @@ impl Schedule {
     /// What a trial asks for.
     pub(super) fn ask(&self, place: usize) -> Ask {
         let entry = &self.entries[place];
-        if entry.is_paused() {
-            return self.ask_to_go_on(place);
-        }
-        self.permits.ask(&entry.trial)
+        let ask = self.permits.ask(&entry.trial);
+        if entry.is_paused() { ask.to_go_on() } else { ask }
     }
 
     /// Puts a trial in its line, with those that ask for the same.

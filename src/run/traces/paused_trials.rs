@@ -10,9 +10,9 @@ use crate::model::command::Command;
 use crate::model::event::Fact;
 use crate::model::name::Name;
 use crate::model::options::{Budget, Options, Parallel};
-use crate::model::summary::Summary;
 use crate::model::trial::{Gpus, Timeout, Trial};
 use crate::run::traces::crashes::World;
+use crate::run::traces::pausing::trace;
 use crate::run::traces::pruning::{constant, options};
 use crate::run::traces::{after, follow, seconds, start, trial};
 
@@ -22,20 +22,6 @@ fn pause(trial: &str) -> Command {
 
 fn unpause(trial: &str) -> Command {
     Command::UnpauseTrial { trial: Name::parse(trial).unwrap() }
-}
-
-/// A run to which these commands are sent, each at its second.
-async fn trace(engine: Fake, trials: Vec<Trial>, options: Options, commands: Vec<(f64, Command)>) -> (String, Summary) {
-    let live = start(&Arc::new(engine), trials, options);
-    let (way, began) = (live.commands().clone(), tokio::time::Instant::now());
-    tokio::spawn(async move {
-        for (at, command) in commands {
-            tokio::time::sleep_until(began + seconds(at)).await;
-            way.send(command);
-        }
-    });
-    // Fails, in virtual time, where a run would never end.
-    tokio::time::timeout(seconds(1e5), follow(live, |_, _| {})).await.expect("the run ends")
 }
 
 fn one_at_a_time() -> Options {

@@ -32,7 +32,12 @@ fn kill(trial: &str) -> Command {
 }
 
 /// A run to which these commands are sent, each at its second.
-async fn trace(engine: Fake, trials: Vec<Trial>, options: Options, commands: Vec<(f64, Command)>) -> (String, Summary) {
+pub(super) async fn trace(
+    engine: Fake,
+    trials: Vec<Trial>,
+    options: Options,
+    commands: Vec<(f64, Command)>,
+) -> (String, Summary) {
     let engine = Arc::new(engine);
     let live = start(&engine, trials, options);
     let (way, began) = (live.commands().clone(), tokio::time::Instant::now());

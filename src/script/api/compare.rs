@@ -9,7 +9,7 @@ use crate::model::options::Goal;
 use crate::model::suggest::did_you_mean;
 use crate::report::table::list;
 use crate::script::api::replicate::read_confidence;
-use crate::script::api::result::UNBOUNDED;
+use crate::script::api::result::{UNBOUNDED, unread};
 use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::values::convert::{from_json, from_object};
 use crate::script::values::result::{RunResult, TrialView};
@@ -164,7 +164,7 @@ fn add(groups: &mut Vec<Group>, view: &TrialView, options: &CompareOptions) -> A
     });
     let group = &mut groups[place];
     let value = if view.ok() { view.toward(&options.goal) } else { Ok(None) };
-    let value = value.map_err(|error| fault(format!("cannot read the logs of `{}`: {error}", view.name())))?;
+    let value = value.map_err(|error| unread(view, &error))?;
     let Some(value) = value.filter(|value| value.is_finite()) else {
         group.without += 1;
         return Ok(());
@@ -352,11 +352,8 @@ mod tests {
     #[test]
     fn what_cannot_be_compared_is_told() {
         let lab = Lab::simulated(MODEL);
-        let told = |line: &str| {
-            let text = format!("{RUN}let r = run(all.call([1, 2], [\"a\", \"b\"], 2)); {line}");
-            let error = lab.execute(&text).unwrap_err();
-            format!("{}{}", error.message, error.hint.map(|hint| format!(" = {hint}")).unwrap_or_default())
-        };
+        let made = "let r = run(all.call([1, 2], [\"a\", \"b\"], 2));";
+        let told = |line: &str| lab.refusal(&format!("{RUN}{made} {line}"));
         let all = [
             "compare(r, #{ by: \"algo\" })",
             "compare(r, #{ goal: \"min time\" })",

@@ -149,11 +149,8 @@ mod tests {
 
     #[test]
     fn a_rule_that_is_wrong_starts_nothing() {
-        let told = |line: &str| {
-            let error =
-                Lab::new().execute(&format!("{BASE}let e = experiment(\"x\", base, points); {line}")).unwrap_err();
-            format!("{}{}", error.message, error.hint.map(|hint| format!(" = {hint}")).unwrap_or_default())
-        };
+        let made = "let e = experiment(\"x\", base, points);";
+        let told = |line: &str| Lab::new().refusal(&format!("{BASE}{made} {line}"));
         let all = [
             "asha(#{ form: 1 })",
             "run(e, #{ prune: asha() })",

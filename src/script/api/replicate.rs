@@ -11,6 +11,7 @@ use crate::model::options::Goal;
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
+use crate::script::api::result::unread;
 use crate::script::api::space::{bad, point};
 use crate::script::api::{experiment, trial};
 use crate::script::caller::Caller;
@@ -241,7 +242,7 @@ fn replicate(
             replicates.leave(place);
         }
         let value = if ended.ok() { ended.toward(&goal) } else { Ok(None) };
-        let value = value.map_err(|error| fault(format!("cannot read the logs of `{}`: {error}", ended.name())))?;
+        let value = value.map_err(|error| unread(ended, &error))?;
         untold.extend((ended.ok() && value.is_none()).then(|| ended.clone()));
         replicates.tell(place, number, value).map(|number| replicated.trial(place, number)).collect()
     })?;
@@ -355,10 +356,7 @@ mod tests {
 
     #[test]
     fn what_replicates_lack_is_told() {
-        let told = |line: &str| {
-            let error = Lab::new().execute(&format!("{BASE}{line}")).unwrap_err();
-            format!("{}{}", error.message, error.hint.map(|hint| format!(" = {hint}")).unwrap_or_default())
-        };
+        let told = |line: &str| Lab::new().refusal(&format!("{BASE}{line}"));
         let all = [
             "replicate(base, points, #{ within: 1 })",
             "replicate(base, points, #{ goal: \"score\", within: 1 })",

@@ -266,7 +266,8 @@ fn text(view: &TrialView, path: impl Fn(&Logs) -> &Path) -> Answer<String> {
     view.text(path).map_err(|error| unread(view, &error))
 }
 
-fn unread(view: &TrialView, error: &std::io::Error) -> Box<rhai::EvalAltResult> {
+/// The error that the logs of a trial cannot be read.
+pub(super) fn unread(view: &TrialView, error: &std::io::Error) -> Box<rhai::EvalAltResult> {
     fault(format!("cannot read the logs of `{}`: {error}", view.name()))
 }
 

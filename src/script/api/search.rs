@@ -8,10 +8,11 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Engine, Map, NativeCallContext};
 use serde_json::Value;
 
-use crate::model::options::{Bound, Goal, Parallel, Sense};
+use crate::model::options::{Bound, Goal, Parallel};
 use crate::model::outcome::Outcome;
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
+use crate::script::api::result::unread;
 use crate::script::api::space::{bad, point};
 use crate::script::api::{experiment, space, system, trial};
 use crate::script::caller::Caller;
@@ -20,7 +21,7 @@ use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::host::Script;
 use crate::script::values::convert::{from_object, number};
 use crate::script::values::result::{RunResult, TrialView};
-use crate::search::{Method, Searcher};
+use crate::search::{Method, STARTUP, Searcher};
 use crate::space::Point;
 use crate::spec::Template;
 
@@ -112,8 +113,7 @@ fn new(space: &Map, options: &Map, kind: Kind) -> Answer<SearchHandle> {
             }
         }
     }
-    let Method::Tpe { startup: usual } = Method::default() else { unreachable!("TPE is what is usual") };
-    let startup = startup.map_or(usual, |startup| usize::try_from(startup).unwrap_or(0));
+    let startup = startup.map_or(STARTUP, |startup| usize::try_from(startup).unwrap_or(0));
     let searcher = Searcher::new(space::read(space)?, kind(startup), seed).map_err(bad)?;
     Ok(SearchHandle(Rc::new(RefCell::new(Searching { searcher, goal }))))
 }
@@ -136,7 +136,7 @@ impl SearchHandle {
 impl Searching {
     /// A value of which the smaller is better, and back.
     fn signed(&self, value: f64) -> f64 {
-        if self.goal.as_ref().is_some_and(|goal| goal.sense == Sense::Max) { -value } else { value }
+        self.goal.as_ref().map_or(value, |goal| goal.sense.ascending(value))
     }
 
     fn row(&self, point: &Point, value: Option<f64>) -> Map {
@@ -158,13 +158,13 @@ fn tell(search: &SearchHandle, told: &Dynamic, value: &Dynamic) -> Answer<()> {
 /// The value that a search is told of a trial: of one that was pruned the one it came to, of one that failed none.
 fn toward(view: &TrialView, goal: &Goal) -> Answer<Option<f64>> {
     let value = if view.result.outcome().is_some_and(Outcome::is_fine) { view.toward(goal) } else { Ok(None) };
-    value.map_err(|error| fault(format!("cannot read the logs of `{}`: {error}", view.name())))
+    value.map_err(|error| unread(view, &error))
 }
 
 /// Whether a trial that ended meets the condition that ends its search.
 fn meets(bound: &Bound, view: &TrialView) -> Answer<bool> {
     let value = view.value(&bound.metric);
-    let value = value.map_err(|error| fault(format!("cannot read the logs of `{}`: {error}", view.name())))?;
+    let value = value.map_err(|error| unread(view, &error))?;
     Ok(view.ok() && value.is_some_and(|value| bound.holds(value)))
 }
 
@@ -348,10 +348,7 @@ mod tests {
 
     #[test]
     fn what_a_search_lacks_is_told() {
-        let told = |line: &str| {
-            let error = Lab::new().execute(&format!("{BASE}{line}")).unwrap_err();
-            format!("{}{}", error.message, error.hint.map(|hint| format!(" = {hint}")).unwrap_or_default())
-        };
+        let told = |line: &str| Lab::new().refusal(&format!("{BASE}{line}"));
         let all = [
             "tpe(space, #{ sed: 1 })",
             "tpe(#{ x: [] })",

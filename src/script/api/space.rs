@@ -248,10 +248,7 @@ mod tests {
     #[test]
     fn what_makes_no_points_or_trials_is_told() {
         let lab = Lab::new();
-        let told = |line: &str| {
-            let error = lab.execute(line).unwrap_err();
-            format!("{}{}", error.message, error.hint.map(|hint| format!(" = {hint}")).unwrap_or_default())
-        };
+        let told = |line: &str| lab.refusal(line);
         let all = [
             "sample(#{ lr: #{ from: 1, to: 2, lgo: true } }, 3)",
             "sample(#{ lr: loguniform(0, 1) }, 3)",

@@ -177,27 +177,13 @@ mod tests {
             parallel: 2, on_complete: seen,
             on_metric: |t, name, value, step| if step == 3 && t.params.x < 0.25 { t.pause(\"it is small\") } });
         live.next();
-        log.push(live.wait().counts);
+        log.push(r.pruned); log.push(live.wait().counts);
         for line in log { print(line); }";
 
     #[test]
     fn what_was_paused_is_paused_when_the_script_goes_on() {
-        let mut lab = Lab::simulated(MODEL);
-        let wanted = lab.output(PAUSED);
-        let wanted: Vec<&str> = printed(&wanted, 12);
-        assert!(wanted.iter().any(|line| line.contains("pruned")), "{wanted:?}");
-        let mut deaths = 0;
-        for after in 0.. {
-            lab.forget();
-            if !lab.dies(PAUSED, after) {
-                break;
-            }
-            deaths += 1;
-            let (told, output) = (lab.told_before(), lab.output(PAUSED));
-            assert_eq!(printed(&output, wanted.len()), wanted, "died after {after}: {told}\n{output}");
-            assert_eq!(lab.ran_in_vain(), [""; 0], "died after {after}: {told}");
-        }
-        assert!(deaths > 20, "{deaths}");
+        let undisturbed = goes_on_wherever_it_dies(MODEL, PAUSED, 20);
+        assert!(undisturbed.contains("fit-0.4 pruned"), "{undisturbed}");
     }
 
     /// Two runs whose hooks are called while the script sleeps, retries and waits.
