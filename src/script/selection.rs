@@ -32,6 +32,8 @@ fn measured<'a>(metrics: impl Iterator<Item = (&'a String, &'a Metric)>) -> Map 
 /// An expression that is true of some trials.
 pub struct Where {
     text: String,
+    /// What it may ask a trial for: of the forty names an expression mentions two or three.
+    names: Vec<&'static str>,
     engine: Engine,
     expression: AST,
 }
@@ -68,7 +70,10 @@ impl Where {
             return Err(WhereError::at(text, Position::NONE, "the expression is empty".to_owned(), Some(hint)));
         }
         match engine.compile_expression_with_scope(&known, text) {
-            Ok(expression) => Ok(Self { text: text.to_owned(), engine, expression }),
+            Ok(expression) => {
+                let names = names().filter(|name| text.contains(name)).collect();
+                Ok(Self { text: text.to_owned(), names, engine, expression })
+            }
             Err(error) => {
                 let (message, hint) = match *error.0 {
                     ParseErrorType::VariableUndefined(name) => {
@@ -194,9 +199,7 @@ impl Where {
         metrics: Option<&BTreeMap<String, Metric>>,
     ) -> Result<bool, WhereError> {
         let mut scope = Scope::new();
-        let fields = trial.fields();
-        // Of the forty names an expression mentions two or three.
-        for name in names().filter(|name| self.text.contains(name)) {
+        for &name in &self.names {
             let value = match name {
                 "done" => last.is_some_and(Outcome::is_success).into(),
                 "failed" => last.is_some_and(Outcome::is_failure).into(),
@@ -206,7 +209,7 @@ impl Where {
                 // The values shadow the patterns of the spec, which are called so too.
                 "metrics" if metrics.is_some() => measured(metrics.into_iter().flatten()).into(),
                 name => {
-                    let field = fields.iter().find(|field| field.name == name);
+                    let field = trial.fields().into_iter().find(|field| field.name == name);
                     field.map_or(Dynamic::UNIT, |field| from_json(&field.value.to_json()))
                 }
             };

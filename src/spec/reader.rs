@@ -285,7 +285,12 @@ pub(super) struct Object<'a> {
 impl<'a> Object<'a> {
     /// The value of a key; null is as good as absent.
     pub(super) fn get(&'a self, key: &'a str) -> Option<Item<'a>> {
-        self.map.get(key).filter(|value| !value.is_null()).map(|value| self.item.key(key, value))
+        // Most trials say little in many fields, and a hash takes longer than a few looks.
+        let value = match self.map.len() {
+            0..=8 => self.map.iter().find(|(known, _)| *known == key).map(|(_, value)| value),
+            _ => self.map.get(key),
+        };
+        value.filter(|value| !value.is_null()).map(|value| self.item.key(key, value))
     }
 
     /// The value of a key, read.

@@ -1,5 +1,6 @@
 //! Values of Rhai as JSON, also trials, params and results.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic, FnPtr, Map};
@@ -16,7 +17,7 @@ use crate::script::values::result::{RunResult, TrialView};
 /// # Errors
 /// When it holds something without a JSON form; the message says where.
 pub(crate) fn to_json(value: &Dynamic) -> Answer<Value> {
-    json_at(value, &mut Vec::new())
+    json_at(value, &ValuePath::Root)
 }
 
 /// A script's map as a JSON object.
@@ -24,25 +25,52 @@ pub(crate) fn to_json(value: &Dynamic) -> Answer<Value> {
 /// # Errors
 /// As for [`to_json`].
 pub(crate) fn to_object(map: &Map) -> Answer<serde_json::Map<String, Value>> {
-    object_at(map, &mut Vec::new())
+    object_at(map, &ValuePath::Root)
 }
 
-fn object_at(map: &Map, path: &mut Vec<String>) -> Answer<serde_json::Map<String, Value>> {
-    let mut fields = serde_json::Map::new();
+/// The path to a value, from the leaf to the root; written out only when the value has no JSON form.
+enum ValuePath<'a> {
+    Root,
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
+}
+
+impl ValuePath<'_> {
+    /// How many lists and maps are around it.
+    fn depth(&self) -> usize {
+        match self {
+            Self::Root => 0,
+            Self::Key(up, _) | Self::Index(up, _) => 1 + up.depth(),
+        }
+    }
+}
+
+impl fmt::Display for ValuePath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dot = |up: &Self| if matches!(up, Self::Root) { "" } else { "." };
+        match self {
+            Self::Root => Ok(()),
+            Self::Key(up, key) => write!(f, "{up}{}{key}", dot(up)),
+            Self::Index(up, index) => write!(f, "{up}{}{index}", dot(up)),
+        }
+    }
+}
+
+fn object_at(map: &Map, path: &ValuePath<'_>) -> Answer<serde_json::Map<String, Value>> {
+    let mut fields = serde_json::Map::with_capacity(map.len());
     for (key, value) in map {
-        path.push(key.to_string());
-        fields.insert(key.to_string(), json_at(value, path)?);
-        path.pop();
+        fields.insert(key.to_string(), json_at(value, &ValuePath::Key(path, key))?);
     }
     Ok(fields)
 }
 
-fn json_at(value: &Dynamic, path: &mut Vec<String>) -> Answer<Value> {
-    if path.len() > DEEPEST {
+fn json_at(value: &Dynamic, path: &ValuePath<'_>) -> Answer<Value> {
+    if path.depth() > DEEPEST {
         return Err(fault(format!("more than {DEEPEST} lists and maps within each other have no JSON form")));
     }
     // A variable that a closure captured is shared; JSON wants what is in it.
-    let value = &value.clone().flatten();
+    let inner = value.is_shared().then(|| value.clone().flatten());
+    let value = inner.as_ref().unwrap_or(value);
     if value.is_unit() {
         return Ok(Value::Null);
     }
@@ -62,13 +90,9 @@ fn json_at(value: &Dynamic, path: &mut Vec<String>) -> Answer<Value> {
         return Ok(Value::Object(object_at(&map, path)?));
     }
     if let Some(values) = value.read_lock::<Array>() {
-        let mut list = Vec::with_capacity(values.len());
-        for (index, value) in values.iter().enumerate() {
-            path.push(index.to_string());
-            list.push(json_at(value, path)?);
-            path.pop();
-        }
-        return Ok(Value::Array(list));
+        let items = values.iter().enumerate();
+        let list = items.map(|(index, value)| json_at(value, &ValuePath::Index(path, index)));
+        return Ok(Value::Array(list.collect::<Answer<_>>()?));
     }
     if let Some(range) = value.read_lock::<std::ops::Range<i64>>() {
         return bounded(range.end.saturating_sub(range.start))
@@ -79,7 +103,7 @@ fn json_at(value: &Dynamic, path: &mut Vec<String>) -> Answer<Value> {
         return bounded(length).map(|_| Value::Array(range.clone().map(Value::from).collect()));
     }
     own_type(value).ok_or_else(|| {
-        let at = if path.is_empty() { String::new() } else { format!("`{}`: ", path.join(".")) };
+        let at = if matches!(path, ValuePath::Root) { String::new() } else { format!("`{path}`: ") };
         let what = if value.is::<FnPtr>() { "a closure" } else { "a value of this type" };
         fault(format!("{at}{what} ({}) has no JSON form", value.type_name()))
     })

@@ -1,9 +1,8 @@
 //! A trial's params in scripts: a map that says what is mistyped, and that answers where there are no params at all.
 
-use std::rc::Rc;
-
 use rhai::{Dynamic, Map};
 
+use crate::model::name::Name;
 use crate::model::suggest::did_you_mean;
 use crate::model::trial::Trial;
 use crate::script::fault::{Answer, fault_with};
@@ -13,14 +12,14 @@ use crate::script::values::convert::from_object;
 #[derive(Clone)]
 pub(crate) struct Params {
     /// The trial's name, for messages.
-    trial: Rc<str>,
+    trial: Name,
     pub(crate) values: Map,
 }
 
 impl Params {
     /// A trial's params as a script's value.
     pub(crate) fn of(trial: &Trial) -> Dynamic {
-        Dynamic::from(Self { trial: trial.name.as_str().into(), values: from_object(&trial.params) })
+        Dynamic::from(Self { trial: trial.name.clone(), values: from_object(&trial.params) })
     }
 
     /// A param; a trial without any (a service, most often) has `()` for each, so that filters need not ask first.
