@@ -1,0 +1,2 @@
+// live.js
+function startLive() {}

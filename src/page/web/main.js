@@ -1,0 +1,217 @@
+// main.js: the head of the page, the filter box, the keys; and the start, which comes last.
+
+// ---- head
+
+function drawHead() {
+  const [first] = data.runs;
+  const names = [...new Set(data.runs.map((run) => run.experiment))];
+  const title = names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+  document.title = first ? `${title} · combu` : 'combu';
+  document.getElementById('title').textContent = title || 'No runs';
+  const about = data.runs.length === 1 ? `run ${first.run}` : counted(data.runs.length, 'run');
+  document.getElementById('subtitle').textContent = first ? `${about} · ${counted(data.trials.length, 'trial')}` : '';
+  document.getElementById('foot').textContent = `Made by combu ${data.combu}${data.at ? `, ${momentText(data.at)}` : ''}.`;
+}
+
+function makeSwitches() {
+  const current = () => store.get('theme', 'auto');
+  const apply = () => {
+    const chosen = current();
+    if (chosen === 'auto') delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = chosen;
+    changed('theme');
+  };
+  const pick = choice('Theme', [['auto', 'as the system'], ['light', 'light'], ['dark', 'dark']], current(), (chosen) => {
+    store.set('theme', chosen === 'auto' ? null : chosen);
+    apply();
+  });
+  document.getElementById('switches').append(pick, el('button', { type: 'button', onclick: () => print() }, 'Print'));
+  apply();
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => changed('theme'));
+}
+
+function makeNav() {
+  const nav = document.getElementById('sections');
+  for (const one of views) {
+    one.link = el('a', {
+      href: `#${one.id}`,
+      onclick: (event) => {
+        event.preventDefault();
+        one.section?.scrollIntoView({ block: 'start' });
+        one.section?.focus({ preventScroll: true });
+      },
+    }, one.title);
+    one.link.hidden = true;
+    nav.append(one.link);
+  }
+}
+
+// ---- filter
+
+let filterText = '';
+
+function makeFilter() {
+  const box = document.getElementById('filter');
+  const hint = document.getElementById('filter-hint');
+  box.placeholder = filterPlaceholder();
+  hint.textContent = 'An expression as in `combu results --where`: params.NAME, metrics.NAME, status, failed, elapsed is not one of '
+    + 'them; == != < <= > >= && || ! in. A plain word is looked for in names and params. / comes here, Escape clears.';
+  let timer = null;
+  box.addEventListener('input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => useFilter(box.value), data.trials.length > 2000 ? 120 : 30);
+  });
+  box.addEventListener('focus', () => { hint.hidden = false; });
+  box.addEventListener('blur', () => { hint.hidden = true; });
+  box.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter') useFilter(box.value);
+  });
+  document.getElementById('filter-clear').addEventListener('click', () => setFilterText(''));
+  box.value = store.get('filter', '');
+  useFilter(box.value);
+}
+
+function filterPlaceholder() {
+  const number = columns().find((one) => one.group === 'metric') ?? columns().find((one) => one.group === 'param' && one.type === 'number');
+  if (!number) return 'failed || status == "oom"';
+  return `${number.group}s.${number.name} < ${format((number.low + number.high) / 2)} && !failed`;
+}
+
+function setFilterText(text) {
+  document.getElementById('filter').value = text;
+  useFilter(text);
+}
+
+// Filters by a text; one that is wrong is told, and the trials stay as they were.
+function useFilter(text) {
+  const error = document.getElementById('filter-error');
+  document.getElementById('filter-clear').hidden = text === '';
+  let predicate = null;
+  try {
+    predicate = readFilter(text);
+  } catch (problem) {
+    if (!(problem instanceof ExpressionError)) throw problem;
+    error.textContent = problem.told();
+    error.hidden = false;
+    document.getElementById('filter').setAttribute('aria-invalid', 'true');
+    return;
+  }
+  error.hidden = true;
+  document.getElementById('filter').removeAttribute('aria-invalid');
+  filterText = text.trim();
+  store.set('filter', filterText || null);
+  setFilter(predicate);
+}
+
+// What a text of the filter box asks for: the trials of which it is true, or `null` for all.
+function readFilter(text) {
+  const asked = text.trim();
+  if (asked === '') return null;
+  const keys = matchingKeys(asked);
+  return (trial) => keys.has(trial.key);
+}
+
+// The keys of the trials that a text is true of; it throws an ExpressionError where that cannot be told.
+function matchingKeys(text) {
+  const keys = new Set();
+  if (isPlainWord(text)) {
+    const word = text.toLowerCase();
+    for (const trial of data.trials) if (trialText(trial).includes(word)) keys.add(trial.key);
+    return keys;
+  }
+  const expression = parseExpression(text);
+  expression.checkParams(data.trials);
+  for (const trial of data.trials) if (expression.holds(trial)) keys.add(trial.key);
+  return keys;
+}
+
+function trialText(trial) {
+  const params = Object.entries(trial.params).map(([name, one]) => `${name}=${plainText(one)}`);
+  return [trial.name, ...params].join('\n').toLowerCase();
+}
+
+function drawFilterCount() {
+  const [shown, all] = [data.filtered.length, data.trials.length];
+  document.getElementById('filter-count').textContent = `${countText(shown)} of ${counted(all, 'trial')}`;
+  const chips = document.getElementById('chips');
+  refill(chips, [...brushes].map(([id, brush]) => el('span', { class: 'chip' }, brush.label,
+    el('button', { type: 'button', 'aria-label': `remove ${brush.label}`, onclick: () => setBrush(id, '', null) }, '×'))),
+  brushes.size > 1 && el('button', { type: 'button', class: 'quiet', onclick: clearBrushes }, 'remove all'));
+  chips.hidden = !brushes.size;
+}
+
+function clearBrushes() {
+  for (const id of [...brushes.keys()]) setBrush(id, '', null);
+}
+
+// ---- keys
+
+function watchKeys() {
+  addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const isTyping = event.target.closest?.('input, select, textarea, dialog[open]');
+    if (event.key === '/' && !isTyping) {
+      event.preventDefault();
+      document.getElementById('filter').focus();
+      document.getElementById('filter').select();
+    } else if (event.key === 'Escape' && !event.target.closest?.('dialog[open]') && !event.defaultPrevented) {
+      if (filterText || document.getElementById('filter').value) setFilterText('');
+      else clearBrushes();
+      tooltip(0, 0, null);
+    }
+  });
+}
+
+function watchPaper() {
+  addEventListener('beforeprint', () => {
+    document.documentElement.dataset.paper = '';
+    themeColours = null;
+    for (const one of views) if (one.section) one.stale = new Set(['theme', 'size']);
+    drawAllViews();
+  });
+  addEventListener('afterprint', () => {
+    delete document.documentElement.dataset.paper;
+    changed('theme');
+  });
+}
+
+// ---- start
+
+function start() {
+  watchViews();
+  const text = document.getElementById('data')?.textContent;
+  if (text) applyPatch(JSON.parse(text));
+  refilter();
+  makeSwitches();
+  makeNav();
+  makeFilter();
+  watchKeys();
+  watchPaper();
+  const main = document.getElementById('main');
+  onChange((reasons) => {
+    if (reasons.has('data')) {
+      if (!reasons.has('filter') && filterText && !document.getElementById('filter').hasAttribute('aria-invalid')) reuseFilter();
+      drawHead();
+      placeViews(main);
+    }
+    if (reasons.has('data') || reasons.has('filter') || reasons.has('brush')) drawFilterCount();
+    drawSeenViews(reasons);
+  });
+  addEventListener('resize', () => changed('size'));
+  changed('data');
+  tellChanges();
+  startLive();
+  window.combu = { data, value, columns, matches: (asked) => [...matchingKeys(asked)], setFilter: setFilterText, applyPatch, ready: true };
+}
+
+// Asks the filter of trials that changed.
+function reuseFilter() {
+  try {
+    filterPredicate = readFilter(filterText);
+    refilter();
+  } catch (problem) {
+    if (!(problem instanceof ExpressionError)) throw problem;
+  }
+}
+
+start();
