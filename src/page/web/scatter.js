@@ -1,0 +1,251 @@
+// The scatter plot: a mark for each trial, by two columns and the colour of a third; a rectangle drawn on it filters.
+
+view({
+  id: 'scatter',
+  title: 'Scatter',
+  hint: 'Drag a rectangle to keep the trials in it; a click takes it away. Left and Right step along the trials.',
+  when: () => data.trials.length > 0,
+  make: (body, tools) => scatterView(body, tools),
+});
+
+// What a column is on an axis: a spec for `scale`, and the place of each trial on it (NaN: no value).
+function axisOf(id, trials, log) {
+  const c = column(id);
+  const label = log ? `${c.name} (log)` : c.name;
+  if (c.type !== 'number') {
+    const found = categories(trials, id);
+    const of = (trial) => { const v = value(trial, id); return v === null ? null : categoryKey(v); };
+    return { spec: { type: 'category', domain: found, label: c.name }, of, id };
+  }
+  const of = (trial) => {
+    const v = value(trial, id);
+    return typeof v === 'number' && Number.isFinite(v) && !(log && v <= 0) ? v : null;
+  };
+  const moment = id === 'started' || id === 'ended';
+  const spec = { type: log ? 'log' : moment ? 'time' : 'linear', domain: extent(trials.map(of), log), label, unit: unitOf(id) };
+  return { spec, of, id };
+}
+
+// The columns that can be an axis: numbers, and texts or booleans with few values.
+function axisOptions() {
+  return columnOptions((c) => c.type === 'number' || (c.id !== 'name' && c.id !== 'message' && categories(data.trials, c.id).length <= 40));
+}
+
+function scatterChoices() {
+  const params = varying();
+  const numeric = params.filter((c) => c.type === 'number' && !REPLICATE_NAMES.test(c.name));
+  const get = (name, fallback) => {
+    const chosen = store.get(`scatter.${name}`, null);
+    return chosen === '' || column(chosen ?? '') ? chosen : fallback;
+  };
+  const x = get('x', numeric[0]?.id ?? params[0]?.id ?? (column('started') ? 'started' : null));
+  const y = get('y', mainMetric() ?? (column('elapsed') ? 'elapsed' : null));
+  const rest = params.filter((c) => c.id !== x && c.id !== y && !REPLICATE_NAMES.test(c.name));
+  const colour = get('colour', rest[0]?.id ?? 'status');
+  const log = (name, id) => Boolean(id && column(id)?.type === 'number' && store.get(`scatter.log${name}.${id}`, column(id).log));
+  return { x, y, colour, logX: log('x', x), logY: log('y', y) };
+}
+
+function scatterView(body, tools) {
+  const p = plot(body, { height: (width) => (width < 600 ? 320 : 400), redraw: () => draw() });
+  const legends = legendBox(body);
+  const note = noteLine(body);
+  let shown = { trials: [], xs: [], ys: [], index: null };
+  let brush = null;
+
+  const pick = (name) => (chosen) => {
+    store.set(`scatter.${name}`, chosen);
+    if (name !== 'colour') setBrush('scatter', '', null);
+    draw();
+  };
+  const controls = (o) => {
+    const options = axisOptions();
+    setTools(tools, [o, options], () => [
+      choice('x', options, o.x, pick('x')),
+      choice('y', options, o.y, pick('y')),
+      choice('colour', [['', 'one colour'], ...options], o.colour, pick('colour')),
+      column(o.x).type === 'number' && toggle('log x', o.logX, pick(`logx.${o.x}`)),
+      column(o.y).type === 'number' && toggle('log y', o.logY, pick(`logy.${o.y}`)),
+    ]);
+  };
+
+  function draw() {
+    const o = scatterChoices();
+    if (emptyLine(body, emptyScatter(o), tools)) return;
+    controls(o);
+    if (!brushes.has('scatter')) brush = null;
+    const all = unbrushed('scatter');
+    const x = axisOf(o.x, all, o.logX);
+    const y = axisOf(o.y, all, o.logY);
+    if (!p.begin(x.spec, y.spec)) return;
+    const tint = colouring(o.colour, all);
+    p.axes();
+    const inside = new Set(data.filtered);
+    const radius = all.length > 4000 ? 1.9 : all.length > 1000 ? 2.6 : 4;
+    shown = scatterPlaces(p, all, x, y);
+    shown.o = { ...o, axisX: p.x, axisY: p.y };
+    drawPoints(p, shown, inside, tint, radius);
+    const best = bestTrial(data.filtered);
+    const bestAt = shown.trials.indexOf(best);
+    if (best && bestAt >= 0) drawBest(p, shown.xs[bestAt], shown.ys[bestAt], `best ${format(best.value)}`);
+    legends(tint.legend());
+    const missing = all.length - shown.trials.length;
+    note(missing ? `${counted(missing, 'trial')} without ${missingNames(all, x, y)} ${missing === 1 ? 'is' : 'are'} not shown.` : '');
+    p.label(`Scatter plot: ${counted(shown.trials.length, 'trial')}, ${columnName(o.y)} by ${columnName(o.x)}${o.colour ? `, coloured by ${columnName(o.colour)}` : ''}.`
+      + (best ? ` The best is ${best.name} with ${format(best.value)}.` : ''));
+    over();
+  }
+
+  function over() {
+    p.clearOver();
+    if (brush) brushBox(p.over, p.look, edge(p.x, brush.x0), edge(p.y, brush.y0), edge(p.x, brush.x1), edge(p.y, brush.y1));
+    const at = data.hovered ? shown.trials.indexOf(data.hovered) : -1;
+    if (at >= 0) ring(p, shown.xs[at], shown.ys[at]);
+  }
+
+  const setRange = (x0, y0, x1, y1) => {
+    const { area } = p;
+    const inX = [x0, x1].map((v) => Math.max(area.left - 4, Math.min(area.right + 4, v)));
+    const inY = [y0, y1].map((v) => Math.max(area.top - 4, Math.min(area.bottom + 4, v)));
+    brush = { x0: held(p.x, Math.min(...inX)), x1: held(p.x, Math.max(...inX)), y0: held(p.y, Math.max(...inY)), y1: held(p.y, Math.min(...inY)) };
+  };
+  const near = (x, y) => shown.index?.near(x, y, 18) ?? -1;
+  const show = (at, event) => {
+    const trial = at >= 0 ? shown.trials[at] : null;
+    hover(trial);
+    tooltip(event?.clientX ?? 0, event?.clientY ?? 0, trial ? trialLines(trial, shown.o.x, shown.o.y, shown.o.colour) : null);
+  };
+  p.on({
+    move: (x, y, event) => show(near(x, y), event),
+    leave: () => show(-1),
+    start: (x, y) => Boolean(p.area) && y < p.area.bottom + 10 && x > p.area.left - 10,
+    drag: (x0, y0, x, y) => {
+      setRange(x0, y0, x, y);
+      over();
+    },
+    end: () => applyRange(brush, shown.o),
+    click: () => setBrush('scatter', '', null),
+    key: (event) => {
+      if (event.key === 'Escape' && brush) {
+        event.preventDefault();
+        setBrush('scatter', '', null);
+        return;
+      }
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step || !shown.trials.length) return;
+      event.preventDefault();
+      const order = shown.order ??= shown.xs.map((_, i) => i).sort((a, b) => shown.xs[a] - shown.xs[b] || shown.ys[a] - shown.ys[b]);
+      const at = order.indexOf(shown.trials.indexOf(data.hovered));
+      const next = order[(at + step + order.length) % order.length];
+      hover(shown.trials[next]);
+      p.say(trialLines(shown.trials[next], shown.o.x, shown.o.y).join(', '));
+    },
+  });
+  return { draw, hover: over };
+}
+
+// An end of a brush on a scale: the number, or the place among the categories.
+function held(axis, pixel) {
+  return axis.type === 'category' ? (pixel - axis.from) / (axis.to - axis.from) * axis.domain.length : axis.invert(pixel);
+}
+
+function edge(axis, end) {
+  return axis.type === 'category' ? axis.from + (end / axis.domain.length) * (axis.to - axis.from) : axis.px(end);
+}
+
+// The brush of one axis as words and a predicate: a range of numbers, or the categories whose middle lies in it.
+function rangeBrush(id, axis, low, high) {
+  if (axis.type === 'category') {
+    const kept = new Set(axis.domain.filter((_, i) => i + 0.5 >= low && i + 0.5 <= high));
+    return {
+      label: `${columnName(id)}: ${[...kept].join(', ') || 'none'}`,
+      holds: (trial) => { const v = value(trial, id); return v !== null && kept.has(categoryKey(v)); },
+    };
+  }
+  return {
+    label: `${columnName(id)} ${roughText(low, id)} … ${roughText(high, id)}`,
+    holds: (trial) => { const v = value(trial, id); return typeof v === 'number' && v >= low && v <= high; },
+  };
+}
+
+function applyRange(brush, o) {
+  const x = rangeBrush(o.x, o.axisX, brush.x0, brush.x1);
+  const y = rangeBrush(o.y, o.axisY, brush.y0, brush.y1);
+  setBrush('scatter', `${x.label}, ${y.label}`, (trial) => x.holds(trial) && y.holds(trial));
+}
+
+// Where each trial lies; categories are spread by a number of their name's own, so that marks do not hide each other.
+function scatterPlaces(p, all, x, y) {
+  const [trials, xs, ys] = [[], [], []];
+  for (const trial of all) {
+    const [vx, vy] = [x.of(trial), y.of(trial)];
+    if (vx === null || vy === null) continue;
+    trials.push(trial);
+    xs.push(p.px(vx) + (p.x.band ? (steady(trial.key) - 0.5) * 0.6 * p.x.band : 0));
+    ys.push(p.py(vy) + (p.y.band ? (steady(`${trial.key} `) - 0.5) * 0.6 * p.y.band : 0));
+  }
+  return { trials, xs, ys, index: pointIndex(xs, ys) };
+}
+
+function drawPoints(p, shown, inside, tint, radius) {
+  const groups = tint.colours.map(() => []);
+  const faint = [];
+  shown.trials.forEach((trial, i) => (inside.has(trial) ? groups[tint.of(trial)].push(i) : faint.push(i)));
+  const { ctx } = p;
+  const fill = (places, colour, shape, alpha, r) => {
+    ctx.fillStyle = colour;
+    ctx.globalAlpha = alpha;
+    for (let from = 0; from < places.length; from += 200) {
+      ctx.beginPath();
+      for (const i of places.slice(from, from + 200)) mark(ctx, shape, shown.xs[i], shown.ys[i], r);
+      ctx.fill();
+    }
+  };
+  fill(faint, p.look.line, 'circle', 0.8, radius * 0.8);
+  const alpha = shown.trials.length > 2000 ? 0.6 : 0.82;
+  fill(groups[tint.none] ?? [], tint.colours[tint.none], tint.shapes[tint.none], alpha * 0.6, radius);
+  groups.forEach((places, i) => { if (i !== tint.none) fill(places, tint.colours[i], tint.shapes[i], alpha, radius); });
+  ctx.globalAlpha = 1;
+}
+
+function ring(p, x, y) {
+  const ctx = p.over;
+  for (const [colour, width] of [[p.look.surface, 5], [p.look.text, 2]]) {
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = width;
+    ctx.beginPath();
+    ctx.arc(x, y, 7, 0, 7);
+    ctx.stroke();
+  }
+}
+
+function drawBest(p, x, y, words) {
+  const { ctx, look, area } = p;
+  ctx.save();
+  ctx.strokeStyle = look.text;
+  ctx.lineWidth = 1.6;
+  ctx.beginPath();
+  ctx.arc(x, y, 8, 0, 7);
+  ctx.stroke();
+  const width = ctx.measureText(words).width;
+  const left = x + 14 + width > area.right ? x - 14 - width : x + 14;
+  ctx.textBaseline = 'middle';
+  ctx.lineWidth = 4;
+  ctx.strokeStyle = look.surface;
+  ctx.strokeText(words, left, y);
+  ctx.fillStyle = look.text;
+  ctx.fillText(words, left, y);
+  ctx.restore();
+}
+
+function missingNames(all, x, y) {
+  const names = [];
+  for (const axis of [x, y]) if (all.some((trial) => axis.of(trial) === null)) names.push(columnName(axis.id));
+  return [...new Set(names)].join(' or ');
+}
+
+function emptyScatter(o) {
+  if (!o.x || !o.y) return 'There is nothing to set against each other yet: a param that varies, and a metric that trials print, such as  ::combu metric loss=0.3';
+  if (!unbrushed('scatter').length) return 'No trial passes the filter.';
+  return null;
+}
