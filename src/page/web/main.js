@@ -49,6 +49,7 @@ function makeNav() {
 // ---- filter
 
 let filterText = '';
+let filterIsExpression = false;
 
 function makeFilter() {
   const box = document.getElementById('filter');
@@ -85,44 +86,73 @@ function setFilterText(text) {
 // Filters by a text; one that is wrong is told, and the trials stay as they were.
 function useFilter(text) {
   const error = document.getElementById('filter-error');
+  const box = document.getElementById('filter');
   document.getElementById('filter-clear').hidden = text === '';
-  let predicate = null;
+  const asked = text.trim();
+  let found = null;
   try {
-    predicate = readFilter(text);
+    found = asked === '' ? null : readFilter(asked);
   } catch (problem) {
     if (!(problem instanceof ExpressionError)) throw problem;
     error.textContent = problem.told();
     error.hidden = false;
-    document.getElementById('filter').setAttribute('aria-invalid', 'true');
+    box.setAttribute('aria-invalid', 'true');
     return;
   }
+  error.textContent = '';
   error.hidden = true;
-  document.getElementById('filter').removeAttribute('aria-invalid');
-  filterText = text.trim();
+  box.removeAttribute('aria-invalid');
+  const note = document.getElementById('filter-note');
+  note.textContent = found?.note ?? '';
+  note.hidden = !found?.note;
+  filterText = asked;
+  filterIsExpression = !!found?.isExpression;
   store.set('filter', filterText || null);
-  setFilter(predicate);
+  setFilter(found && ((trial) => found.keys.has(trial.key)));
 }
 
-// What a text of the filter box asks for: the trials of which it is true, or `null` for all.
+// A word that is looked for: no sign of an expression but those that names have, and no name of an expression in front.
+function isWord(text) {
+  return /^[\p{L}\p{N}_][\p{L}\p{N}_.:@/-]*$/u.test(text) && !EXPRESSION_NAMES.has(/^\w*/.exec(text)[0]);
+}
+
+// The keys of the trials that a text is true of: an expression, or else a word that stands in a name or in params. It throws an
+// ExpressionError where that cannot be told.
 function readFilter(text) {
-  const asked = text.trim();
-  if (asked === '') return null;
-  const keys = matchingKeys(asked);
-  return (trial) => keys.has(trial.key);
+  try {
+    const expression = parseExpression(text);
+    const keys = new Set();
+    for (const trial of data.trials) if (expression.holds(trial)) keys.add(trial.key);
+    return { keys, isExpression: true, note: noteOnNames(expression) };
+  } catch (problem) {
+    if (!(problem instanceof ExpressionError) || !isWord(text)) throw problem;
+  }
+  const word = text.toLowerCase();
+  const keys = new Set();
+  for (const trial of data.trials) if (trialText(trial).includes(word)) keys.add(trial.key);
+  const near = keys.size ? null : nearest(text, EXPRESSION_NAMES);
+  return { keys, isExpression: false, note: `“${text}” is looked for in names and params${near ? `; or did you mean \`${near}\`?` : ''}` };
 }
 
-// The keys of the trials that a text is true of; it throws an ExpressionError where that cannot be told.
-function matchingKeys(text) {
-  const keys = new Set();
-  if (isPlainWord(text)) {
-    const word = text.toLowerCase();
-    for (const trial of data.trials) if (trialText(trial).includes(word)) keys.add(trial.key);
-    return keys;
+// What to say of params and metrics that no trial has, where the expression does not ask whether they are there.
+function noteOnNames(expression) {
+  if (['??', '?.', 'in params', 'in metrics', '= ()', '=()'].some((sign) => expression.text.includes(sign))) return '';
+  for (const { group, name } of expression.named) {
+    const known = new Set();
+    let isKnown = false;
+    for (const trial of data.trials) {
+      if (Object.hasOwn(trial[group], name)) {
+        isKnown = true;
+        break;
+      }
+      for (const other of Object.keys(trial[group])) known.add(other);
+    }
+    if (isKnown) continue;
+    const near = nearest(name, known);
+    const more = near ? `did you mean \`${near}\`?` : known.size ? `there are ${[...known].slice(0, 12).join(', ')}` : `they have no ${group}`;
+    return `no trial has the ${group.slice(0, -1)} \`${name}\`; ${more}`;
   }
-  const expression = parseExpression(text);
-  expression.checkParams(data.trials);
-  for (const trial of data.trials) if (expression.holds(trial)) keys.add(trial.key);
-  return keys;
+  return '';
 }
 
 function trialText(trial) {
@@ -201,13 +231,14 @@ function start() {
   changed('data');
   tellChanges();
   startLive();
-  window.combu = { data, value, columns, matches: (asked) => [...matchingKeys(asked)], setFilter: setFilterText, applyPatch, ready: true };
+  window.combu = { data, value, columns, matches: (asked) => [...readFilter(asked.trim()).keys], setFilter: setFilterText, applyPatch, ready: true };
 }
 
 // Asks the filter of trials that changed.
 function reuseFilter() {
   try {
-    filterPredicate = readFilter(filterText);
+    const { keys } = readFilter(filterText);
+    filterPredicate = (trial) => keys.has(trial.key);
     refilter();
   } catch (problem) {
     if (!(problem instanceof ExpressionError)) throw problem;
