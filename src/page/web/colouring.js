@@ -140,14 +140,16 @@ function categoryLegend(id, found, colours, shapes) {
 }
 
 // A small picture of a mark for a legend.
-function swatch(colour, shape) {
+function swatch(colour, shape, isHollow) {
   const canvas = el('canvas', { class: 'swatch', 'aria-hidden': 'true' });
   canvas.width = canvas.height = 28;
   const ctx = canvas.getContext('2d');
-  ctx.fillStyle = colour;
+  ctx.fillStyle = ctx.strokeStyle = colour;
+  ctx.lineWidth = 2.4;
   ctx.beginPath();
   mark(ctx, shape, 14, 14, 9);
-  ctx.fill();
+  if (isHollow) ctx.stroke();
+  else ctx.fill();
   return canvas;
 }
 

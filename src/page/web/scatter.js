@@ -84,11 +84,11 @@ function scatterView(body, tools) {
     const radius = all.length > 4000 ? 1.9 : all.length > 1000 ? 2.6 : 4;
     shown = scatterPlaces(p, all, x, y);
     shown.o = { ...o, axisX: p.x, axisY: p.y };
-    drawPoints(p, shown, inside, tint, radius);
+    const hasHollow = drawPoints(p, shown, inside, tint, radius);
     const best = bestTrial(data.filtered);
     const bestAt = shown.trials.indexOf(best);
     if (best && bestAt >= 0) drawBest(p, shown.xs[bestAt], shown.ys[bestAt], `best ${format(best.value)}`);
-    legends(tint.legend());
+    legends(tint.legend(), hasHollow && el('div', { class: 'legend' }, el('span', { class: 'legend-item' }, swatch(p.look.text, 'circle', true), 'did not succeed')));
     const missing = all.length - shown.trials.length;
     note(missing ? `${counted(missing, 'trial')} without ${missingNames(all, x, y)} ${missing === 1 ? 'is' : 'are'} not shown.` : '');
     p.label(`Scatter plot: ${counted(shown.trials.length, 'trial')}, ${columnName(o.y)} by ${columnName(o.x)}${o.colour ? `, coloured by ${columnName(o.colour)}` : ''}.`
@@ -187,25 +187,33 @@ function scatterPlaces(p, all, x, y) {
   return { trials, xs, ys, index: pointIndex(xs, ys) };
 }
 
+// Draws the marks: those filtered out faintly, those of trials that did not succeed hollow (unless the colour says that).
 function drawPoints(p, shown, inside, tint, radius) {
-  const groups = tint.colours.map(() => []);
+  const [full, hollow] = [tint.colours.map(() => []), tint.colours.map(() => [])];
   const faint = [];
-  shown.trials.forEach((trial, i) => (inside.has(trial) ? groups[tint.of(trial)].push(i) : faint.push(i)));
+  shown.trials.forEach((trial, i) => {
+    if (!inside.has(trial)) faint.push(i);
+    else (trial.ok || tint.id === 'status' ? full : hollow)[tint.of(trial)].push(i);
+  });
   const { ctx } = p;
-  const fill = (places, colour, shape, alpha, r) => {
-    ctx.fillStyle = colour;
+  const paint = (places, colour, shape, alpha, r, isHollow) => {
+    ctx.fillStyle = ctx.strokeStyle = colour;
+    ctx.lineWidth = 1.3;
     ctx.globalAlpha = alpha;
     for (let from = 0; from < places.length; from += 200) {
       ctx.beginPath();
       for (const i of places.slice(from, from + 200)) mark(ctx, shape, shown.xs[i], shown.ys[i], r);
-      ctx.fill();
+      if (isHollow) ctx.stroke();
+      else ctx.fill();
     }
   };
-  fill(faint, p.look.line, 'circle', 0.8, radius * 0.8);
+  paint(faint, p.look.line, 'circle', 0.8, radius * 0.8);
   const alpha = shown.trials.length > 2000 ? 0.6 : 0.82;
-  fill(groups[tint.none] ?? [], tint.colours[tint.none], tint.shapes[tint.none], alpha * 0.6, radius);
-  groups.forEach((places, i) => { if (i !== tint.none) fill(places, tint.colours[i], tint.shapes[i], alpha, radius); });
+  hollow.forEach((places, i) => paint(places, tint.colours[i], tint.shapes[i], alpha, radius, true));
+  paint(full[tint.none], tint.colours[tint.none], tint.shapes[tint.none], alpha * 0.6, radius);
+  full.forEach((places, i) => { if (i !== tint.none) paint(places, tint.colours[i], tint.shapes[i], alpha, radius); });
   ctx.globalAlpha = 1;
+  return hollow.some((places) => places.length);
 }
 
 function ring(p, x, y) {

@@ -1,0 +1,373 @@
+// Parallel coordinates: an axis for each param that varies and for the goal's metric, a line for each trial. A range drawn
+// on an axis filters; axes are moved by dragging their heads, or from the menu under them.
+
+const AXIS_ROOM = 84;
+const MOST_FAINT = 1500;
+
+view({
+  id: 'parallel',
+  title: 'Parallel coordinates',
+  hint: 'A line is a trial. Drag along an axis to keep a range; press the name of an axis to move it or to type a range.',
+  when: () => data.trials.length > 0,
+  make: (body, tools) => parallelView(body, tools),
+});
+
+// The ids of the axes: those chosen, else the params that vary (of many the first nine) and the main metric.
+function parallelAxes() {
+  const chosen = store.get('parallel.axes', null);
+  if (Array.isArray(chosen)) {
+    const known = chosen.filter((id) => column(id));
+    if (known.length) return known;
+  }
+  const ids = varying().slice(0, 9).map((c) => c.id);
+  const main = mainMetric();
+  if (main && !ids.includes(main)) ids.push(main);
+  return ids;
+}
+
+// An axis over the span of all trials: `of(trial)` is the pixel at which a trial lies on it. Numbers with up to eight values
+// are spaced evenly, as categories are; on both, lines are spread a little so that they do not hide each other.
+function parallelAxis(p, id, trials, top, bottom) {
+  const c = column(id);
+  const number = c.type === 'number';
+  const numbers = number ? trials.map((trial) => value(trial, id)).filter((v) => typeof v === 'number') : [];
+  const few = !number || (new Set(numbers.slice(0, 200)).size <= 8 && new Set(numbers).size <= 8);
+  const log = !few && store.get(`parallel.log.${id}`, spansDecades(numbers));
+  const spec = few ? { type: 'category', domain: categories(trials, id) }
+    : { type: log ? 'log' : 'linear', domain: extent(numbers, log, 0), unit: unitOf(id) };
+  const made = scale(spec, bottom, top);
+  const none = p.height - 14;
+  const spread = few ? Math.min(14, (made.band ?? 0) * 0.25) : 0;
+  let hasNone = false;
+  const of = (trial) => {
+    const v = value(trial, id);
+    const known = few ? v !== null && v !== undefined : typeof v === 'number' && Number.isFinite(v) && !(log && v <= 0);
+    if (!known) {
+      hasNone = true;
+      return none;
+    }
+    return few ? made.px(categoryKey(v)) + (steady(trial.key) - 0.5) * spread : made.px(v);
+  };
+  return { id, name: c.name, number, few, log, scale: made, of, none, top, bottom, hasNone: () => hasNone };
+}
+
+function parallelView(body, tools) {
+  const scroll = el('div', { class: 'parallel-scroll' });
+  const inner = el('div', { class: 'parallel-inner' });
+  const heads = el('div', { class: 'parallel-heads' });
+  inner.append(heads);
+  scroll.append(inner);
+  body.append(scroll);
+  const p = plot(inner, { height: () => 380, redraw: () => draw(), label: 'Parallel coordinates' });
+  const menu = el('div', { class: 'parallel-menu', hidden: true });
+  body.append(menu);
+  const legends = legendBox(body);
+  const note = noteLine(body);
+  const ranges = new Map();
+  let shown = { axes: [], trials: [], ys: [] };
+  let drawing = 0;
+
+  const setAxes = (ids) => {
+    store.set('parallel.axes', ids);
+    draw();
+  };
+  const setRange = (id, range) => {
+    if (range) ranges.set(id, range);
+    else ranges.delete(id);
+    const axis = shown.axes.find((a) => a.id === id);
+    const brush = range && rangeBrush(id, axis.scale, ...range);
+    setBrush(`parallel.${id}`, brush?.label ?? '', brush?.holds ?? null);
+  };
+
+  function draw() {
+    const ids = parallelAxes();
+    const words = !data.filtered.length && !brushes.size ? 'No trial passes the filter.'
+      : ids.length < 2 ? 'There are not two params that vary, nor a metric: this needs at least two columns.' : null;
+    if (emptyLine(body, words, tools)) { menu.hidden = true; return; }
+    inner.style.minWidth = `${ids.length * AXIS_ROOM}px`;
+    if (!p.begin()) return;
+    for (const id of [...ranges.keys()]) if (!brushes.has(`parallel.${id}`)) ranges.delete(id);
+    const [left, gap] = [38, (p.width - 38 - 76) / (ids.length - 1)];
+    const [top, bottom] = [12, p.height - 34];
+    const axes = ids.map((id, i) => ({ ...parallelAxis(p, id, data.trials, top, bottom), x: Math.round(left + gap * i) }));
+    const goal = goalColumn();
+    const colour = store.get('parallel.colour', goal?.id ?? mainMetric() ?? 'status');
+    controls(ids, colour);
+    const tint = colouring(colour, data.filtered);
+    shown = { axes, trials: data.filtered, ys: axes.map((axis) => Float32Array.from(data.filtered, axis.of)), gap, colour };
+    fillHeads(axes);
+    drawing += 1;
+    drawParallel(p, shown, tint, goal?.sense, () => drawing, drawing);
+    legends(tint.legend());
+    const missing = axes.filter((axis, i) => shown.ys[i].some((y) => y === axis.none)).map((axis) => axis.name);
+    note(missing.length && `Trials that have no ${missing.join(', no ')} pass it at "none".`);
+    p.label(`Parallel coordinates of ${counted(data.filtered.length, 'trial')}: ${axes.map((axis) => axis.name).join(', ')}, coloured by ${columnName(colour)}.`);
+    over();
+  }
+
+  function controls(ids, colour) {
+    const rest = columnOptions((c) => !ids.includes(c.id) && c.id !== 'name' && c.id !== 'message');
+    const colours = columnOptions((c) => c.id !== 'name' && c.id !== 'message');
+    const isOwn = Array.isArray(store.get('parallel.axes', null));
+    setTools(tools, [ids, colour, colours, isOwn], () => [
+      choice('colour', [['', 'one colour'], ...colours], colour, (id) => { store.set('parallel.colour', id); draw(); }),
+      rest.length && choice('add axis', [['', 'choose …'], ...rest], '', (id) => id && setAxes([...ids, id])),
+      isOwn && el('button', { type: 'button', class: 'quiet', onclick: () => setAxes(null) }, 'reset axes'),
+    ]);
+  }
+
+  function fillHeads(axes) {
+    const now = JSON.stringify(axes.map((axis) => [axis.id, axis.x, axis.name, axis.log, ranges.has(axis.id)]));
+    if (heads.dataset.now === now) return;
+    heads.dataset.now = now;
+    const focused = heads.contains(document.activeElement) ? document.activeElement.dataset.axis : null;
+    heads.replaceChildren(...axes.map((axis) => {
+      const head = el('button', { type: 'button', class: 'parallel-head', 'aria-haspopup': 'true', title: `${axis.name}: press for its menu, drag to move it` },
+        el('span', {}, axis.name), axis.log && el('small', {}, 'log'));
+      head.dataset.axis = axis.id;
+      head.style.left = `${axis.x}px`;
+      head.style.maxWidth = `${Math.max(40, shown.gap - 6)}px`;
+      dragHead(head, axis);
+      return head;
+    }));
+    if (focused) [...heads.children].find((head) => head.dataset.axis === focused)?.focus();
+  }
+
+  function dragHead(head, axis) {
+    let from = null;
+    head.addEventListener('pointerdown', (event) => { from = event.clientX; head.setPointerCapture(event.pointerId); });
+    head.addEventListener('pointermove', (event) => {
+      if (from !== null && Math.abs(event.clientX - from) > 4) head.style.left = `${axis.x + event.clientX - from}px`;
+    });
+    head.addEventListener('pointercancel', () => { from = null; });
+    head.addEventListener('pointerup', (event) => {
+      const by = from === null ? 0 : event.clientX - from;
+      from = null;
+      head.dataset.moved = Math.abs(by) > 4 ? 'yes' : '';
+      if (Math.abs(by) <= 4) return;
+      const to = Math.max(0, Math.min(shown.axes.length - 1, Math.round((axis.x + by - 38) / shown.gap)));
+      moveAxis(axis.id, to);
+    });
+    head.addEventListener('click', () => {
+      if (head.dataset.moved) head.dataset.moved = '';
+      else openMenu(axis, head);
+    });
+  }
+
+  function moveAxis(id, to) {
+    const ids = shown.axes.map((axis) => axis.id).filter((other) => other !== id);
+    ids.splice(to, 0, id);
+    heads.dataset.now = '';
+    setAxes(ids);
+  }
+
+  function openMenu(axis, head) {
+    const at = shown.axes.findIndex((a) => a.id === axis.id);
+    const close = () => {
+      menu.hidden = true;
+      [...heads.children].find((other) => other.dataset.axis === axis.id)?.focus();
+    };
+    const act = (label, go, off) => el('button', { type: 'button', disabled: off, onclick: () => { close(); go(); } }, label);
+    menu.replaceChildren(
+      el('b', {}, axis.name),
+      act('← move left', () => moveAxis(axis.id, at - 1), at === 0),
+      act('move right →', () => moveAxis(axis.id, at + 1), at === shown.axes.length - 1),
+      axis.number && !axis.few ? act(axis.log ? 'linear axis' : 'log axis', () => { store.set(`parallel.log.${axis.id}`, !axis.log); setRange(axis.id, null); draw(); }) : '',
+      act('remove axis', () => { setRange(axis.id, null); setAxes(shown.axes.map((a) => a.id).filter((id) => id !== axis.id)); }, shown.axes.length <= 2),
+      rangeForm(axis, ranges.get(axis.id), (range) => { setRange(axis.id, range); close(); }));
+    menu.hidden = false;
+    const left = head.getBoundingClientRect().left - body.getBoundingClientRect().left;
+    menu.style.left = `${Math.max(0, Math.min(left, body.clientWidth - menu.offsetWidth))}px`;
+    menu.onkeydown = (event) => {
+      if (event.key !== 'Escape') return;
+      event.preventDefault();
+      close();
+    };
+    menu.querySelector('button')?.focus();
+  }
+  document.addEventListener('pointerdown', (event) => {
+    if (!menu.hidden && !menu.contains(event.target) && !heads.contains(event.target)) menu.hidden = true;
+  });
+
+  function over(drag = null) {
+    p.clearOver();
+    const ctx = p.over;
+    for (const axis of shown.axes) {
+      const range = drag?.axis.id === axis.id ? null : ranges.get(axis.id);
+      const ends = drag?.axis.id === axis.id ? [drag.from, drag.to] : range?.map((end) => edge(axis.scale, end));
+      if (ends) brushBox(ctx, p.look, axis.x - 9, ends[0], axis.x + 9, ends[1]);
+    }
+    const at = data.hovered ? shown.trials.indexOf(data.hovered) : -1;
+    if (at < 0) return;
+    for (const [colour, width] of [[p.look.surface, 5], [p.look.text, 2.2]]) {
+      ctx.strokeStyle = colour;
+      ctx.lineWidth = width;
+      ctx.beginPath();
+      shown.axes.forEach((axis, i) => ctx.lineTo(axis.x, shown.ys[i][at]));
+      ctx.stroke();
+    }
+  }
+
+  const axisNear = (x, reach) => shown.axes.find((axis) => Math.abs(axis.x - x) <= reach);
+  const show = (trial, event) => {
+    hover(trial);
+    tooltip(event?.clientX ?? 0, event?.clientY ?? 0, trial ? trialLines(trial, ...shown.axes.map((axis) => axis.id)) : null);
+  };
+  const within = (axis, y) => Math.max(axis.top - 4, Math.min(axis.bottom + 4, y));
+  p.on({
+    move: (x, y, event) => {
+      p.box.style.cursor = axisNear(x, 14) ? 'ns-resize' : 'default';
+      show(lineNear(shown, x, y), event);
+    },
+    leave: () => show(null),
+    start: (x) => Boolean(axisNear(x, 14)),
+    drag: (x0, y0, x, y) => {
+      const axis = axisNear(x0, 14);
+      over({ axis, from: within(axis, y0), to: within(axis, y) });
+    },
+    end: (x0, y0, x, y) => {
+      const axis = axisNear(x0, 14);
+      const ends = [within(axis, y0), within(axis, y)].sort((a, b) => b - a).map((pixel) => held(axis.scale, pixel));
+      setRange(axis.id, ends);
+    },
+    click: (x) => {
+      const axis = axisNear(x, 14);
+      if (axis && ranges.has(axis.id)) setRange(axis.id, null);
+    },
+    key: (event) => {
+      if (event.key !== 'Escape' || !ranges.size) return;
+      event.preventDefault();
+      for (const id of [...ranges.keys()]) setRange(id, null);
+    },
+  });
+  p.box.style.touchAction = 'pan-x pan-y';
+  return { draw, hover: () => over() };
+}
+
+// Fields to type the range of an axis, or to tick its categories: what dragging does, for the keyboard.
+function rangeForm(axis, range, done) {
+  if (axis.scale.type === 'category') {
+    if (axis.scale.domain.length > 12) return '';
+    const at = (i) => !range || (i + 0.5 >= range[0] && i + 0.5 <= range[1]);
+    const first = el('select', { 'aria-label': 'from' }, ...axis.scale.domain.map((v, i) => el('option', { value: String(i) }, v)));
+    const last = first.cloneNode(true);
+    last.setAttribute('aria-label', 'to');
+    first.value = String(axis.scale.domain.findIndex((_, i) => at(i)));
+    last.value = String(axis.scale.domain.findLastIndex((_, i) => at(i)));
+    const keep = () => {
+      const [a, b] = [Number(first.value), Number(last.value)];
+      done([Math.min(a, b), Math.max(a, b) + 1]);
+    };
+    return el('div', { class: 'parallel-range' }, 'keep', first, 'to', last, el('button', { type: 'button', onclick: keep }, 'keep'),
+      range ? el('button', { type: 'button', onclick: () => done(null) }, 'all') : '');
+  }
+  const field = (label, v) => el('input', { type: 'text', inputmode: 'decimal', 'aria-label': label, value: String(Number(v.toPrecision(4))) });
+  const [low, high] = range ?? axis.scale.domain;
+  const [from, to] = [field('from', low), field('to', high)];
+  const keep = () => {
+    const ends = [Number(from.value), Number(to.value)].sort((a, b) => a - b);
+    if (ends.every(Number.isFinite)) done(ends);
+  };
+  for (const input of [from, to]) input.addEventListener('keydown', (event) => { if (event.key === 'Enter') keep(); });
+  return el('div', { class: 'parallel-range' }, from, 'to', to, el('button', { type: 'button', onclick: keep }, 'keep'),
+    range ? el('button', { type: 'button', onclick: () => done(null) }, 'all') : '');
+}
+
+// The trial whose line passes nearest, within 12 pixels.
+function lineNear(shown, x, y) {
+  const { axes, ys, trials } = shown;
+  let i = axes.findIndex((axis) => axis.x > x) - 1;
+  if (axes.length < 2 || x < axes[0].x - 10 || x > axes[axes.length - 1].x + 10) return null;
+  if (i === -2) i = axes.length - 2;
+  i = Math.max(0, i);
+  const part = Math.max(0, Math.min(1, (x - axes[i].x) / (axes[i + 1].x - axes[i].x)));
+  let best = null;
+  let least = 12;
+  for (let k = 0; k < trials.length; k++) {
+    const d = Math.abs(ys[i][k] + (ys[i + 1][k] - ys[i][k]) * part - y);
+    if (d < least) [least, best] = [d, trials[k]];
+  }
+  return best;
+}
+
+// Draws the lines that were filtered out faintly, then the others, the best last; many of them in several frames.
+function drawParallel(p, shown, tint, sense, current, mine) {
+  const { axes, trials, ys } = shown;
+  const { ctx } = p;
+  if (trials.length < data.trials.length) drawFaint(p, axes, new Set(trials));
+  const groups = tint.colours.map(() => []);
+  trials.forEach((trial, i) => groups[tint.of(trial)].push(i));
+  let order = groups.map((_, i) => i).filter((i) => i !== tint.none);
+  if (sense !== 'max') order.reverse();
+  order = [tint.none, ...order];
+  const n = trials.length;
+  const alpha = n > 4000 ? 0.16 : n > 1000 ? 0.3 : n > 300 ? 0.5 : 0.75;
+  const thin = n > 300 ? 1 / p.ratio : 1.4;
+  const strokes = [];
+  for (const i of order) {
+    for (let from = 0; from < groups[i].length; from += 40) strokes.push([i, groups[i].slice(from, from + 40)]);
+  }
+  const last = axes.length - 1;
+  const work = (limit) => {
+    const until = performance.now() + limit;
+    ctx.lineWidth = thin;
+    ctx.globalAlpha = alpha;
+    while (strokes.length && performance.now() < until) {
+      const [i, lines] = strokes.shift();
+      ctx.strokeStyle = tint.colours[i];
+      ctx.beginPath();
+      for (const k of lines) {
+        ctx.moveTo(axes[0].x, ys[0][k]);
+        for (let a = 1; a <= last; a++) ctx.lineTo(axes[a].x, ys[a][k]);
+      }
+      ctx.stroke();
+    }
+    drawAxes(p, axes);
+    if (strokes.length) requestAnimationFrame(() => { if (current() === mine) work(20); });
+  };
+  work(60);
+}
+
+function drawFaint(p, axes, inside) {
+  const { ctx } = p;
+  const out = data.trials.filter((trial) => !inside.has(trial));
+  const every = Math.max(1, Math.ceil(out.length / MOST_FAINT));
+  ctx.strokeStyle = p.look.line;
+  ctx.lineWidth = 1 / p.ratio;
+  ctx.globalAlpha = 0.5;
+  for (let from = 0; from < out.length; from += 40 * every) {
+    ctx.beginPath();
+    for (let k = from; k < Math.min(out.length, from + 40 * every); k += every) {
+      axes.forEach((axis, i) => (i ? ctx.lineTo(axis.x, axis.of(out[k])) : ctx.moveTo(axis.x, axis.of(out[k]))));
+    }
+    ctx.stroke();
+  }
+  ctx.globalAlpha = 1;
+}
+
+function drawAxes(p, axes) {
+  const { ctx, look } = p;
+  ctx.globalAlpha = 1;
+  ctx.textBaseline = 'middle';
+  for (const axis of axes) {
+    ctx.strokeStyle = look.muted;
+    ctx.lineWidth = 1;
+    ctx.beginPath();
+    line(ctx, axis.x + 0.5, axis.top, axis.x + 0.5, axis.bottom);
+    ctx.stroke();
+    const ticks = axis.scale.ticks(ctx).map((tick) => [tick.text, axis.scale.px(tick.value)]);
+    if (axis.hasNone()) ticks.push(['none', axis.none]);
+    ctx.textAlign = 'left';
+    for (const [text, y] of ticks) {
+      const words = shortened(ctx, text, AXIS_ROOM - 16);
+      const x = axis.x + 7;
+      ctx.lineWidth = 4;
+      ctx.strokeStyle = look.surface;
+      ctx.globalAlpha = 0.85;
+      ctx.strokeText(words, x, y);
+      ctx.globalAlpha = 1;
+      ctx.fillStyle = look.text;
+      ctx.fillText(words, x, y);
+    }
+  }
+}
