@@ -142,11 +142,12 @@ function secondsText(seconds) {
   return `${minutes}m ${two(whole % 60)}s`;
 }
 
+// A size as `combu results` writes it: `512 B`, `1.5 GiB`.
 function bytesText(bytes) {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let [size, unit] = [bytes, 0];
-  while (Math.abs(size) >= 999.5 && unit < units.length - 1) [size, unit] = [size / 1000, unit + 1];
-  return `${unit === 0 || size >= 99.5 ? Math.round(size) : Number(size.toPrecision(2))} ${units[unit]}`;
+  while (Math.abs(size) >= 1024 && unit < units.length - 1) [size, unit] = [size / 1024, unit + 1];
+  return `${unit === 0 || Math.abs(size) >= 99.95 ? Math.round(size) : Number(size.toFixed(1))} ${units[unit]}`;
 }
 
 // A moment in the viewer's own zone.
@@ -182,8 +183,8 @@ function theme() {
   return themeColours;
 }
 
-// A ramp from blue to yellow that keeps its order in greys and for the colour-blind; its faint end is shifted off the surface.
-const RAMP = [[0, 32, 76], [32, 57, 110], [78, 87, 108], [112, 113, 115], [143, 140, 118], [180, 170, 108], [219, 202, 87], [253, 232, 60]];
+// A ramp from violet to yellow (even steps of lightness in OKLCH) that keeps its order in greys and for the colour-blind; its faint end is shifted off the surface.
+const RAMP = [[50, 15, 113], [30, 55, 144], [4, 91, 143], [6, 121, 147], [12, 149, 153], [3, 180, 149], [95, 205, 128], [175, 222, 110], [244, 234, 104]];
 
 function rampColour(share, isDark) {
   const low = isDark ? 0.18 : 0;

@@ -215,6 +215,7 @@ function start() {
   makeSwitches();
   makeNav();
   makeFilter();
+  useHiddenRuns();
   watchKeys();
   watchPaper();
   const main = document.getElementById('main');
@@ -225,6 +226,7 @@ function start() {
       placeViews(main);
     }
     if (reasons.has('data') || reasons.has('filter') || reasons.has('brush')) drawFilterCount();
+    if (reasons.has('data')) redrawDetails();
     drawSeenViews(reasons);
   });
   addEventListener('resize', () => changed('size'));
