@@ -36,6 +36,23 @@ function mark(ctx, shape, x, y, r) {
   }
 }
 
+// A way to draw many marks of one look: `at(x, y)` copies a mark that was drawn once, which is ten times as fast as a path of
+// thousands of marks.
+function stamp(ctx, ratio, { colour, shape = 'circle', radius, isHollow = false }) {
+  const half = Math.ceil(radius * 1.5 + 1.5);
+  const tile = document.createElement('canvas');
+  tile.width = tile.height = Math.round(2 * half * ratio);
+  const pen = tile.getContext('2d');
+  pen.scale(ratio, ratio);
+  pen.fillStyle = pen.strokeStyle = colour;
+  pen.lineWidth = 1.3;
+  pen.beginPath();
+  mark(pen, shape, half, half, radius);
+  if (isHollow) pen.stroke();
+  else pen.fill();
+  return (x, y) => ctx.drawImage(tile, x - half, y - half, 2 * half, 2 * half);
+}
+
 function polygon(ctx, at) {
   ctx.moveTo(at[0], at[1]);
   for (let i = 2; i < at.length; i += 2) ctx.lineTo(at[i], at[i + 1]);
@@ -75,7 +92,8 @@ function colouring(id, trials) {
   if (id === 'status') return byCategory(id, categories(trials, id), (v) => statusColour(v), (v) => STATUS_SHAPES[v] ?? 'circle');
   if (isNumber(id)) return byNumber(id, trials, look);
   const found = categories(trials, id);
-  return byCategory(id, found, (_, i) => (i < 8 ? look.series[i] : look.muted), (_, i) => SHAPES[Math.min(i, 7)]);
+  const own = found.length <= 8 ? 8 : 7;
+  return byCategory(id, found, (_, i) => (i < own ? look.series[i] : look.muted), (_, i) => SHAPES[Math.min(i, own)]);
 }
 
 function byCategory(id, found, colour, shape) {
@@ -96,7 +114,8 @@ function byNumber(id, trials, look) {
   let [low, high] = extent(numbers, log, 0);
   const to = log ? Math.log : (v) => v;
   const span = to(high) - to(low) || 1;
-  const colours = Array.from({ length: RAMP_STEPS }, (_, i) => look.ramp(i / (RAMP_STEPS - 1)));
+  const ramp = rampOf(id);
+  const colours = Array.from({ length: RAMP_STEPS }, (_, i) => ramp(i / (RAMP_STEPS - 1)));
   colours.push(look.muted);
   const of = (trial) => {
     const v = value(trial, id);
@@ -105,6 +124,14 @@ function byNumber(id, trials, look) {
   };
   const legend = () => (numbers.length ? rampLegend(id, low, high, log) : null);
   return { id, of, colours, shapes: colours.map(() => 'circle'), none: RAMP_STEPS, legend, low, high, log };
+}
+
+// The ramp of a column; that of the goal's metric is turned so that the best stands out most from the page.
+function rampOf(id) {
+  const { dark, ramp } = theme();
+  const goal = goalColumn();
+  const isTurned = goal?.id === id && (goal.sense === 'min') === dark;
+  return isTurned ? (share) => ramp(1 - share) : ramp;
 }
 
 // Whether positive numbers span more than a hundredfold: then a log axis shows them better.
@@ -121,20 +148,24 @@ function spansDecades(numbers) {
 
 // A legend of a ramp from `low` to `high`.
 function rampLegend(id, low, high, log) {
-  const look = theme();
+  const ramp = rampOf(id);
   const bar = el('span', { class: 'legend-ramp' });
-  const stops = Array.from({ length: 9 }, (_, i) => look.ramp(i / 8)).join(', ');
+  const stops = Array.from({ length: 9 }, (_, i) => ramp(i / 8)).join(', ');
   bar.style.background = `linear-gradient(to right, ${stops})`;
   return el('div', { class: 'legend' }, el('b', {}, columnName(id)), el('span', { class: 'legend-item' },
     roughText(low, id), bar, roughText(high, id)), log ? el('span', { class: 'legend-note' }, 'log') : '');
 }
 
-// A legend of categories; of more than twelve the rest are counted.
+// A legend of categories; those that share the last look stand together.
 function categoryLegend(id, found, colours, shapes) {
-  const shown = found.slice(0, found.length > 12 ? 8 : 12);
-  const items = shown.map((v, i) => el('span', { class: 'legend-item' }, swatch(colours[i], shapes[i]), v));
-  if (found.length > shown.length) {
-    items.push(el('span', { class: 'legend-item' }, swatch(theme().muted, 'bar'), `${found.length - shown.length} more`));
+  const items = [];
+  for (let i = 0; i < found.length; i++) {
+    let end = i + 1;
+    while (id !== 'status' && end < found.length && colours[end] === colours[i]) end++;
+    const names = found.slice(i, end);
+    const words = names.length <= 4 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} others`;
+    items.push(el('span', { class: 'legend-item' }, swatch(colours[i], shapes[i]), words));
+    i = end - 1;
   }
   return el('div', { class: 'legend' }, el('b', {}, columnName(id)), ...items);
 }
@@ -193,4 +224,26 @@ function trialLines(trial, ...ids) {
     lines.push(`${columnName(id)} = ${v === null || v === undefined ? 'none' : format(v, id)}`);
   }
   return lines;
+}
+
+// The params that more than one value was given among the trials shown that have the main metric (of all, where none has it).
+let comparableCache = { trials: null, list: [] };
+
+function comparableParams() {
+  if (comparableCache.trials === data.filtered) return comparableCache.list;
+  const main = mainMetric();
+  const has = main ? data.filtered.filter((trial) => value(trial, main) !== null) : [];
+  const list = has.length ? varying().filter((c) => isVarying(c, has)) : varying();
+  comparableCache = { trials: data.filtered, list };
+  return list;
+}
+
+function isVarying(c, trials) {
+  let first;
+  for (const trial of trials) {
+    const found = plainText(c.read(trial));
+    first ??= found;
+    if (found !== first) return true;
+  }
+  return false;
 }

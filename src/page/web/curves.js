@@ -110,7 +110,7 @@ function replicateParam(curves) {
   return '';
 }
 
-// What the y axis spans: all values, or where a few lie far out, the inner 98 % of them.
+// What the y axis spans: all values, or where a few lie far out, the inner 98 % of them and half as much beside.
 function curveSpan(curves, log, all) {
   const values = [];
   for (const curve of curves) for (const v of curve.shown) if (Number.isFinite(v) && (!log || v > 0)) values.push(v);
@@ -120,7 +120,9 @@ function curveSpan(curves, log, all) {
   const [low, high] = [values[Math.floor((n - 1) * 0.01)], values[Math.ceil((n - 1) * 0.99)]];
   const wide = !log && n > 50 && values[n - 1] - values[0] > 20 * (high - low || Infinity);
   if (!wide || all) return { domain: extent([values[0], values[n - 1]], log), cut: 0 };
-  return { domain: extent([low, high], log), cut: values.filter((v) => v < low || v > high).length };
+  const room = (high - low) / 2;
+  const [from, to] = [Math.max(values[0], low - room), Math.min(values[n - 1], high + room)];
+  return { domain: extent([from, to], log), cut: values.filter((v) => v < from || v > to).length };
 }
 
 function curvePath(ctx, p, xs, ys, log) {
@@ -196,7 +198,7 @@ function curvesView(body, tools) {
     let curves = data.filtered.map((trial) => curveOf(trial, o.metric, byTime)).filter(Boolean);
     const total = curves.length;
     const over = o.over ?? replicateParam(curves);
-    const params = varying();
+    const params = comparableParams();
     const colour = o.colour ?? params.find((c) => c.id !== over)?.id ?? 'status';
     if (controlsToo) controls(o, over, colour);
     const words = [];
@@ -225,7 +227,7 @@ function curvesView(body, tools) {
     legends(tint.legend(), ended && el('div', { class: 'legend' }, el('span', { class: 'legend-item' },
       swatch(p.look.text, 'cross'), 'pruned here')));
     if (thinned) words.push(`Curves are thinned: at most ${thinned.has.toLocaleString('en-US')} of up to ${Math.max(...curves.map((c) => c.of ?? 0)).toLocaleString('en-US')} values each.`);
-    if (span.cut) words.push(`${span.cut.toLocaleString('en-US')} values that lie far out are cut off: press "all values".`);
+    if (span.cut) words.push(`${counted(span.cut, 'value')} far out ${span.cut === 1 ? 'is' : 'are'} cut off: "all values" shows ${span.cut === 1 ? 'it' : 'them'}.`);
     note(...words);
     p.label(curveWords(curves, total, o, over));
     markOne();
@@ -322,24 +324,27 @@ function curveLines(found, shown) {
     `${at}: ${shown.metric} = ${format(Number(y.toPrecision(5)))} ± ${format(half)} (n = ${curve.n[i]})`];
 }
 
-// Draws all curves, those of one colour in one path.
+// Draws all curves: some of one colour in one path, the colours by turns so that none lies over all others.
 function drawCurves(ctx, p, shown, smooth) {
   const { curves, tint, log } = shown;
   const groups = tint.colours.map(() => []);
   for (const curve of curves) groups[tint.of(curve.trial)].push(curve);
+  const bundles = [];
+  groups.forEach((group, i) => {
+    for (let from = 0; from < group.length; from += 8) bundles.push([i, group.slice(from, from + 8), from + 8 * steady(`${i} ${from}`)]);
+  });
+  bundles.sort((a, b) => a[2] - b[2]);
   const many = curves.length;
   const strong = many > 300 ? 0.45 : many > 60 ? 0.65 : 0.95;
   const lines = (alpha, width, of) => {
     ctx.lineWidth = width;
     ctx.globalAlpha = alpha;
-    groups.forEach((group, i) => {
+    for (const [i, group] of bundles) {
       ctx.strokeStyle = tint.colours[i];
-      for (let from = 0; from < group.length; from += 20) {
-        ctx.beginPath();
-        for (const curve of group.slice(from, from + 20)) curvePath(ctx, p, curve.xs, of(curve), log);
-        ctx.stroke();
-      }
-    });
+      ctx.beginPath();
+      for (const curve of group) curvePath(ctx, p, curve.xs, of(curve), log);
+      ctx.stroke();
+    }
   };
   const thin = 1 / p.ratio;
   for (const curve of curves) if (curve.half) drawBand(ctx, p, curve, tint, log, many);

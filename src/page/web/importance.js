@@ -97,7 +97,7 @@ function importanceView(body, tools) {
     const metric = chosen && column(chosen) ? chosen : mainMetric();
     const has = metric ? data.filtered.filter((trial) => Number.isFinite(value(trial, metric) ?? NaN)) : [];
     const trials = has.filter((trial) => isComparable(trial, metric));
-    const params = varying();
+    const params = varying().filter((c) => isVarying(c, trials));
     if (emptyLine(body, emptyImportance(metric, trials, params), metric ? null : tools)) return;
     setTools(tools, [metrics, metric], () => [choice('of', metrics, metric, (id) => { store.set('importance.metric', id); draw(); })]);
     const goal = goalColumn();
@@ -130,8 +130,8 @@ function importanceTable(rows, metric, bestHead) {
     bar.style.width = `${(share * 100).toFixed(1)}%`;
     return el('tr', {}, el('th', { scope: 'row' }, columnName(one.id)),
       el('td', { class: 'importance-cell' }, el('span', { class: 'importance-track' }, bar)),
-      el('td', { class: 'importance-share' }, one.seen ? `${Math.round(share * 100)} %` : 'no effect seen'),
-      el('td', { class: 'importance-best' }, one.seen ? one.best : ''));
+      one.seen ? el('td', { class: 'importance-share' }, `${Math.round(share * 100)} %`) : el('td', { class: 'importance-best', colspan: '2' }, 'no effect seen'),
+      one.seen && el('td', { class: 'importance-best' }, one.best));
   };
   return el('table', { class: 'importance' },
     el('caption', { class: 'said' }, `Share of the order by ${columnName(metric)} that each param explains alone`),

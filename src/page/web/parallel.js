@@ -1,7 +1,9 @@
 // Parallel coordinates: an axis for each param that varies and for the goal's metric, a line for each trial. A range drawn
 // on an axis filters; axes are moved by dragging their heads, or from the menu under them.
 
-const AXIS_ROOM = 84;
+const AXIS_ROOM = 66;
+const AXIS_LEFT = 30;
+const AXIS_RIGHT = 62;
 const MOST_FAINT = 1500;
 
 view({
@@ -19,7 +21,7 @@ function parallelAxes() {
     const known = chosen.filter((id) => column(id));
     if (known.length) return known;
   }
-  const ids = varying().slice(0, 9).map((c) => c.id);
+  const ids = comparableParams().slice(0, 9).map((c) => c.id);
   const main = mainMetric();
   if (main && !ids.includes(main)) ids.push(main);
   return ids;
@@ -87,7 +89,7 @@ function parallelView(body, tools) {
     inner.style.minWidth = `${ids.length * AXIS_ROOM}px`;
     if (!p.begin()) return;
     for (const id of [...ranges.keys()]) if (!brushes.has(`parallel.${id}`)) ranges.delete(id);
-    const [left, gap] = [38, (p.width - 38 - 76) / (ids.length - 1)];
+    const [left, gap] = [AXIS_LEFT, (p.width - AXIS_LEFT - AXIS_RIGHT) / (ids.length - 1)];
     const [top, bottom] = [12, p.height - 34];
     const axes = ids.map((id, i) => ({ ...parallelAxis(p, id, data.trials, top, bottom), x: Math.round(left + gap * i) }));
     const goal = goalColumn();
@@ -100,7 +102,7 @@ function parallelView(body, tools) {
     drawParallel(p, shown, tint, goal?.sense, () => drawing, drawing);
     legends(tint.legend());
     const missing = axes.filter((axis, i) => shown.ys[i].some((y) => y === axis.none)).map((axis) => axis.name);
-    note(missing.length && `Trials that have no ${missing.join(', no ')} pass it at "none".`);
+    note(missing.length && `Trials without a value pass an axis at "none": ${missing.join(', ')}.`);
     p.label(`Parallel coordinates of ${counted(data.filtered.length, 'trial')}: ${axes.map((axis) => axis.name).join(', ')}, coloured by ${columnName(colour)}.`);
     over();
   }
@@ -125,11 +127,14 @@ function parallelView(body, tools) {
       const head = el('button', { type: 'button', class: 'parallel-head', 'aria-haspopup': 'true', title: `${axis.name}: press for its menu, drag to move it` },
         el('span', {}, axis.name), axis.log && el('small', {}, 'log'));
       head.dataset.axis = axis.id;
-      head.style.left = `${axis.x}px`;
       head.style.maxWidth = `${Math.max(40, shown.gap - 6)}px`;
       dragHead(head, axis);
       return head;
     }));
+    for (const [i, head] of [...heads.children].entries()) {
+      axes[i].head = Math.max(0, Math.min(p.width - head.offsetWidth, axes[i].x - head.offsetWidth / 2));
+      head.style.left = `${axes[i].head}px`;
+    }
     if (focused) [...heads.children].find((head) => head.dataset.axis === focused)?.focus();
   }
 
@@ -137,7 +142,7 @@ function parallelView(body, tools) {
     let from = null;
     head.addEventListener('pointerdown', (event) => { from = event.clientX; head.setPointerCapture(event.pointerId); });
     head.addEventListener('pointermove', (event) => {
-      if (from !== null && Math.abs(event.clientX - from) > 4) head.style.left = `${axis.x + event.clientX - from}px`;
+      if (from !== null && Math.abs(event.clientX - from) > 4) head.style.left = `${axis.head + event.clientX - from}px`;
     });
     head.addEventListener('pointercancel', () => { from = null; });
     head.addEventListener('pointerup', (event) => {
@@ -145,7 +150,7 @@ function parallelView(body, tools) {
       from = null;
       head.dataset.moved = Math.abs(by) > 4 ? 'yes' : '';
       if (Math.abs(by) <= 4) return;
-      const to = Math.max(0, Math.min(shown.axes.length - 1, Math.round((axis.x + by - 38) / shown.gap)));
+      const to = Math.max(0, Math.min(shown.axes.length - 1, Math.round((axis.x + by - AXIS_LEFT) / shown.gap)));
       moveAxis(axis.id, to);
     });
     head.addEventListener('click', () => {
@@ -349,7 +354,7 @@ function drawAxes(p, axes) {
   const { ctx, look } = p;
   ctx.globalAlpha = 1;
   ctx.textBaseline = 'middle';
-  for (const axis of axes) {
+  axes.forEach((axis, i) => {
     ctx.strokeStyle = look.muted;
     ctx.lineWidth = 1;
     ctx.beginPath();
@@ -359,7 +364,7 @@ function drawAxes(p, axes) {
     if (axis.hasNone()) ticks.push(['none', axis.none]);
     ctx.textAlign = 'left';
     for (const [text, y] of ticks) {
-      const words = shortened(ctx, text, AXIS_ROOM - 16);
+      const words = shortened(ctx, text, i < axes.length - 1 ? axes[i + 1].x - axis.x - 12 : AXIS_RIGHT - 8);
       const x = axis.x + 7;
       ctx.lineWidth = 4;
       ctx.strokeStyle = look.surface;
@@ -369,5 +374,5 @@ function drawAxes(p, axes) {
       ctx.fillStyle = look.text;
       ctx.fillText(words, x, y);
     }
-  }
+  });
 }

@@ -51,7 +51,7 @@ function rangeBands(id, values) {
 }
 
 function pivotChoices() {
-  const params = varying();
+  const params = comparableParams();
   const main = params.filter((c) => !REPLICATE_NAMES.test(c.name));
   const order = [...main, ...params.filter((c) => !main.includes(c))];
   const get = (name, fallback) => {
@@ -105,7 +105,7 @@ function pivotView(body, tools) {
     if (focused) box.querySelector(`[data-at="${focused}"]`)?.focus();
     const shown = cells.flat().filter((cell) => Number.isFinite(cell.v)).map((cell) => cell.v);
     const [low, high] = extent(shown, false, 0);
-    legends(shown.length ? rampLegend(o.metric, low, high, false) : null);
+    legends(shown.length ? rampLegend(o.by === 'count' ? 'count' : o.metric, low, high, false) : null);
     const none = trials.filter((trial) => typeof value(trial, o.metric) !== 'number' || !isComparable(trial, o.metric)).length;
     note(down.said, across.said, none && o.by !== 'count'
       ? `${counted(none, 'trial')} that did not succeed or told no ${columnName(o.metric)} ${none === 1 ? 'does' : 'do'} not count.` : '');
@@ -142,7 +142,7 @@ function fillCells(trials, o, rows, cols) {
 }
 
 function cellTable(o, rows, cols, cells, pressed, press) {
-  const look = theme();
+  const ramp = rampOf(o.by === 'count' ? '' : o.metric);
   const [low, high] = extent(cells.flat().map((cell) => cell.v), false, 0);
   const best = bestCell(o, cells);
   const head = el('tr', {}, el('th', { class: 'pivot-corner', scope: 'col' }, `${columnName(o.down)} \\ ${columnName(o.across)}`),
@@ -156,8 +156,8 @@ function cellTable(o, rows, cols, cells, pressed, press) {
     button.dataset.at = at;
     if (Number.isFinite(cell.v)) {
       const share = high > low ? (cell.v - low) / (high - low) : 0.5;
-      button.style.background = look.ramp(share);
-      button.style.color = readable(look.ramp(share));
+      button.style.background = ramp(share);
+      button.style.color = readable(ramp(share));
     }
     const tell = (event) => {
       const box = button.getBoundingClientRect();

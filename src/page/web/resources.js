@@ -55,9 +55,9 @@ function memoryAdvice(group) {
   const asked = group.asked;
   const based = `Based on ${counted(n, 'trial')}${n < 5 ? ', which is few' : ''}.`;
   if (out) {
-    const more = asked ? ` of ${memoryWord(asked)}` : '';
+    const more = asked ? `their ${memoryWord(asked)}` : 'memory';
     const next = memoryWord(Math.max((asked ?? most) * 2, most * HEAD_ROOM));
-    return [`${counted(out, 'trial')} of ${countText(n)} ran out of memory${more}. Ask for more, such as `, code(`memory: '${next}'`),
+    return [`${counted(out, 'trial')} of ${countText(n)} ran out of ${more}. Ask for more, such as `, code(`memory: '${next}'`),
       ', or let combu repeat them with more: ', code("retries: { memory_factor: 2, memory_max: '…' }"), `. ${based}`];
   }
   const enough = memoryWord(most * HEAD_ROOM);
@@ -201,18 +201,13 @@ function drawStrips(p, groups, name) {
 
 function drawUsage(p, shown, isMemory) {
   const { ctx, look } = p;
-  const radius = shown.trials.length > 2000 ? 1.8 : 3;
+  const radius = shown.trials.length > 2000 ? 1.8 : 2.6;
   const out = [];
   const fits = [];
   shown.trials.forEach((trial, i) => (isMemory && ranOutOfMemory(trial) ? out : fits).push(i));
-  for (const [places, colour, shape, size] of [[fits, look.accent, 'circle', radius], [out, look.bad, 'cross', 4]]) {
-    ctx.fillStyle = colour;
-    ctx.globalAlpha = shown.trials.length > 1000 ? 0.45 : 0.7;
-    for (let from = 0; from < places.length; from += 200) {
-      ctx.beginPath();
-      for (const i of places.slice(from, from + 200)) mark(ctx, shape, shown.xs[i], shown.ys[i], size);
-      ctx.fill();
-    }
-  }
+  const [fit, cross] = [stamp(ctx, p.ratio, { colour: look.accent, radius }), stamp(ctx, p.ratio, { colour: look.bad, shape: 'cross', radius: 4 })];
+  ctx.globalAlpha = shown.trials.length > 1000 ? 0.45 : 0.7;
+  for (const i of fits) fit(shown.xs[i], shown.ys[i]);
+  for (const i of out) cross(shown.xs[i], shown.ys[i]);
   ctx.globalAlpha = 1;
 }

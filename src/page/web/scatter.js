@@ -22,17 +22,33 @@ function axisOf(id, trials, log) {
     return typeof v === 'number' && Number.isFinite(v) && !(log && v <= 0) ? v : null;
   };
   const moment = id === 'started' || id === 'ended';
-  const spec = { type: log ? 'log' : moment ? 'time' : 'linear', domain: extent(trials.map(of), log), label, unit: unitOf(id) };
-  return { spec, of, id };
+  const numbers = trials.map(of);
+  const spec = { type: log ? 'log' : moment ? 'time' : 'linear', domain: extent(numbers, log), label, unit: unitOf(id) };
+  if (moment && Math.min(...spec.domain) < 0.99 * Math.max(...spec.domain)) spec.domain = [numbers[0] - 30000, numbers[0] + 30000];
+  return { spec, of, id, isFew: new Set(numbers).size <= 12 };
 }
 
 // The columns that can be an axis: numbers, and texts or booleans with few values.
+let axisOptionCache = { version: -1, list: [] };
+
 function axisOptions() {
-  return columnOptions((c) => c.type === 'number' || (c.id !== 'name' && c.id !== 'message' && categories(data.trials, c.id).length <= 40));
+  if (axisOptionCache.version === data.version) return axisOptionCache.list;
+  const list = columnOptions((c) => c.type === 'number' || (c.id !== 'name' && c.id !== 'message' && hasFewValues(c)));
+  axisOptionCache = { version: data.version, list };
+  return list;
+}
+
+function hasFewValues(c) {
+  const seen = new Set();
+  for (const trial of data.trials) {
+    seen.add(plainText(c.read(trial)));
+    if (seen.size > 40) return false;
+  }
+  return true;
 }
 
 function scatterChoices() {
-  const params = varying();
+  const params = comparableParams();
   const numeric = params.filter((c) => c.type === 'number' && !REPLICATE_NAMES.test(c.name));
   const get = (name, fallback) => {
     const chosen = store.get(`scatter.${name}`, null);
@@ -87,7 +103,7 @@ function scatterView(body, tools) {
     const hasHollow = drawPoints(p, shown, inside, tint, radius);
     const best = bestTrial(data.filtered);
     const bestAt = shown.trials.indexOf(best);
-    if (best && bestAt >= 0) drawBest(p, shown.xs[bestAt], shown.ys[bestAt], `best ${format(best.value)}`);
+    if (best && bestAt >= 0) drawBest(p, shown.xs[bestAt], shown.ys[bestAt], `best ${roughText(best.value)}`);
     legends(tint.legend(), hasHollow && el('div', { class: 'legend' }, el('span', { class: 'legend-item' }, swatch(p.look.text, 'circle', true), 'did not succeed')));
     const missing = all.length - shown.trials.length;
     note(missing ? `${counted(missing, 'trial')} without ${missingNames(all, x, y)} ${missing === 1 ? 'is' : 'are'} not shown.` : '');
@@ -174,46 +190,42 @@ function applyRange(brush, o) {
   setBrush('scatter', `${x.label}, ${y.label}`, (trial) => x.holds(trial) && y.holds(trial));
 }
 
-// Where each trial lies; categories are spread by a number of their name's own, so that marks do not hide each other.
+// Where each trial lies. Where an axis has few values, marks are spread a little, always alike, so that none hides the others.
 function scatterPlaces(p, all, x, y) {
   const [trials, xs, ys] = [[], [], []];
+  const spread = (axis, band) => (band ? Math.min(0.6 * band, 120) : axis.isFew && all.length > 30 ? 9 : 0);
+  const [wide, high] = [spread(x, p.x.band), spread(y, p.y.band)];
   for (const trial of all) {
     const [vx, vy] = [x.of(trial), y.of(trial)];
     if (vx === null || vy === null) continue;
     trials.push(trial);
-    xs.push(p.px(vx) + (p.x.band ? (steady(trial.key) - 0.5) * 0.6 * p.x.band : 0));
-    ys.push(p.py(vy) + (p.y.band ? (steady(`${trial.key} `) - 0.5) * 0.6 * p.y.band : 0));
+    xs.push(p.px(vx) + (steady(trial.key) - 0.5) * wide);
+    ys.push(p.py(vy) + (steady(`${trial.key} `) - 0.5) * high);
   }
   return { trials, xs, ys, index: pointIndex(xs, ys) };
 }
 
 // Draws the marks: those filtered out faintly, those of trials that did not succeed hollow (unless the colour says that).
+// It is true where a mark is hollow.
 function drawPoints(p, shown, inside, tint, radius) {
-  const [full, hollow] = [tint.colours.map(() => []), tint.colours.map(() => [])];
-  const faint = [];
-  shown.trials.forEach((trial, i) => {
-    if (!inside.has(trial)) faint.push(i);
-    else (trial.ok || tint.id === 'status' ? full : hollow)[tint.of(trial)].push(i);
-  });
   const { ctx } = p;
-  const paint = (places, colour, shape, alpha, r, isHollow) => {
-    ctx.fillStyle = ctx.strokeStyle = colour;
-    ctx.lineWidth = 1.3;
-    ctx.globalAlpha = alpha;
-    for (let from = 0; from < places.length; from += 200) {
-      ctx.beginPath();
-      for (const i of places.slice(from, from + 200)) mark(ctx, shape, shown.xs[i], shown.ys[i], r);
-      if (isHollow) ctx.stroke();
-      else ctx.fill();
-    }
+  const { trials, xs, ys } = shown;
+  const faint = stamp(ctx, p.ratio, { colour: p.look.line, radius: radius * 0.8 });
+  ctx.globalAlpha = 0.8;
+  trials.forEach((trial, i) => { if (!inside.has(trial)) faint(xs[i], ys[i]); });
+  const stamps = [new Map(), new Map()];
+  let hasHollow = false;
+  const draw = (trial, i, at) => {
+    const isHollow = !trial.ok && tint.id !== 'status';
+    hasHollow ||= isHollow;
+    const known = stamps[Number(isHollow)];
+    if (!known.has(at)) known.set(at, stamp(ctx, p.ratio, { colour: tint.colours[at], shape: tint.shapes[at], radius, isHollow }));
+    known.get(at)(xs[i], ys[i]);
   };
-  paint(faint, p.look.line, 'circle', 0.8, radius * 0.8);
-  const alpha = shown.trials.length > 2000 ? 0.6 : 0.82;
-  hollow.forEach((places, i) => paint(places, tint.colours[i], tint.shapes[i], alpha, radius, true));
-  paint(full[tint.none], tint.colours[tint.none], tint.shapes[tint.none], alpha * 0.6, radius);
-  full.forEach((places, i) => { if (i !== tint.none) paint(places, tint.colours[i], tint.shapes[i], alpha, radius); });
+  ctx.globalAlpha = trials.length > 2000 ? 0.6 : 0.82;
+  trials.forEach((trial, i) => { if (inside.has(trial)) draw(trial, i, tint.of(trial)); });
   ctx.globalAlpha = 1;
-  return hollow.some((places) => places.length);
+  return hasHollow;
 }
 
 function ring(p, x, y) {

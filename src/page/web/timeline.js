@@ -5,9 +5,9 @@ const TIME_KINDS = [
   ['succeeded', 'trials that succeeded', (look) => look.ok],
   ['failed', 'attempts that failed', (look) => look.bad],
   ['pruned', 'trials that were pruned', (look) => look.warn],
-  ['stopped', 'trials that were stopped or killed', (look) => look.series[3]],
+  ['stopped', 'trials that were stopped or killed', (look) => look.series[6]],
   ['running', 'trials that still run', (look) => look.busy],
-  ['paused', 'paused', (look) => look.series[4]],
+  ['paused', 'paused', (look) => look.series[3]],
   ['starting', 'waiting for the engine to start them', (look) => look.muted],
   ['idle', 'idle slots', (look) => look.line],
 ];
@@ -30,7 +30,7 @@ function timedRuns() {
 
 // What an attempt ended as: its own status, of the last one that of its trial.
 function endOf(trial, attempt) {
-  if (!attempt.ended) return trial.status === 'paused' ? 'paused' : 'running';
+  if (!attempt.ended) return 'running';
   return attempt.status ?? (attempt === trial.times.at(-1) ? trial.status : 'failed');
 }
 
@@ -356,7 +356,7 @@ function fillSpent(box, run, spent) {
     dot.style.background = colour(look);
     return el('li', {}, dot, el('b', {}, shareText(spent[kind] / total)), ` ${words}`, el('span', { class: 'muted' }, ` ${secondsText(spent[kind])}`));
   });
-  const whole = run.parallel ? `${counted(run.parallel, 'slot')} for ${secondsText(run.elapsed)}: ${secondsText(total)} of machine time.`
+  const whole = run.parallel && total <= run.parallel * run.elapsed * 1.02 ? `${counted(run.parallel, 'slot')} for ${secondsText(run.elapsed)}: ${secondsText(total)} of machine time.`
     : `${secondsText(total)} in all attempts.`;
   refill(box, el('h3', {}, 'Where the time went'), el('p', { class: 'muted' }, whole), bar, el('ul', {}, ...items));
 }
