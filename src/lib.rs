@@ -1,7 +1,7 @@
 //! combu turns one container image into a thousand experiments.
 //!
 //! ```text
-//! main -> cli -> { script, store } -> { report, run, spec, plan, search } -> { engine, space, stats } -> model
+//! main -> cli -> { script, store, page } -> { report, run, spec, plan, search } -> { engine, space, stats } -> model
 //!
 //! spec text -load-> Trial[] -(script)-> Experiment -build-> Plan -start-> Run
 //!    Run: dispatcher <-> attempt <-> Engine
@@ -15,6 +15,7 @@ pub mod engine;
 #[cfg(test)]
 mod fuzz;
 pub mod model;
+pub mod page;
 pub mod plan;
 pub mod report;
 pub mod run;

@@ -74,12 +74,13 @@ impl TrialFilter {
         Ok(Self { failed, expression: expression.map(Where::parse).transpose()? })
     }
 
-    pub(crate) fn has(&self, result: &TrialResult) -> Result<bool, CliError> {
+    /// Whether it chooses that trial; `status` is the word for what the trial is doing, or how it ended.
+    pub(crate) fn has(&self, result: &TrialResult, status: &str) -> Result<bool, CliError> {
         if self.failed && !result.outcome().is_some_and(Outcome::is_failure) {
             return Ok(false);
         }
         match &self.expression {
-            Some(expression) => Ok(expression.holds_with(&result.trial, result.outcome(), Some(&result.metrics))?),
+            Some(expression) => Ok(expression.holds_of(result, status)?),
             None => Ok(true),
         }
     }

@@ -28,6 +28,7 @@ mod past;
 mod plan;
 mod run;
 mod script;
+mod serve;
 mod stage;
 mod steer;
 mod test;

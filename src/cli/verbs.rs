@@ -18,6 +18,7 @@ use crate::cli::look::logs::{self, LogsArgs};
 use crate::cli::look::ls::{self, LsArgs};
 use crate::cli::look::metrics::{self, MetricsArgs};
 use crate::cli::look::ps::{self, PsArgs};
+use crate::cli::look::report::{self, ReportArgs};
 use crate::cli::look::results::{self, ResultsArgs};
 use crate::cli::look::show::{self, ShowArgs};
 use crate::cli::man::{self, ManArgs};
@@ -28,6 +29,7 @@ use crate::cli::past::rm::{self, GcArgs, RmArgs};
 use crate::cli::plan::{self, PlanArgs};
 use crate::cli::run::{self, RunArgs};
 use crate::cli::script::{self, ScriptArgs};
+use crate::cli::serve::{self, ServeArgs};
 use crate::cli::steer::set::{self, SetArgs};
 use crate::cli::steer::why::{self, WhyArgs};
 use crate::cli::test::{self, TestArgs};
@@ -75,7 +77,7 @@ const AFTER_HELP: &str = "Examples:
 /// The verbs under their headings, in the order of the manual.
 pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["plan", "run", "script", "test", "resume", "rerun"]),
-    ("Look", &["ls", "ps", "logs", "results", "metrics", "show", "why", "diff"]),
+    ("Look", &["ls", "ps", "logs", "results", "metrics", "report", "serve", "show", "why", "diff"]),
     ("Steer", &["set", "kill"]),
     ("Tidy", &["rm", "gc"]),
     ("Manual and set-up", &["help", "config", "completions", "man"]),
@@ -177,6 +179,8 @@ pub(crate) enum Verb {
     Logs(LogsArgs),
     Results(ResultsArgs),
     Metrics(MetricsArgs),
+    Report(ReportArgs),
+    Serve(ServeArgs),
     /// Show the manual: of a verb, of specs, of scripts, of one field or function.
     #[command(after_help = help::after_help())]
     Help(HelpArgs),
@@ -248,6 +252,8 @@ impl Cli {
             Verb::Logs(args) => logs::main(file, &args, ui),
             Verb::Results(args) => results::main(file, &args, ui),
             Verb::Metrics(args) => metrics::main(file, &args, ui),
+            Verb::Report(args) => report::main(file, &args, ui),
+            Verb::Serve(args) => serve::main(file, &args, ui),
             Verb::Script(args) => script::main(file, args, ui),
             Verb::Test(args) => test::main(file, &args, ui),
             Verb::Help(args) => help::main(&args, command(), ui),

@@ -26,6 +26,9 @@ pub enum Command {
     Kill {
         /// The trial.
         trial: Name,
+        /// Whether it has no time to end by itself.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        at_once: bool,
     },
     /// End one trial early because going on is not worth it, or keep it from starting.
     Prune {
@@ -80,7 +83,7 @@ impl fmt::Display for Command {
         match self {
             Self::Cancel { by } => write!(f, "stop (by {by})"),
             Self::Drain { by } => write!(f, "drain (by {by})"),
-            Self::Kill { trial } => write!(f, "kill {trial}"),
+            Self::Kill { trial, at_once } => write!(f, "kill {trial}{}", if *at_once { " at once" } else { "" }),
             Self::Prune { trial, because } => write!(f, "prune {trial} because {because}"),
             Self::Retry { trial } => write!(f, "retry {}", trial.name),
             Self::Submit { trial } => write!(f, "submit {}", trial.name),

@@ -203,7 +203,7 @@ impl History {
     fn take(&mut self, command: &Command) {
         match command {
             Command::Cancel { .. } | Command::Drain { .. } => (self.stopped, self.paused) = (true, false),
-            Command::Kill { trial } => {
+            Command::Kill { trial, .. } => {
                 if let Some(place) = self.summary.place(trial) {
                     self.trials[place].killed = true;
                 }

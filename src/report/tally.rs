@@ -53,7 +53,7 @@ impl Tally {
             Fact::CommandTaken { command: Command::Cancel { .. } | Command::Drain { .. } } | Fact::Halted { .. } => {
                 self.is_stopped = true;
             }
-            Fact::CommandTaken { command: Command::Kill { trial } } => drop(self.killed.insert(trial.clone())),
+            Fact::CommandTaken { command: Command::Kill { trial, .. } } => drop(self.killed.insert(trial.clone())),
             Fact::RunEnded { early, .. } => self.is_stopped = !matches!(early, None | Some(Early::Killed(_))),
             Fact::AttemptStarting { trial, .. } | Fact::AttemptAdopted { trial, .. } => {
                 // An ended trial starts again when a hook asked for it.
@@ -173,7 +173,7 @@ mod tests {
             memory: None,
         });
         script.start("a3", 1).start("a4", 1);
-        script.fact(Fact::CommandTaken { command: Command::Kill { trial: name("a4") } });
+        script.fact(Fact::CommandTaken { command: Command::Kill { trial: name("a4"), at_once: false } });
         script.end("a4", 1, Outcome::Killed, 1_000, "");
         script.fact(Fact::CommandTaken { command: Command::Cancel { by: "SIGINT".into() } });
         script.end("a3", 1, Outcome::Killed, 1_000, "").end("a2", 1, Outcome::Failed { exit: Exit::Code(1) }, 0, "");

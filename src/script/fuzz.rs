@@ -139,7 +139,7 @@ fn selections() {
                 assert!(known.is_ok() || text.contains("params"), "{text}");
                 for end in ends {
                     let _ = expression.holds(&example(), end.as_ref());
-                    let _ = expression.holds_with(&example(), end.as_ref(), Some(&told));
+                    let _ = expression.holds_in(&example(), (end.as_ref(), "running"), Some(&told));
                 }
             }
             Err(error) => assert!(!error.message.is_empty() && error.line.is_none_or(|line| line > 0)),

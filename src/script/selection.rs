@@ -167,8 +167,15 @@ impl Where {
     /// # Errors
     /// As for [`Where::holds`].
     pub(crate) fn holds_now(&self, result: &TrialResult) -> Result<bool, WhereError> {
-        let metrics = Some(&result.metrics).filter(|metrics| !metrics.is_empty());
-        self.holds_in(&result.trial.resolved(), (result.outcome(), result.status()), metrics)
+        self.holds_of(result, result.status())
+    }
+
+    /// Truth of the expression for a trial of a recorded run; `status` is the word for what it is doing, or how it ended.
+    ///
+    /// # Errors
+    /// As for [`Where::holds`].
+    pub fn holds_of(&self, result: &TrialResult, status: &str) -> Result<bool, WhereError> {
+        self.holds_in(&result.trial.resolved(), (result.outcome(), status), Some(&result.metrics))
     }
 
     /// Truth of the expression for a trial that ended so last; `None`: it never has.
@@ -176,23 +183,11 @@ impl Where {
     /// # Errors
     /// When it cannot be told, with the trial's name.
     pub fn holds(&self, trial: &Trial, last: Option<&Outcome>) -> Result<bool, WhereError> {
-        self.holds_with(trial, last, None)
+        self.holds_in(trial, (last, last.map_or("", Outcome::status)), None)
     }
 
-    /// The same, where `metrics` are the values that the trial told last.
-    ///
-    /// # Errors
-    /// As for [`Where::holds`].
-    pub fn holds_with(
-        &self,
-        trial: &Trial,
-        last: Option<&Outcome>,
-        metrics: Option<&BTreeMap<String, Metric>>,
-    ) -> Result<bool, WhereError> {
-        self.holds_in(trial, (last, last.map_or("", Outcome::status)), metrics)
-    }
-
-    fn holds_in(
+    /// Truth of the expression for a trial; what it told, where that may be asked.
+    pub(super) fn holds_in(
         &self,
         trial: &Trial,
         (last, status): (Option<&Outcome>, &str),

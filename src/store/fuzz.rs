@@ -61,7 +61,7 @@ fn ends_and_commands() -> Vec<Vec<u8>> {
     let commands = [
         Command::Cancel { by: by.clone() },
         Command::Drain { by: by.clone() },
-        Command::Kill { trial: name.clone() },
+        Command::Kill { trial: name.clone(), at_once: false },
         Command::Prune { trial: name.clone(), because: said() },
         Command::PauseTrial { trial: name.clone(), because: said() },
         Command::UnpauseTrial { trial: name.clone() },

@@ -229,7 +229,7 @@ mod tests {
             ended("b1", Outcome::Failed { exit: Exit::Code(3) }),
             Fact::CommandTaken { command: Command::Retry { trial: Box::new(more) } },
             Fact::TrialReopened { trial: name("b1") },
-            Fact::CommandTaken { command: Command::Kill { trial: name("a1") } },
+            Fact::CommandTaken { command: Command::Kill { trial: name("a1"), at_once: false } },
             Fact::AttemptStarted {
                 trial: name("a1"),
                 attempt: 1,

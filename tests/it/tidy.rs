@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// What each layer may name; `crate::` paths only.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("model", &["model"]),
     ("space", &["space", "model"]),
     ("search", &["search", "space", "model"]),
@@ -20,15 +20,17 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("spec", &["spec", "search", "space", "model"]),
     ("run", &["run", "plan", "engine", "model"]),
     ("report", &["report", "model"]),
+    ("page", &["page", "report", "model"]),
     ("store", &["store", "model"]),
     ("script", &["script", "report", "run", "spec", "search", "stats", "space", "plan", "engine", "model"]),
-    ("cli", &["cli", "script", "report", "store", "run", "spec", "plan", "engine", "model"]),
+    ("cli", &["cli", "script", "page", "report", "store", "run", "spec", "plan", "engine", "model"]),
 ];
 
 /// Where a foreign crate may be named: files and folders. Every dependency has a line here or in `FREE`.
 const HOMES: &[(&str, &[&str])] = &[
     ("async_trait", &["src/engine/", "src/run/traces/"]),
-    ("base64", &["src/engine/docker/credentials.rs"]),
+    ("axum", &["src/cli/serve/"]),
+    ("base64", &["src/engine/docker/credentials.rs", "src/page/html.rs"]),
     ("bollard", &["src/engine/docker/"]),
     ("bytes", &["src/engine/docker/"]),
     ("clap", &["src/cli/"]),
@@ -37,7 +39,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("comfy_table", &["src/report/table.rs"]),
     ("console", &["src/cli/error.rs", "src/cli/ui.rs", "src/plan/text.rs", "src/report/"]),
     ("csv", &["src/report/results.rs", "src/script/api/files.rs"]),
-    ("futures_util", &["src/engine/docker/", "src/run/"]),
+    ("futures_util", &["src/cli/serve/http.rs", "src/engine/docker/", "src/run/"]),
     ("globset", &["src/cli/args/pattern.rs", "src/script/api/files.rs"]),
     ("humantime", &["src/spec/units.rs"]),
     ("indicatif", &["src/report/progress.rs"]),
@@ -51,7 +53,16 @@ const HOMES: &[(&str, &[&str])] = &[
     ("object_store", &["src/run/uploads"]),
     (
         "rand",
-        &[FUZZ, "src/engine/local/", "src/run/", "src/script/api/random.rs", "src/search/", "src/space/", "src/store/"],
+        &[
+            FUZZ,
+            "src/cli/serve/",
+            "src/engine/local/",
+            "src/run/",
+            "src/script/api/random.rs",
+            "src/search/",
+            "src/space/",
+            "src/store/",
+        ],
     ),
     ("regex", &["src/engine/records/", "src/spec/parts.rs"]),
     ("reqwest", &["src/run/uploads"]),
@@ -61,6 +72,7 @@ const HOMES: &[(&str, &[&str])] = &[
         "rustix",
         &[
             "src/cli/control/",
+            "src/cli/serve/mod.rs",
             "src/cli/stage/",
             "src/engine/",
             "src/run/uploads",
@@ -71,13 +83,13 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("rustls", &["src/run/uploads"]),
-    ("sha2", &["src/engine/outputs/", "src/plan/identity.rs", "src/space/names.rs"]),
+    ("sha2", &["src/engine/outputs/", "src/page/html.rs", "src/plan/identity.rs", "src/space/names.rs"]),
     ("shlex", &["src/model/shell.rs", "src/engine/records/parse.rs", "src/plan/text.rs", "src/spec/words.rs"]),
     ("sobol_burley", &["src/space/sample.rs"]),
     ("strsim", &["src/model/suggest.rs"]),
     ("tar", &["src/engine/outputs/"]),
     // In `cli`: what listens beside a run, for connections and for signals.
-    ("tokio", &["src/run/", "src/engine/", "src/cli/control/server.rs", "src/cli/stage/signals.rs"]),
+    ("tokio", &["src/run/", "src/engine/", "src/cli/control/server.rs", "src/cli/serve/", "src/cli/stage/signals.rs"]),
     ("toml", &["src/cli/config/file.rs"]),
     ("tracing", &["src/engine/traced.rs"]),
     ("tracing_subscriber", &["src/cli/logging.rs"]),

@@ -6,6 +6,7 @@ use crate::cli::control::server::request;
 use crate::cli::control::wire::{ControlReply, ControlRequest, VERSION, VersionedRequest, line};
 use crate::fuzz::{check, texts};
 use crate::model::name::Name;
+use crate::model::trial::Trial;
 
 #[test]
 fn messages_of_the_control_socket() {
@@ -14,7 +15,9 @@ fn messages_of_the_control_socket() {
     let asks = [
         ControlRequest::Set { change },
         ControlRequest::Why { trial: name("a1") },
-        ControlRequest::Kill { trials: vec![name("a1"), name("b1")], within: 1.5 },
+        ControlRequest::Kill { trials: vec![name("a1"), name("b1")], within: 1.5, at_once: true },
+        ControlRequest::Cancel { by: "combu serve".to_owned(), at_once: false },
+        ControlRequest::Retry { trial: Box::new(Trial::new(name("a1"))) },
     ];
     let asks = asks.map(|ask| line(&VersionedRequest { version: VERSION, ask }).unwrap());
     let replies = [

@@ -150,14 +150,7 @@ impl Requests {
         match ask {
             _ if commands.is_closed() => ControlReply::Refused { message: "the run has ended".to_owned() },
             ControlRequest::Set { change } => match spec::budget(&change) {
-                Ok(change) => {
-                    let answer = self.send(commands, Command::Set { change: Box::new(change) });
-                    match timeout(PATIENCE, answer).await {
-                        Ok(Ok(Ok(()))) => ControlReply::Taken,
-                        Ok(Ok(Err(message))) => ControlReply::Refused { message },
-                        Ok(Err(_)) | Err(_) => ControlReply::Unanswered,
-                    }
-                }
+                Ok(change) => self.give(commands, Command::Set { change: Box::new(change) }).await,
                 Err(problems) => ControlReply::Refused { message: problems.to_string() },
             },
             ControlRequest::Why { trial } => {
@@ -169,14 +162,33 @@ impl Requests {
                     .and_then(Result::ok)
                     .map_or(ControlReply::NoTrial, |lines| ControlReply::Why { lines })
             }
-            ControlRequest::Kill { trials, within } => self.kill(trials, within, commands).await,
+            ControlRequest::Kill { trials, within, at_once } => self.kill(trials, at_once, within, commands).await,
+            ControlRequest::Retry { trial } => self.give(commands, Command::Retry { trial }).await,
+            ControlRequest::Cancel { by, at_once } => {
+                // The second request is what leaves no time.
+                if at_once {
+                    self.give(commands, Command::Cancel { by: by.clone() }).await;
+                }
+                self.give(commands, Command::Cancel { by }).await
+            }
         }
     }
 
-    async fn kill(&self, trials: Vec<Name>, within: f64, commands: &Commands) -> ControlReply {
+    /// Gives the run a command, and waits for whether it takes it.
+    async fn give(&self, commands: &Commands, command: Command) -> ControlReply {
+        match timeout(PATIENCE, self.send(commands, command)).await {
+            Ok(Ok(Ok(()))) => ControlReply::Taken,
+            Ok(Ok(Err(message))) => ControlReply::Refused { message },
+            Ok(Err(_)) | Err(_) => ControlReply::Unanswered,
+        }
+    }
+
+    async fn kill(&self, trials: Vec<Name>, at_once: bool, within: f64, commands: &Commands) -> ControlReply {
         let within = Duration::try_from_secs_f64(within).unwrap_or_default().min(LONGEST);
-        let sent: Vec<_> =
-            trials.into_iter().map(|trial| (trial.clone(), self.send(commands, Command::Kill { trial }))).collect();
+        let sent: Vec<_> = trials
+            .into_iter()
+            .map(|trial| (trial.clone(), self.send(commands, Command::Kill { trial, at_once })))
+            .collect();
         let (mut open, mut refused) = (Vec::new(), Vec::new());
         let ends = async {
             for (trial, answer) in sent {
@@ -314,9 +326,9 @@ mod tests {
         }
         insta::assert_snapshot!(read_back, @r#"
         Set { change: {"parallel": Number(2)} }
-        Kill { trials: ["a1"], within: 1.5 }
+        Kill { trials: ["a1"], within: 1.5, at_once: false }
         this is no request: ` ` cannot stand there: a name starts with a letter (a-z, A-Z) or digit and goes on with these, `_`, `.` and `-` (Docker's rule) at line 1 column 39
-        this is no request: unknown variant `dance`, expected one of `set`, `why`, `kill` at line 1 column 27
+        this is no request: unknown variant `dance`, expected one of `set`, `why`, `kill`, `cancel`, `retry` at line 1 column 27
         the run's combu 0.1.0 understands another version of combu
         this is no request: missing field `version` at line 1 column 13
         this is no request: EOF while parsing a value at line 1 column 0

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::model::name::Name;
+use crate::model::trial::Trial;
 use crate::store::LiveRun;
 
 /// Version of the protocol. A combu answers its own version only.
@@ -46,8 +47,18 @@ pub(crate) enum ControlRequest {
     Set { change: Map<String, Value> },
     /// Explain what that trial waits for.
     Why { trial: Name },
-    /// Stop those trials, or keep them from starting, and answer once they have ended or that many seconds are over.
-    Kill { trials: Vec<Name>, within: f64 },
+    /// Stop those trials, with their grace or at once, or keep them from starting, and answer once they have ended or that
+    /// many seconds are over.
+    Kill {
+        trials: Vec<Name>,
+        within: f64,
+        #[serde(default)]
+        at_once: bool,
+    },
+    /// Start nothing more and stop what runs, with its grace or at once; `by` says who asks, as a noun.
+    Cancel { by: String, at_once: bool },
+    /// Run an ended trial again, in this form.
+    Retry { trial: Box<Trial> },
 }
 
 /// The answer to a request.

@@ -105,7 +105,7 @@ pub(super) fn main(
     let mut any = false;
     let live = state.live_runs()?.runs;
     for live in live.iter().filter(|live| target.has_run(live)) {
-        any |= ask_to_kill(live, &mut fitting, args.grace.unwrap_or_else(|| time_to_end(state, live)), ui)?;
+        any |= ask_to_kill(live, &mut fitting, args.grace, state, ui)?;
     }
     let experiment = spec(target, args);
     let left = Left { session, state, target, args, ui };
@@ -159,14 +159,23 @@ pub(super) fn main(
     if any { Ok(code) } else { Err(nothing()) }
 }
 
-/// Asks a live run to kill the trials that fit and have not ended, and waits for their ends.
-fn ask_to_kill(live: &LiveRun, fitting: &mut Fitting, within: Duration, ui: &Ui) -> Result<bool, CliError> {
+/// Asks a live run to kill the trials that fit and have not ended, and waits for their ends: for `grace`, else as long as their
+/// own may take; no time at all ends them at once.
+fn ask_to_kill(
+    live: &LiveRun,
+    fitting: &mut Fitting,
+    grace: Option<Duration>,
+    state: &StateDir,
+    ui: &Ui,
+) -> Result<bool, CliError> {
     let run = &live.record.run;
     let trials = fitting.open(run.as_str())?;
     if trials.is_empty() {
         return Ok(false);
     }
-    match ask(live, ControlRequest::Kill { trials, within: within.as_secs_f64() }, within)? {
+    let at_once = grace == Some(Duration::ZERO);
+    let within = grace.filter(|_| !at_once).unwrap_or_else(|| time_to_end(state, live));
+    match ask(live, ControlRequest::Kill { trials, within: within.as_secs_f64(), at_once }, within)? {
         ControlReply::Killed { ended, left, refused } => {
             for trial in ended {
                 ui.message(&format!("killed {trial} in run {run}"));

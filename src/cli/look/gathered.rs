@@ -72,8 +72,9 @@ impl Gathered {
                 }
                 let newest = (first..self.runs.len()).find(|place| self.runs[*place].1.summary.get(name).is_some());
                 let newest = newest.unwrap_or(oldest);
-                if let Some(result) = self.runs[newest].1.summary.get(name)
-                    && filter.has(result)?
+                let (shown, history) = &self.runs[newest];
+                if let Some(result) = history.summary.get(name)
+                    && filter.has(result, shown.status(result, &history.summary))?
                 {
                     self.rows.push((newest, name.clone()));
                 }

@@ -129,7 +129,7 @@ pub(crate) fn main(file: Option<&Path>, args: &PsArgs, ui: &Ui) -> Result<u8, Cl
     for result in &history.summary.results {
         let is_named = named_trials.contains(&result.trial.name);
         let is_asked_for = if named.trials.is_empty() { list.is_asked_for(args, result) } else { is_named };
-        if is_asked_for && filter.has(result)? {
+        if is_asked_for && filter.has(result, shown.status(result, &history.summary))? {
             results.push(result);
         }
     }

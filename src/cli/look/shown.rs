@@ -9,9 +9,11 @@ use crate::cli::time;
 use crate::cli::ui::Ui;
 use crate::cli::which::{Runs, last, runs};
 use crate::model::event::Early;
+use crate::model::history::History;
 use crate::model::summary::{Summary, TrialResult};
+use crate::page::PageHead;
 use crate::report::style::{clean, counted, took};
-use crate::store::{LiveRun, PastRun};
+use crate::store::{LiveRun, PastRun, Provenance};
 
 /// A run that is shown.
 #[derive(Debug)]
@@ -86,6 +88,27 @@ impl ShownRun {
                 Duration::from_millis(last.saturating_sub(started))
             }
         }
+    }
+
+    /// What the page shows of it beside its events.
+    pub(crate) fn page_head(&self, history: &History) -> Result<PageHead, CliError> {
+        let (record, summary) = (&self.run.record, &history.summary);
+        let elapsed = self.elapsed(summary, history.last());
+        let state = self.state(summary);
+        Ok(PageHead {
+            run: record.run.to_string(),
+            experiment: record.experiment.clone(),
+            state,
+            started: record.started_ms,
+            ended: (state != "running").then(|| history.last()),
+            elapsed: elapsed.as_secs_f64(),
+            // A word that combu gave itself is not to be typed.
+            command: record.command.iter().filter(|word| *word != "--detached").cloned().collect(),
+            spec: record.spec.display().to_string(),
+            script: self.run.script().map(|(script, _)| script.file.clone()),
+            repeats: record.repeats.as_ref().map(ToString::to_string),
+            provenance: serde_json::to_value(Provenance::read(&self.run.path)?).unwrap_or_default(),
+        })
     }
 
     /// `run k3jd8s0aq2xz of sweep, running for 3m 05s: 20 trials, 5 succeeded, 2 running, 13 waiting`

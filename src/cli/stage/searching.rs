@@ -95,7 +95,7 @@ impl RunningSearch {
             Fact::CommandTaken { command: Command::Cancel { .. } | Command::Drain { .. } } | Fact::Halted { .. } => {
                 self.is_closed = true;
             }
-            Fact::CommandTaken { command: Command::Kill { trial } } => {
+            Fact::CommandTaken { command: Command::Kill { trial, .. } } => {
                 self.killed.insert(trial.clone());
             }
             Fact::TrialReopened { trial } => {

@@ -161,14 +161,23 @@ function pointer(p, events) {
     from = null;
     if (!begun) return;
     const [x, y] = place(event);
-    if (begun.drags && begun.moved) events.end?.(begun.x, begun.y, x, y);
-    else events.click?.(x, y, event);
+    if (begun.drags && begun.moved) {
+      events.end?.(begun.x, begun.y, x, y);
+      return;
+    }
+    if (event.pointerType === 'touch') events.move?.(x, y, event);
+    events.click?.(x, y, event);
   });
   p.box.addEventListener('pointercancel', () => {
     from = null;
     events.leave?.();
   });
-  p.box.addEventListener('pointerleave', () => { if (!from?.drags) events.leave?.(); });
+  p.box.addEventListener('pointerleave', (event) => {
+    if (!from?.drags && event.pointerType !== 'touch') events.leave?.();
+  });
+  document.addEventListener('pointerdown', (event) => {
+    if (event.pointerType === 'touch' && !p.box.contains(event.target)) events.leave?.();
+  });
   p.box.addEventListener('blur', () => events.leave?.());
   if (events.key) p.box.addEventListener('keydown', (event) => events.key(event));
   if (events.wheel) {

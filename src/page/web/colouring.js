@@ -7,12 +7,21 @@ const STATUS_SHAPES = {
   stopped: 'down', killed: 'down', lost: 'bar', 'not-started': 'bar', skipped: 'bar',
 };
 
-// A number that is the same for the same text: for jitter that does not move. From 0 up to 1.
+// A number that is the same for the same text, from 0 up to 1: what is spread by it does not move.
 function steady(text) {
   let h = 2166136261;
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16777619);
   h = Math.imul(h ^ (h >>> 15), 2246822507);
   return ((h ^ (h >>> 13)) >>> 0) / 4294967296;
+}
+
+// The steady number of a trial, found once.
+const spreads = new Map();
+
+function spreadOf(trial) {
+  let known = spreads.get(trial.key);
+  if (known === undefined) spreads.set(trial.key, known = steady(trial.key) - 0.5);
+  return known;
 }
 
 // Adds one mark to the path of `ctx`.
@@ -64,13 +73,14 @@ function columnName(id) {
   return column(id)?.name ?? id;
 }
 
-// The values of a text or boolean column among the trials, in their natural order.
+// The values of a column among the trials as categories, in their natural order.
 function categories(trials, id) {
   const seen = new Map();
   for (const trial of trials) {
     const v = value(trial, id);
     if (v !== null && v !== undefined) seen.set(categoryKey(v), v);
   }
+  if (isNumber(id)) return [...seen.keys()].sort((a, b) => Number(a) - Number(b));
   return [...seen.keys()].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
 }
 
@@ -184,12 +194,12 @@ function swatch(colour, shape, isHollow) {
   return canvas;
 }
 
-// What the goal of the latest run that has one counts: {id, name, sense, text}, or null.
+// What the goal of the latest run that has one counts: {id, name, metric, sense, text}, or null.
 function goalColumn() {
   const run = [...data.runs].reverse().find((r) => r.goal);
   if (!run) return null;
   const found = columns().find((c) => c.group === 'metric' && c.name === run.goal.metric);
-  return found ? { id: found.id, name: found.name, sense: run.goal.sense, text: run.goal.text } : null;
+  return found ? { id: found.id, name: found.name, metric: run.goal.metric, sense: run.goal.sense, text: run.goal.text } : null;
 }
 
 // The column that matters most: the goal's metric, else the first metric, or null.
@@ -204,7 +214,7 @@ function bestTrial(trials) {
   let best = null;
   for (const trial of trials) {
     const v = trial.value;
-    if (typeof v !== 'number' || !Number.isFinite(v)) continue;
+    if (typeof v !== 'number' || !Number.isFinite(v) || trial.run.goal?.metric !== goal.metric) continue;
     if (!best || (goal.sense === 'max' ? v > best.value : v < best.value)) best = trial;
   }
   return best;
@@ -213,7 +223,7 @@ function bestTrial(trials) {
 // Lines that say what a trial is: its name, its end, its params, and what the columns of `ids` hold.
 function trialLines(trial, ...ids) {
   const lines = [trial.name, trial.message ? `${trial.status}: ${trial.message}` : trial.status];
-  const params = varying().slice(0, 10);
+  const params = comparableParams().slice(0, 10);
   for (const c of params) {
     const v = value(trial, c.id);
     if (v !== null && v !== undefined) lines.push(`${c.name} = ${format(v, c.id)}`);
@@ -226,15 +236,16 @@ function trialLines(trial, ...ids) {
   return lines;
 }
 
-// The params that more than one value was given among the trials shown that have the main metric (of all, where none has it).
-let comparableCache = { trials: null, list: [] };
+// The params that more than one value was given among all trials that have the main metric (among all, where none has it). They
+// are what views begin with, so they do not change with what is filtered.
+let comparableCache = { version: -1, list: [] };
 
 function comparableParams() {
-  if (comparableCache.trials === data.filtered) return comparableCache.list;
+  if (comparableCache.version === data.version) return comparableCache.list;
   const main = mainMetric();
-  const has = main ? data.filtered.filter((trial) => value(trial, main) !== null) : [];
-  const list = has.length ? varying().filter((c) => isVarying(c, has)) : varying();
-  comparableCache = { trials: data.filtered, list };
+  const has = main ? data.trials.filter((trial) => value(trial, main) !== null) : [];
+  const list = columns().filter((c) => c.group === 'param' && isVarying(c, has.length ? has : data.trials));
+  comparableCache = { version: data.version, list };
   return list;
 }
 

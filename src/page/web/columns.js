@@ -44,7 +44,7 @@ function columnsNow() {
   for (const trial of data.trials) {
     for (const name in trial.params) noteKind(groups.params, name, trial.params[name]);
     for (const name in trial.metrics) noteKind(groups.metrics, name, trial.metrics[name].last);
-    for (const name in trial.tags ?? {}) noteKind(groups.tags, name, trial.tags[name]);
+    for (const name in trial.tags) noteKind(groups.tags, name, trial.tags[name]);
     for (const name in trial.fields) noteKind(groups.fields, name, trial.fields[name]);
   }
   const list = [];
@@ -63,7 +63,7 @@ function columnsNow() {
   };
   put('param', 'params', groups.params.keys(), (trial, name) => trial.params[name]);
   put('metric', 'metrics', [...groups.metrics.keys()].sort(), (trial, name) => trial.metrics[name]?.last);
-  put('tag', 'tags', groups.tags.keys(), (trial, name) => trial.tags?.[name]);
+  put('tag', 'tags', groups.tags.keys(), (trial, name) => trial.tags[name]);
   for (const name of groups.fields.keys()) {
     if (!taken.has(name) && name !== 'params' && name !== 'metrics') {
       list.push(asColumn(name, name, 'field', groups.fields.get(name), (trial) => trial.fields[name]));
@@ -76,7 +76,10 @@ function columnsNow() {
 function noteKind(kinds, name, one) {
   if (one === null || one === undefined) return;
   let kind = kinds.get(name);
-  if (!kind) kinds.set(name, kind = { number: 0, boolean: 0, text: 0, low: Infinity, high: -Infinity });
+  if (!kind) {
+    kind = { number: 0, boolean: 0, text: 0, low: Infinity, high: -Infinity, first: one, differs: false };
+    kinds.set(name, kind);
+  } else if (one !== kind.first && typeof one !== 'object') kind.differs = true;
   if (typeof one === 'number') {
     kind.number += 1;
     if (one < kind.low) kind.low = one;
@@ -88,7 +91,7 @@ function noteKind(kinds, name, one) {
 function asColumn(id, name, group, kind, read) {
   const type = kind.text ? 'text' : kind.number && !kind.boolean ? 'number' : kind.boolean && !kind.number ? 'boolean' : 'text';
   const isWide = type === 'number' && kind.low > 0 && kind.high / kind.low >= 50;
-  return { id, name, group, type, low: kind.low, high: kind.high, log: isWide && group !== 'fact', read };
+  return { id, name, group, type, low: kind.low, high: kind.high, differs: kind.differs, log: isWide && group !== 'fact', read };
 }
 
 // The value of a trial in a column, as `combu results` reads it; `null` where it has none.
@@ -113,7 +116,7 @@ function valueByName(trial, id) {
     const metric = last > 0 ? trial.metrics[name.slice(0, last)] : null;
     if (metric && ['min', 'max', 'count', 'step'].includes(what)) return metric[what] ?? null;
   }
-  if (is('tags') && trial.tags && Object.hasOwn(trial.tags, name)) return trial.tags[name];
+  if (is('tags') && Object.hasOwn(trial.tags, name)) return trial.tags[name];
   return group === '' ? trial.fields[name] ?? null : null;
 }
 

@@ -1,6 +1,7 @@
 // The curves of a metric: a line for each trial, or the mean of trials that differ in one param, with its 95 % interval.
 
 const MOST_CURVES = 1000;
+const MOST_BANDS_DRAWN = 16;
 const REPLICATE_NAMES = /^(seed|rng|random_?seed|replicate|repeat|rep|fold|run|trial)(_?(id|number|no))?$/i;
 const T_TABLE = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
 
@@ -64,7 +65,8 @@ function curveAt(curve, x) {
     if (xs[middle] <= x) low = middle;
     else high = middle;
   }
-  if (xs[high] === x) return ys[high];
+  if (xs[high] === x) return Number.isFinite(ys[high]) ? ys[high] : NaN;
+  if (!Number.isFinite(ys[low]) || !Number.isFinite(ys[high])) return NaN;
   const part = xs[high] > xs[low] ? (x - xs[low]) / (xs[high] - xs[low]) : 0;
   return ys[low] + (ys[high] - ys[low]) * part;
 }
@@ -81,14 +83,15 @@ function curveGroups(curves, param) {
   return [...groups.values()];
 }
 
-// The mean of a group of curves at each x that one of them has, with the half width of its 95 % interval and n.
+// The mean of a group of curves at each x that one of them has and at least half of them reach, with the half width of its 95 %
+// interval and n.
 function meanCurve(group) {
   const all = [...new Set(group.flatMap((curve) => curve.xs))].sort((a, b) => a - b);
   const every = Math.max(1, Math.ceil(all.length / 300));
   const mean = { trial: group[0].trial, members: group, xs: [], ys: [], half: [], n: [] };
   for (let i = 0; i < all.length; i += every) {
     const values = group.map((curve) => curveAt(curve, all[i])).filter(Number.isFinite);
-    if (!values.length) continue;
+    if (!values.length || values.length * 2 < group.length) continue;
     const n = values.length;
     const middle = values.reduce((a, b) => a + b, 0) / n;
     const spread = n > 1 ? Math.sqrt(values.reduce((a, v) => a + (v - middle) ** 2, 0) / (n - 1)) : 0;
@@ -102,7 +105,7 @@ function meanCurve(group) {
 
 // The param that only repeats: by its name, where at least half of the curves share all other params with another.
 function replicateParam(curves) {
-  for (const c of varying()) {
+  for (const c of comparableParams()) {
     if (!REPLICATE_NAMES.test(c.name)) continue;
     const alone = curveGroups(curves, c.id).filter((group) => group.length === 1).length;
     if (alone * 2 <= curves.length && curves.length > 1) return c.id;
@@ -164,7 +167,8 @@ function curvesView(body, tools) {
     return {
       metrics,
       metric: metrics.includes(metric) ? metric : metrics.includes(goal) ? goal : metrics[0],
-      x: set('x', 'step'), logX: set('logx', false), logY: set('logy', false), smooth: set('smooth', 0),
+      x: set('x', 'step'), logX: set('logx', false), logY: set('logy', false),
+      smooth: Math.max(0, Math.min(0.99, Number(set('smooth', 0)) || 0)),
       all: set('all', false), over: set('over', null), colour: set('colour', null),
     };
   };
@@ -172,7 +176,7 @@ function curvesView(body, tools) {
     store.set(`curves.${name}`, chosen);
     draw();
   };
-  const controls = (o, over, colour) => {
+  const controls = (o, over, colour, hasCut) => {
     const slider = el('input', { type: 'range', min: '0', max: '0.99', step: '0.01', value: String(o.smooth), 'aria-label': 'smoothing' });
     const told = el('output', {}, o.smooth ? String(o.smooth) : 'off');
     slider.addEventListener('input', () => {
@@ -180,14 +184,14 @@ function curvesView(body, tools) {
       store.set('curves.smooth', Number(slider.value));
       draw(false);
     });
-    const params = varying().map((c) => [c.id, c.name]);
-    setTools(tools, [o, over, colour, params], () => [
+    const params = comparableParams().map((c) => [c.id, c.name]);
+    setTools(tools, [o, over, colour, params, hasCut], () => [
       choice('metric', o.metrics, o.metric, pick('metric')),
       choice('x', [['step', 'step'], ['time', 'time since its start']], o.x, pick('x')),
       choice('colour', [['', 'one colour'], ['status', 'status'], ...params, ...goalChoice()], colour, pick('colour')),
       choice('mean over', [['', 'off'], ...params], over, pick('over')),
       el('label', { class: 'choice' }, el('span', {}, 'smooth'), slider, told),
-      toggle('log x', o.logX, pick('logx')), toggle('log y', o.logY, pick('logy')), toggle('all values', o.all, pick('all')),
+      toggle('log x', o.logX, pick('logx')), toggle('log y', o.logY, pick('logy')), hasCut && toggle('all values', o.all, pick('all')),
     ]);
   };
 
@@ -200,9 +204,8 @@ function curvesView(body, tools) {
     const over = o.over ?? replicateParam(curves);
     const params = comparableParams();
     const colour = o.colour ?? params.find((c) => c.id !== over)?.id ?? 'status';
-    if (controlsToo) controls(o, over, colour);
     const words = [];
-    const thinned = curves.find((curve) => curve.of > curve.has);
+    const thinned = curves.filter((curve) => curve.of > curve.has);
     if (over) {
       curves = curveGroups(curves, over).map(meanCurve);
       words.push(meanWords(curves, over, total));
@@ -210,10 +213,11 @@ function curvesView(body, tools) {
     if (curves.length > MOST_CURVES) {
       const every = curves.length / MOST_CURVES;
       curves = Array.from({ length: MOST_CURVES }, (_, i) => curves[Math.floor(i * every)]);
-      words.push(`${MOST_CURVES.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} curves are drawn, evenly picked: filter for the others.`);
+      words.push(`${countText(MOST_CURVES)} of ${countText(total)} curves are drawn, evenly picked: filter for the others.`);
     }
     for (const curve of curves) curve.shown = smoothed(curve.ys, o.smooth);
     const span = curveSpan(curves, o.logY, o.all);
+    if (controlsToo) controls(o, over, colour, o.all || span.cut > 0);
     const log = { x: o.logX, y: o.logY };
     const xs = curves.flatMap((curve) => [curve.xs[0], curve.xs.find((x) => x > 0), curve.xs[curve.xs.length - 1]]);
     const x = { type: log.x ? 'log' : byTime ? 'duration' : 'linear', domain: extent(xs, log.x, 0), unit: byTime ? 'seconds' : null,
@@ -226,8 +230,12 @@ function curvesView(body, tools) {
     const ended = curves.some((curve) => curve.trial.status === 'pruned');
     legends(tint.legend(), ended && el('div', { class: 'legend' }, el('span', { class: 'legend-item' },
       swatch(p.look.text, 'cross'), 'pruned here')));
-    if (thinned) words.push(`Curves are thinned: at most ${thinned.has.toLocaleString('en-US')} of up to ${Math.max(...curves.map((c) => c.of ?? 0)).toLocaleString('en-US')} values each.`);
-    if (span.cut) words.push(`${counted(span.cut, 'value')} far out ${span.cut === 1 ? 'is' : 'are'} cut off: "all values" shows ${span.cut === 1 ? 'it' : 'them'}.`);
+    if (thinned.length) {
+      const most = (name) => countText(thinned.reduce((a, curve) => Math.max(a, curve[name]), 0));
+      const are = thinned.length === 1 ? 'is' : 'are';
+      words.push(`${counted(thinned.length, 'curve')} ${are} thinned: ${most('has')} of ${most('of')} values.`);
+    }
+    if (span.cut) words.push(`${counted(span.cut, 'value')} far out ${span.cut === 1 ? 'is' : 'are'} cut off ("all values").`);
     note(...words);
     p.label(curveWords(curves, total, o, over));
     markOne();
@@ -302,12 +310,15 @@ function meanWords(curves, over, total) {
   if (most === 1) return `No two trials differ only in ${name}: each line is one trial.`;
   const least = Math.min(...curves.map((curve) => curve.members.length));
   const n = least === most ? `n = ${most}` : `n = ${least} to ${most}`;
-  return `Lines are means over ${name} (${n}; ${counted(total, 'trial')}), bands their 95 % intervals by Student's t.`;
+  const bands = curves.length <= MOST_BANDS_DRAWN ? 'bands are' : 'the band of the line that is marked is';
+  return `Lines are means over ${name} (${n}; ${counted(total, 'trial')}) of the trials that got so far, as long as half did; `
+    + `${bands} the 95 % interval by Student's t.`;
 }
 
 function curveWords(curves, total, o, over) {
   const best = bestTrial(data.filtered);
-  const what = over ? `${counted(curves.length, 'mean curve')} over ${columnName(over)} of ${counted(total, 'trial')}` : counted(total, 'curve');
+  const what = over ? `${counted(curves.length, 'mean curve')} over ${columnName(over)} of ${counted(total, 'trial')}`
+    : counted(total, 'curve');
   return `Curves: ${what} of ${o.metric} by ${o.x}.${best ? ` The best trial is ${best.name} with ${format(best.value)}.` : ''}`;
 }
 
@@ -347,13 +358,14 @@ function drawCurves(ctx, p, shown, smooth) {
     }
   };
   const thin = 1 / p.ratio;
-  for (const curve of curves) if (curve.half) drawBand(ctx, p, curve, tint, log, many);
+  if (many <= MOST_BANDS_DRAWN) for (const curve of curves) if (curve.half) drawBand(ctx, p, curve, tint, log);
   if (smooth && many <= 300) lines(0.16, thin, (curve) => curve.ys);
-  lines(strong, many > 100 ? thin : 1.6, (curve) => curve.shown);
+  lines(strong, many > 300 ? thin : many > 60 ? 1 : 1.6, (curve) => curve.shown);
   ctx.globalAlpha = 1;
   ctx.fillStyle = p.look.text;
   ctx.beginPath();
-  for (const curve of curves) if (curve.trial.status === 'pruned' && !(curve.members?.length > 1)) endMark(ctx, p, curve, log, many > 200 ? 2 : 3.4);
+  const pruned = curves.filter((curve) => curve.trial.status === 'pruned' && !(curve.members?.length > 1));
+  for (const curve of pruned) endMark(ctx, p, curve, log, many > 200 ? 2 : 3.4);
   ctx.globalAlpha = many > 200 ? 0.4 : 0.8;
   ctx.fill();
 }
@@ -364,7 +376,7 @@ function endMark(ctx, p, curve, log, size) {
   if (Number.isFinite(y) && (!log.y || y > 0) && (!log.x || x > 0)) mark(ctx, 'cross', p.px(x), p.py(y), size);
 }
 
-function drawBand(ctx, p, curve, tint, log, many) {
+function drawBand(ctx, p, curve, tint, log) {
   const low = (i) => (log.y ? Math.max(p.specs.y.domain[0], curve.ys[i] - curve.half[i]) : curve.ys[i] - curve.half[i]);
   ctx.beginPath();
   for (let i = 0; i < curve.xs.length; i++) {
@@ -375,13 +387,15 @@ function drawBand(ctx, p, curve, tint, log, many) {
     if (log.x && curve.xs[i] <= 0) continue;
     ctx.lineTo(p.px(curve.xs[i]), p.py(low(i)));
   }
-  ctx.globalAlpha = many > 20 ? 0.06 : 0.18;
+  ctx.globalAlpha = 0.18;
   ctx.fillStyle = tint.colours[tint.of(curve.trial)];
   ctx.fill();
+  ctx.globalAlpha = 1;
 }
 
-// Draws one curve over the others.
+// Draws one curve over the others, with its band.
 function drawMarked(ctx, p, curve, shown) {
+  if (curve.half) drawBand(ctx, p, curve, shown.tint, shown.log);
   for (const [colour, width] of [[p.look.surface, 5], [p.look.text, 2.2]]) {
     ctx.strokeStyle = colour;
     ctx.lineWidth = width;

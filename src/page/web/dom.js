@@ -31,6 +31,38 @@ function refill(element, ...children) {
   return element;
 }
 
+// Calls `fill`, which makes the children of an element anew, and gives the keys back to the control that had them.
+function keepFocus(element, fill) {
+  const all = () => [...element.querySelectorAll('button, input, select, summary, pre')];
+  const place = element.contains(document.activeElement) ? all().indexOf(document.activeElement) : -1;
+  fill();
+  if (place >= 0) all()[place]?.focus({ preventScroll: true });
+}
+
+// A plain table: headings as `[text, class]`, and rows of cells, which have the class of their heading. A row is a list, or
+// `{cells, events}`.
+function plainTable(name, heads, rows) {
+  const row = ({ cells, events }) => el('tr', events, cells.map((cell, place) => el('td', { class: heads[place][1] }, cell)));
+  return el('div', { class: 'scroll' }, el('table', { class: `plain ${name}` },
+    el('thead', null, el('tr', null, heads.map(([text, kind]) => el('th', { class: kind }, text)))),
+    el('tbody', null, rows.map((one) => row(Array.isArray(one) ? { cells: one } : one)))));
+}
+
+// Names with what is said of each.
+function factList(entries) {
+  return el('dl', { class: 'facts' }, entries.map(([name, ...said]) => [el('dt', null, name), el('dd', null, said)]));
+}
+
+// True of a value that is there.
+function isThere(one) {
+  return one !== null && one !== undefined;
+}
+
+// "once", "3 times".
+function timesText(count) {
+  return count === 1 ? 'once' : `${count} times`;
+}
+
 // A select with a label. Options are texts, or `[value, text]`, or `{group, options}`.
 function choice(label, options, current, onpick) {
   const option = (one) => {
@@ -183,8 +215,12 @@ function theme() {
   return themeColours;
 }
 
-// A ramp from violet to yellow (even steps of lightness in OKLCH) that keeps its order in greys and for the colour-blind; its faint end is shifted off the surface.
-const RAMP = [[50, 15, 113], [30, 55, 144], [4, 91, 143], [6, 121, 147], [12, 149, 153], [3, 180, 149], [95, 205, 128], [175, 222, 110], [244, 234, 104]];
+// A ramp from violet to yellow (even steps of lightness in OKLCH) that keeps its order in greys and for the colour-blind; its
+// faint end is shifted off the surface.
+const RAMP = [
+  [50, 15, 113], [30, 55, 144], [4, 91, 143], [6, 121, 147], [12, 149, 153], [3, 180, 149], [95, 205, 128], [175, 222, 110],
+  [244, 234, 104],
+];
 
 function rampColour(share, isDark) {
   const low = isDark ? 0.18 : 0;
@@ -198,8 +234,8 @@ function rampColour(share, isDark) {
 // What kind of end, or of standing, a status is: a colour and a sign of its own.
 const STATUS_KINDS = {
   succeeded: 'ok', failed: 'bad', oom: 'bad', 'timed-out': 'bad', unhealthy: 'bad', 'not-started': 'bad', lost: 'bad',
-  pruned: 'warn', stopped: 'warn', killed: 'warn', skipped: 'idle', open: 'idle', waiting: 'idle', starting: 'busy', running: 'busy',
-  paused: 'busy',
+  pruned: 'warn', stopped: 'warn', killed: 'warn', skipped: 'idle', open: 'idle', waiting: 'idle', starting: 'busy',
+  running: 'busy', paused: 'busy',
 };
 const STATUS_SIGNS = { ok: '✓', bad: '✗', warn: '▲', idle: '○', busy: '▶' };
 
@@ -211,10 +247,13 @@ function statusColour(status) {
   return theme()[statusKind(status)];
 }
 
-// A status as a sign and its word.
+// Words with the sign and the colour of a kind: `ok`, `bad`, `warn`, `busy`, `idle`.
+function signed(kind, ...words) {
+  return el('span', { class: `status ${kind}` }, el('span', { class: 'sign', 'aria-hidden': 'true' }, STATUS_SIGNS[kind]), words);
+}
+
 function statusChip(status) {
-  const kind = statusKind(status);
-  return el('span', { class: `status ${kind}` }, el('span', { class: 'sign', 'aria-hidden': 'true' }, STATUS_SIGNS[kind]), status);
+  return signed(statusKind(status), status);
 }
 
 // The tooltip, at a place of the window; `null` hides it. Lines are texts, or `[label, text]`.

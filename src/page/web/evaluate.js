@@ -43,21 +43,23 @@ function lettersOf(value) {
 
 function misfit(operator, left, right, column) {
   const side = left === null ? 'left' : right === null ? 'right' : null;
-  return side && operator !== 'in'
-    ? new ExpressionError(`there is nothing, \`()\`, on the ${side} of \`${operator}\``, column, 'what to take instead: `(params.x ?? 0)`')
-    : new ExpressionError(`\`${operator}\` does not fit ${kindText(left)} and ${kindText(right)}`, column);
+  if (!side || operator === 'in') return new ExpressionError(`\`${operator}\` does not fit ${kindText(left)} and ${kindText(right)}`, column);
+  const hint = 'what to take instead: `(params.x ?? 0)`';
+  return new ExpressionError(`there is nothing, \`()\`, on the ${side} of \`${operator}\``, column, hint);
 }
 
 function truthOf(value, operator, column) {
   if (typeof value === 'boolean') return value;
-  throw new ExpressionError(`\`${operator}\` takes true or false, not ${kindText(value)}`, column, value === null ? 'write `.. == true`' : null);
+  const hint = value === null ? 'write `.. == true`' : null;
+  throw new ExpressionError(`\`${operator}\` takes true or false, not ${kindText(value)}`, column, hint);
 }
 
 function unaryOf(operator, value, column) {
   if (operator === '!' && typeof value === 'boolean') return !value;
   if (operator !== '!' && typeof value === 'number') return operator === '-' ? -value : value;
   if (value === null) {
-    throw new ExpressionError(`there is nothing, \`()\`, behind \`${operator}\``, column, 'ask for a value, as in `service == true`');
+    const hint = 'ask for a value, as in `params.x == true`';
+    throw new ExpressionError(`there is nothing, \`()\`, behind \`${operator}\``, column, hint);
   }
   throw new ExpressionError(`\`${operator}\` does not fit ${kindText(value)}`, column);
 }
@@ -73,7 +75,8 @@ function equals(one, other) {
   }
   if (isMap(one) && isMap(other)) {
     const keys = Object.keys(one);
-    return keys.length === Object.keys(other).length && keys.every((key) => Object.hasOwn(other, key) && equals(one[key], other[key]));
+    const isAlike = (key) => Object.hasOwn(other, key) && equals(one[key], other[key]);
+    return keys.length === Object.keys(other).length && keys.every(isAlike);
   }
   return one === other;
 }
@@ -104,7 +107,8 @@ function exact(value, one, other, column) {
 function arithmetic(operator, operate) {
   return (one, other, column) => {
     if (typeof one === 'number' && typeof other === 'number') return exact(operate(one, other), one, other, column);
-    if (lettersOf(one) !== null || lettersOf(other) !== null) throw notHere(`\`${operator}\` of ${kindText(one)} and ${kindText(other)}`, column);
+    const isOther = (value) => lettersOf(value) !== null || (typeof value === 'object' && value !== null);
+    if (isOther(one) || isOther(other)) throw notHere(`\`${operator}\` of ${kindText(one)} and ${kindText(other)}`, column);
     throw misfit(operator, one, other, column);
   };
 }
@@ -150,7 +154,9 @@ function indexOf(value, place, column) {
     return Object.hasOwn(value, place) ? value[place] ?? null : null;
   }
   if (typeof value !== 'string' && !Array.isArray(value)) throw notHere(`a place in ${kindText(value)}`, column);
-  if (!Number.isInteger(place)) throw new ExpressionError(`a place in ${kindText(value)} is a whole number, not ${kindText(place)}`, column);
+  if (!Number.isInteger(place)) {
+    throw new ExpressionError(`a place in ${kindText(value)} is a whole number, not ${kindText(place)}`, column);
+  }
   const items = typeof value === 'string' ? [...value] : value;
   const found = items.at(place);
   if (found === undefined) throw new ExpressionError(`${kindText(value)} of ${items.length} has no place ${place}`, column);
@@ -193,23 +199,26 @@ function methodOf(value, name, given, column) {
 
 // ---- sizes and times
 
+function textFor(name, example, text, column) {
+  if (typeof text === 'string') return text;
+  throw new ExpressionError(`\`${name}\` takes a text, as in \`${name}("${example}")\`, not ${kindText(text)}`, column);
+}
+
 const FUNCTIONS = {
-  bytes: (text, column) => {
+  bytes: (given, column) => {
+    const text = textFor('bytes', '2g', given, column);
     const told = () => new ExpressionError(`\`${text}\` is not a size: write \`512m\`, \`2g\`, \`64MiB\` or bytes`, column);
-    if (typeof text !== 'string') throw new ExpressionError(`\`bytes\` takes a text, as in \`bytes("2g")\`, not ${kindText(text)}`, column);
     const read = /^([0-9.]*)\s*([a-z]*)$/.exec(text.trim().toLowerCase());
     const power = read ? ['', 'k', 'm', 'g', 't', 'p'].findIndex((one) => (one
       ? [one, `${one}b`, `${one}i`, `${one}ib`] : ['', 'b']).includes(read[2])) : -1;
     if (power < 0 || !/^(\d+\.?\d*|\.\d+)$/.test(read[1])) throw told();
     return exact(Math.trunc(Number(read[1]) * 1024 ** power), 1, 1, column);
   },
-  seconds: (text, column) => {
-    if (typeof text !== 'string') throw new ExpressionError(`\`seconds\` takes a text, as in \`seconds("30m")\`, not ${kindText(text)}`, column);
+  seconds: (given, column) => {
+    const text = textFor('seconds', '30m', given, column);
     const seconds = secondsIn(text.trim());
-    if (seconds === null) {
-      throw new ExpressionError(`\`${text}\` is not a duration: write \`30m\`, \`1h 30m\`, \`90s\`, \`500ms\` or seconds`, column);
-    }
-    return seconds;
+    if (seconds !== null) return seconds;
+    throw new ExpressionError(`\`${text}\` is not a duration: write \`30m\`, \`1h 30m\`, \`90s\`, \`500ms\` or seconds`, column);
   },
 };
 

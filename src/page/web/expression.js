@@ -21,8 +21,8 @@ function notHere(what, column) {
 // The names of an expression: the fields of a spec with what they are where a trial does not say them, and how a trial stands.
 const EMPTY_FIELDS = {
   name: null, image: null, cmd: [], entrypoint: null, env: {}, pass_env: [], env_file: [], workdir: null, user: null,
-  hostname: null, labels: {}, ports: [], volumes: [], networks: [], depends: [], service: null, healthcheck: null, cpus: null,
-  memory: null, gpus: null, pin: false, limits: {}, nice: null, shm_size: null, pids_limit: null, timeout: null,
+  hostname: null, labels: {}, ports: [], volumes: [], networks: [], depends: [], service: false, healthcheck: null, cpus: null,
+  memory: null, gpus: null, pin: false, limits: {}, nice: 0, shm_size: null, pids_limit: null, timeout: null,
   stop_signal: null, stop_grace: null, retries: null, params: {}, metrics: {}, outputs: [], priority: 0, pull: null,
   engine: null, init: null, platform: null, ulimits: [], tmpfs: {}, devices: [], cap_add: [], extra_hosts: [],
 };
@@ -30,15 +30,15 @@ const STANDINGS = ['done', 'failed', 'status', 'running', 'paused', 'waiting'];
 const EXPRESSION_NAMES = new Set([...Object.keys(EMPTY_FIELDS), ...STANDINGS]);
 
 // Words that Rhai keeps for itself: none of them is a name, nor stands behind a dot.
-const RESERVED = new Set(('let const is if else switch do while until loop for in continue break return throw try catch fn private '
-  + 'import export as this var static shared goto match case public protected new use with module package super thread spawn go '
+const RESERVED = new Set(('let const is if else switch do while until loop for in continue break return throw try catch fn '
+  + 'private import export as this var static shared goto match case public protected new use with module package super thread spawn go '
   + 'await async sync yield default void null nil print debug type_of eval Fn call curry is_shared is_def_fn is_def_var true '
   + 'false').split(' '));
 
-const SIGNS = ['!in', '==', '!=', '<=', '>=', '&&', '||', '??', '?.', '?[', '<', '>', '!', '(', ')', '[', ']', ',', '.', '+', '-', '*'];
+const SIGNS = '!in == != <= >= && || ?? ?. ?[ < > ! ( ) [ ] , . + - *'.split(' ');
 // Signs of Rhai that this page does not understand; the longest first.
-const OTHER_SIGNS = ['<<=', '>>=', '**=', '..=', '...', '::', '=>', '->', '<-', '|>', '<|', '===', '!==', '++', '--', '+=', '-=', '*=',
-  '/=', '%=', '&=', '|=', '^=', '<<', '>>', '**', '..', '//', '/*', '#{', '=', '/', '%', '&', '|', '^', '~', ';', '{', '}', ':', '`', '#', '@', '$'];
+const OTHER_SIGNS = ('<<= >>= **= ..= ... === !== :: => -> <- |> <| ++ -- += -= *= /= %= &= |= ^= << >> ** .. // /* #{ = / % & | ^ ~ '
+  + '; { } : ` # @ $').split(' ');
 
 const PRECEDENCE = {
   '||': 30, '&&': 60, '==': 90, '!=': 90, in: 110, '!in': 110, '<': 130, '<=': 130, '>': 130, '>=': 130, '??': 135, '+': 150,
@@ -104,7 +104,9 @@ function textAt(letters, at) {
   let [end, text] = [at + 1, ''];
   for (;;) {
     const letter = letters[end];
-    if (letter === undefined || letter === '\n') throw new ExpressionError('the text has no end', at + 1, `a ${quote} is missing`);
+    if (letter === undefined || letter === '\n') {
+      throw new ExpressionError('the text has no end', at + 1, `a ${quote} is missing`);
+    }
     end += 1;
     if (letter === quote) {
       if (letters[end] !== quote || quote === "'") break;
@@ -131,7 +133,8 @@ function escapeAt(letters, at) {
   const digits = length ? letters.slice(at + 1, at + 1 + length).join('') : '';
   const point = /^[0-9a-fA-F]+$/.test(digits) && digits.length === length ? parseInt(digits, 16) : -1;
   if (point < 0 || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) {
-    throw new ExpressionError(`\`\\${letter ?? ''}${digits}\` is no escape`, at, 'they are \\n \\r \\t \\\\ \\" \\\' \\xHH \\uHHHH \\UHHHHHHHH');
+    const hint = 'they are \\n \\r \\t \\\\ \\" \\\' \\xHH \\uHHHH \\UHHHHHHHH';
+    throw new ExpressionError(`\`\\${letter ?? ''}${digits}\` is no escape`, at, hint);
   }
   return [String.fromCodePoint(point), 1 + length];
 }
@@ -148,15 +151,14 @@ function parseExpression(text) {
     named: parser.named,
     // Truth of the expression for a trial.
     holds(trial) {
-      let answer;
       try {
-        answer = whole.of(trial);
+        const answer = whole.of(trial);
+        if (typeof answer === 'boolean') return answer;
+        throw new ExpressionError(`the expression gives ${kindText(answer)}, not true or false`, null);
       } catch (problem) {
         if (!(problem instanceof ExpressionError)) throw problem;
         throw new ExpressionError(`of the trial \`${trial.name}\`: ${problem.message}`, problem.column, problem.hint);
       }
-      if (typeof answer === 'boolean') return answer;
-      throw new ExpressionError(`of the trial \`${trial.name}\`: the expression gives ${kindText(answer)}, not true or false`, null);
     },
   };
 }
@@ -194,7 +196,9 @@ class Parser {
 
   unexpected(token) {
     if (token.type === 'end') return new ExpressionError('the expression has no end', token.column);
-    if (token.type === 'name' && RESERVED.has(token.value) && token.value !== 'in') return notHere(`\`${token.value}\``, token.column);
+    if (token.type === 'name' && RESERVED.has(token.value) && token.value !== 'in') {
+      return notHere(`\`${token.value}\``, token.column);
+    }
     const shown = token.type === 'text' ? `"${token.value}"` : token.type === 'letter' ? `'${token.value.text}'` : token.value;
     const word = { and: '&&', or: '||', not: '!' }[shown];
     return new ExpressionError(`unexpected \`${shown}\``, token.column, word ? `it is written \`${word}\`` : null);
@@ -223,8 +227,11 @@ class Parser {
     const token = this.peek();
     if (token.type === 'sign' && ['!', '-', '+'].includes(token.value)) {
       this.next();
-      const of = this.unary(depth + 1);
-      return { of: (trial) => unaryOf(token.value, of.of(trial), token.column), literal: of.literal && token.value !== '!' ? of.literal : null };
+      const inner = this.unary(depth + 1);
+      return {
+        of: (trial) => unaryOf(token.value, inner.of(trial), token.column),
+        literal: token.value === '!' ? null : inner.literal,
+      };
     }
     return this.chain(this.primary(depth), depth);
   }
@@ -280,12 +287,14 @@ class Parser {
     return { of: (trial) => fieldOf(trial, name), literal: null, root: name };
   }
 
-  // What stands behind a value: `.name`, `.name(..)`, `["name"]`, `[0]`, and the same with `?` before, which ends where nothing is.
+  // What stands behind a value: `.name`, `.name(..)`, `["name"]`, `[0]`, and the same with `?` before, which gives nothing of
+  // nothing.
   chain(base, depth) {
     const links = [];
     for (;;) {
       const token = this.peek();
       if (token.type !== 'sign' || !['.', '?.', '[', '?['].includes(token.value)) break;
+      if (links.at(-1)?.isAskedPlace) throw notHere('what stands behind `?[..]`', token.column);
       this.next();
       const isAsked = token.value.startsWith('?');
       links.push(token.value.endsWith('.') ? this.property(isAsked, depth) : this.index(isAsked, token, depth));
@@ -328,7 +337,7 @@ class Parser {
     this.expect(']', `for the \`[\` in column ${token.column}`);
     if (inner.isFraction) throw new ExpressionError('a place in a list is a whole number', token.column + 1);
     const key = inner.literal === 'a text' ? inner.of(null) : undefined;
-    return { isAsked, key, of: (value, trial) => indexOf(value, inner.of(trial), token.column) };
+    return { isAsked, isAskedPlace: isAsked, key, of: (value, trial) => indexOf(value, inner.of(trial), token.column) };
   }
 }
 

@@ -36,25 +36,30 @@ function failureGroups(trials) {
 
 const MOST_GROUPS = 40;
 
-function failureGroup(group) {
+function failureGroup(group, place) {
   const [first] = group.trials;
   const keys = new Set(group.trials.map((trial) => trial.key));
-  const brush = () => setBrush('failures', `${group.message} (${countText(group.trials.length)})`, (trial) => keys.has(trial.key));
+  const label = `${group.message} (${countText(group.trials.length)})`;
+  const brush = () => setBrush('failures', label, (trial) => keys.has(trial.key));
   const more = group.trials.length - 5;
   return el('article', { class: 'failure' },
-    el('header', null, statusChip(group.status), el('b', null, counted(group.trials.length, 'trial')), el('span', null, group.message),
+    el('header', null,
+      statusChip(group.status),
+      el('b', null, counted(group.trials.length, 'trial')),
+      el('span', null, group.message),
       el('button', { type: 'button', class: 'quiet', onclick: brush }, 'show only these')),
     group.line && el('p', { class: 'mono line' }, group.line),
     el('p', { class: 'names' }, group.trials.slice(0, 5).map((trial) => el('span', rowEvents(trial), nameButton(trial))),
       more > 0 && el('button', { type: 'button', class: 'quiet', onclick: brush }, `and ${countText(more)} more`)),
-    logPart(first));
+    logPart(first, place < 3));
 }
 
 // The end of what a trial wrote.
-function logPart(trial) {
+function logPart(trial, isOpen = true) {
   const { stdout, stderr } = trial.log ?? {};
   if (!stdout && !stderr) return el('p', { class: 'muted' }, 'It wrote nothing.');
-  const part = (name, text) => text && el('details', { open: name === 'stderr' || !stderr }, el('summary', null, `end of ${name} of ${trial.name}`),
+  const part = (name, text) => text && el('details', { open: isOpen && (name === 'stderr' || !stderr) },
+    el('summary', null, `end of ${name} of ${trial.name}`),
     el('pre', { tabindex: '0' }, text));
   return [part('stderr', stderr), part('stdout', stdout)];
 }
@@ -69,8 +74,10 @@ view({
     return {
       draw() {
         const groups = failureGroups(data.filtered);
-        if (drawn === groups) return;
-        drawn = groups;
+        // What was opened stays open, while nothing is new.
+        const now = groups.map((group) => `${group.key}\n${group.trials.length}`).join('\n\n');
+        if (drawn === now) return;
+        drawn = now;
         if (!groups.length) refill(body, el('p', { class: 'empty' }, 'None of the trials shown failed.'));
         else {
           refill(body, groups.slice(0, MOST_GROUPS).map(failureGroup),

@@ -8,7 +8,8 @@
 //     1 - (W / (n - k)) / (T / (n - 1))
 //
 // which is eta squared, less what k groups would explain by chance (epsilon squared). By chance alone it scatters about 0
-// with a standard deviation near sqrt(2 (k - 1)) / (n - k); what is below twice that is told as no effect.
+// with a standard deviation near sqrt(2 (k - 1)) / (n - k); what is below twice that is told as no effect (of params that do
+// nothing, some 4 in 100 are still told as one that does).
 
 const LEAST_TRIALS = 20;
 
@@ -42,7 +43,8 @@ function groupsOf(id, trials) {
   if (isNumber(id) && distinct > 8 && values.every((v) => typeof v === 'number')) return quantileGroups(id, values);
   if (distinct > 8 && distinct > n / 4) return null;
   const place = new Map([...new Set(keys)].map((key, i) => [key, i]));
-  return { of: keys.map((key) => place.get(key)), labels: [...place.keys()].map((key) => (isNumber(id) && key !== 'none' ? roughText(Number(key), id) : key)) };
+  const label = (key) => (isNumber(id) && key !== 'none' ? roughText(Number(key), id) : key);
+  return { of: keys.map((key) => place.get(key)), labels: [...place.keys()].map(label) };
 }
 
 // Groups of about equal size in the order of a number; equal numbers stay together.
@@ -82,7 +84,8 @@ function importanceOf(id, trials, rank, best) {
   if (k < 2 || n <= k || all === 0) return { id, skipped: true };
   const share = 1 - within / (n - k) / (all / (n - 1));
   const noise = (2 * Math.sqrt(2 * (k - 1))) / (n - k);
-  const top = used.reduce((a, b) => ((best === 'max' ? sum[b] / count[b] > sum[a] / count[a] : sum[b] / count[b] < sum[a] / count[a]) ? b : a));
+  const turn = best === 'max' ? -1 : 1;
+  const top = used.reduce((a, b) => (turn * (sum[b] / count[b] - sum[a] / count[a]) < 0 ? b : a));
   return { id, share, seen: share > noise, groups: k, best: groups.labels[top], bestCount: count[top] };
 }
 
@@ -92,7 +95,8 @@ function importanceView(body, tools) {
   const note = noteLine(body);
 
   function draw() {
-    const metrics = columnOptions((c) => c.type === 'number' && (c.group === 'metric' || ['elapsed', 'peak_memory', 'cpu_seconds'].includes(c.id)));
+    const used = ['elapsed', 'peak_memory', 'cpu_seconds'];
+    const metrics = columnOptions((c) => c.type === 'number' && (c.group === 'metric' || used.includes(c.id)));
     const chosen = store.get('importance.metric', null);
     const metric = chosen && column(chosen) ? chosen : mainMetric();
     const has = metric ? data.filtered.filter((trial) => Number.isFinite(value(trial, metric) ?? NaN)) : [];
@@ -108,7 +112,8 @@ function importanceView(body, tools) {
     const skipped = all.filter((one) => one.skipped).map((one) => columnName(one.id));
     box.replaceChildren(importanceTable(rows, metric, goal?.id === metric ? 'best at' : 'smallest at'));
     const out = has.length - trials.length;
-    note(`n = ${countText(trials.length)}${out ? ` that succeeded (${countText(out)} others told ${columnName(metric)} too and do not count)` : ''}.`, `One param at a time: what two params do only together is not seen, and where a search chose`,
+    const others = out ? ` that succeeded (${countText(out)} others told ${columnName(metric)} too and do not count)` : '';
+    note(`n = ${countText(trials.length)}${others}. One param at a time: what two params do only together is not seen, and where a search chose`,
       'the values, it tried more of what looked good, which shifts the shares. Rank-based epsilon squared: the share of the variance of',
       `the ranks by ${columnName(metric)} between groups of one param, less what so many groups explain by chance.`,
       skipped.length && `Left out, as nearly each trial has its own value: ${skipped.join(', ')}.`);
@@ -119,7 +124,10 @@ function importanceView(body, tools) {
 function emptyImportance(metric, trials, params) {
   if (!metric) return 'This needs a metric that trials print, such as  ::combu metric loss=0.3';
   if (!params.length) return 'No param has more than one value among these trials.';
-  if (trials.length < LEAST_TRIALS) return `${counted(trials.length, 'trial')} with ${columnName(metric)} ${trials.length === 1 ? 'is' : 'are'} too few to tell: this needs ${LEAST_TRIALS}.`;
+  if (trials.length < LEAST_TRIALS) {
+    const few = `${counted(trials.length, 'trial')} with ${columnName(metric)} ${trials.length === 1 ? 'is' : 'are'} too few to tell`;
+    return `${few}: this needs ${LEAST_TRIALS} that succeeded.`;
+  }
   return null;
 }
 
@@ -130,7 +138,8 @@ function importanceTable(rows, metric, bestHead) {
     bar.style.width = `${(share * 100).toFixed(1)}%`;
     return el('tr', {}, el('th', { scope: 'row' }, columnName(one.id)),
       el('td', { class: 'importance-cell' }, el('span', { class: 'importance-track' }, bar)),
-      one.seen ? el('td', { class: 'importance-share' }, `${Math.round(share * 100)} %`) : el('td', { class: 'importance-best', colspan: '2' }, 'no effect seen'),
+      one.seen ? el('td', { class: 'importance-share' }, `${Math.round(share * 100)} %`)
+        : el('td', { class: 'importance-best', colspan: '2' }, 'no effect seen'),
       one.seen && el('td', { class: 'importance-best' }, one.best));
   };
   return el('table', { class: 'importance' },

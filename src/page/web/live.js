@@ -51,16 +51,18 @@ function runControls(runs) {
   if (!mayControl()) return null;
   const going = runs.filter((run) => run.state === 'running');
   if (!going.length) return null;
-  return el('div', { class: 'controls' }, going.map((run) => el('div', { class: 'control' }, el('b', null, 'Run ', el('code', null, run.run)),
-    actionButton('stop', run, null), actionButton('kill', run, null), parallelControl(run))));
+  return el('div', { class: 'controls' }, going.map((run) => el('div', { class: 'control' },
+    el('b', null, 'Run ', el('code', null, run.run)),
+    actionButton('stop', run, null),
+    actionButton('kill', run, null),
+    parallelControl(run))));
 }
 
 function trialControls(trial) {
   if (!mayControl()) return null;
-  const isGoing = trial.run.state === 'running';
-  const hasEnded = !['waiting', 'starting', 'running', 'paused', 'open'].includes(trial.status);
-  const actions = [isGoing && !hasEnded && 'stop', isGoing && !hasEnded && 'kill', isGoing && hasEnded && 'retry'].filter(Boolean);
-  return actions.length ? el('div', { class: 'control' }, actions.map((action) => actionButton(action, trial.run, trial))) : null;
+  if (trial.run.state !== 'running') return null;
+  const actions = hasEnded(trial) ? ['retry'] : ['stop', 'kill'];
+  return el('div', { class: 'control' }, actions.map((action) => actionButton(action, trial.run, trial)));
 }
 
 function actionButton(action, run, trial) {
@@ -68,14 +70,16 @@ function actionButton(action, run, trial) {
   return el('button', {
     type: 'button', class: action === 'kill' ? 'danger' : null, title: effect,
     onclick: () => {
-      const what = trial ? `the trial ${trial.name}` : `the whole run ${run.run} (${counted(openTrials(run), 'trial')} that have not ended)`;
-      confirmAction(`${word}: ${what}?`, `combu will ${effect}.`, word, { run: run.run, ...(trial && { trial: trial.name }), action });
+      const open = counted(trialsOfRun(run).filter((one) => !hasEnded(one)).length, 'trial');
+      const what = trial ? `the trial ${trial.name}` : `the whole run ${run.run}, with ${open} that did not end yet`;
+      const order = { run: run.run, ...(trial && { trial: trial.name }), action };
+      confirmAction(`${word}: ${what}?`, `combu will ${effect}.`, word, order);
     },
   }, word);
 }
 
-function openTrials(run) {
-  return trialsOfRun(run).filter((trial) => ['waiting', 'starting', 'running', 'paused', 'open'].includes(trial.status)).length;
+function hasEnded(trial) {
+  return !['waiting', 'starting', 'running', 'paused', 'open'].includes(trial.status);
 }
 
 function parallelControl(run) {
@@ -85,8 +89,8 @@ function parallelControl(run) {
     if (!Number.isInteger(parallel) || parallel < 1) box.setCustomValidity('a whole number, 1 or more');
     else box.setCustomValidity('');
     if (!box.reportValidity()) return;
-    confirmAction(`Run ${run.run}: ${parallel} at once?`, `At most ${counted(parallel, 'trial')} will run at the same time, instead of ${run.parallel}. What runs now is not ended.`,
-      'Set', { run: run.run, action: 'set', parallel });
+    const effect = `At most ${counted(parallel, 'trial')} will run at the same time, instead of ${run.parallel}. What runs now goes on.`;
+    confirmAction(`Run ${run.run}: ${parallel} at once?`, effect, 'Set', { run: run.run, action: 'set', parallel });
   };
   return el('span', { class: 'choice' }, el('span', null, 'at once'), box, el('button', { type: 'button', onclick: ask }, 'Set'));
 }
@@ -107,7 +111,11 @@ function confirmAction(title, effect, word, order) {
     yes.disabled = ok;
     no.textContent = 'Close';
   });
-  refill(dialog, el('h2', { id: 'confirm-title' }, title), el('p', null, effect), answer, el('div', { class: 'buttons' }, no, yes));
+  refill(dialog,
+    el('h2', { id: 'confirm-title' }, title),
+    el('p', null, effect),
+    answer,
+    el('div', { class: 'buttons' }, no, yes));
   dialog.showModal();
   no.focus();
 }

@@ -14,7 +14,7 @@ function drawHead() {
 }
 
 function makeSwitches() {
-  const current = () => store.get('theme', 'auto');
+  const current = () => (['light', 'dark'].includes(store.get('theme', 'auto')) ? store.get('theme', 'auto') : 'auto');
   const apply = () => {
     const chosen = current();
     if (chosen === 'auto') delete document.documentElement.dataset.theme;
@@ -30,17 +30,21 @@ function makeSwitches() {
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => changed('theme'));
 }
 
+// Goes to a section; the hash keeps the viewer's choices, and no place.
+function goToSection(event, one) {
+  event.preventDefault();
+  one?.section?.scrollIntoView({ block: 'start' });
+  one?.section?.focus({ preventScroll: true });
+}
+
 function makeNav() {
   const nav = document.getElementById('sections');
+  const table = views.find((one) => one.id === 'table');
+  document.querySelector('.skip').addEventListener('click', (event) => goToSection(event, table));
+  // A link to this page with other choices, put into the address by hand.
+  addEventListener('hashchange', () => { if (location.hash.includes('=')) location.reload(); });
   for (const one of views) {
-    one.link = el('a', {
-      href: `#${one.id}`,
-      onclick: (event) => {
-        event.preventDefault();
-        one.section?.scrollIntoView({ block: 'start' });
-        one.section?.focus({ preventScroll: true });
-      },
-    }, one.title);
+    one.link = el('a', { href: `#${one.id}`, onclick: (event) => goToSection(event, one) }, one.title);
     one.link.hidden = true;
     nav.append(one.link);
   }
@@ -55,27 +59,63 @@ function makeFilter() {
   const box = document.getElementById('filter');
   const hint = document.getElementById('filter-hint');
   box.placeholder = filterPlaceholder();
-  hint.textContent = 'An expression as in `combu results --where`: params.NAME, metrics.NAME, status, failed, elapsed is not one of '
-    + 'them; == != < <= > >= && || ! in. A plain word is looked for in names and params. / comes here, Escape clears.';
   let timer = null;
   box.addEventListener('input', () => {
     clearTimeout(timer);
     timer = setTimeout(() => useFilter(box.value), data.trials.length > 2000 ? 120 : 30);
   });
-  box.addEventListener('focus', () => { hint.hidden = false; });
+  box.addEventListener('focus', () => {
+    refill(hint, filterHelp(box));
+    hint.hidden = false;
+  });
   box.addEventListener('blur', () => { hint.hidden = true; });
   box.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') useFilter(box.value);
   });
   document.getElementById('filter-clear').addEventListener('click', () => setFilterText(''));
-  box.value = store.get('filter', '');
+  box.value = String(store.get('filter', ''));
   useFilter(box.value);
 }
 
+// Whether a name can stand behind a dot.
+function isPlainName(name) {
+  return /^[A-Za-z_]\w*$/.test(name) && !RESERVED.has(name);
+}
+
+// What the box understands, and the names that these trials have: one that is clicked is written into the box.
+function filterHelp(box) {
+  const write = (name) => {
+    const [from, to] = [box.selectionStart ?? box.value.length, box.selectionEnd ?? box.value.length];
+    box.setRangeText(name, from, to, 'end');
+    box.focus();
+  };
+  const button = (name) => el('button', {
+    // The box keeps the keys, and this help stays.
+    type: 'button', class: 'word', tabindex: '-1', onpointerdown: (event) => event.preventDefault(), onclick: () => write(name),
+  }, name);
+  const written = (one) => (isPlainName(one.name) ? `${one.group}s.${one.name}` : `${one.group}s[${JSON.stringify(one.name)}]`);
+  const named = (group) => columns().filter((one) => one.group === group).slice(0, 24).map((one) => button(written(one)));
+  return [
+    el('span', null, 'An expression as in `combu results --where`, with == != < <= > >= && || ! in. A single word is looked for '
+      + 'in names and params. The key / comes here, Escape clears.'),
+    el('div', { class: 'words' }, named('param'), named('metric'), ['name', 'status', 'failed', 'done'].map(button)),
+  ];
+}
+
+// An example with names that these trials have.
 function filterPlaceholder() {
-  const number = columns().find((one) => one.group === 'metric') ?? columns().find((one) => one.group === 'param' && one.type === 'number');
-  if (!number) return 'failed || status == "oom"';
-  return `${number.group}s.${number.name} < ${format((number.low + number.high) / 2)} && !failed`;
+  const isPlain = (one) => isPlainName(one.name);
+  const goal = data.runs[0]?.goal?.metric;
+  const metrics = columns().filter((one) => one.group === 'metric' && one.type === 'number' && isPlain(one));
+  const number = metrics.find((one) => one.name === goal) ?? metrics[0]
+    ?? columns().find((one) => one.group === 'param' && one.type === 'number' && isPlain(one));
+  const text = columns().find((one) => one.group === 'param' && one.type === 'text' && isPlain(one));
+  const example = text && data.trials.map((trial) => text.read(trial)).find((one) => typeof one === 'string' && one.length < 16);
+  const parts = [
+    number && `${number.group}s.${number.name} < ${Number(((number.low + number.high) / 2).toPrecision(2))}`,
+    example && `params.${text.name} == ${JSON.stringify(example)}`,
+  ].filter(Boolean);
+  return parts.length ? parts.join(' && ') : 'failed || status == "skipped"';
 }
 
 function setFilterText(text) {
@@ -91,7 +131,7 @@ function useFilter(text) {
   const asked = text.trim();
   let found = null;
   try {
-    found = asked === '' ? null : readFilter(asked);
+    found = asked === '' ? null : readFilter(text);
   } catch (problem) {
     if (!(problem instanceof ExpressionError)) throw problem;
     error.textContent = problem.told();
@@ -125,13 +165,14 @@ function readFilter(text) {
     for (const trial of data.trials) if (expression.holds(trial)) keys.add(trial.key);
     return { keys, isExpression: true, note: noteOnNames(expression) };
   } catch (problem) {
-    if (!(problem instanceof ExpressionError) || !isWord(text)) throw problem;
+    if (!(problem instanceof ExpressionError) || !isWord(text.trim())) throw problem;
   }
-  const word = text.toLowerCase();
+  const word = text.trim().toLowerCase();
   const keys = new Set();
   for (const trial of data.trials) if (trialText(trial).includes(word)) keys.add(trial.key);
-  const near = keys.size ? null : nearest(text, EXPRESSION_NAMES);
-  return { keys, isExpression: false, note: `“${text}” is looked for in names and params${near ? `; or did you mean \`${near}\`?` : ''}` };
+  const near = keys.size ? null : nearest(word, EXPRESSION_NAMES);
+  const more = near ? `; or did you mean \`${near}\`?` : '';
+  return { keys, isExpression: false, note: `“${text.trim()}” is looked for in names and params${more}` };
 }
 
 // What to say of params and metrics that no trial has, where the expression does not ask whether they are there.
@@ -149,8 +190,8 @@ function noteOnNames(expression) {
     }
     if (isKnown) continue;
     const near = nearest(name, known);
-    const more = near ? `did you mean \`${near}\`?` : known.size ? `there are ${[...known].slice(0, 12).join(', ')}` : `they have no ${group}`;
-    return `no trial has the ${group.slice(0, -1)} \`${name}\`; ${more}`;
+    const all = known.size ? `there are ${[...known].slice(0, 12).join(', ')}` : `they have no ${group}`;
+    return `no trial has the ${group.slice(0, -1)} \`${name}\`; ${near ? `did you mean \`${near}\`?` : all}`;
   }
   return '';
 }
@@ -233,7 +274,11 @@ function start() {
   changed('data');
   tellChanges();
   startLive();
-  window.combu = { data, value, columns, matches: (asked) => [...readFilter(asked.trim()).keys], setFilter: setFilterText, applyPatch, ready: true };
+  window.combu = {
+    data, value, columns, matches: (asked) => [...readFilter(asked).keys], setFilter: setFilterText, applyPatch,
+    // True once what is in sight is drawn.
+    get ready() { return isDrawn; },
+  };
 }
 
 // Asks the filter of trials that changed.

@@ -48,7 +48,7 @@ function parallelAxis(p, id, trials, top, bottom) {
       hasNone = true;
       return none;
     }
-    return few ? made.px(categoryKey(v)) + (steady(trial.key) - 0.5) * spread : made.px(v);
+    return few ? made.px(categoryKey(v)) + spreadOf(trial) * spread : made.px(v);
   };
   return { id, name: c.name, number, few, log, scale: made, of, none, top, bottom, hasNone: () => hasNone };
 }
@@ -56,18 +56,27 @@ function parallelAxis(p, id, trials, top, bottom) {
 function parallelView(body, tools) {
   const scroll = el('div', { class: 'parallel-scroll' });
   const inner = el('div', { class: 'parallel-inner' });
-  const heads = el('div', { class: 'parallel-heads' });
-  inner.append(heads);
   scroll.append(inner);
   body.append(scroll);
   const p = plot(inner, { height: () => 380, redraw: () => draw(), label: 'Parallel coordinates' });
-  const menu = el('div', { class: 'parallel-menu', hidden: true });
-  body.append(menu);
   const legends = legendBox(body);
   const note = noteLine(body);
   const ranges = new Map();
   let shown = { axes: [], trials: [], ys: [] };
   let drawing = 0;
+  const grips = el('div', { class: 'parallel-grips', 'aria-hidden': 'true' });
+  p.box.append(grips);
+  const heads = axisHeads(body, inner, {
+    shown: () => shown,
+    range: (id) => ranges.get(id) ?? null,
+    setRange: (id, range) => setRange(id, range),
+    setAxes: (ids) => setAxes(ids),
+    turnLog: (axis) => {
+      store.set(`parallel.log.${axis.id}`, !axis.log);
+      setRange(axis.id, null);
+      draw();
+    },
+  });
 
   const setAxes = (ids) => {
     store.set('parallel.axes', ids);
@@ -85,7 +94,10 @@ function parallelView(body, tools) {
     const ids = parallelAxes();
     const words = !data.filtered.length && !brushes.size ? 'No trial passes the filter.'
       : ids.length < 2 ? 'There are not two params that vary, nor a metric: this needs at least two columns.' : null;
-    if (emptyLine(body, words, tools)) { menu.hidden = true; return; }
+    if (emptyLine(body, words, tools)) {
+      heads.close();
+      return;
+    }
     inner.style.minWidth = `${ids.length * AXIS_ROOM}px`;
     if (!p.begin()) return;
     for (const id of [...ranges.keys()]) if (!brushes.has(`parallel.${id}`)) ranges.delete(id);
@@ -97,13 +109,15 @@ function parallelView(body, tools) {
     controls(ids, colour);
     const tint = colouring(colour, data.filtered);
     shown = { axes, trials: data.filtered, ys: axes.map((axis) => Float32Array.from(data.filtered, axis.of)), gap, colour };
-    fillHeads(axes);
+    heads.fill(p.width);
+    fillGrips(grips, axes);
     drawing += 1;
     drawParallel(p, shown, tint, goal?.sense, () => drawing, drawing);
     legends(tint.legend());
     const missing = axes.filter((axis, i) => shown.ys[i].some((y) => y === axis.none)).map((axis) => axis.name);
     note(missing.length && `Trials without a value pass an axis at "none": ${missing.join(', ')}.`);
-    p.label(`Parallel coordinates of ${counted(data.filtered.length, 'trial')}: ${axes.map((axis) => axis.name).join(', ')}, coloured by ${columnName(colour)}.`);
+    const names = axes.map((axis) => axis.name).join(', ');
+    p.label(`Parallel coordinates of ${counted(data.filtered.length, 'trial')}: ${names}, coloured by ${columnName(colour)}.`);
     over();
   }
 
@@ -117,82 +131,6 @@ function parallelView(body, tools) {
       isOwn && el('button', { type: 'button', class: 'quiet', onclick: () => setAxes(null) }, 'reset axes'),
     ]);
   }
-
-  function fillHeads(axes) {
-    const now = JSON.stringify(axes.map((axis) => [axis.id, axis.x, axis.name, axis.log, ranges.has(axis.id)]));
-    if (heads.dataset.now === now) return;
-    heads.dataset.now = now;
-    const focused = heads.contains(document.activeElement) ? document.activeElement.dataset.axis : null;
-    heads.replaceChildren(...axes.map((axis) => {
-      const head = el('button', { type: 'button', class: 'parallel-head', 'aria-haspopup': 'true', title: `${axis.name}: press for its menu, drag to move it` },
-        el('span', {}, axis.name), axis.log && el('small', {}, 'log'));
-      head.dataset.axis = axis.id;
-      head.style.maxWidth = `${Math.max(40, shown.gap - 6)}px`;
-      dragHead(head, axis);
-      return head;
-    }));
-    for (const [i, head] of [...heads.children].entries()) {
-      axes[i].head = Math.max(0, Math.min(p.width - head.offsetWidth, axes[i].x - head.offsetWidth / 2));
-      head.style.left = `${axes[i].head}px`;
-    }
-    if (focused) [...heads.children].find((head) => head.dataset.axis === focused)?.focus();
-  }
-
-  function dragHead(head, axis) {
-    let from = null;
-    head.addEventListener('pointerdown', (event) => { from = event.clientX; head.setPointerCapture(event.pointerId); });
-    head.addEventListener('pointermove', (event) => {
-      if (from !== null && Math.abs(event.clientX - from) > 4) head.style.left = `${axis.head + event.clientX - from}px`;
-    });
-    head.addEventListener('pointercancel', () => { from = null; });
-    head.addEventListener('pointerup', (event) => {
-      const by = from === null ? 0 : event.clientX - from;
-      from = null;
-      head.dataset.moved = Math.abs(by) > 4 ? 'yes' : '';
-      if (Math.abs(by) <= 4) return;
-      const to = Math.max(0, Math.min(shown.axes.length - 1, Math.round((axis.x + by - AXIS_LEFT) / shown.gap)));
-      moveAxis(axis.id, to);
-    });
-    head.addEventListener('click', () => {
-      if (head.dataset.moved) head.dataset.moved = '';
-      else openMenu(axis, head);
-    });
-  }
-
-  function moveAxis(id, to) {
-    const ids = shown.axes.map((axis) => axis.id).filter((other) => other !== id);
-    ids.splice(to, 0, id);
-    heads.dataset.now = '';
-    setAxes(ids);
-  }
-
-  function openMenu(axis, head) {
-    const at = shown.axes.findIndex((a) => a.id === axis.id);
-    const close = () => {
-      menu.hidden = true;
-      [...heads.children].find((other) => other.dataset.axis === axis.id)?.focus();
-    };
-    const act = (label, go, off) => el('button', { type: 'button', disabled: off, onclick: () => { close(); go(); } }, label);
-    menu.replaceChildren(
-      el('b', {}, axis.name),
-      act('← move left', () => moveAxis(axis.id, at - 1), at === 0),
-      act('move right →', () => moveAxis(axis.id, at + 1), at === shown.axes.length - 1),
-      axis.number && !axis.few ? act(axis.log ? 'linear axis' : 'log axis', () => { store.set(`parallel.log.${axis.id}`, !axis.log); setRange(axis.id, null); draw(); }) : '',
-      act('remove axis', () => { setRange(axis.id, null); setAxes(shown.axes.map((a) => a.id).filter((id) => id !== axis.id)); }, shown.axes.length <= 2),
-      rangeForm(axis, ranges.get(axis.id), (range) => { setRange(axis.id, range); close(); }));
-    menu.hidden = false;
-    const left = head.getBoundingClientRect().left - body.getBoundingClientRect().left;
-    menu.style.left = `${Math.max(0, Math.min(left, body.clientWidth - menu.offsetWidth))}px`;
-    menu.onkeydown = (event) => {
-      if (event.key !== 'Escape') return;
-      event.preventDefault();
-      close();
-    };
-    menu.querySelector('button')?.focus();
-  }
-  document.addEventListener('pointerdown', (event) => {
-    if (!menu.hidden && !menu.contains(event.target) && !heads.contains(event.target)) menu.hidden = true;
-  });
 
   function over(drag = null) {
     p.clearOver();
@@ -249,33 +187,13 @@ function parallelView(body, tools) {
   return { draw, hover: () => over() };
 }
 
-// Fields to type the range of an axis, or to tick its categories: what dragging does, for the keyboard.
-function rangeForm(axis, range, done) {
-  if (axis.scale.type === 'category') {
-    if (axis.scale.domain.length > 12) return '';
-    const at = (i) => !range || (i + 0.5 >= range[0] && i + 0.5 <= range[1]);
-    const first = el('select', { 'aria-label': 'from' }, ...axis.scale.domain.map((v, i) => el('option', { value: String(i) }, v)));
-    const last = first.cloneNode(true);
-    last.setAttribute('aria-label', 'to');
-    first.value = String(axis.scale.domain.findIndex((_, i) => at(i)));
-    last.value = String(axis.scale.domain.findLastIndex((_, i) => at(i)));
-    const keep = () => {
-      const [a, b] = [Number(first.value), Number(last.value)];
-      done([Math.min(a, b), Math.max(a, b) + 1]);
-    };
-    return el('div', { class: 'parallel-range' }, 'keep', first, 'to', last, el('button', { type: 'button', onclick: keep }, 'keep'),
-      range ? el('button', { type: 'button', onclick: () => done(null) }, 'all') : '');
-  }
-  const field = (label, v) => el('input', { type: 'text', inputmode: 'decimal', 'aria-label': label, value: String(Number(v.toPrecision(4))) });
-  const [low, high] = range ?? axis.scale.domain;
-  const [from, to] = [field('from', low), field('to', high)];
-  const keep = () => {
-    const ends = [Number(from.value), Number(to.value)].sort((a, b) => a - b);
-    if (ends.every(Number.isFinite)) done(ends);
-  };
-  for (const input of [from, to]) input.addEventListener('keydown', (event) => { if (event.key === 'Enter') keep(); });
-  return el('div', { class: 'parallel-range' }, from, 'to', to, el('button', { type: 'button', onclick: keep }, 'keep'),
-    range ? el('button', { type: 'button', onclick: () => done(null) }, 'all') : '');
+// Strips over the axes on which a finger draws a range, where elsewhere it scrolls the page.
+function fillGrips(box, axes) {
+  box.replaceChildren(...axes.map((axis) => {
+    const grip = el('span', {});
+    grip.style.left = `${axis.x - 14}px`;
+    return grip;
+  }));
 }
 
 // The trial whose line passes nearest, within 12 pixels.

@@ -61,7 +61,8 @@ function pivotChoices() {
   const down = get('down', order[0]?.id ?? null);
   const across = get('across', order.find((c) => c.id !== down)?.id ?? null);
   const metric = get('metric', mainMetric() ?? (column('elapsed') ? 'elapsed' : null));
-  return { down, across, metric, by: store.get('pivot.by', 'mean') };
+  const by = store.get('pivot.by', 'mean');
+  return { down, across, metric, by: Object.hasOwn(SUMMARIES, by) ? by : 'mean' };
 }
 
 function pivotView(body, tools) {
@@ -79,7 +80,7 @@ function pivotView(body, tools) {
 
   function draw() {
     const o = pivotChoices();
-    const words = !o.down || !o.across ? 'This sets two params against each other: fewer than two have more than one value among these trials.'
+    const words = !o.down || !o.across ? 'This sets two params against each other: fewer than two have more than one value.'
       : !o.metric ? 'No trial told a metric. It does if it prints lines such as  ::combu metric loss=0.3'
         : !unbrushed('pivot').length ? 'No trial passes the filter.' : null;
     if (emptyLine(body, words, tools)) return;
@@ -168,7 +169,8 @@ function cellTable(o, rows, cols, cells, pressed, press) {
     for (const name of ['pointerleave', 'blur']) button.addEventListener(name, () => tooltip(0, 0, null));
     return el('td', {}, button);
   })));
-  return el('table', { class: 'pivot' }, el('caption', { class: 'said' }, `${o.by} of ${columnName(o.metric)} by ${columnName(o.down)} and ${columnName(o.across)}`),
+  return el('table', { class: 'pivot' },
+    el('caption', { class: 'said' }, `${o.by} of ${columnName(o.metric)} by ${columnName(o.down)} and ${columnName(o.across)}`),
     el('thead', {}, head), el('tbody', {}, ...lines));
 }
 
@@ -184,9 +186,12 @@ function bestCell(o, cells) {
 function cellLines(o, row, col, cell) {
   const lines = [`${columnName(o.down)} ${row.label}, ${columnName(o.across)} ${col.label}`, counted(cell.keys.length, 'trial')];
   if (cell.list.length) {
-    for (const name of ['mean', 'median', 'min', 'max']) lines.push([`${name} of ${columnName(o.metric)}`, roughText(SUMMARIES[name](cell.list), o.metric)]);
+    for (const name of ['mean', 'median', 'min', 'max']) {
+      lines.push([`${name} of ${columnName(o.metric)}`, roughText(SUMMARIES[name](cell.list), o.metric)]);
+    }
   }
-  if (cell.list.length < cell.keys.length) lines.push(`${cell.keys.length - cell.list.length} did not succeed or told no ${columnName(o.metric)}`);
+  const out = cell.keys.length - cell.list.length;
+  if (out) lines.push(`${out} did not succeed or told no ${columnName(o.metric)}`);
   return lines;
 }
 

@@ -63,15 +63,17 @@ function memoryAdvice(group) {
   const enough = memoryWord(most * HEAD_ROOM);
   const used = `the largest of ${counted(n, 'trial')} used ${memoryWord(most)}`;
   if (!asked) {
-    return [`They ask for no memory; ${used}. `, code(`memory: '${enough}'`), ` (${HEAD_ROOM} times that) would let combu start only as many as fit. ${based}`];
+    return [`They ask for no memory; ${used}. `, code(`memory: '${enough}'`),
+      ` (${HEAD_ROOM} times that) would let combu start only as many as fit. ${based}`];
   }
   const times = asked / bytesOf(enough);
-  if (times < 1.2) return [`They ask for ${memoryWord(asked)} each, ${used}: that fits. ${based}`];
+  const fits = most > asked * 0.9 ? 'that fits with little to spare' : 'that fits';
+  if (times < 1.2) return [`They ask for ${memoryWord(asked)} each, ${used}: ${fits}. ${based}`];
   return [`They ask for ${memoryWord(asked)} each, ${used}: `, code(`memory: '${enough}'`),
-    ` (${HEAD_ROOM} times that) would let ${timesText(times)} as many run at once, as far as memory goes. ${based}`];
+    ` (${HEAD_ROOM} times that) would let ${foldText(times)} as many run at once, as far as memory goes. ${based}`];
 }
 
-function timesText(times) {
+function foldText(times) {
   return times >= 2 ? `${Math.floor(times)} times` : `${Math.floor(times * 10) / 10} times`;
 }
 
@@ -86,14 +88,17 @@ function cpuAdvice(group) {
   const half = (v) => Math.max(0.5, Math.ceil(v * 2 - 1e-6) / 2);
   if (group.asked === null) {
     if (usual <= 1.2) return [`They ask for no CPUs and count as 1 each; ${said}: that fits. ${based}`];
-    return [`They ask for no CPUs and count as 1 each, but ${said}: `, code(`cpus: ${Math.ceil(usual)}`), ` would keep them out of each other's way. ${based}`];
+    return [`They ask for no CPUs and count as 1 each, but ${said}: `, code(`cpus: ${Math.ceil(usual)}`),
+      ` would keep them out of each other's way. ${based}`];
   }
   const enough = Math.max(half(usual * 1.1), half(Math.min(most, group.asked)));
   if (enough <= group.asked * 0.8) {
     return [`They ask for ${format(group.asked)} CPUs each, ${said}: `, code(`cpus: ${enough}`),
-      ` would let ${timesText(group.asked / enough)} as many run at once, as far as CPUs go. ${based}`];
+      ` would let ${foldText(group.asked / enough)} as many run at once, as far as CPUs go. ${based}`];
   }
-  if (usual > group.asked * 0.95) return [`They ask for ${counted(group.asked, 'CPU')} each and use all of it: more may make them faster. ${based}`];
+  if (usual > group.asked * 0.95) {
+    return [`They ask for ${counted(group.asked, 'CPU')} each and use all of it: more may make them faster. ${based}`];
+  }
   return [`They ask for ${counted(group.asked, 'CPU')} each; ${said}: that fits. ${based}`];
 }
 
@@ -110,11 +115,11 @@ function resourcesView(body) {
   body.append(parts);
   const memory = usagePart(parts, {
     title: 'Memory', asked: memoryAsked, used: memoryUsed, advice: memoryAdvice, label: 'peak memory', unit: 'bytes',
-    word: memoryWord, tell: (trial) => [['peak memory', bytesText(trial.peak_memory)], ['asked for', trial.fields.memory ? memoryWord(memoryAsked(trial)) : 'nothing']],
+    word: memoryWord, none: 'nothing', show: bytesText,
   }, () => draw());
   const cpus = usagePart(parts, {
     title: 'CPUs', asked: cpusAsked, used: cpusUsed, advice: cpuAdvice, label: 'CPUs used on average (CPU seconds / elapsed)', unit: null,
-    word: (v) => String(v), tell: (trial) => [['CPUs used', roughCpus(cpusUsed(trial))], ['asked for', cpusAsked(trial) === null ? 'nothing: counts as 1' : String(cpusAsked(trial))]],
+    word: (v) => String(v), none: 'nothing: counts as 1', show: roughCpus,
   }, () => draw());
   function draw() {
     const words = !data.filtered.length ? 'No trial passes the filter.'
@@ -150,7 +155,8 @@ function usagePart(parts, told, redraw) {
     more.hidden = !more.textContent;
     const name = (group) => (group.asked === null ? 'none asked' : told.word(group.asked));
     const [, high] = extent(kept.flatMap((group) => [group.asked ?? 0, ...extent(group.used, false, 0)]), false, 0.04);
-    if (!p.begin({ type: 'linear', domain: [0, high], unit: told.unit, label: told.label }, { type: 'category', domain: kept.map(name).reverse(), label: 'asked for' })) return;
+    const x = { type: 'linear', domain: [0, high], unit: told.unit, label: told.label };
+    if (!p.begin(x, { type: 'category', domain: kept.map(name).reverse(), label: 'asked for' })) return;
     p.axes();
     drawStrips(p, kept, name);
     const [trials, xs, ys] = [[], [], []];
@@ -158,10 +164,10 @@ function usagePart(parts, told, redraw) {
       group.trials.forEach((trial, i) => {
         trials.push(trial);
         xs.push(p.px(group.used[i]));
-        ys.push(p.py(name(group)) + (steady(trial.key) - 0.5) * p.y.band * 0.6);
+        ys.push(p.py(name(group)) + spreadOf(trial) * p.y.band * 0.6);
       });
     }
-    shown = { trials, xs, ys, index: pointIndex(xs, ys) };
+    shown = { trials, xs, ys };
     drawUsage(p, shown, told.title === 'Memory');
     p.label(`${told.title}: ${advice.textContent}`);
     over();
@@ -174,10 +180,12 @@ function usagePart(parts, told, redraw) {
   }
   const show = (trial, event) => {
     hover(trial);
-    tooltip(event?.clientX ?? 0, event?.clientY ?? 0, trial ? [trial.name, trial.status, ...told.tell(trial), ['elapsed', secondsText(trial.elapsed ?? 0)]] : null);
+    const asked = trial && told.asked(trial);
+    tooltip(event?.clientX ?? 0, event?.clientY ?? 0, trial && [trial.name, trial.status, ['used', told.show(told.used(trial))],
+      ['asked for', asked === null ? told.none : told.word(asked)], ['elapsed', secondsText(trial.elapsed ?? 0)]]);
   };
   p.on({
-    move: (x, y, event) => show(shown.trials[shown.index?.near(x, y, 14) ?? -1] ?? null, event),
+    move: (x, y, event) => show(shown.trials[(shown.index ??= pointIndex(shown.xs, shown.ys)).near(x, y, 14)] ?? null, event),
     leave: () => show(null),
   });
   return { draw, hover: over };
@@ -205,7 +213,8 @@ function drawUsage(p, shown, isMemory) {
   const out = [];
   const fits = [];
   shown.trials.forEach((trial, i) => (isMemory && ranOutOfMemory(trial) ? out : fits).push(i));
-  const [fit, cross] = [stamp(ctx, p.ratio, { colour: look.accent, radius }), stamp(ctx, p.ratio, { colour: look.bad, shape: 'cross', radius: 4 })];
+  const fit = stamp(ctx, p.ratio, { colour: look.accent, radius });
+  const cross = stamp(ctx, p.ratio, { colour: look.bad, shape: 'cross', radius: 4 });
   ctx.globalAlpha = shown.trials.length > 1000 ? 0.45 : 0.7;
   for (const i of fits) fit(shown.xs[i], shown.ys[i]);
   for (const i of out) cross(shown.xs[i], shown.ys[i]);

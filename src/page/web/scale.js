@@ -5,7 +5,7 @@ const UNIT_OF_COLUMN = {
   peak_memory: 'bytes', memory: 'bytes', read_bytes: 'bytes', written_bytes: 'bytes',
 };
 const SECOND_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 432000];
-const BYTE_NAMES = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+const BYTE_NAMES = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 // The unit in which an axis of this column counts: 'seconds', 'bytes', or null.
 function unitOf(id) {
@@ -96,8 +96,8 @@ function linearTicks(low, high, count, unit) {
   return stepped(low, high, niceStep(high - low, count), tickText);
 }
 
-// The bytes of one kB, as this page counts them everywhere.
-const BYTE_BASE = 1000;
+// The bytes of one KiB, as this page counts them everywhere.
+const BYTE_BASE = 1024;
 
 function clockTicks(low, high, count) {
   const step = secondStep((high - low) / 1000, count);
@@ -106,14 +106,26 @@ function clockTicks(low, high, count) {
     .map((tick) => ({ value: (tick.value + shift) * 1000, text: clockText((tick.value + shift) * 1000, step) }));
 }
 
+const ROUND_SECONDS = [0.001, 0.01, 0.1, 1, 10, 60, 600, 3600, 36000, 86400, 864000];
+
+// Round amounts of a unit on a log axis, evenly thinned to `count`.
+function unitLogTicks(low, high, count, unit) {
+  const round = unit === 'seconds' ? ROUND_SECONDS : Array.from({ length: 26 }, (_, i) => 4 ** i);
+  const inside = round.filter((v) => v >= low * 0.999 && v <= high * 1.001);
+  const every = Math.max(1, Math.ceil(inside.length / count));
+  const text = unit === 'seconds' ? durationText : (v) => format(v, 'peak_memory');
+  return inside.filter((_, i) => i % every === 0).map((v) => ({ value: v, text: text(v) }));
+}
+
 function logTicks(low, high, count, unit) {
+  const ofUnit = unit ? unitLogTicks(low, high, count, unit) : [];
+  if (ofUnit.length >= 2) return ofUnit;
   const from = Math.log10(low);
   const to = Math.log10(high);
   const factors = to - from > 3 ? [1] : to - from > 1.3 ? [1, 3] : [1, 2, 3, 5, 7];
   const every = Math.max(1, Math.ceil((to - from) / Math.max(1, count)));
   const far = low < 0.00099 || high > 1.01e5;
-  const words = (at, factor, power) => (unit === 'seconds' ? durationText(at) : unit === 'bytes' ? format(at, 'peak_memory')
-    : far && factor === 1 && power !== 0 ? `10${superscript(power)}` : tickText(at, at));
+  const words = (at, factor, power) => (far && factor === 1 && power !== 0 ? `10${superscript(power)}` : tickText(at, at));
   const ticks = [];
   for (let power = Math.floor(from); power <= Math.ceil(to); power++) {
     if (power % every !== 0) continue;
@@ -123,7 +135,7 @@ function logTicks(low, high, count, unit) {
       ticks.push({ value: at, text: words(at, factor, power) });
     }
   }
-  return ticks.length >= 2 ? ticks : linearTicks(low, high, count, unit).filter((tick) => tick.value > 0);
+  return !unit && ticks.length >= 2 ? ticks : linearTicks(low, high, count, unit).filter((tick) => tick.value > 0);
 }
 
 // A number for a legend or a sentence: three digits that count, with its unit.

@@ -104,10 +104,12 @@ function scatterView(body, tools) {
     const best = bestTrial(data.filtered);
     const bestAt = shown.trials.indexOf(best);
     if (best && bestAt >= 0) drawBest(p, shown.xs[bestAt], shown.ys[bestAt], `best ${roughText(best.value)}`);
-    legends(tint.legend(), hasHollow && el('div', { class: 'legend' }, el('span', { class: 'legend-item' }, swatch(p.look.text, 'circle', true), 'did not succeed')));
+    legends(tint.legend(), hasHollow && el('div', { class: 'legend' },
+      el('span', { class: 'legend-item' }, swatch(p.look.text, 'circle', true), 'did not succeed')));
     const missing = all.length - shown.trials.length;
     note(missing ? `${counted(missing, 'trial')} without ${missingNames(all, x, y)} ${missing === 1 ? 'is' : 'are'} not shown.` : '');
-    p.label(`Scatter plot: ${counted(shown.trials.length, 'trial')}, ${columnName(o.y)} by ${columnName(o.x)}${o.colour ? `, coloured by ${columnName(o.colour)}` : ''}.`
+    const coloured = o.colour ? `, coloured by ${columnName(o.colour)}` : '';
+    p.label(`Scatter plot: ${counted(shown.trials.length, 'trial')}, ${columnName(o.y)} by ${columnName(o.x)}${coloured}.`
       + (best ? ` The best is ${best.name} with ${format(best.value)}.` : ''));
     over();
   }
@@ -123,9 +125,12 @@ function scatterView(body, tools) {
     const { area } = p;
     const inX = [x0, x1].map((v) => Math.max(area.left - 4, Math.min(area.right + 4, v)));
     const inY = [y0, y1].map((v) => Math.max(area.top - 4, Math.min(area.bottom + 4, v)));
-    brush = { x0: held(p.x, Math.min(...inX)), x1: held(p.x, Math.max(...inX)), y0: held(p.y, Math.max(...inY)), y1: held(p.y, Math.min(...inY)) };
+    brush = {
+      x0: held(p.x, Math.min(...inX)), x1: held(p.x, Math.max(...inX)),
+      y0: held(p.y, Math.max(...inY)), y1: held(p.y, Math.min(...inY)),
+    };
   };
-  const near = (x, y) => shown.index?.near(x, y, 18) ?? -1;
+  const near = (x, y) => (shown.index ??= pointIndex(shown.xs, shown.ys)).near(x, y, 18);
   const show = (at, event) => {
     const trial = at >= 0 ? shown.trials[at] : null;
     hover(trial);
@@ -199,10 +204,10 @@ function scatterPlaces(p, all, x, y) {
     const [vx, vy] = [x.of(trial), y.of(trial)];
     if (vx === null || vy === null) continue;
     trials.push(trial);
-    xs.push(p.px(vx) + (steady(trial.key) - 0.5) * wide);
-    ys.push(p.py(vy) + (steady(`${trial.key} `) - 0.5) * high);
+    xs.push(p.px(vx) + (wide && spreadOf(trial) * wide));
+    ys.push(p.py(vy) + (high && (wide ? steady(`${trial.key} `) - 0.5 : spreadOf(trial)) * high));
   }
-  return { trials, xs, ys, index: pointIndex(xs, ys) };
+  return { trials, xs, ys };
 }
 
 // Draws the marks: those filtered out faintly, those of trials that did not succeed hollow (unless the colour says that).
@@ -265,7 +270,9 @@ function missingNames(all, x, y) {
 }
 
 function emptyScatter(o) {
-  if (!o.x || !o.y) return 'There is nothing to set against each other yet: a param that varies, and a metric that trials print, such as  ::combu metric loss=0.3';
+  if (!o.x || !o.y) {
+    return 'This needs a param that varies, and a metric that trials print, such as  ::combu metric loss=0.3';
+  }
   if (!unbrushed('scatter').length) return 'No trial passes the filter.';
   return null;
 }

@@ -13,7 +13,8 @@ const store = {
   set(key, chosen) {
     if (chosen === null || chosen === undefined) delete store.choices[key];
     else store.choices[key] = chosen;
-    const parts = Object.entries(store.choices).map(([name, one]) => `${encodeURIComponent(name)}=${encodeURIComponent(JSON.stringify(one))}`);
+    const part = ([name, one]) => `${encodeURIComponent(name)}=${encodeURIComponent(JSON.stringify(one))}`;
+    const parts = Object.entries(store.choices).map(part);
     const hash = parts.length ? `#${parts.join('&')}` : location.pathname + location.search;
     try {
       history.replaceState(null, '', hash);
@@ -24,7 +25,7 @@ const store = {
 };
 
 function readHash() {
-  const choices = {};
+  const choices = Object.create(null);
   for (const part of location.hash.slice(1).split('&')) {
     const [name, text] = part.split('=');
     if (!name || text === undefined) continue;
@@ -67,26 +68,33 @@ function applyTrial(run, told) {
   const before = byKey.get(key);
   const trial = before ?? { key };
   for (const name of Object.keys(trial)) if (name !== 'key') delete trial[name];
-  Object.assign(trial, told, { key, run });
-  trial.params ??= {};
-  trial.metrics ??= {};
+  Object.assign(trial, told, { key, run, version: data.version + 1 });
+  trial.params = bare(told.params);
+  trial.metrics = bare(told.metrics);
+  trial.tags = bare(told.tags);
+  trial.fields = Object.assign(Object.create(null), run.fields, told.fields);
   trial.times ??= [];
   trial.attempts ??= 0;
-  trial.fields = { ...run.fields, ...told.fields };
   if (before) return;
   byKey.set(key, trial);
   trial.place = byKey.size;
   (trial.service ? data.services : data.trials).push(trial);
 }
 
+// The object without a prototype: a param may be called `constructor`.
+function bare(object) {
+  return Object.setPrototypeOf(object ?? {}, null);
+}
+
 function applyCurves(key, metrics) {
-  const all = data.curves.get(key) ?? {};
+  const all = data.curves.get(key) ?? bare();
   data.curves.set(key, all);
   for (const [metric, told] of Object.entries(metrics)) {
     const curve = all[metric];
     const from = told.from ?? 0;
     if (!curve || from === 0) {
-      all[metric] = { step: told.step ?? null, at: told.at ?? [], value: told.value ?? [], of: told.of ?? (told.value ?? []).length };
+      const values = told.value ?? [];
+      all[metric] = { step: told.step ?? null, at: told.at ?? [], value: values, of: told.of ?? values.length };
       continue;
     }
     for (const part of ['step', 'at', 'value']) {
@@ -121,17 +129,19 @@ function setBrush(id, label, predicate) {
 }
 
 function refilter() {
-  const predicates = [...brushes.values()].map((brush) => brush.predicate);
+  data.filtered = passing(null);
+}
+
+// The trials that pass the filter and the brushes, but that one.
+function passing(id) {
+  const predicates = [...brushes].filter(([other]) => other !== id).map(([, brush]) => brush.predicate);
   if (filterPredicate) predicates.unshift(filterPredicate);
-  data.filtered = predicates.length ? data.trials.filter((trial) => predicates.every((holds) => holds(trial))) : data.trials.slice();
+  return data.trials.filter((trial) => predicates.every((holds) => holds(trial)));
 }
 
 // The trials that pass the filter and all brushes but that one.
 function unbrushed(id) {
-  if (!brushes.has(id)) return data.filtered;
-  const predicates = [...brushes].filter(([other]) => other !== id).map(([, brush]) => brush.predicate);
-  if (filterPredicate) predicates.unshift(filterPredicate);
-  return data.trials.filter((trial) => predicates.every((holds) => holds(trial)));
+  return brushes.has(id) ? passing(id) : data.filtered;
 }
 
 function hover(trial) {

@@ -5,8 +5,8 @@ const STATE_WORDS = {
   'script died': 'ended when its script died', 'cut off': 'was cut off',
 };
 
-const STATUS_ORDER = ['succeeded', 'stopped', 'running', 'starting', 'paused', 'waiting', 'open', 'pruned', 'skipped', 'killed', 'lost',
-  'not-started', 'unhealthy', 'timed-out', 'oom', 'failed'];
+const STATUS_ORDER = ('succeeded stopped running starting paused waiting open pruned skipped killed lost not-started unhealthy '
+  + 'timed-out oom failed').split(' ');
 
 // How many trials stand how: `[status, count]`, in one order always.
 function statusCounts(trials) {
@@ -34,18 +34,24 @@ function statusLegend(counts) {
       setBrush('status', status, isBrushed(status) ? null : (trial) => trial.status === status);
       if (brushes.has('status')) brushes.get('status').status = status;
     },
-  }, el('span', { class: `status ${statusKind(status)}` }, el('span', { class: 'sign', 'aria-hidden': 'true' }, STATUS_SIGNS[statusKind(status)]),
-    el('b', null, countText(count)), ` ${status}`)))));
+  }, signed(statusKind(status), el('b', null, countText(count)), ` ${status}`)))));
 }
 
 function trialsOfRun(run) {
   return data.trials.filter((trial) => trial.run === run);
 }
 
-// The best trials by the goal of their run, of those that are shown.
-function bestTrials(run, count) {
-  return data.filtered.filter((trial) => trial.run === run && trial.value !== null && trial.value !== undefined)
-    .sort(compareGoal(run.goal)).slice(0, count);
+// The best trials by the goal that these runs have in common, of those that are shown.
+function bestTrials(runs, count) {
+  const reached = data.filtered.filter((trial) => runs.includes(trial.run) && isThere(trial.value));
+  return reached.sort(compareGoal(runs[0].goal)).slice(0, count);
+}
+
+// The runs that have a goal, those with one and the same together.
+function runsByGoal(runs) {
+  const groups = new Map();
+  for (const run of runs) if (run.goal) groups.set(run.goal.text, [...(groups.get(run.goal.text) ?? []), run]);
+  return [...groups.values()];
 }
 
 function runSentence(run) {
@@ -53,7 +59,7 @@ function runSentence(run) {
   const parts = [`Run `, el('code', null, run.run), ` of `, el('b', null, run.experiment), `: ${counted(trials, 'trial')}`];
   if (run.parallel) parts.push(`, at most ${run.parallel} at once`);
   parts.push(`. It began ${momentText(run.started)} and ${STATE_WORDS[run.state] ?? run.state}`);
-  if (run.elapsed !== null && run.elapsed !== undefined) {
+  if (isThere(run.elapsed)) {
     parts.push(run.state === 'running' ? ` for ${secondsText(run.elapsed)} so far` : ` after ${secondsText(run.elapsed)}`);
   }
   parts.push('.');
@@ -71,9 +77,13 @@ function runNotes(run) {
   const reused = trials.filter((trial) => trial.reused);
   if (reused.length) {
     const from = [...new Set(reused.map((trial) => trial.reused))];
-    notes.push(`${counted(reused.length, 'trial')} had succeeded before and did not run again: ${from.length === 1 ? 'run' : 'runs'} ${from.join(', ')}.`);
+    const runs = `${from.length === 1 ? 'run' : 'runs'} ${from.join(', ')}`;
+    notes.push(`${counted(reused.length, 'trial')} had succeeded before and did not run again: ${runs}.`);
   }
-  if (run.resumed?.length) notes.push(`It was resumed ${run.resumed.length === 1 ? 'once' : `${run.resumed.length} times`}, last ${momentText(run.resumed.at(-1))}.`);
+  if (run.resumed?.length) notes.push(`It was resumed ${timesText(run.resumed.length)}, last ${momentText(run.resumed.at(-1))}.`);
+  const services = data.services.filter((trial) => trial.run === run);
+  const named = services.map((trial, place) => [place > 0 && ', ', nameButton(trial), ` (${trial.status})`]);
+  if (services.length) notes.push([`${counted(services.length, 'service')}: `, named]);
   const flaky = trials.filter((trial) => trial.flaky);
   if (flaky.length) notes.push(`${counted(flaky.length, 'trial')} succeeded only when tried again: ${namesText(flaky, 5)}.`);
   return notes;
@@ -95,7 +105,7 @@ function tiles(runs) {
   const [run] = runs;
   const good = trials.filter((trial) => trial.ok).length;
   const bad = trials.filter((trial) => trial.failed).length;
-  const going = trials.filter((trial) => ['busy'].includes(statusKind(trial.status))).length;
+  const going = trials.filter((trial) => statusKind(trial.status) === 'busy').length;
   const made = [
     tile(countText(trials.length), trials.length === 1 ? 'trial' : 'trials'),
     tile(countText(good), 'succeeded', good ? 'ok' : null),
@@ -104,7 +114,7 @@ function tiles(runs) {
   if (going) made.push(tile(countText(going), 'running', 'busy'));
   if (runs.length === 1) {
     made.push(tile(secondsText(run.elapsed ?? 0), run.state === 'running' ? 'so far' : 'elapsed'));
-    const [best] = run.goal ? bestTrials(run, 1) : [];
+    const [best] = run.goal ? bestTrials([run], 1) : [];
     if (best) made.push(tile(format(best.value), `best ${run.goal.metric}`));
   } else made.push(tile(countText(runs.length), 'runs'));
   return el('div', { class: 'tiles' }, made);
@@ -112,17 +122,26 @@ function tiles(runs) {
 
 // ---- parts
 
-function bestTable(run) {
-  const best = bestTrials(run, 5);
-  const varied = varying().filter((one) => best.some((trial) => one.read(trial) !== undefined)).slice(0, 6);
-  const title = el('h3', null, `Best by ${run.goal.text}`, data.runs.length > 1 && el('span', { class: 'muted' }, ` · ${run.run}`));
-  if (!best.length) return el('div', null, title, el('p', { class: 'empty' }, `No trial that is shown succeeded with a value of ${run.goal.metric}.`));
-  return el('div', null, title, el('div', { class: 'scroll' }, el('table', { class: 'plain' },
-    el('thead', null, el('tr', null, el('th', null, ''), el('th', null, 'name'), el('th', { class: 'number' }, run.goal.metric),
-      varied.map((one) => el('th', { class: one.type === 'number' ? 'number' : null }, one.id)))),
-    el('tbody', null, best.map((trial, place) => el('tr', rowEvents(trial),
-      el('td', { class: 'muted' }, String(place + 1)), el('td', { class: 'name' }, nameButton(trial)), el('td', { class: 'number strong' }, format(trial.value)),
-      varied.map((one) => el('td', { class: one.type === 'number' ? 'number' : null }, format(one.read(trial), one.id)))))))));
+function bestTable(runs) {
+  const [{ goal }] = runs;
+  const best = bestTrials(runs, 5);
+  const title = el('h3', null, `Best by ${goal.text}`);
+  if (!best.length) {
+    return el('div', null, title, el('p', { class: 'empty' }, `No trial that is shown succeeded with a value of ${goal.metric}.`));
+  }
+  const varied = varying().filter((one) => best.some((trial) => isThere(one.read(trial)))).slice(0, 6);
+  const isSeveral = runs.length > 1;
+  const heads = [
+    ['', 'muted'], ['name', 'name'], ...(isSeveral ? [['run', 'mono']] : []), [goal.metric, 'number strong'],
+    ...varied.map((one) => [one.id, one.type === 'number' ? 'number' : null]),
+  ];
+  return el('div', null, title, plainTable('best', heads, best.map((trial, place) => ({
+    events: rowEvents(trial),
+    cells: [
+      String(place + 1), nameButton(trial), ...(isSeveral ? [trial.run.run] : []), format(trial.value),
+      ...varied.map((one) => format(one.read(trial), one.id)),
+    ],
+  }))));
 }
 
 function nameButton(trial) {
@@ -136,44 +155,56 @@ function rowEvents(trial) {
 function failedPart() {
   const groups = failureGroups(data.filtered);
   if (!groups.length) return null;
-  return el('div', null, el('h3', null, 'What failed and why'), el('ul', { class: 'lines' }, groups.slice(0, 6).map((group) => el('li', null,
-    el('b', { class: 'count bad' }, `${countText(group.trials.length)} ×`), ' ', group.message,
-    el('span', { class: 'muted' }, ` · ${namesText(group.trials, 3)}`)))),
-  groups.length > 6 && el('p', { class: 'muted' }, `and ${groups.length - 6} more kinds, below`));
+  const line = (group) => el('li', null,
+    el('b', { class: 'count bad' }, `${countText(group.trials.length)} ×`), ` ${group.message}`,
+    el('span', { class: 'muted' }, ` · ${namesText(group.trials, 3)}`));
+  return el('div', null,
+    el('h3', null, 'What failed and why'),
+    el('ul', { class: 'lines' }, groups.slice(0, 6).map(line)),
+    groups.length > 6 && el('p', { class: 'muted' }, `and ${groups.length - 6} more kinds, below`));
 }
 
 function warningsPart(runs) {
   const warnings = [...new Set(runs.flatMap((run) => run.warnings ?? []))];
   const notes = runs.flatMap(runNotes);
   if (!warnings.length && !notes.length) return null;
-  return el('div', null, el('h3', null, warnings.length ? 'Warnings and notes' : 'Notes'), el('ul', { class: 'lines' },
-    warnings.map((text) => el('li', null, el('span', { class: 'status warn' }, el('span', { class: 'sign', 'aria-hidden': 'true' }, '▲')), 'warning: ', text)),
-    notes.map((note) => el('li', null, note))));
+  return el('div', null,
+    el('h3', null, warnings.length ? 'Warnings and notes' : 'Notes'),
+    el('ul', { class: 'lines' },
+      warnings.map((text) => el('li', null, signed('warn', 'warning: '), text)),
+      notes.map((note) => el('li', null, note))));
 }
 
 // Several runs: a row each, and a switch which of them are shown.
 function runsTable() {
-  const hidden = new Set(store.get('hidden', []));
+  const hidden = hiddenRuns();
   const isAlike = new Set(data.runs.map((run) => run.experiment)).size === 1;
-  return el('div', { class: 'scroll' }, el('table', { class: 'plain runs' },
-    el('thead', null, el('tr', null, ['shown', 'run', !isAlike && 'experiment', 'state', 'began', 'took', 'trials', '', 'best'].filter((one) => one !== false)
-      .map((head) => el('th', null, head)))),
-    el('tbody', null, data.runs.map((run) => {
-      const trials = trialsOfRun(run);
-      const best = run.goal ? trials.filter((trial) => Number.isFinite(trial.value)).sort(compareGoal(run.goal))[0] : null;
-      const box = el('input', {
-        type: 'checkbox', checked: !hidden.has(run.run), 'aria-label': `show run ${run.run}`,
-        onchange: () => showRun(run.run, box.checked),
-      });
-      return el('tr', null, el('td', null, box), el('td', { class: 'mono' }, run.run), !isAlike && el('td', null, run.experiment),
-        el('td', null, run.state), el('td', { class: 'nowrap' }, momentText(run.started)), el('td', { class: 'nowrap' }, format(run.elapsed, 'elapsed')),
-        el('td', { class: 'number' }, countText(trials.length)), el('td', { class: 'barcell' }, statusBar(statusCounts(trials), trials.length || 1)),
-        el('td', null, best ? `${run.goal.metric} ${format(best.value)}` : ''));
-    }))));
+  const heads = [
+    ['shown'], ['run', 'mono'], ...(isAlike ? [] : [['experiment']]), ['state'], ['began', 'nowrap'], ['took', 'nowrap'],
+    ['trials', 'number'], ['', 'barcell'], ['best'],
+  ];
+  return plainTable('runs', heads, data.runs.map((run) => {
+    const trials = trialsOfRun(run);
+    const best = run.goal ? trials.filter((trial) => isThere(trial.value)).sort(compareGoal(run.goal))[0] : null;
+    const box = el('input', {
+      type: 'checkbox', checked: !hidden.has(run.run), 'aria-label': `show run ${run.run}`,
+      onchange: () => showRun(run.run, box.checked),
+    });
+    return [
+      box, run.run, ...(isAlike ? [] : [run.experiment]), run.state, momentText(run.started), format(run.elapsed, 'elapsed'),
+      countText(trials.length), statusBar(statusCounts(trials), trials.length || 1),
+      best ? `${run.goal.metric} ${format(best.value)}` : '',
+    ];
+  }));
+}
+
+function hiddenRuns() {
+  const hidden = store.get('hidden', []);
+  return new Set(Array.isArray(hidden) ? hidden : []);
 }
 
 function showRun(run, isShown) {
-  const hidden = new Set(store.get('hidden', []));
+  const hidden = hiddenRuns();
   if (isShown) hidden.delete(run);
   else hidden.add(run);
   store.set('hidden', hidden.size ? [...hidden] : null);
@@ -182,33 +213,47 @@ function showRun(run, isShown) {
 
 // Hides the runs that the viewer chose to hide.
 function useHiddenRuns() {
-  const hidden = new Set(store.get('hidden', []));
+  const hidden = hiddenRuns();
   const shown = data.runs.filter((run) => !hidden.has(run.run));
   if (shown.length === data.runs.length) setBrush('runs', '', null);
   else setBrush('runs', `${shown.length} of ${counted(data.runs.length, 'run')}`, (trial) => !hidden.has(trial.run.run));
+}
+
+function drawSummary(body) {
+  if (!data.runs.length) {
+    refill(body, el('p', { class: 'empty' }, 'No run is in this report: `combu report RUN` names one.'));
+    return;
+  }
+  const hidden = brushes.has('runs') ? hiddenRuns() : new Set();
+  const runs = data.runs.filter((run) => !hidden.has(run.run));
+  const trials = data.trials.filter((trial) => runs.includes(trial.run));
+  const counts = statusCounts(trials);
+  refill(body, data.runs.length === 1 ? el('p', { class: 'lead' }, runSentence(data.runs[0])) : runsTable(),
+    tiles(runs.length ? runs : data.runs),
+    trials.length ? [statusBar(counts, trials.length), statusLegend(counts)] : el('p', { class: 'empty' }, 'No trials.'),
+    el('div', { class: 'columns' }, runsByGoal(runs).slice(0, 4).map(bestTable), failedPart(), warningsPart(runs)));
 }
 
 view({
   id: 'summary',
   title: 'Summary',
   make(body) {
+    const words = el('div');
+    const controls = el('div');
+    body.append(words, controls);
+    let steered = null;
     return {
       draw(reasons) {
-        if (reasons.size === 1 && (reasons.has('hover') || reasons.has('size') || reasons.has('theme'))) return;
-        if (!data.runs.length) {
-          refill(body, el('p', { class: 'empty' }, 'No run is in this report: `combu report RUN` names one.'));
-          return;
-        }
-        const hidden = new Set(brushes.has('runs') ? store.get('hidden', []) : []);
-        const runs = data.runs.filter((run) => !hidden.has(run.run));
-        const trials = data.trials.filter((trial) => runs.includes(trial.run));
-        const counts = statusCounts(trials);
-        refill(body, data.runs.length === 1 ? el('p', { class: 'lead' }, runSentence(data.runs[0])) : runsTable(),
-          tiles(runs.length ? runs : data.runs),
-          trials.length ? [statusBar(counts, trials.length), statusLegend(counts)] : el('p', { class: 'empty' }, 'No trials.'),
-          el('div', { class: 'columns' }, runs.filter((run) => run.goal).slice(0, 4).map(bestTable), failedPart(), warningsPart(runs)),
-          runControls(data.runs));
+        if (reasons.size === 1 && (reasons.has('size') || reasons.has('theme'))) return;
+        keepFocus(words, () => drawSummary(words));
+        // A number that is being typed stays.
+        const now = data.runs.map((run) => `${run.run} ${run.state} ${run.parallel}`).join('\n');
+        const isTyping = controls.contains(document.activeElement) && data.runs.some((run) => run.state === 'running');
+        if (now === steered || isTyping) return;
+        steered = now;
+        refill(controls, runControls(data.runs));
       },
+      hover() {},
     };
   },
 });

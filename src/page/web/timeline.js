@@ -46,7 +46,8 @@ function barsOf(run) {
       const second = (ms) => (ms - run.started) / 1000;
       const to = Math.max(from, attempt.ended ?? now);
       const pauses = (attempt.pauses ?? []).map(([a, b]) => [second(a), second(Math.min(b ?? to, to))]);
-      bars.push({ trial, attempt, end: endOf(trial, attempt), from: second(from), ran: second(Math.min(attempt.started ?? to, to)), to: second(to), pauses, lane: 0 });
+      const ran = second(Math.min(attempt.started ?? to, to));
+      bars.push({ trial, attempt, end: endOf(trial, attempt), from: second(from), ran, to: second(to), pauses, lane: 0 });
     }
   }
   bars.sort((a, b) => a.from - b.from);
@@ -98,7 +99,8 @@ function timelineView(body, tools) {
     const end = Math.max(run.ended ? (run.ended - run.started) / 1000 : 0, ...lanes.map((list) => list[list.length - 1].to));
     whole = [0, end || 1];
     const numbers = lanes.map((_, i) => i + 1).reverse();
-    if (!p.begin({ type: 'duration', domain: zoom ?? whole, label: 'since the start of the run' }, { type: 'category', domain: numbers, label: 'slot' })) return;
+    const x = { type: 'duration', domain: zoom ?? whole, label: 'since the start of the run' };
+    if (!p.begin(x, { type: 'category', domain: numbers, label: 'slot' })) return;
     p.axes();
     p.clip((ctx) => {
       drawBars(ctx, p, shown);
@@ -114,7 +116,11 @@ function timelineView(body, tools) {
   function controls(runs, run) {
     const act = (label, words, go) => el('button', { type: 'button', 'aria-label': words, title: words, onclick: go }, label);
     setTools(tools, [runs.map((r) => r.run), run.run], () => [
-      runs.length > 1 && choice('run', runs.map((r) => [r.run, `${r.experiment} ${r.run}`]), run.run, (id) => { store.set('timeline.run', id); zoom = null; draw(); }),
+      runs.length > 1 && choice('run', runs.map((r) => [r.run, `${r.experiment} ${r.run}`]), run.run, (id) => {
+        store.set('timeline.run', id);
+        zoom = null;
+        draw();
+      }),
       act('+', 'zoom in', () => zoomBy(0.5)), act('−', 'zoom out', () => zoomBy(2)),
       act('←', 'earlier', () => shift(-0.3)), act('→', 'later', () => shift(0.3)), act('all', 'the whole run', () => setZoom(null)),
     ]);
@@ -184,7 +190,10 @@ function timelineView(body, tools) {
       zoomBy(event.deltaY > 0 ? 1.25 : 0.8, p.x.invert(x));
     },
     key: (event) => {
-      const act = { '+': () => zoomBy(0.5), '=': () => zoomBy(0.5), '-': () => zoomBy(2), ArrowLeft: () => shift(-0.3), ArrowRight: () => shift(0.3), 0: () => setZoom(null) }[event.key];
+      const act = {
+        '+': () => zoomBy(0.5), '=': () => zoomBy(0.5), '-': () => zoomBy(2), 0: () => setZoom(null),
+        ArrowLeft: () => shift(-0.3), ArrowRight: () => shift(0.3),
+      }[event.key];
       if (!act && !(event.key === 'Escape' && zoom)) return;
       event.preventDefault();
       (act ?? (() => setZoom(null)))();
@@ -196,7 +205,8 @@ function timelineView(body, tools) {
 
 function barLines(bar, run) {
   const { trial, attempt } = bar;
-  const lines = [trial.name, attempt.message ? `${bar.end}: ${attempt.message}` : trial.message && attempt === trial.times.at(-1) ? `${bar.end}: ${trial.message}` : bar.end];
+  const message = attempt.message ?? (attempt === trial.times.at(-1) ? trial.message : null);
+  const lines = [trial.name, message ? `${bar.end}: ${message}` : bar.end];
   if (trial.times.length > 1) lines.push(['attempt', `${attempt.number} of ${trial.times.length}`]);
   lines.push(['started', momentText(run.started + bar.ran * 1000)], [attempt.ended ? 'ran' : 'has run for', secondsText(bar.to - bar.ran)]);
   if (bar.ran - bar.from >= 0.01) lines.push(['waited for the engine', secondsText(bar.ran - bar.from)]);
@@ -311,12 +321,13 @@ function drawResumes(ctx, p, run) {
 function barLegend(bars) {
   const look = theme();
   const ends = [...new Set(bars.map((bar) => bar.end))].sort();
-  const items = ends.map((end) => el('span', { class: 'legend-item' }, barSwatch(statusColour(end), FAILED_ENDS.has(end), end === 'pruned'), end));
-  if (bars.some((bar) => bar.pauses.length)) items.push(el('span', { class: 'legend-item' }, barSwatch(look.raised ?? look.line, false, false, true), 'pause'));
+  const item = (picture, words) => el('span', { class: 'legend-item' }, picture, words);
+  const items = ends.map((end) => item(barSwatch(statusColour(end), FAILED_ENDS.has(end), end === 'pruned'), end));
+  if (bars.some((bar) => bar.pauses.length)) items.push(item(barSwatch(look.line, false, false, true), 'pause'));
   if (bars.some((bar) => bar.ran > bar.from)) {
     const pale = barSwatch(look.muted, false, false);
     pale.style.opacity = '0.35';
-    items.push(el('span', { class: 'legend-item' }, pale, 'waiting for the engine'));
+    items.push(item(pale, 'waiting for the engine'));
   }
   return el('div', { class: 'legend' }, ...items);
 }
@@ -354,9 +365,11 @@ function fillSpent(box, run, spent) {
   const items = rows.map(([kind, words, colour]) => {
     const dot = el('span', { class: 'spent-dot', 'aria-hidden': 'true' });
     dot.style.background = colour(look);
-    return el('li', {}, dot, el('b', {}, shareText(spent[kind] / total)), ` ${words}`, el('span', { class: 'muted' }, ` ${secondsText(spent[kind])}`));
+    const length = el('span', { class: 'muted' }, ` ${secondsText(spent[kind])}`);
+    return el('li', {}, dot, el('b', {}, shareText(spent[kind] / total)), ` ${words}`, length);
   });
-  const whole = run.parallel && total <= run.parallel * run.elapsed * 1.02 ? `${counted(run.parallel, 'slot')} for ${secondsText(run.elapsed)}: ${secondsText(total)} of machine time.`
+  const whole = run.parallel && total <= run.parallel * run.elapsed * 1.02
+    ? `${counted(run.parallel, 'slot')} for ${secondsText(run.elapsed)}: ${secondsText(total)} of machine time.`
     : `${secondsText(total)} in all attempts.`;
   refill(box, el('h3', {}, 'Where the time went'), el('p', { class: 'muted' }, whole), bar, el('ul', {}, ...items));
 }

@@ -37,7 +37,7 @@ function makeSection(one) {
   const heading = el('h2', { id: `${one.id}-title` }, one.title);
   const hint = typeof one.hint === 'function' ? '' : one.hint;
   one.hintLine = el('p', { class: 'hint' }, hint);
-  one.section = el('section', { id: one.id, class: 'view', 'aria-labelledby': `${one.id}-title`, tabindex: '-1' },
+  one.section = el('section', { id: one.id, class: 'view unmade', 'aria-labelledby': `${one.id}-title`, tabindex: '-1' },
     el('header', null, heading, one.hintLine, one.tools), one.body);
   one.link.hidden = false;
   one.stale = new Set(['data']);
@@ -49,7 +49,10 @@ function drawView(one) {
   const reasons = one.stale;
   one.stale = null;
   try {
-    one.made ??= one.make(one.body, one.tools) ?? { draw() {} };
+    if (!one.made) {
+      one.made = one.make(one.body, one.tools) ?? { draw() {} };
+      one.section.classList.remove('unmade');
+    }
     if (reasons.size === 1 && reasons.has('hover') && one.made.hover) one.made.hover();
     else one.made.draw(reasons);
     if (typeof one.hint === 'function') one.hintLine.textContent = one.hint() ?? '';
@@ -64,8 +67,35 @@ function drawSeenViews(reasons) {
     if (!one.section) continue;
     one.stale ??= new Set();
     for (const reason of reasons) one.stale.add(reason);
-    if (one.isSeen) drawView(one);
   }
+  drawSomeViews();
+}
+
+// Draws the views that are seen and stale, the upper first, a few in each frame, so that keys and scrolling are not kept waiting.
+let isDrawing = false;
+// Whether some view was drawn, and whether since then all that were seen were.
+let isAny = false;
+let isDrawn = false;
+
+function drawSomeViews() {
+  isDrawing = false;
+  const start = performance.now();
+  for (const one of views) {
+    if (!one.isSeen || !one.stale || !one.section || one.section.hidden) continue;
+    if (performance.now() - start > 24) {
+      drawViewsSoon();
+      return;
+    }
+    drawView(one);
+    isAny = true;
+  }
+  isDrawn ||= isAny;
+}
+
+function drawViewsSoon() {
+  if (isDrawing) return;
+  isDrawing = true;
+  requestAnimationFrame(drawSomeViews);
 }
 
 // Draws everything, seen or not: for paper.
@@ -84,7 +114,7 @@ function watchViews() {
       const one = views.find((other) => other.section === entry.target);
       if (!one) continue;
       one.isSeen = entry.isIntersecting;
-      if (one.isSeen) drawView(one);
     }
+    drawViewsSoon();
   }, { rootMargin: '300px 0px' });
 }

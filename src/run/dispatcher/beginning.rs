@@ -152,7 +152,7 @@ impl Dispatcher {
             _ => match standing.keys().filter(last).map(|(_, attempt)| *attempt).max() {
                 Some(number) => (PastAttempt { number, ..PastAttempt::default() }, number),
                 None if matches!(purpose, Purpose::Kill(_)) => {
-                    self.log.emit(Fact::CommandTaken { command: Command::Kill { trial: name } });
+                    self.log.emit(Fact::CommandTaken { command: Command::Kill { trial: name, at_once: false } });
                     return self.schedule.kill_waiting(place);
                 }
                 None => return,
@@ -169,7 +169,7 @@ impl Dispatcher {
             self.log.emit(Fact::AttemptStarting { trial: name.clone(), attempt: number, cores, gpus });
         }
         if matches!(purpose, Purpose::Kill(_)) && !has_ended {
-            self.log.emit(Fact::CommandTaken { command: Command::Kill { trial: name } });
+            self.log.emit(Fact::CommandTaken { command: Command::Kill { trial: name, at_once: false } });
         }
         let mut begin = self.find_again(place, past, was, &active, found);
         if !has_ended {

@@ -38,7 +38,7 @@ impl Dispatcher {
             })?;
         }
         match command {
-            Command::Kill { trial } => self.place(trial, "killed").map(drop),
+            Command::Kill { trial, .. } => self.place(trial, "killed").map(drop),
             Command::Prune { trial, .. } => self.place(trial, "pruned").map(drop),
             Command::PauseTrial { trial, .. } => match self.place(trial, "paused")? {
                 place if self.schedule.may_pause(place) => Ok(()),
@@ -75,10 +75,10 @@ impl Dispatcher {
                 self.end.end_early(Early::Cancelled(by.clone()));
                 self.schedule.close(&format!("the run was drained by {by}"));
             }
-            Command::Kill { trial } => {
+            Command::Kill { trial, at_once } => {
                 if let Some(place) = self.schedule.place(&trial) {
                     self.schedule.kill_waiting(place);
-                    self.stop(place, Stop::Killed { at_once: false });
+                    self.stop(place, Stop::Killed { at_once });
                 }
             }
             Command::Prune { trial, because } => {

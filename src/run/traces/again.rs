@@ -341,7 +341,7 @@ async fn a_second_delay_is_not_cut_short_by_the_first() {
     let commands = live.commands().clone();
     tokio::spawn(async move {
         tokio::time::sleep(seconds(50.0)).await;
-        commands.send(Command::Kill { trial: Name::parse("flaky").unwrap() });
+        commands.send(Command::Kill { trial: Name::parse("flaky").unwrap(), at_once: false });
         tokio::time::sleep(seconds(10.0)).await;
         commands.send(retry(again));
     });

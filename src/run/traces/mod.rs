@@ -30,7 +30,7 @@ use crate::model::event::{Event, Fact, Journal};
 use crate::model::experiment::Experiment;
 use crate::model::name::{EngineName, Name, RunId};
 use crate::model::options::{Budget, Halt, Options, Parallel, TrialDefaults};
-use crate::model::outcome::Exit;
+use crate::model::outcome::{Exit, Outcome};
 use crate::model::retry::{Backoff, Retries};
 use crate::model::summary::Summary;
 use crate::model::trial::{Condition, Dependency, Healthcheck, Timeout, Trial};
@@ -458,10 +458,10 @@ async fn trials_are_submitted_killed_and_widened_while_running() {
             commands.send(Command::Set {
                 change: Box::new(Budget { parallel: Some(Parallel::Count(2)), ..Budget::default() }),
             });
-            commands.send(Command::Kill { trial: Name::parse("t2").unwrap() });
+            commands.send(Command::Kill { trial: Name::parse("t2").unwrap(), at_once: false });
         }
         Fact::TrialEnded { trial: name, .. } if name.as_str() == "t4" => {
-            commands.send(Command::Kill { trial: Name::parse("t1").unwrap() });
+            commands.send(Command::Kill { trial: Name::parse("t1").unwrap(), at_once: false });
         }
         _ => {}
     };
@@ -480,6 +480,29 @@ async fn trials_are_submitted_killed_and_widened_while_running() {
     1.00  t1 killed
     1.00  end
     ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_is_deaf_ends_after_its_grace_or_at_once_as_it_is_asked() {
+    let deaf = || Scene { run_for: seconds(1e6), stubborn: true, ..Scene::default() };
+    for (asks, expected) in [(vec![false], 10.0), (vec![true], 0.0), (vec![false, true], 0.0)] {
+        let engine = Arc::new(Fake::new(2.0).scene("deaf", [deaf()]));
+        let mut ended = f64::NAN;
+        let react = |event: &Event, commands: &Commands| match &event.fact {
+            Fact::AttemptStarted { trial, .. } => {
+                for &at_once in &asks {
+                    commands.send(Command::Kill { trial: trial.clone(), at_once });
+                }
+            }
+            Fact::AttemptEnded { outcome, elapsed, .. } => {
+                assert_eq!(*outcome, Outcome::Killed);
+                ended = elapsed.as_secs_f64();
+            }
+            _ => {}
+        };
+        follow(start(&engine, vec![trial("deaf", "")], Options::default()), react).await;
+        assert_eq!(ended.round(), expected, "{asks:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

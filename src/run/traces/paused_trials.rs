@@ -192,7 +192,7 @@ async fn a_trial_that_does_not_run_cannot_be_paused_and_a_paused_one_can_be_kill
     let engine = Fake::new(1.0).scene("a2", [Scene { run_for: seconds(9.0), ..Scene::default() }]);
     let trials =
         vec![trial("a1", "sleep 5"), trial("a2", "true"), Trial { service: Some(true), ..trial("sv", "sleep 99") }];
-    let kill = Command::Kill { trial: Name::parse("a1").unwrap() };
+    let kill = Command::Kill { trial: Name::parse("a1").unwrap(), at_once: false };
     let commands = vec![(1.0, pause("a2")), (1.0, pause("sv")), (1.0, unpause("a2")), (2.0, pause("a1")), (3.0, kill)];
     let (lines, summary) = trace(engine, trials, Options::default(), commands).await;
     assert_snapshot!(lines, @"

@@ -28,7 +28,7 @@ fn cancel() -> Command {
 }
 
 fn kill(trial: &str) -> Command {
-    Command::Kill { trial: Name::parse(trial).unwrap() }
+    Command::Kill { trial: Name::parse(trial).unwrap(), at_once: false }
 }
 
 /// A run to which these commands are sent, each at its second.

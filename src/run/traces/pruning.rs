@@ -102,7 +102,7 @@ async fn what_waits_or_depends_on_a_pruned_trial_is_pruned_and_a_kill_counts_mor
             Fact::AttemptStarted { trial, .. } if trial.as_str() == "a1" => prune("a1"),
             Fact::AttemptStarted { trial, .. } if trial.as_str() == "a4" => {
                 prune("a4");
-                commands.send(Command::Kill { trial: trial.clone() });
+                commands.send(Command::Kill { trial: trial.clone(), at_once: false });
             }
             _ => {}
         }

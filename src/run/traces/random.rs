@@ -109,7 +109,7 @@ fn command(random: &mut Xoshiro256PlusPlus, trials: &[Trial], serial: usize) -> 
     match random.random_range(0..18) {
         0 => Command::Cancel { by: "SIGINT".to_owned() },
         1 => Command::Drain { by: "a test".to_owned() },
-        2 | 3 => Command::Kill { trial: any.name.clone() },
+        2 | 3 => Command::Kill { trial: any.name.clone(), at_once: false },
         4 => Command::Set {
             change: Box::new(Budget {
                 parallel: Some(Parallel::Count(random.random_range(1..6))),

@@ -406,7 +406,7 @@ async fn a_run_that_is_killed_or_dropped_gives_everything_back_and_leaves_the_li
     };
     let kill = async {
         sleep_until(lab.began + seconds(5.0)).await;
-        way.send(Command::Kill { trial: Name::parse("kill1").unwrap() });
+        way.send(Command::Kill { trial: Name::parse("kill1").unwrap(), at_once: false });
         sleep_until(lab.began + seconds(7.0)).await;
         way.send(Command::Cancel { by: "a test".to_owned() });
     };

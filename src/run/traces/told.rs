@@ -109,7 +109,7 @@ async fn a_trial_can_be_killed_for_what_it_told() {
     let engine = Fake::new(4.0).scene("bad", [scene]);
     let (lines, _) = follow(start(&Arc::new(engine), vec![trial("bad", "")], Options::default()), |event, commands| {
         if let Fact::Recorded { trial, record: Record::Metric { value: 90.0.., .. }, .. } = &event.fact {
-            commands.send(Command::Kill { trial: trial.clone() });
+            commands.send(Command::Kill { trial: trial.clone(), at_once: false });
         }
     })
     .await;

@@ -58,7 +58,9 @@ fn register_trial(engine: &mut Engine) {
         .register_indexer_get(|view: &mut TrialView, field: &str| trial::read(&view.result.trial.resolved(), field))
         .register_fn("retry", |view: &mut TrialView| retry(view, &Map::new()))
         .register_fn("retry", |view: &mut TrialView, fields: Map| retry(view, &fields))
-        .register_fn("kill", |view: &mut TrialView| act(view, "killed", |trial| Command::Kill { trial }))
+        .register_fn("kill", |view: &mut TrialView| {
+            act(view, "killed", |trial| Command::Kill { trial, at_once: false })
+        })
         .register_fn("prune", |view: &mut TrialView| prune(view, BECAUSE))
         .register_fn("prune", |view: &mut TrialView, because: &str| prune(view, because))
         .register_fn("pause", |view: &mut TrialView| pause(view, BECAUSE))

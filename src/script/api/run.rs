@@ -145,7 +145,7 @@ fn register_handles(engine: &mut Engine, script: &Rc<Script>) {
     });
     let made = script.clone();
     engine.register_fn("kill", move |context: NativeCallContext, run: &mut Run, what: Dynamic| {
-        for_each(&made, &context, run, &what, |trial| Command::Kill { trial })
+        for_each(&made, &context, run, &what, |trial| Command::Kill { trial, at_once: false })
     });
     let made = script.clone();
     engine.register_fn("prune", move |context: NativeCallContext, run: &mut Run, what: Dynamic, because: &str| {
