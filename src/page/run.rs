@@ -222,6 +222,10 @@ impl PageRun {
             json!({"text": goal.to_string(), "metric": goal.metric, "sense": sense, "over_all": goal.over_all})
         });
         let mut run = object(json!(head));
+        if common.is_none() {
+            // What does not change was told with the rest.
+            run.remove("provenance");
+        }
         let mut add = |key: &str, value: Value| drop(run.insert(key.to_owned(), value));
         add("goal", json!(goal));
         add("parallel", json!(self.history.parallel));
@@ -230,9 +234,9 @@ impl PageRun {
         add("warnings", json!(summary.warnings));
         add("rehearsal", json!(summary.is_rehearsal()));
         add("resumed", json!(self.history.resumed));
-        add("images", json!(self.history.images));
         if let Some(common) = common {
             add("fields", Value::Object(common));
+            add("images", json!(self.history.images));
         }
         add("trials", Value::Array(trials));
         add("curves", Value::Object(curves));

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod browser;
 mod cli;
 mod config_cli;
 mod contract;
@@ -39,6 +40,7 @@ mod past_cli;
 mod pause_cli;
 mod plan_cli;
 mod proxy;
+mod report_cli;
 mod resume_cli;
 mod run_cli;
 mod s3_outputs;
@@ -46,6 +48,7 @@ mod saving_cli;
 mod script_cli;
 mod script_resume_cli;
 mod search_cli;
+mod serve_cli;
 mod shells_cli;
 mod shortages;
 mod simulate_cli;

@@ -3,12 +3,16 @@
 //! A field that is added to [`Trial`] does not compile until it has its row here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::model::name::Name;
-use crate::model::trial::Trial;
+use crate::model::name::{EngineName, Name};
+use crate::model::retry::Retries;
+use crate::model::span;
+use crate::model::trial::{Gpus, Healthcheck, Pull, Timeout, Trial};
 
 /// A field of a trial.
 pub struct Field<'a> {
@@ -193,13 +197,45 @@ impl Trial {
     }
 }
 
-impl<T: Serialize> FieldValue for Option<T> {
+/// Values that are said or not, in their own JSON form.
+macro_rules! said_or_not {
+    ($($of:ty),* $(,)?) => {$(
+        impl FieldValue for Option<$of> {
+            fn is_said(&self) -> bool {
+                self.is_some()
+            }
+
+            fn to_json(&self) -> Value {
+                json(self)
+            }
+        }
+    )*};
+}
+
+said_or_not![
+    bool,
+    u8,
+    u64,
+    i64,
+    f64,
+    String,
+    Vec<String>,
+    EngineName,
+    Pull,
+    Timeout,
+    Arc<Retries>,
+    Box<Gpus>,
+    Box<Healthcheck>
+];
+
+/// Seconds, as in every other place.
+impl FieldValue for Option<Duration> {
     fn is_said(&self) -> bool {
         self.is_some()
     }
 
     fn to_json(&self) -> Value {
-        json(self)
+        span::optional::serialize(self, serde_json::value::Serializer).expect("seconds have a JSON form")
     }
 }
 

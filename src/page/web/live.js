@@ -16,14 +16,22 @@ function startLive() {
     source.onopen = () => sayLive();
     source.onmessage = (event) => {
       try {
-        applyPatch(JSON.parse(event.data));
-        sayLive();
+        const patch = JSON.parse(event.data);
+        applyPatch(patch);
+        if (patch.problem) sayLive(`combu cannot read its store: ${patch.problem}`, 'bad');
+        else sayLive();
       } catch (problem) {
         console.error(problem);
         sayLive('an update could not be read', 'bad');
       }
     };
     source.onerror = () => {
+      if (data.runs.length && !isGoing()) {
+        // combu goes when there is nothing more to tell.
+        source.close();
+        sayLive();
+        return;
+      }
       sayLive('connection lost, trying again', 'bad');
       // A browser tries again by itself, unless the answer was no stream at all.
       if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
@@ -32,10 +40,13 @@ function startLive() {
   connect();
 }
 
+function isGoing() {
+  return data.runs.some((run) => run.state === 'running');
+}
+
 function sayLive(text, kind) {
-  const isGoing = data.runs.some((run) => run.state === 'running');
-  liveWord.className = `live ${kind ?? (isGoing ? 'ok' : 'idle')}`;
-  liveWord.textContent = text ?? (isGoing ? '● live' : data.runs.length > 1 ? 'all runs ended' : 'run ended');
+  liveWord.className = `live ${kind ?? (isGoing() ? 'ok' : 'idle')}`;
+  liveWord.textContent = text ?? (isGoing() ? '● live' : data.runs.length > 1 ? 'all runs ended' : 'run ended');
 }
 
 // ---- controls

@@ -53,9 +53,10 @@ function applyPatch(patch) {
       byRun.set(told.run, run);
       data.runs.push(run);
     }
+    // What a patch says once, it does not say again.
+    const { provenance, images, fields } = run;
     for (const key of Object.keys(run)) delete run[key];
-    Object.assign(run, told);
-    run.fields ??= {};
+    Object.assign(run, { provenance, images, fields: fields ?? {} }, told);
     for (const trial of trials ?? []) applyTrial(run, trial);
     for (const [name, metrics] of Object.entries(curves ?? {})) applyCurves(`${run.run}/${name}`, metrics);
   }

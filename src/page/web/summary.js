@@ -221,7 +221,7 @@ function useHiddenRuns() {
 
 function drawSummary(body) {
   if (!data.runs.length) {
-    refill(body, el('p', { class: 'empty' }, 'No run is in this report: `combu report RUN` names one.'));
+    refill(body, el('p', { class: 'empty' }, 'No run is in this report.'));
     return;
   }
   const hidden = brushes.has('runs') ? hiddenRuns() : new Set();
@@ -248,7 +248,7 @@ view({
         keepFocus(words, () => drawSummary(words));
         // A number that is being typed stays.
         const now = data.runs.map((run) => `${run.run} ${run.state} ${run.parallel}`).join('\n');
-        const isTyping = controls.contains(document.activeElement) && data.runs.some((run) => run.state === 'running');
+        const isTyping = controls.contains(document.activeElement) && isGoing();
         if (now === steered || isTyping) return;
         steered = now;
         refill(controls, runControls(data.runs));

@@ -33,7 +33,7 @@ function leftOut() {
 }
 
 // The goal, where the runs shown have one in common.
-function commonGoal() {
+function goalOfAll() {
   const [first] = data.runs;
   return first?.goal && data.runs.every((run) => run.goal?.text === first.goal.text) ? first.goal : null;
 }
@@ -51,7 +51,7 @@ function orderedTrials() {
   const sort = sortChoice();
   const key = `${data.version} ${sort ?? ''}`;
   if (orderCache.trials === data.filtered && orderCache.key === key) return orderCache.ordered;
-  const goal = commonGoal();
+  const goal = goalOfAll();
   let ordered = data.filtered;
   if (sort) {
     const [id, isDown] = sort;
@@ -163,7 +163,7 @@ function tableHint() {
 function orderHint() {
   const sort = sortChoice();
   if (sort) return `Sorted by ${sort[0]}, the ${sort[1] ? 'largest' : 'smallest'} first.`;
-  return commonGoal() ? `The best first: ${commonGoal().text}.` : 'In the order of the plan. Click a heading to sort.';
+  return goalOfAll() ? `The best first: ${goalOfAll().text}.` : 'In the order of the plan. Click a heading to sort.';
 }
 
 function makeTable(body, tools) {
@@ -204,7 +204,7 @@ function makeTable(body, tools) {
     drawTable(state);
     tools.parentElement.querySelector('.hint').textContent = tableHint();
     unsort.hidden = !sortChoice();
-    unsort.textContent = commonGoal() ? 'best first' : 'in the order of the plan';
+    unsort.textContent = goalOfAll() ? 'best first' : 'in the order of the plan';
     const { line, lacks } = resultsCommand(state.trials);
     refill(command,
       el('span', { class: 'muted' }, 'The same rows: '), el('code', null, line), copyButton('copy', () => line),
