@@ -102,8 +102,7 @@ impl ShownRun {
             started: record.started_ms,
             ended: (state != "running").then(|| history.last()),
             elapsed: elapsed.as_secs_f64(),
-            // A word that combu gave itself is not to be typed.
-            command: record.command.iter().filter(|word| *word != "--detached").cloned().collect(),
+            command: words(&record.command),
             spec: record.spec.display().to_string(),
             script: self.run.script().map(|(script, _)| script.file.clone()),
             repeats: record.repeats.as_ref().map(ToString::to_string),
@@ -125,6 +124,13 @@ impl ShownRun {
         let rehearsal = if summary.is_rehearsal() { ", a rehearsal" } else { "" };
         format!("run {} of {}{rehearsal}, {state}: {counts}", record.run, clean(&record.experiment))
     }
+}
+
+/// A command line as it is typed: of the program its name, and no word that combu gave itself.
+fn words(command: &[String]) -> Vec<String> {
+    let program = command.first().and_then(|word| Path::new(word).file_name()).map(|name| name.to_string_lossy());
+    let rest = command.iter().skip(1).filter(|word| *word != "--detached");
+    program.into_iter().map(|name| name.into_owned()).chain(rest.cloned()).collect()
 }
 
 /// `5 succeeded, 2 running, 13 waiting`
