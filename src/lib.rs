@@ -1,7 +1,7 @@
 //! combu turns one container image into a thousand experiments.
 //!
 //! ```text
-//! main -> cli -> { script, store, page } -> { report, run, spec, plan, search } -> { engine, space, stats } -> model
+//! main -> cli -> { script, store, page, export } -> { report, run, spec, plan, search } -> { engine, space, stats } -> model
 //!
 //! spec text -load-> Trial[] -(script)-> Experiment -build-> Plan -start-> Run
 //!    Run: dispatcher <-> attempt <-> Engine
@@ -12,6 +12,7 @@
 
 pub mod cli;
 pub mod engine;
+pub(crate) mod export;
 #[cfg(test)]
 mod fuzz;
 pub mod model;

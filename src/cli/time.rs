@@ -31,6 +31,11 @@ pub(crate) fn utc_millis(ms: u64) -> String {
     timestamp(ms).to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
+/// `2026-11-27T18:03:04.250000+00:00`, UTC, as Python's `datetime` has it.
+pub(crate) fn utc_offset(ms: u64) -> String {
+    timestamp(ms).to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
+}
+
 /// The last moment of the calendar stands for all later ones.
 fn timestamp(ms: u64) -> Timestamp {
     i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)

@@ -14,6 +14,7 @@ use crate::cli::help::{self, HelpArgs};
 use crate::cli::kill;
 use crate::cli::kill::args::{self as kill_args, KillArgs};
 use crate::cli::logging;
+use crate::cli::look::export::{self, ExportArgs};
 use crate::cli::look::logs::{self, LogsArgs};
 use crate::cli::look::ls::{self, LsArgs};
 use crate::cli::look::metrics::{self, MetricsArgs};
@@ -77,7 +78,7 @@ const AFTER_HELP: &str = "Examples:
 /// The verbs under their headings, in the order of the manual.
 pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["plan", "run", "script", "test", "resume", "rerun"]),
-    ("Look", &["ls", "ps", "logs", "results", "metrics", "report", "serve", "show", "why", "diff"]),
+    ("Look", &["ls", "ps", "logs", "results", "metrics", "export", "report", "serve", "show", "why", "diff"]),
     ("Steer", &["set", "kill"]),
     ("Tidy", &["rm", "gc"]),
     ("Manual and set-up", &["help", "config", "completions", "man"]),
@@ -181,6 +182,7 @@ pub(crate) enum Verb {
     Metrics(MetricsArgs),
     Report(ReportArgs),
     Serve(ServeArgs),
+    Export(ExportArgs),
     /// Show the manual: of a verb, of specs, of scripts, of one field or function.
     #[command(after_help = help::after_help())]
     Help(HelpArgs),
@@ -254,6 +256,7 @@ impl Cli {
             Verb::Metrics(args) => metrics::main(file, &args, ui),
             Verb::Report(args) => report::main(file, &args, ui),
             Verb::Serve(args) => serve::main(file, &args, ui),
+            Verb::Export(args) => export::main(file, &args, ui),
             Verb::Script(args) => script::main(file, args, ui),
             Verb::Test(args) => test::main(file, &args, ui),
             Verb::Help(args) => help::main(&args, command(), ui),

@@ -17,7 +17,7 @@ pub(crate) mod tail;
 mod tally;
 mod teller;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use alike::how;
 pub use json::Json;

@@ -23,6 +23,7 @@ mod docker_pauses;
 mod docs;
 mod doors_cli;
 mod exit_codes;
+mod export_cli;
 mod faults;
 mod gpu_requests;
 mod harness;

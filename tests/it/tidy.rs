@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// What each layer may name; `crate::` paths only.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("model", &["model"]),
     ("space", &["space", "model"]),
     ("search", &["search", "space", "model"]),
@@ -21,9 +21,10 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("run", &["run", "plan", "engine", "model"]),
     ("report", &["report", "model"]),
     ("page", &["page", "report", "model"]),
+    ("export", &["export", "space", "model"]),
     ("store", &["store", "model"]),
     ("script", &["script", "report", "run", "spec", "search", "stats", "space", "plan", "engine", "model"]),
-    ("cli", &["cli", "script", "page", "report", "store", "run", "spec", "plan", "engine", "model"]),
+    ("cli", &["cli", "script", "page", "export", "report", "store", "run", "spec", "plan", "engine", "model"]),
 ];
 
 /// Where a foreign crate may be named: files and folders. Every dependency has a line here or in `FREE`.

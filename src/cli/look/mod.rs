@@ -1,6 +1,8 @@
 //! Verbs that show runs, live ones and those that are over. They read the store and the logs, speak with no run and change
 //! nothing.
 
+pub(crate) mod export;
+mod exported;
 mod gathered;
 mod joblog;
 mod junit;
@@ -14,4 +16,5 @@ pub(crate) mod results;
 pub(crate) mod show;
 pub(crate) mod shown;
 mod tail;
+mod told;
 mod watch;
