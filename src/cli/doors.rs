@@ -9,7 +9,7 @@ use crate::model::shell::quoted;
 use crate::model::suggest::nearest;
 
 /// Verbs of other programs, and the words of combu that do the same.
-pub(crate) const OTHER_VERBS: [(&str, &str); 21] = [
+pub(crate) const OTHER_VERBS: [(&str, &str); 20] = [
     ("start", "run"),
     ("up", "run"),
     ("exec", "run"),
@@ -25,7 +25,6 @@ pub(crate) const OTHER_VERBS: [(&str, &str); 21] = [
     ("list", "ls"),
     ("history", "ls"),
     ("inspect", "show"),
-    ("export", "results"),
     ("delete", "rm"),
     ("remove", "rm"),
     ("prune", "gc"),

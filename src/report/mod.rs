@@ -4,6 +4,7 @@
 mod alike;
 mod board;
 mod by_run;
+mod end;
 pub mod json;
 mod pace;
 pub mod plain;
@@ -20,6 +21,7 @@ mod teller;
 pub(crate) mod tests;
 
 pub(crate) use alike::how;
+pub(crate) use end::EndMessage;
 pub use json::Json;
 pub use plain::Plain;
 pub use progress::Bars;

@@ -85,7 +85,7 @@ pub fn summary(summary: &Summary, next: &NextCommands<'_>, style: &Style) -> Str
 }
 
 /// `10 trials: 8 succeeded (1 flaky), 1 failed, 1 skipped in 12.3s`
-fn counts(summary: &Summary, style: &Style) -> String {
+pub(super) fn counts(summary: &Summary, style: &Style) -> String {
     let counts = summary.counts();
     let parts = [
         (counts.succeeded, "succeeded"),

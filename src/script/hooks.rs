@@ -20,6 +20,11 @@ use crate::script::way::Way;
 /// Names of hooks in a run's options.
 pub(super) const HOOKS: [&str; 6] = ["on_start", "on_metric", "on_complete", "on_fail", "on_retry", "on_event"];
 
+/// Whether a key of a run's options is meant to be a hook: `on_end` is an option like others.
+pub(super) fn is_hook(key: &str) -> bool {
+    key.starts_with("on_") && key != "on_end"
+}
+
 /// What an error in a hook does to the run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum OnError {
@@ -66,7 +71,7 @@ impl Hooks {
     pub(super) fn take(options: &mut Map, functions: &Functions) -> Answer<Self> {
         let on_error = OnError::take(options)?;
         let mut hooks = Vec::new();
-        let names: Vec<String> = options.keys().filter(|key| key.starts_with("on_")).map(ToString::to_string).collect();
+        let names: Vec<String> = options.keys().filter(|key| is_hook(key)).map(ToString::to_string).collect();
         for name in names {
             let value = options.remove(name.as_str()).unwrap_or_default();
             let Some(known) = HOOKS.into_iter().find(|known| *known == name) else {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::model::name::EngineName;
-use crate::model::options::{Remove, SpecSearch};
+use crate::model::options::{Occasion, Remove, SpecSearch};
 use crate::model::retry::On;
 use crate::model::trial::{Condition, Pull, Trial};
 use crate::spec::shape::Shape::{self, Any, Either, List, Number, Object, Table, Text, Truth, Whole, Word};
@@ -75,6 +75,20 @@ const HEALTHCHECK: Shape = Object(
     &[("test", COMMAND), ("interval", QUANTITY), ("timeout", QUANTITY), ("retries", Whole), ("start_period", QUANTITY)],
     &["test"],
 );
+
+/// What is done when a run has ended.
+const ON_END: Shape = Either(&[
+    Text,
+    Object(
+        &[
+            ("webhook", Text),
+            ("command", Text),
+            ("mail", Text),
+            ("when", Word(|| Occasion::ALL.map(Occasion::as_str).to_vec())),
+        ],
+        &[],
+    ),
+]);
 
 /// Resource limits.
 const ULIMITS: Shape = Either(&[
@@ -268,6 +282,18 @@ pub const OPTIONS: &[Key] = &[
         &["'s3://bucket/prefix'", "'file:///folder'"],
         Text,
         "Where the outputs of trials are sent when they have ended, below `<experiment>/<run>/<trial>/`: [outputs.md](outputs.md). Default: nowhere; they are kept in the run's folder either way.",
+    ),
+    field(
+        "on_end",
+        &[
+            "'https://hooks.slack.com/..'",
+            "'notify-send \"$COMBU_SUMMARY\"'",
+            "'mailto:hana@lab'",
+            "{webhook: '$SLACK_HOOK', when: 'failed'}",
+            "['none']",
+        ],
+        Either(&[ON_END, List(&ON_END)]),
+        "What is done when the run has ended: `webhook` takes a message (Slack, Discord, Mattermost), `command` runs with `sh`, `mail` is sent with `sendmail`; a text is one of them by how it begins. `when: 'failed'`: unless all went well. A list says several, `none` nothing. Never fails a run: [notifications.md](notifications.md). Default: nothing.",
     ),
 ];
 

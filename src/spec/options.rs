@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::model::name::EngineName;
 use crate::model::options::{
-    Budget, Destination, Goal, Halt, Load, Options, Parallel, Prefix, Prune, Remove, Reserve, TrialDefaults,
+    Budget, Destination, Goal, Halt, Load, Occasion, OnEnd, Options, Parallel, Prefix, Prune, Remove, Reserve,
+    TrialDefaults,
 };
 use crate::model::retry::{Backoff, On, Retries};
 use crate::model::trial::{Pull, Timeout};
@@ -74,6 +75,7 @@ pub(super) fn from(object: &Object<'_>) -> Options {
         // A key beside the options: in a script it is `search(..)`.
         search: None,
         outputs_to: object.read("outputs_to", |item| item.check(Destination::parse(item.text()?))),
+        on_end: object.read("on_end", on_end).unwrap_or_default(),
     }
 }
 
@@ -169,6 +171,30 @@ fn prune(item: Item<'_>) -> Option<Vec<Prune>> {
         Value::Array(_) => item.list("a list of rules, such as [\"asha(from=1, keep=3)\"]", rule),
         _ => rule(item).map(|rule| vec![rule]),
     }
+}
+
+/// What is done when a run has ended, or a list of that.
+fn on_end(item: Item<'_>) -> Option<Vec<OnEnd>> {
+    match item.value {
+        Value::Array(_) => item.list("a list of webhooks, commands and mails", one_on_end),
+        _ => one_on_end(item).map(|one| vec![one]),
+    }
+}
+
+fn one_on_end(item: Item<'_>) -> Option<OnEnd> {
+    if item.value.is_string() {
+        return item.check(OnEnd::parse(item.text()?));
+    }
+    let what = "what is done at the end: a text, or {webhook}, {command} or {mail}";
+    let object = item.object(what, &["webhook", "command", "mail", "when"])?;
+    let words = Occasion::ALL.map(Occasion::as_str);
+    let when = object.read("when", |item| item.word(&words, Occasion::parse)).unwrap_or_default();
+    let said: Vec<&str> = OnEnd::WHO.into_iter().filter(|who| object.get(who).is_some()).collect();
+    let [who] = said[..] else {
+        return item.fail("one of `webhook`, `command` and `mail` says what is done, and each has an entry of its own");
+    };
+    let one = object.read(who, |item| item.check(OnEnd::of(who, item.text()?)))?;
+    Some(OnEnd { when, ..one })
 }
 
 /// Named limits: name -> whole number.

@@ -34,6 +34,7 @@ mod look_cli;
 mod metrics_cli;
 mod moto;
 mod old_store;
+mod on_end_cli;
 mod options_cli;
 mod outputs_cli;
 mod own_daemon;

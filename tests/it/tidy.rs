@@ -66,7 +66,7 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("regex", &["src/engine/records/", "src/spec/parts.rs"]),
-    ("reqwest", &["src/run/uploads"]),
+    ("reqwest", &["src/cli/stage/on_end/webhook.rs", "src/run/uploads"]),
     ("rhai", &["src/script/"]),
     ("rusqlite", &["src/store/"]),
     (
@@ -83,7 +83,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "src/store/",
         ],
     ),
-    ("rustls", &["src/run/uploads"]),
+    ("rustls", &["src/cli/stage/on_end/webhook.rs", "src/run/uploads"]),
     ("sha2", &["src/engine/outputs/", "src/page/html.rs", "src/plan/identity.rs", "src/space/names.rs"]),
     ("shlex", &["src/model/shell.rs", "src/engine/records/parse.rs", "src/plan/text.rs", "src/spec/words.rs"]),
     ("sobol_burley", &["src/space/sample.rs"]),

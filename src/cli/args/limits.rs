@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::model::name::EngineName;
 use crate::model::options::{
-    Budget, Destination, Goal, Halt, Limit, Load, Options, Parallel, Prefix, Prune, Remove, Reserve, TrialDefaults,
-    What, When,
+    Budget, Destination, Goal, Halt, Limit, Load, OnEnd, Options, Parallel, Prefix, Prune, Remove, Reserve,
+    TrialDefaults, What, When,
 };
 use crate::model::retry::Retries;
 use crate::model::trial::{Pull, Timeout};
@@ -97,6 +97,11 @@ pub(crate) struct LimitArgs {
     /// EXPERIMENT/RUN/TRIAL/. Credentials and endpoint come from the AWS variables.
     #[arg(long, value_name = "URL", value_parser = Destination::parse)]
     pub(crate) outputs_to: Option<Destination>,
+
+    /// When the run has ended, post a message to a webhook `https://..`, send one to `mailto:you@lab`, or run a command with
+    /// `sh`, which finds COMBU_RUN, COMBU_STATUS and COMBU_SUMMARY. `none`: nothing, whatever the spec says. Repeatable.
+    #[arg(long, value_name = "WHAT", value_parser = OnEnd::parse)]
+    pub(crate) on_end: Vec<OnEnd>,
 }
 
 /// What a run may take of the machine; can be changed while it is live.
@@ -187,6 +192,7 @@ impl LimitArgs {
             rm: self.rm,
             seed: self.seed,
             outputs_to: self.outputs_to.clone(),
+            on_end: self.on_end.clone(),
         }
     }
 }

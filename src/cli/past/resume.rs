@@ -14,7 +14,7 @@ use crate::cli::script::resume::go_on;
 use crate::cli::stage::searching::{RunningSearch, is_unfinished};
 use crate::cli::stage::started::{StartedRun, follow};
 use crate::cli::stage::terminal::{OpenRun, Terminal};
-use crate::cli::stage::{detach, signals};
+use crate::cli::stage::{detach, on_end, signals};
 use crate::cli::time::now;
 use crate::cli::ui::Ui;
 use crate::cli::unread;
@@ -85,6 +85,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ResumeArgs, detached: bool, ui: &
     let _ending = SessionGuard(session.clone());
     let experiment = past.experiment(record.spec.clone(), record.id.clone());
     let prepared = session.prepare(experiment, args.limits.options())?;
+    on_end::warn(&prepared.plan.experiment.options, ui);
     let terminal = Terminal::new(ui, args.progress.progress, &record.spec, detached, &session, &Sources::default())?;
     signals::listen(&session, kill_command(&record.spec), ui)?;
     let OpenRun { folder, journal, mut sinks, control } = terminal.reopen(&run)?;

@@ -97,6 +97,9 @@ pub(crate) fn follow(
     session.join();
     drop(control);
     terminal.close(&summary);
+    // It is over for others, too: what is done now may ask for it, or run it again.
+    drop(folder);
+    terminal.tell_end(&summary);
     failure.map_or(Ok(()), Err)?;
     seen?;
     let code = exit::of_summary(&summary);

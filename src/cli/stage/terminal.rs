@@ -17,8 +17,8 @@ use crate::cli::control::server::Control;
 use crate::cli::ends::last_ends;
 use crate::cli::error::{CliError, kill_command};
 use crate::cli::exit;
-use crate::cli::stage::provenance;
 use crate::cli::stage::saving::{Unsaved, save};
+use crate::cli::stage::{on_end, provenance};
 use crate::cli::ui::Ui;
 use crate::cli::which::last;
 use crate::engine::Found;
@@ -78,6 +78,8 @@ pub(crate) struct Terminal {
     told: RefCell<HashMap<RunId, HashMap<Name, Vec<Event>>>>,
     /// The last run that was opened for a script, until it has started.
     starting: RefCell<(Weak<RunDir>, Weak<Control>)>,
+    /// Whether others are told of the ends of runs.
+    tells_ends: bool,
     /// Whether a script printed something.
     has_printed: Cell<bool>,
 }
@@ -112,7 +114,7 @@ impl Terminal {
             let above = above.display();
             ui.message(&format!("note: the runs in `{above}` are not of this project; COMBU_DIR={above} uses it"));
         }
-        Ok(Self::keeping(ui, mode, file, session, sources, state))
+        Ok(Self { tells_ends: true, ..Self::keeping(ui, mode, file, session, sources, state) })
     }
 
     /// The stage whose runs are kept in that state folder.
@@ -144,6 +146,7 @@ impl Terminal {
             earlier: HashMap::new(),
             told: RefCell::default(),
             starting: RefCell::default(),
+            tells_ends: false,
             has_printed: Cell::default(),
         }
     }
@@ -237,7 +240,7 @@ impl Terminal {
             experiment: plan.experiment.name.clone(),
             spec: plan.experiment.spec.clone(),
             id: plan.experiment.id.clone(),
-            command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+            command: on_end::without_secrets(std::env::args_os().map(|word| word.to_string_lossy().into_owned())),
             pid: std::process::id(),
             started_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             script: self.script.clone(),
@@ -252,6 +255,9 @@ impl Terminal {
         let journal = self.state.journal(&record)?;
         let folder = self.create(&record)?;
         self.note(plan, &folder);
+        if self.tells_ends {
+            on_end::warn(&plan.experiment.options, &self.ui);
+        }
         Ok(self.set_up(&record, folder, Box::new(journal)))
     }
 
@@ -371,6 +377,15 @@ impl Terminal {
             run: result.run.as_ref().filter(|_| !is_last).map(RunId::as_str),
         };
         self.ui.message(&summary(result, &next, self.ui.err()));
+    }
+
+    /// Tells whoever is to be told that a run has ended.
+    pub(crate) fn tell_end(&self, result: &Summary) {
+        if self.tells_ends {
+            let opened = self.opened.borrow();
+            let opened = result.run.as_ref().and_then(|run| opened.get(run));
+            on_end::tell(result, opened.map(|(folder, _)| folder.as_path()), &self.session, &self.ui);
+        }
     }
 
     /// How commands about a run begin here, and whether it is the last, which they mean where they name none.
@@ -542,6 +557,7 @@ impl ScriptStage for Terminal {
 
     fn closed(&self, summary: &Summary) {
         self.close(summary);
+        self.tell_end(summary);
     }
 
     fn live_kill(&self, spec: &Path) -> Result<Vec<String>, String> {

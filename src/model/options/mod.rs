@@ -5,6 +5,7 @@ mod budget;
 mod destination;
 mod goal;
 mod halt;
+mod on_end;
 mod prefix;
 mod prune;
 mod search;
@@ -24,6 +25,7 @@ pub use budget::{Budget, HostBudget, Load, Parallel, Reserve};
 pub use destination::Destination;
 pub use goal::{Goal, Sense};
 pub use halt::{Halt, Limit, What, When};
+pub use on_end::{Occasion, OnEnd, Recipient, Webhook};
 pub use prefix::Prefix;
 pub use prune::{AshaPause, Prune};
 pub use search::SpecSearch;
@@ -70,6 +72,9 @@ pub struct Options {
     /// Where the outputs of trials are sent, beside being kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs_to: Option<Destination>,
+    /// What is done when the run has ended.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub on_end: Vec<OnEnd>,
 }
 
 /// What a run gives to trials that do not say it themselves; [`crate::model::trial::settled::Settled`] is what comes of it.
@@ -104,7 +109,9 @@ pub struct TrialDefaults {
 impl Options {
     /// These options where they say something, else those of `below`; named limits are merged name by name.
     pub fn over(self, below: Self) -> Self {
-        budget::over(&self, &below)
+        // Not by way of JSON, in which a webhook has no secret part.
+        let on_end = if self.on_end.is_empty() { below.on_end.clone() } else { self.on_end.clone() };
+        Self { on_end, ..budget::over(&self, &below) }
     }
 }
 

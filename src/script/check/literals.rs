@@ -192,7 +192,7 @@ impl<'a> Walk<'a> {
         for (key, value) in map.0.iter().filter(|(key, _)| !is_own(&key.name)) {
             let is_known = || BUDGET.iter().chain(OPTIONS).any(|option| option.name == key.name);
             match did_you_mean(&key.name, own.iter().copied()) {
-                _ if key.name.starts_with("on_") => self.hook(&key.name, key.pos, value),
+                _ if hooks::is_hook(&key.name) => self.hook(&key.name, key.pos, value),
                 near @ Some(_) if !is_known() => self.tell(key.pos, format!("unknown key `{}`", key.name), near),
                 _ => self.option(&key.name, key.pos, value, &|one| spec::options(one).map(drop)),
             }
