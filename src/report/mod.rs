@@ -8,6 +8,7 @@ mod end;
 pub mod json;
 mod pace;
 pub mod plain;
+pub(crate) mod plot;
 pub mod progress;
 pub(crate) mod results;
 pub mod simulation;

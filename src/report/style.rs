@@ -109,6 +109,20 @@ impl Style {
         lines
     }
 
+    /// The text in a colour that tells it from others, of which this is that one.
+    pub(crate) fn one_of_many(&self, number: usize, text: &str) -> String {
+        let style = console::Style::new();
+        let style = match number % 6 {
+            0 => style.cyan(),
+            1 => style.yellow(),
+            2 => style.magenta(),
+            3 => style.green(),
+            4 => style.blue(),
+            _ => style.red(),
+        };
+        self.paint(style, text)
+    }
+
     fn paint(&self, style: console::Style, text: &str) -> String {
         style.force_styling(self.color).apply_to(text).to_string()
     }

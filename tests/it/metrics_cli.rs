@@ -100,3 +100,76 @@ fn a_pattern_that_is_none_is_told_with_its_place() {
       [0].metrics.step: a metric's name is not empty, and not `step`
     ");
 }
+
+#[test]
+fn results_are_plotted_as_curves_or_bars() {
+    let mut lab = Lab::with(
+        r#"{goal: 'min loss', trials: [
+            {name: 'fit-%02d' % n, engine: 'local', cmd: ['sh', '-c',
+              'for i in 1 2 3; do echo "::combu metric loss=$((%d * 4 - i)) step=$i"; done; echo ::combu metric acc=%d' % [n, n]]}
+            for n in std.range(1, 3)]}"#,
+    );
+    lab.combu(&["run", "spec.jsonnet"]).code(0);
+    insta::assert_snapshot!(lab.combu(&["results", "--plot", "loss", "--plot", "acc"]).code(0).stdout, @"
+    loss by step
+    11 │⠉⠉⠉⠑⠒⠒⠒⠒⠒⠢⠤⠤⠤⠤⠤⠤⣀⣀⣀⣀⣀⣀
+       │                      ⠉⠉⠉⠉⠉⠉⠑⠒⠒⠒⠒⠒⠢⠤⠤⠤⠤⠤⠤⣀⣀⣀⣀⣀⣀
+       │                                               ⠉⠉⠉⠉⠉⠉⠒⠒⠒⠒⠒⠒⠢⠤⠤⠤⠤⠤⢄⣀⣀⣀⣀⣀⡀
+       │                                                                       ⠈⠉⠉c
+       │
+       │
+       │⠉⠉⠉⠑⠒⠒⠒⠒⠒⠢⠤⠤⠤⠤⠤⠤⣀⣀⣀⣀⣀⣀
+     6 │                      ⠉⠉⠉⠉⠉⠉⠑⠒⠒⠒⠒⠒⠢⠤⠤⠤⠤⠤⠤⢄⣀⣀⣀⣀⣀⣀⣀
+       │                                                 ⠉⠉⠉⠉⠉⠉⠉⠒⠒⠒⠒⠒⠒⠒⠢⠤⠤⠤⠤⠤⠤⠤⣀⣀⣀b
+       │
+       │
+       │⣀⣀⣀⡀
+       │   ⠈⠉⠉⠉⠉⠉⠑⠒⠒⠒⠒⠒⠒⠤⠤⠤⠤⠤⠤⣀⣀⣀⣀⣀⣀⡀
+       │                            ⠈⠉⠉⠉⠉⠉⠑⠒⠒⠒⠒⠒⠒⠤⠤⠤⠤⠤⠤⣀⣀⣀⣀⣀⣀
+     1 │                                                     ⠉⠉⠉⠉⠉⠉⠑⠒⠒⠒⠒⠒⠢⠤⠤⠤⠤⠤⢄⣀⣀a
+       └───────────────────────────────────────────────────────────────────────────
+        1                                                                         3
+    a  fit-01  1
+    b  fit-02  5
+    c  fit-03  9
+
+    acc
+    fit-01  1  ███████████████████████
+    fit-02  2  ██████████████████████████████████████████████
+    fit-03  3  █████████████████████████████████████████████████████████████████████
+    ");
+    lab.set("LANG", "C");
+    let ascii = lab.combu(&["results", "last/fit-01", "--plot", "loss", "--plot", "acc"]).code(0).stdout;
+    assert!(ascii.is_ascii(), "{ascii}");
+    let stderr = lab.combu(&["results", "--plot", "lost"]).code(4).stderr;
+    assert!(stderr.starts_with("error: no value of `lost` was told\nhint: a trial tells one"), "{stderr}");
+    let stderr = lab.combu(&["results", "--plot", "loss", "-o", "csv"]).code(2).stderr;
+    assert!(stderr.contains("cannot be used with"), "{stderr}");
+}
+
+#[test]
+fn of_many_trials_three_curves_are_plotted_and_that_is_said() {
+    let lab = Lab::with(
+        r#"[{name: 'fit-%02d' % n, engine: 'local', cmd: ['sh', '-c',
+              'echo ::combu metric loss=1 step=0; echo "::combu metric loss=%d step=1"; echo ::combu metric acc=%d' % [n, n]]}
+            for n in std.range(1, 25)]"#,
+    );
+    lab.combu(&["run", "spec.jsonnet"]).code(0);
+    let said = |args: &[&str]| {
+        let said = lab.combu(&[&["results", "--plot"], args].concat()).code(0).stdout;
+        let lines: Vec<&str> = said.lines().collect();
+        [&lines[..1], &lines[lines.len() - 3..]].concat().join("\n")
+    };
+    insta::assert_snapshot!(said(&["loss"]), @"
+    loss by step: the lowest, median and highest of 25 trials
+    a  fit-01 (lowest)   1
+    b  fit-13 (median)   13
+    c  fit-25 (highest)  25
+    ");
+    insta::assert_snapshot!(said(&["acc", "--sort", "loss", "-r"]), @"
+    acc: the first 20 of 25 trials
+    fit-08   8  █████████████████████▊
+    fit-07   7  ███████████████████
+    fit-06   6  ████████████████▍
+    ");
+}

@@ -9,6 +9,7 @@ mod junit;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod metrics;
+mod plot;
 mod printer;
 pub(crate) mod ps;
 pub(crate) mod report;

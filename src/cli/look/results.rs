@@ -1,6 +1,6 @@
 //! `combu results`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use crate::cli::exit;
 use crate::cli::look::gathered::Gathered;
 use crate::cli::look::joblog;
 use crate::cli::look::junit::{self, Suite};
+use crate::cli::look::plot::{ToldTrial, draw};
+use crate::cli::look::told::curves;
 use crate::cli::time::{second, utc};
 use crate::cli::ui::Ui;
 use crate::model::suggest::did_you_mean;
@@ -39,6 +41,7 @@ use crate::report::style::{bytes, counted, took};
   combu results k3jd --columns name,lr,loss,loss.min,peak_memory
   combu results k3jd a81x -o csv > results.csv     two runs
   combu results last/'solver-*'                    some trials
+  combu results --plot loss                        curves of a metric, in the terminal
   combu results -o junit > junit.xml
   combu results -o joblog > joblog.tsv")]
 pub(crate) struct ResultsArgs {
@@ -64,6 +67,10 @@ pub(crate) struct ResultsArgs {
     /// The largest first.
     #[arg(short = 'r', long, requires = "sort")]
     reverse: bool,
+
+    /// Draw the curves of this metric in place of a table, or bars where each trial told it once; repeatable.
+    #[arg(long, value_name = "METRIC", conflicts_with_all = ["output", "columns"])]
+    plot: Vec<String>,
 
     /// Only the trials that failed.
     #[arg(long)]
@@ -101,6 +108,9 @@ pub(crate) fn main(file: Option<&Path>, args: &ResultsArgs, ui: &Ui) -> Result<u
         rows.sort(column, args.reverse)?;
     } else {
         rows.rank();
+    }
+    if !args.plot.is_empty() {
+        return rows.draw(file, &args.plot, ui);
     }
     match args.output {
         ResultsForm::Table if rows.rows.is_empty() => {}
@@ -188,6 +198,21 @@ impl<'a> ResultRows<'a> {
         let value = |row: &PrintedRow<'_>| row.as_row().value(column).unwrap_or_default();
         self.rows.sort_by(|one, other| order(&value(one), &value(other), descending));
         Ok(())
+    }
+
+    /// Draws metrics, the trials in the order of the rows.
+    fn draw(&self, file: Option<&Path>, metrics: &[String], ui: &Ui) -> Result<u8, CliError> {
+        let curves = curves(file, self.gathered, ui)?;
+        let known = self.gathered.results().into_iter().zip(&curves);
+        let known: HashMap<_, _> = known.map(|((run, result), curves)| ((run, &result.trial.name), curves)).collect();
+        let told = |row: &PrintedRow<'a>| Some((row.result, *known.get(&(row.run, &row.result.trial.name))?));
+        let trials: Vec<ToldTrial<'_>> = self.rows.iter().filter_map(told).collect();
+        let goal = match &self.gathered.asked[..] {
+            [place] => self.gathered.runs[*place].1.summary.options.goal.as_ref(),
+            _ => None,
+        };
+        draw(metrics, &trials, goal, ui)?;
+        Ok(exit::OK)
     }
 
     /// Puts the best first, where there is one run and it has a goal.
