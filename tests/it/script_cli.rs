@@ -35,7 +35,7 @@ const OTHERS: [&str; 6] =
     ["article.rhai", "early_stop.rhai", "model.rhai", "quickstart.rhai", "rerun_failed.rhai", "search.rhai"];
 
 /// Workflows of labs: what each prints at its end, where `*` stands for anything.
-const WORKFLOWS: [(&str, &[&str], &str); 11] = [
+const WORKFLOWS: [(&str, &[&str], &str); 12] = [
     (
         "asha.rhai",
         &["--epochs", "9", "--n", "9"],
@@ -57,6 +57,7 @@ const WORKFLOWS: [(&str, &[&str], &str); 11] = [
         &[],
         "pipeline: 11 of 16 succeeded, 1 failed, 4 skipped\ntrain-broken-1, train-broken-2, train-broken-3, evaluate-broken\n",
     ),
+    ("report.rhai", &["--n", "9", "--epochs", "12"], "digits-*: loss * with #{\"lr\": *}\n"),
     ("random_search.rhai", &["--n", "5"], "fit-00* of 5: acc * with #{\"lr\": *, \"width\": *}\n"),
     (
         "replicates.rhai",
