@@ -142,7 +142,7 @@ fn results_are_plotted_as_curves_or_bars() {
     let ascii = lab.combu(&["results", "last/fit-01", "--plot", "loss", "--plot", "acc"]).code(0).stdout;
     assert!(ascii.is_ascii(), "{ascii}");
     let stderr = lab.combu(&["results", "--plot", "lost"]).code(4).stderr;
-    assert!(stderr.starts_with("error: no value of `lost` was told\nhint: a trial tells one"), "{stderr}");
+    assert!(stderr.starts_with("error: no value of `lost` was told\nhint: did you mean `loss`?"), "{stderr}");
     let stderr = lab.combu(&["results", "--plot", "loss", "-o", "csv"]).code(2).stderr;
     assert!(stderr.contains("cannot be used with"), "{stderr}");
 }

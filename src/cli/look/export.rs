@@ -118,7 +118,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ExportArgs, ui: &Ui) -> Result<u8
 /// When none has begun, or none has told what the form is about.
 fn refuse_nothing(args: &ExportArgs, trials: &[ExportedTrial<'_>]) -> Result<String, CliError> {
     if args.to == ExportForm::Jsonl && trials.iter().all(|trial| trial.told.is_empty()) {
-        return Err(nothing_told(None));
+        return Err(nothing_told(None, std::iter::empty()));
     }
     let begun = trials.iter().filter(|trial| trial.has_begun()).count();
     let left = trials.len() - begun;

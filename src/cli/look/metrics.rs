@@ -54,13 +54,12 @@ pub(crate) fn main(file: Option<&Path>, args: &MetricsArgs, ui: &Ui) -> Result<u
     let filter = TrialFilter::new(false, args.filter.as_deref())?;
     let gathered = Gathered::read(file, &args.what, &filter, ui)?;
     let mut curves = curves(file, &gathered, ui)?;
-    if !args.name.is_empty() {
-        curves.iter_mut().for_each(|trial| trial.told.retain(|told| args.name.contains(&told.name)));
+    let is_meant = |name: &str| args.name.is_empty() || args.name.iter().any(|meant| meant == name);
+    if !curves.iter().flat_map(TrialCurves::names).any(is_meant) {
+        return Err(nothing_told(args.name.first(), curves.iter().flat_map(TrialCurves::names)));
     }
-    let mut rows = curves.iter().flat_map(TrialCurves::rows).peekable();
-    if rows.peek().is_none() {
-        return Err(nothing_told(args.name.first()));
-    }
+    curves.iter_mut().for_each(|trial| trial.told.retain(|told| is_meant(&told.name)));
+    let rows = curves.iter().flat_map(TrialCurves::rows);
     match args.output {
         MetricsForm::Csv => {
             let row = |value: Value| COLUMNS.iter().map(|column| value[column].clone()).collect();

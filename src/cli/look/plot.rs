@@ -32,7 +32,7 @@ fn one(metric: &String, trials: &[ToldTrial<'_>], goal: Option<&Goal>, ui: &Ui) 
     }
     let all = told.len();
     if all == 0 {
-        return Err(nothing_told(Some(metric)));
+        return Err(nothing_told(Some(metric), trials.iter().flat_map(|(_, curves)| curves.names())));
     }
     let style = ui.out();
     if told.iter().all(|(_, points)| points.len() == 1) {

@@ -1,6 +1,6 @@
 //! All that trials told of their metrics, as rows: for `combu metrics`, exports and curves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use crate::cli::which::runs;
 use crate::export::trial::ToldMetric;
 use crate::model::event::{Event, Fact, FactKind, Record};
 use crate::model::name::{Name, RunId};
+use crate::model::suggest::did_you_mean;
 use crate::store::{Kinds, PastRun};
 
 /// Events that tell of metrics, and that an attempt begins, which tells them anew.
@@ -58,6 +59,11 @@ pub(super) struct TrialCurves {
 }
 
 impl TrialCurves {
+    /// The metric of each value.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.told.iter().map(|told| told.name.as_str())
+    }
+
     /// Its values as objects with the columns as keys.
     pub(super) fn rows(&self) -> impl Iterator<Item = Value> {
         self.told.iter().map(|told| row(&self.run, &self.trial, told))
@@ -93,9 +99,16 @@ pub(super) fn row(run: &RunId, trial: &Name, told: &ToldMetric) -> Value {
     json!({"run": run, "trial": trial, "name": name, "step": step, "value": value, "at": utc_millis(*at)})
 }
 
-/// The error that there is no value, of that metric if one was asked for.
-pub(super) fn nothing_told(metric: Option<&String>) -> CliError {
+/// The error that there is no value, of that metric if one was asked for; `known` are the metrics that were told.
+pub(super) fn nothing_told<'a>(metric: Option<&String>, known: impl Iterator<Item = &'a str>) -> CliError {
     let of = metric.map(|name| format!(" of `{name}`")).unwrap_or_default();
-    CliError::new(exit::NOTHING, format!("no value{of} was told"))
-        .hint("a trial tells one by printing `::combu metric loss=0.3 step=7`: `combu help metrics`")
+    let known: BTreeSet<&str> = known.collect();
+    let hint = match metric.and_then(|name| did_you_mean(name, known.iter().copied())) {
+        Some(hint) => hint,
+        None if known.is_empty() => {
+            "a trial tells one by printing `::combu metric loss=0.3 step=7`: `combu help metrics`".to_owned()
+        }
+        None => format!("there are {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    CliError::new(exit::NOTHING, format!("no value{of} was told")).hint(hint)
 }
