@@ -84,6 +84,17 @@ fn a_report_can_be_narrowed_put_elsewhere_and_says_what_it_cannot() {
     );
     let said = lab.combu(&["report", "--where", "lr > 1"]).code(2);
     assert!(said.stderr.contains("a trial has no `lr`"), "{}", said.stderr);
+    let said = lab.combu(&["report", "-o", "/dev/full"]).code(2);
+    assert!(said.stderr.contains("No space left on device"), "{}", said.stderr);
+    // What is no file is left to be what it is, and a link leads to what is written.
+    lab.combu(&["report", "-o", "/dev/null"]).code(0);
+    assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    lab.write("there.html", "before");
+    std::os::unix::fs::symlink("there.html", lab.path("link.html")).unwrap();
+    lab.combu(&["report", "-o", "link.html"]).code(0);
+    assert!(lab.read("there.html").starts_with("<!doctype html>"));
+    let said = lab.combu(&["report", "-o", "."]).code(2);
+    assert!(said.stderr.contains("cannot be written"), "{}", said.stderr);
     // What was there stays where the new one cannot be written.
     lab.write("kept/report.html", "before");
     std::fs::set_permissions(lab.path("kept"), std::fs::Permissions::from_mode(0o555)).unwrap();

@@ -1,8 +1,8 @@
 //! `combu report`: a page that shows runs, as one file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -105,12 +105,17 @@ pub(crate) fn main(file: Option<&Path>, args: &ReportArgs, ui: &Ui) -> Result<u8
     Ok(exit::OK)
 }
 
-/// Writes the page aside and moves it into place, so that a browser never reads half of it.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let name = path.file_name().ok_or(std::io::ErrorKind::IsADirectory)?;
+/// Writes the page aside and moves it into place, so that a browser never reads half of it. What is no file, such as
+/// `/dev/stdout`, is written to as it is; a link leads to what is replaced.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+        return OpenOptions::new().write(true).open(&path)?.write_all(text.as_bytes());
+    }
+    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
     let aside = path.with_file_name(format!(".{}.new", name.to_string_lossy()));
-    let written = fs::File::create(&aside).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.and_then(|()| fs::rename(&aside, path)).inspect_err(|_| {
+    let written = File::create(&aside).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.and_then(|()| fs::rename(&aside, &path)).inspect_err(|_| {
         // Half a page helps nobody.
         let _absent = fs::remove_file(&aside);
     })
