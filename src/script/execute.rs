@@ -105,6 +105,8 @@ pub(super) fn engine(script: &Rc<Script>) -> Engine {
     engine.set_strict_variables(true).set_fail_on_invalid_map_property(true);
     // Deep enough for people, and flat enough for the stack.
     engine.set_max_call_levels(DEPTH).set_max_expr_depths(EXPRESSION.0, EXPRESSION.1);
+    // A sweep makes thousands of names, each once: to choose which to forget takes longer than to make them.
+    engine.set_max_strings_interned(0);
     engine.set_module_resolver(resolver::Modules::new(script.clone()));
     let stage = script.stage.clone();
     engine.on_print(move |text| stage.print(text));
