@@ -73,6 +73,8 @@ pub struct PageRun {
     /// What its events tell.
     pub history: History,
     told: PageEvents,
+    /// Whether the page lacks something.
+    has_news: bool,
     /// Trials of which the page lacks something.
     changed: BTreeSet<Name>,
 }
@@ -136,6 +138,7 @@ impl PageRun {
     pub fn add(&mut self, event: &Event) {
         self.history.add(event);
         self.told.add(event);
+        self.has_news = true;
         match (&event.fact, event.fact.trial()) {
             (_, Some(trial)) => drop(self.changed.insert(trial.clone())),
             // Trials that had not ended are `open` from then on, or are not any more.
@@ -186,14 +189,15 @@ impl PageRun {
         self.as_json(head, Some(common), trials, curves)
     }
 
-    /// Whether something of its trials has changed since the last time.
+    /// Whether something of it has changed since the last time.
     pub fn has_news(&self) -> bool {
-        !self.changed.is_empty()
+        self.has_news
     }
 
     /// What changed since the last time, for a page that has everything before.
     pub fn news(&mut self, head: &PageHead, status: impl Fn(&TrialResult, &Summary) -> &'static str) -> Value {
         let changed = std::mem::take(&mut self.changed);
+        self.has_news = false;
         let common = Map::new();
         let (mut trials, mut curves, mut logs) = (Vec::new(), Map::new(), LOGS);
         for name in &changed {
@@ -354,4 +358,139 @@ fn is_empty(value: &Value) -> bool {
 /// A patch of these runs, made at that time (milliseconds since 1970-01-01 UTC).
 pub fn patch(at: u64, runs: Vec<Value>) -> Value {
     json!({"at": at, "combu": env!("CARGO_PKG_VERSION"), "runs": runs})
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::{PageHead, PageRun};
+    use crate::model::command::Command;
+    use crate::model::event::{Event, Fact, Record};
+    use crate::model::handle::Handle;
+    use crate::model::name::{EngineName, Name, RunId};
+    use crate::model::options::{Budget, Options};
+    use crate::model::outcome::{Exit, Outcome};
+    use crate::model::trial::Trial;
+    use crate::model::trial::settled::Settled;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    fn head() -> PageHead {
+        PageHead {
+            run: "aaaaaaaaaaaa".to_owned(),
+            experiment: "sweep".to_owned(),
+            state: "running",
+            started: 0,
+            ended: None,
+            elapsed: 1.0,
+            command: Vec::new(),
+            spec: String::new(),
+            script: None,
+            repeats: None,
+            provenance: json!({"combu": "0"}),
+        }
+    }
+
+    /// A run of two trials that has just begun.
+    fn begun() -> PageRun {
+        let trials = ["t1", "t2"].map(|text| {
+            let trial = Trial { cpus: Some(2.0), workdir: Some(format!("/{text}")), ..Trial::new(name(text)) };
+            Arc::new(Settled::from(trial))
+        });
+        let mut page = PageRun::default();
+        let fact = Fact::RunStarted {
+            experiment: "sweep".to_owned(),
+            trials: trials.into(),
+            services: Vec::new(),
+            parallel: 1,
+            seed: 1,
+            folder: None,
+            options: Box::new(Options::default()),
+        };
+        add(&mut page, 0, fact);
+        page
+    }
+
+    fn add(page: &mut PageRun, at: u64, fact: Fact) {
+        page.add(&Event { at, run: RunId::from("aaaaaaaaaaaa"), fact });
+    }
+
+    fn starts(page: &mut PageRun, at: u64, attempt: u32) {
+        let (trial, handle) = (name("t1"), Handle { engine: EngineName::Local, id: "1".to_owned() });
+        add(page, at, Fact::AttemptStarting { trial: trial.clone(), attempt, cores: Vec::new(), gpus: Vec::new() });
+        add(page, at, Fact::AttemptStarted { trial, attempt, handle });
+    }
+
+    fn tells(page: &mut PageRun, at: u64, value: f64) {
+        let record = Record::Metric { name: "loss".to_owned(), value, step: None };
+        add(page, at, Fact::Recorded { trial: name("t1"), attempt: 1, record });
+    }
+
+    fn news(page: &mut PageRun) -> Value {
+        page.news(&head(), |result, _| result.status())
+    }
+
+    #[test]
+    fn what_all_trials_have_alike_is_told_once() {
+        let whole = begun().whole(&head(), |result, _| result.status(), |_| true);
+        assert_eq!((&whole["fields"]["cpus"], &whole["fields"]["depends"]), (&json!(2.0), &json!([])));
+        assert_eq!(whole["fields"].get("workdir"), None);
+        assert_eq!(whole["trials"][1]["fields"], json!({"workdir": "/t2"}));
+        assert_eq!(whole["provenance"]["combu"], "0");
+    }
+
+    #[test]
+    fn a_page_that_follows_is_told_what_changed() {
+        let mut page = begun();
+        assert_eq!(news(&mut page)["trials"].as_array().unwrap().len(), 2);
+        assert!(!page.has_news());
+        starts(&mut page, 5, 1);
+        tells(&mut page, 6, 3.0);
+        let told = news(&mut page);
+        assert_eq!((&told["trials"][0]["name"], &told["trials"][0]["status"]), (&json!("t1"), &json!("running")));
+        assert_eq!((told["trials"].as_array().unwrap().len(), told.get("provenance")), (1, None));
+        assert_eq!(
+            told["curves"],
+            json!({"t1": {"loss": {"step": null, "at": [6], "value": [3.0], "of": 1, "from": 0}}})
+        );
+        // What is of the run alone is news too.
+        let change = Box::new(Budget::default());
+        add(&mut page, 7, Fact::CommandTaken { command: Command::Set { change } });
+        assert!(page.has_news() && news(&mut page)["trials"] == json!([]));
+    }
+
+    #[test]
+    fn pauses_and_retries_are_of_their_attempts_and_a_new_attempt_begins_its_curves_anew() {
+        let mut page = begun();
+        starts(&mut page, 1, 1);
+        tells(&mut page, 2, 1.0);
+        add(&mut page, 3, Fact::TrialPaused { trial: name("t1"), because: "others are better".to_owned() });
+        add(&mut page, 4, Fact::TrialUnpaused { trial: name("t1") });
+        let outcome = Outcome::Failed { exit: Exit::Code(3) };
+        let ended = Fact::AttemptEnded {
+            trial: name("t1"),
+            attempt: 1,
+            outcome,
+            elapsed: Duration::from_millis(4),
+            logs: None,
+            usage: None,
+            kept: false,
+            incomplete: false,
+        };
+        add(&mut page, 5, ended);
+        starts(&mut page, 6, 2);
+        add(&mut page, 7, Fact::TrialPaused { trial: name("t1"), because: "others are better".to_owned() });
+        let told = news(&mut page);
+        let times = &told["trials"][0]["times"];
+        assert_eq!(times[0]["pauses"], json!([[3, 4]]));
+        assert_eq!((&times[0]["status"], &times[0]["message"]), (&json!("failed"), &json!("failed (exit code 3)")));
+        assert_eq!(times[1]["pauses"], json!([[7, null]]));
+        assert_eq!(told["curves"], json!({}));
+    }
 }
