@@ -32,7 +32,7 @@ const TRIES: u16 = 20;
 ///
 /// The page is served to this machine only, and to whoever has the address that is printed: the token in it is new each time.
 /// It follows the runs that are named; without any, those that are live in this project or start later, from whatever
-/// shell, and the last one that ended. It only looks, unless `--allow-control` is given: then runs and trials can be stopped,
+/// shell, and where none is live, the last one. It only looks, unless `--allow-control` is given: then runs and trials can be stopped,
 /// retried and set from it, as `combu kill` and `combu set` do. Ctrl-C ends the page; runs go on.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
