@@ -20,6 +20,7 @@ mod docker_metrics;
 mod docker_mounts;
 mod docker_outputs;
 mod docker_pauses;
+mod docker_ssh;
 mod docs;
 mod doors_cli;
 mod exit_codes;

@@ -87,11 +87,16 @@ pub(super) fn is_shortage(error: &Error) -> bool {
     status(error).is_some() && TAKEN_PORTS.iter().chain([&FULL_DISK]).any(|shortage| text.contains(shortage))
 }
 
+/// True for a connection that was closed before an answer began.
+pub(super) fn is_cut_off(error: &Error) -> bool {
+    matches!(error, Error::HyperLegacyError { .. }) && !is_unreached(error)
+}
+
 /// True for an answer that did not arrive, or not whole.
 fn is_lost(error: &Error) -> bool {
     match error {
         Error::RequestTimeoutError | Error::IOError { .. } | Error::HyperResponseError { .. } => true,
-        Error::HyperLegacyError { .. } => !is_unreached(error),
+        Error::HyperLegacyError { .. } => is_cut_off(error),
         Error::JsonSerdeError { err } => err.is_eof() || err.is_io(),
         _ => false,
     }
@@ -149,11 +154,12 @@ pub(super) fn unreachable(address: &str, cause: String) -> EngineError {
     } else {
         ""
     };
-    EngineError::Unreachable {
-        engine: EngineName::Docker,
-        address: address.to_owned(),
-        source: format!("{cause}{hint}").into(),
-    }
+    out_of_reach(address, format!("{cause}{hint}"))
+}
+
+/// Nothing answers at that address, for a reason that says all.
+pub(super) fn out_of_reach(address: &str, because: String) -> EngineError {
+    EngineError::Unreachable { engine: EngineName::Docker, address: address.to_owned(), source: because.into() }
 }
 
 /// The last cause of an error: the layers above it say only where it passed.

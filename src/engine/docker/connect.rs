@@ -1,4 +1,4 @@
-//! Connections to the daemon: `DOCKER_HOST`, contexts, TLS, the usual sockets. Asks the daemon only who
+//! Connections to the daemon: `DOCKER_HOST`, contexts, TLS, ssh, the usual sockets. Asks the daemon only who
 //! it is.
 
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use rustix::process::getuid;
 use serde::Deserialize;
 
 use crate::engine::docker::call;
+use crate::engine::docker::tunnel::Tunnel;
 use crate::engine::error::EngineError;
 use crate::model::capability::{Capabilities, Daemon};
 use crate::model::name::EngineName;
@@ -26,7 +27,7 @@ pub(super) type Env<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 /// An address where a daemon may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
-    /// `unix:///var/run/docker.sock`, `tcp://host:2375`.
+    /// `unix:///var/run/docker.sock`, `tcp://host:2375`, `ssh://user@host`.
     host: String,
     /// Folder of `ca.pem`, `cert.pem` and `key.pem`.
     certificates: Option<PathBuf>,
@@ -43,12 +44,14 @@ pub(super) struct Connection {
     pub(super) within: Duration,
     /// How far the daemon's clock was ahead of ours when it was asked.
     ahead: SignedDuration,
+    /// The way there, where ssh is it.
+    tunnel: Option<Tunnel>,
 }
 
 impl Connection {
     /// The meaning of a call's error; `action` is a verb and its object.
     pub(super) fn failure(&self, action: impl Into<String>, error: bollard::errors::Error) -> EngineError {
-        call::failure(&self.address, action, error)
+        meaning(&self.address, self.tunnel.as_ref(), action, error)
     }
 
     /// The time on the daemon's clock.
@@ -84,13 +87,29 @@ pub(super) async fn connect(env: Env<'_>) -> Result<(Connection, Capabilities), 
     Err(first_error.expect("there is always an address to try"))
 }
 
+/// The meaning of a call's error, at whichever end of a tunnel the trouble is.
+fn meaning(
+    address: &str,
+    tunnel: Option<&Tunnel>,
+    action: impl Into<String>,
+    error: bollard::errors::Error,
+) -> EngineError {
+    match tunnel {
+        Some(tunnel) if call::is_unreached(&error) => tunnel.failure(false),
+        Some(tunnel) if call::is_cut_off(&error) => tunnel.failure(true),
+        _ => call::failure(address, action, error),
+    }
+}
+
 async fn open(address: &Address) -> Result<(Connection, Capabilities), EngineError> {
-    let fail = |error| match call::failure(&address.host, "ask the daemon who it is", error) {
-        unreachable @ EngineError::Unreachable { .. } => unreachable,
-        other => call::unreachable(&address.host, other.chain()),
-    };
     let host = address.host.as_str();
-    let api = match (host.split_once("://"), &address.certificates) {
+    let tunnel = if host.starts_with("ssh://") { Some(Tunnel::open(host).await?) } else { None };
+    let fail = |error| match meaning(host, tunnel.as_ref(), "ask the daemon who it is", error) {
+        unreachable @ EngineError::Unreachable { .. } => unreachable,
+        other => call::unreachable(host, other.chain()),
+    };
+    let socket = tunnel.as_ref().map(|tunnel| format!("unix://{}", tunnel.socket().display()));
+    let api = match (socket.as_deref().unwrap_or(host).split_once("://"), &address.certificates) {
         (Some(("unix", path)), _) => Api::connect_with_unix(path, TIMEOUT, API_DEFAULT_VERSION),
         (Some(("tcp" | "https", _)), Some(folder)) => {
             let file = |name| folder.join(name);
@@ -100,14 +119,12 @@ async fn open(address: &Address) -> Result<(Connection, Capabilities), EngineErr
         (Some(("tcp" | "http", _)), None) => {
             Api::connect_with_http(host.trim_end_matches('/'), TIMEOUT, API_DEFAULT_VERSION)
         }
-        (Some(("ssh", target)), _) => {
-            let advice = format!(
-                "combu does not speak ssh: forward the socket, `ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock {target}`, \
-                 and set DOCKER_HOST=unix:///tmp/docker.sock"
-            );
-            return Err(call::unreachable(host, advice));
+        _ => {
+            return Err(call::unreachable(
+                host,
+                "an address starts with unix://, ssh://, tcp:// or http://".to_owned(),
+            ));
         }
-        _ => return Err(call::unreachable(host, "an address starts with unix://, tcp:// or http://".to_owned())),
     };
     let api = api.map_err(fail)?.with_timeout(Duration::from_secs(FIRST_TIMEOUT));
     let api = call::steady(|| api.clone().negotiate_version()).await.map_err(fail)?;
@@ -126,7 +143,7 @@ async fn open(address: &Address) -> Result<(Connection, Capabilities), EngineErr
     let daemon = info.id.filter(|id| !id.is_empty()).map(|id| Daemon { id, data, address: host.to_owned() });
     let capabilities = Capabilities { daemon, ..capabilities(description, host, info.ncpu, info.mem_total) };
     let (within, address) = (Duration::from_secs(TIMEOUT), host.to_owned());
-    Ok((Connection { api: api.with_timeout(within), address, is_podman, within, ahead }, capabilities))
+    Ok((Connection { api: api.with_timeout(within), address, is_podman, within, ahead, tunnel }, capabilities))
 }
 
 fn capabilities(description: String, host: &str, cpus: Option<i64>, memory: Option<i64>) -> Capabilities {
@@ -281,8 +298,13 @@ mod tests {
     #[tokio::test]
     async fn an_address_nobody_can_reach_says_why() {
         let chain = async |host| connect(&env(&[("DOCKER_HOST", host)])).await.unwrap_err().chain();
-        let ssh = chain("ssh://me@box").await;
-        assert!(ssh.contains("ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock me@box"), "{ssh}");
+        let ssh = chain("ssh://-oProxyCommand=x").await;
+        assert!(ssh.contains("ssh would take it for an option"), "{ssh}");
+        let password = chain("ssh://me:secret@box").await;
+        assert!(
+            !password.contains("secret") && password.contains("at ssh://...@box: there is a password"),
+            "{password}"
+        );
         let nothing = chain("unix:///nonexistent/docker.sock").await;
         assert!(nothing.contains("is the daemon running?"), "{nothing}");
         let odd = chain("box:2375").await;

@@ -18,8 +18,10 @@ mod network;
 mod once;
 mod outputs;
 mod restart;
+mod ssh;
 mod start;
 mod survey;
+mod tunnel;
 mod wait;
 
 use std::borrow::Cow;
@@ -85,7 +87,8 @@ impl Docker {
         Self::connect_as(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()), settings).await
     }
 
-    /// Connects to the daemon at an address, whatever the environment says: `unix:///run/docker.sock`.
+    /// Connects to the daemon at an address, whatever the environment says: `unix:///run/docker.sock`,
+    /// `ssh://me@box`.
     ///
     /// # Errors
     /// [`EngineError::Unreachable`] when nothing answers there.

@@ -374,7 +374,7 @@ fn failed(daemon: &Connection, launch: &Launch, verb: &str, error: Error) -> Eng
         return EngineError::Busy { message: format!("failed to {verb} container `{trial}`: {}", message(&error)) };
     }
     if is_refusal(&error) {
-        let advice = advice(&error.to_string());
+        let advice = advice(&error.to_string(), daemon.is_here());
         let message = format!("failed to {verb} container `{trial}`: {}{advice}", message(&error));
         return EngineError::Refused { message };
     }
@@ -382,8 +382,11 @@ fn failed(daemon: &Connection, launch: &Launch, verb: &str, error: Error) -> Eng
 }
 
 /// Advice where the daemon's words give none.
-fn advice(text: &str) -> &'static str {
-    if text.contains(r#"select device driver "cdi""#) {
+fn advice(text: &str, is_here: bool) -> &'static str {
+    if text.contains("bind source path does not exist") && !is_here {
+        " (the daemon mounts folders of its own machine, and not of this one: copy it to the same path there, or put it into \
+         the image or a named volume; `outputs` brings what trials write back here)"
+    } else if text.contains(r#"select device driver "cdi""#) {
         " (the daemon does not know CDI names: Docker does from version 25 on with `\"features\": {\"cdi\": true}` in \
          its daemon.json; GPUs are also named by index, `0`)"
     } else if text.contains("select device driver") {
