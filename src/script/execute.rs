@@ -100,6 +100,13 @@ pub fn tests(path: &Path) -> Vec<String> {
 
 /// A Rhai engine that knows combu's functions.
 pub(super) fn engine(script: &Rc<Script>) -> Engine {
+    let mut engine = engine_of_arrays(script);
+    api::series::register(&mut engine);
+    engine
+}
+
+/// The same, whose functions of arrays do not take what stands for one.
+pub(super) fn engine_of_arrays(script: &Rc<Script>) -> Engine {
     let mut engine = Engine::new();
     engine.disable_symbol("eval");
     engine.set_strict_variables(true).set_fail_on_invalid_map_property(true);

@@ -23,7 +23,7 @@ use crate::run::session::interrupt::Interrupt;
 use crate::run::session::{Prepared, Session};
 use crate::run::simulation::Simulation;
 use crate::script::error::ScriptError;
-use crate::script::execute::{engine, execute};
+use crate::script::execute::{engine, engine_of_arrays, execute};
 use crate::script::host::{Finish, Script, ScriptHost};
 use crate::script::model::ScriptModel;
 use crate::script::stage::{EarlierRun, Opened, ScriptStage};
@@ -276,7 +276,7 @@ impl Lab {
 
     /// Everything registered beside Rhai's own functions, as JSON.
     pub(super) fn functions(&self) -> String {
-        engine(&self.script()).gen_fn_metadata_to_json(false).unwrap()
+        engine_of_arrays(&self.script()).gen_fn_metadata_to_json(false).unwrap()
     }
 
     pub(super) fn compile(&self, text: &str) -> Result<(), rhai::ParseError> {

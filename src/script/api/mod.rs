@@ -15,6 +15,7 @@ pub(super) mod replicate;
 mod result;
 mod run;
 pub(super) mod search;
+pub(super) mod series;
 pub(super) mod sizes;
 pub(super) mod space;
 pub(super) mod system;

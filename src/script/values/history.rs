@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use rhai::{Array, Dynamic, Map};
+use rhai::{Dynamic, Map};
 
 use crate::model::event::{Event, Fact, Record};
 use crate::model::name::Name;
+use crate::script::values::series::Series;
 
 /// The values that the last attempt of each trial told, in order.
 #[derive(Clone, Default)]
@@ -19,8 +20,8 @@ type Metrics = BTreeMap<String, MetricCurve>;
 #[derive(Default)]
 struct MetricCurve {
     points: Vec<MetricValue>,
-    /// The same as a script's list, as far as it was asked for: a hook may ask at each value.
-    list: Option<Dynamic>,
+    /// The same as scripts have them, as far as one asked for it: a hook may ask at each value.
+    series: Series,
 }
 
 /// A value of a metric.
@@ -48,25 +49,15 @@ impl MetricHistory {
         }
     }
 
-    /// The values of a trial's metric as a script's array of maps. All who ask get the same, which they cannot change: Rhai
-    /// copies the array where a variable gets it, and not where it is read in passing (`t.history("loss").len()`). Its maps
-    /// it copies never, unless a variable gets one: 20,000 hooks that each look at an array of 20,000 need not be slow.
+    /// The values of a trial's metric, as a script has them. Where no variable gets them, nobody changes them: a sorted list
+    /// would be lost.
     pub(crate) fn of(&self, trial: &Name, metric: &str) -> Dynamic {
         let mut all = self.0.borrow_mut();
         let Some(curve) = all.get_mut(trial).and_then(|metrics| metrics.get_mut(metric)) else {
-            return Array::new().into();
+            return Dynamic::from(Series::default()).into_read_only();
         };
-        let map = |point: &MetricValue| Dynamic::from_map(point.map()).into_read_only().into_shared();
-        let list = curve.list.get_or_insert_with(|| Dynamic::from_array(Array::new()).into_read_only().into_shared());
-        match list.write_lock::<Array>() {
-            Some(mut known) => {
-                let from = known.len();
-                known.extend(curve.points[from..].iter().map(map));
-            }
-            // A closure asks for it while Rhai goes through it.
-            None => return curve.points.iter().map(map).collect::<Array>().into(),
-        }
-        list.clone()
+        let missing = curve.points[curve.series.len()..].iter().map(|point| point.map());
+        Dynamic::from(curve.series.grown(missing)).into_read_only()
     }
 }
 

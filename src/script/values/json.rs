@@ -11,6 +11,7 @@ use crate::model::trial::Trial;
 use crate::script::fault::{Answer, bounded, fault};
 use crate::script::values::params::Params;
 use crate::script::values::result::{RunResult, TrialView};
+use crate::script::values::series::plain;
 
 /// A script's value as JSON; NaN and the infinities become null, which is all JSON has for them.
 ///
@@ -68,9 +69,7 @@ fn json_at(value: &Dynamic, path: &ValuePath<'_>) -> Answer<Value> {
     if path.depth() > DEEPEST {
         return Err(fault(format!("more than {DEEPEST} lists and maps within each other have no JSON form")));
     }
-    // A variable that a closure captured is shared; JSON wants what is in it.
-    let inner = value.is_shared().then(|| value.clone().flatten());
-    let value = inner.as_ref().unwrap_or(value);
+    let value = &*plain(value);
     if value.is_unit() {
         return Ok(Value::Null);
     }

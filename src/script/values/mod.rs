@@ -7,3 +7,4 @@ pub(super) mod json;
 pub(super) mod params;
 pub(super) mod printed;
 pub(super) mod result;
+pub(super) mod series;
