@@ -14,6 +14,7 @@ use crate::script::habits;
 use crate::script::host::{DEPTH, EXPRESSION, Script};
 use crate::script::items;
 use crate::script::stdlib;
+use crate::script::values::series::{self, Series};
 
 /// Error that ended a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -210,11 +211,18 @@ pub(super) fn explain(mut error: EvalAltResult, functions: &Functions) -> (Strin
             }
             None => (lowered(&message), None, ScriptErrorKind::Run),
         },
+        EvalAltResult::ErrorNonPureMethodCallOnConstant(name, _) => {
+            let message = format!("`{name}` changes what it is called of, and that cannot be changed here");
+            (message, Some("put it into a variable first: `let own = ..;`".to_owned()), ScriptErrorKind::Run)
+        }
         EvalAltResult::ErrorStackOverflow(_) => {
             let message = format!("functions call each other too deeply: more than {DEPTH} calls within each other");
             (message, Some("use a loop".to_owned()), ScriptErrorKind::Run)
         }
-        other => (lowered(&other.to_string()), None, ScriptErrorKind::Run),
+        other => {
+            let message = other.to_string().replace(std::any::type_name::<Series>(), series::KIND);
+            (lowered(&message), None, ScriptErrorKind::Run)
+        }
     }
 }
 

@@ -76,7 +76,8 @@ fn execute_with(path: &Path, host: ScriptHost, function: Option<&str>) -> Result
     ast.set_source(path.display().to_string());
     script.functions.note(&ast);
     let known = Parameters::of(&ast, &text);
-    let ended = script.args.expect(known).and_then(|()| run(&script, &engine, &ast, function));
+    let noted = script.appends.note(&ast, &path.display().to_string());
+    let ended = noted.and_then(|()| script.args.expect(known)).and_then(|()| run(&script, &engine, &ast, function));
     ended.map_err(|error| ScriptError::of(*error, &script))?;
     let ends = script.ends.borrow();
     Ok(Finish {

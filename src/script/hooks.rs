@@ -15,6 +15,7 @@ use crate::script::host::Script;
 use crate::script::values::convert;
 use crate::script::values::history::step;
 use crate::script::values::result::TrialView;
+use crate::script::values::series::kind;
 use crate::script::way::Way;
 
 /// Names of hooks in a run's options.
@@ -78,7 +79,7 @@ impl Hooks {
                 let hint = did_you_mean(&name, HOOKS).unwrap_or_else(|| format!("there are {}", HOOKS.join(", ")));
                 return Err(fault_with(format!("there is no hook `{name}`"), hint));
             };
-            let found = value.type_name();
+            let found = kind(&value);
             let closure = value
                 .flatten()
                 .try_cast::<FnPtr>()

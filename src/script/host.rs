@@ -15,6 +15,7 @@ use crate::model::script::ScriptEntry;
 use crate::run::session::Session;
 use crate::run::session::interrupt::Interrupt;
 use crate::run::session::live::Live;
+use crate::script::appends::Appends;
 use crate::script::arguments::Arguments;
 use crate::script::caller::Caller;
 use crate::script::fault::{Answer, fault, interrupted};
@@ -93,6 +94,7 @@ pub(crate) struct Script {
     pub(super) args: Arguments,
     /// The functions that the script and its modules define.
     pub(super) functions: Functions,
+    pub(super) appends: Appends,
     pub(super) options: Options,
     pub(super) below: Options,
     pub(super) load: LoadOptions,
@@ -157,6 +159,7 @@ impl Script {
             session: host.session,
             args: Arguments::new(host.args),
             functions: Functions::default(),
+            appends: Appends::default(),
             options: host.options,
             below: host.below,
             load: host.load,

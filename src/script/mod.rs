@@ -4,6 +4,7 @@
 //! files, processes and engines; it is the user's own program, not a guest.
 
 mod api;
+mod appends;
 mod arguments;
 mod caller;
 mod check;

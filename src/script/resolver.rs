@@ -40,6 +40,7 @@ impl Modules {
             engine.compile(text).map_err(|error| inside(Box::new(EvalAltResult::ErrorParsing(*error.0, error.1))))?;
         ast.set_source(shown);
         self.script.functions.note(&ast);
+        self.script.appends.note(&ast, shown)?;
         let mut module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(inside)?;
         open_closures(&mut module, &ast);
         Ok(module)

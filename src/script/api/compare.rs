@@ -13,6 +13,7 @@ use crate::script::api::result::{UNBOUNDED, unread};
 use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::values::convert::{from_json, from_object};
 use crate::script::values::result::{RunResult, TrialView};
+use crate::script::values::series::kind;
 use crate::space::Point;
 use crate::stats::{Comparison, Sample};
 
@@ -26,7 +27,7 @@ pub(super) fn register(engine: &mut Engine) {
     });
     engine.register_fn("compare", |trials: Array, options: Map| {
         let views = trials.into_iter().map(|trial| {
-            let found = trial.type_name();
+            let found = kind(&trial);
             trial
                 .try_cast::<TrialView>()
                 .ok_or_else(|| fault(format!("`compare` takes results of trials, not {found}")))

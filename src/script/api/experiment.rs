@@ -16,6 +16,7 @@ use crate::script::items::item;
 use crate::script::selection::{Where, WhereError};
 use crate::script::values::experiment::ScriptExperiment;
 use crate::script::values::json::to_json;
+use crate::script::values::series::kind;
 use crate::spec::{self, LoadOptions};
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
@@ -136,7 +137,7 @@ type Pairs = Vec<(String, String)>;
 /// Texts are given to the spec as they are, anything else as what it is; the command line's variables win.
 fn variables(key: &str, given: &Dynamic, texts: &mut Pairs, codes: &mut Pairs) -> Answer<()> {
     let Some(map) = given.read_lock::<Map>() else {
-        return Err(fault(format!("`{key}` is a map of variables, not {}", given.type_name())));
+        return Err(fault(format!("`{key}` is a map of variables, not {}", kind(given))));
     };
     for (name, value) in map.iter() {
         if texts.iter().chain(codes.iter()).any(|(known, _)| known == name.as_str()) {

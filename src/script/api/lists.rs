@@ -11,6 +11,7 @@ use crate::script::fault::{Answer, fault, fault_with};
 use crate::script::values::convert::{as_number, from_json};
 use crate::script::values::json::to_json;
 use crate::script::values::result::TrialView;
+use crate::script::values::series::{kind, plain};
 use crate::stats::{deviation, mean};
 
 pub(crate) fn register(engine: &mut Engine) {
@@ -62,7 +63,7 @@ fn cell(row: &Dynamic, key: &str) -> Answer<Dynamic> {
         return Ok(from_json(&value));
     }
     Err(fault_with(
-        format!("a row is a map or the result of a trial, not {}", row.type_name()),
+        format!("a row is a map or the result of a trial, not {}", kind(row)),
         "`result.rows()` and `result.trials` have rows",
     ))
 }
@@ -106,7 +107,7 @@ pub(crate) fn register_statistics(engine: &mut Engine) {
         .register_fn("min", |list: &mut Array| extreme(list, Ordering::Less))
         .register_fn("max", |list: &mut Array| extreme(list, Ordering::Greater))
         .register_fn("join", |list: &mut Array, between: &str| {
-            list.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+            list.iter().map(|value| plain(value).to_string()).collect::<Vec<_>>().join(between)
         });
 }
 
@@ -126,7 +127,7 @@ fn numbers(list: &Array) -> Answer<Vec<f64>> {
 }
 
 fn described(value: &Dynamic) -> &str {
-    if value.is_unit() { "nothing, `()`" } else { value.type_name() }
+    if value.is_unit() { "nothing, `()`" } else { kind(value) }
 }
 
 /// The number below which that share of them lies, between two in proportion, as numpy has it.
@@ -182,7 +183,7 @@ fn which(said: &Dynamic) -> Answer<Ordering> {
         Some(number) if !number.is_nan() => Ok(number.total_cmp(&0.0)),
         Some(_) => Err(fault("the closure of `sort` gives NaN, which is neither below nor above zero")),
         None => Err(fault_with(
-            format!("the closure of `sort` gives {}, and no number or truth", said.type_name()),
+            format!("the closure of `sort` gives {}, and no number or truth", kind(said)),
             "write `|a, b| a.loss - b.loss` or `|a, b| a.loss < b.loss`",
         )),
     }
@@ -203,7 +204,7 @@ fn order(one: &Dynamic, other: &Dynamic) -> Answer<Ordering> {
         return Ok(one.cmp(&other));
     }
     Err(fault_with(
-        format!("{} and {} have no order", one.type_name(), other.type_name()),
+        format!("{} and {} have no order", kind(one), kind(other)),
         "say how to compare them: `list.sort(|a, b| a.loss < b.loss)`",
     ))
 }

@@ -35,7 +35,7 @@ pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     trial::register(engine, script);
     experiment::register(engine, script);
     run::register(engine, script);
-    result::register(engine);
+    result::register(engine, script);
     prune::register(engine);
     kill::register(engine, script);
     history::register(engine, script);

@@ -1,6 +1,7 @@
 //! Results in scripts: of one trial, with what it printed, and of a run.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
@@ -17,6 +18,7 @@ use crate::report::results::{self, cells};
 use crate::report::table::list;
 use crate::script::api::trial;
 use crate::script::fault::{Answer, fault, fault_with};
+use crate::script::host::Script;
 use crate::script::values::convert::from_json;
 use crate::script::values::history::step;
 use crate::script::values::params::Params;
@@ -24,8 +26,12 @@ use crate::script::values::printed;
 use crate::script::values::result::{RunResult, TrialView};
 use crate::script::way::BECAUSE;
 
-pub(super) fn register(engine: &mut Engine) {
+pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
     register_trial(engine);
+    let made = script.clone();
+    engine.register_fn("history", move |view: &mut TrialView, name: &str| {
+        view.history.of(&view.result.trial.name, name, made.appends.allow())
+    });
     register_output(engine);
     register_told(engine);
     register_run(engine);
@@ -118,8 +124,7 @@ fn register_told(engine: &mut Engine) {
         })
         .register_fn("metric", |view: &mut TrialView, name: &str| {
             view.result.metrics.get(name).map_or(Dynamic::UNIT, |metric| Dynamic::from_map(told(metric)))
-        })
-        .register_fn("history", |view: &mut TrialView, name: &str| view.history.of(&view.result.trial.name, name));
+        });
 }
 
 fn collected(file: &Collected) -> Map {

@@ -20,6 +20,7 @@ use crate::script::values::convert::from_json;
 use crate::script::values::experiment::ScriptExperiment;
 use crate::script::values::json::to_object;
 use crate::script::values::result::{RunResult, TrialView};
+use crate::script::values::series::kind;
 use crate::script::way::{BECAUSE, BY};
 use crate::spec;
 
@@ -113,7 +114,7 @@ fn register_waits(engine: &mut Engine, script: &Rc<Script>) {
     let made = script.clone();
     engine.register_fn("next_of", move |context: NativeCallContext, runs: Array| {
         let one = |run: Dynamic| {
-            let found = run.type_name();
+            let found = kind(&run);
             run.try_cast::<Run>().ok_or_else(|| fault(format!("`next_of` takes runs that `start` gave, not {found}")))
         };
         next(&made, &context, &runs.into_iter().map(one).collect::<Answer<Vec<Run>>>()?)

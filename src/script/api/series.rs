@@ -13,7 +13,7 @@ use rhai::{
 };
 
 use crate::script::fault::Answer;
-use crate::script::values::series::Series;
+use crate::script::values::series::{KIND, Series, plain};
 
 /// Functions that leave their array as it is, though Rhai takes them for such that change it.
 const READING: [&str; 5] = ["get", "extract", "order", "order_by", "order_desc"];
@@ -21,14 +21,19 @@ const READING: [&str; 5] = ["get", "extract", "order", "order_by", "order_desc"]
 /// Registers what takes a series, after everything that takes an array.
 pub(crate) fn register(engine: &mut Engine) {
     // Scripts are told that it is what it is like.
-    engine.register_type_with_name::<Series>("array").register_iterator::<Series>();
+    engine.register_type_with_name::<Series>(KIND).register_iterator::<Series>();
     let mut module = Module::new();
     for (name, types) in taking_arrays(engine) {
         for types in with_series(&types) {
             forward(&mut module, &name, &types);
         }
     }
+    // What is not there is no answer: of two types Rhai itself says that neither is less.
+    let two = [TypeId::of::<Array>(); 2];
+    let orders = ["<", "<=", ">", ">="].map(|name| (name, with_series(&two)));
+    orders.iter().for_each(|(name, forms)| forms.iter().for_each(|types| forward(&mut module, name, types)));
     read(&mut module);
+    write(&mut module);
     engine.register_global_module(module.into());
 }
 
@@ -165,17 +170,31 @@ fn read(module: &mut Module) {
         let start = (*range.start()).max(0);
         extract(series, start, range.end().max(&start).saturating_sub(start).saturating_add(1))
     });
-    let series = TypeId::of::<Series>();
-    let any = TypeId::of::<Dynamic>();
-    raw(module, "index$get$", &[series, any], |context, arguments| {
+    raw(module, "index$get$", &[TypeId::of::<Series>(), TypeId::of::<Dynamic>()], |context, arguments| {
         let [first, place] = arguments else { unreachable!("an index is one argument") };
         let series = first.read_lock::<Series>().expect("it is registered for series");
         let place = indexed(context, &series, place)?;
         Ok(series.get(place).unwrap_or_default())
     });
+}
+
+/// What changes a series by way of operators.
+fn write(module: &mut Module) {
+    let [series, any] = [TypeId::of::<Series>(), TypeId::of::<Dynamic>()];
     raw(module, "index$set$", &[series, any, any], |context, arguments| {
         let [first, place, value] = arguments else { unreachable!("an index and a value are two arguments") };
         set(context, first, place, value)
+    });
+    raw(module, "+=", &[series, any], |_, arguments| {
+        let [first, more] = arguments else { unreachable!("an operator has two arguments") };
+        let mut list = first.read_lock::<Series>().expect("it is registered for series").array();
+        let more = unshared(plain(more).into_owned());
+        match more.try_cast_result::<Array>() {
+            Ok(more) => list.extend(more),
+            Err(one) => list.push(one),
+        }
+        put(first, list.into());
+        Ok(Dynamic::UNIT)
     });
 }
 
@@ -198,8 +217,13 @@ fn extract(series: &Series, start: i64, count: i64) -> Array {
 /// The place that an index means.
 fn indexed(context: &NativeCallContext, series: &Series, index: &Dynamic) -> Answer<usize> {
     let Ok(place) = index.as_int() else {
-        let kind = context.engine().map_type_name(index.type_name()).into();
-        return Err(EvalAltResult::ErrorMismatchDataType("i64".into(), kind, Position::NONE).into());
+        let kind = context.engine().map_type_name(index.type_name()).to_owned();
+        let error = match index.is_string() {
+            // Rhai asks so for a property that is not there, too, and tells of it where this is the error.
+            true => EvalAltResult::ErrorIndexingType(format!("array [{kind}]"), Position::NONE),
+            false => EvalAltResult::ErrorMismatchDataType("i64".to_owned(), kind, Position::NONE),
+        };
+        return Err(error.into());
     };
     let distance = usize::try_from(place.unsigned_abs()).unwrap_or(usize::MAX);
     let found = if place < 0 { series.len().checked_sub(distance) } else { Some(distance) };
@@ -215,7 +239,7 @@ fn set(context: &NativeCallContext, variable: &mut Dynamic, index: &Dynamic, val
         return Ok(Dynamic::UNIT);
     }
     if variable.is_read_only() {
-        return Err(EvalAltResult::ErrorAssignmentToConstant(String::new(), Position::NONE).into());
+        return Err(EvalAltResult::ErrorNonPureMethodCallOnConstant("[..] = ..".to_owned(), Position::NONE).into());
     }
     let mut list = series.array();
     list[place] = std::mem::take(value).flatten();
@@ -232,4 +256,250 @@ fn is_same(one: &Dynamic, other: &Dynamic) -> bool {
             let is_one = one.type_id() == other.type_id();
             key == of && is_one && bits(one) == bits(other) && one.as_int().ok() == other.as_int().ok()
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::any::TypeId;
+    use std::ops::{Range, RangeInclusive};
+
+    use insta::assert_snapshot;
+    use rhai::{Array, Blob, Dynamic, FnPtr, ImmutableString, Map};
+
+    use super::{Series, taking_arrays, with_series};
+    use crate::engine::fake::{Fake, Scene};
+    use crate::script::api::random::Random;
+    use crate::script::execute::engine_of_arrays;
+    use crate::script::harness::Lab;
+    use crate::script::values::experiment::ScriptExperiment;
+    use crate::script::values::result::RunResult;
+    use crate::script::values::series::copies;
+
+    const RUN: &str = "let e = experiment(\"told\", [#{ name: \"one\" }]); let r = run(e); let t = r[\"one\"];
+        let plain = []; for p in t.history(\"loss\") { plain.push(p); }\n";
+
+    /// A lab whose trial `one` tells so many values.
+    fn lab(count: usize) -> Lab {
+        let lines = (0..count).map(|step| format!("::combu metric loss={} step={step}\n", step * 7 % 5));
+        let stdout = lines.collect();
+        Lab::on(Fake::default().scene("one", [Scene { stdout, ..Scene::default() }]))
+    }
+
+    /// Arguments of a type.
+    fn written(of: TypeId) -> &'static [&'static str] {
+        let all: [(TypeId, &[&str]); 14] = [
+            (TypeId::of::<Series>(), &["x"]),
+            (TypeId::of::<Array>(), &["y"]),
+            (TypeId::of::<i64>(), &["1", "-2", "9"]),
+            (TypeId::of::<f64>(), &["0.5"]),
+            (TypeId::of::<ImmutableString>(), &["\"value\"", "\"desc\""]),
+            (
+                TypeId::of::<FnPtr>(),
+                &["|a| a.value > 1.5", "|a, b| a.value < b.value", "|a, b| b", "|| this.value += 1.0"],
+            ),
+            (TypeId::of::<Dynamic>(), &["7", "y[1]", "|a, b| a.value + b.value", "x"]),
+            (TypeId::of::<Map>(), &["#{}"]),
+            (TypeId::of::<Range<i64>>(), &["1..3", "-2..9"]),
+            (TypeId::of::<RangeInclusive<i64>>(), &["1..=2", "-2..=9"]),
+            (TypeId::of::<Blob>(), &["blob(2, 7)"]),
+            (TypeId::of::<RunResult>(), &["r"]),
+            (TypeId::of::<ScriptExperiment>(), &["e"]),
+            (TypeId::of::<Random>(), &["random(1)"]),
+        ];
+        all.into_iter().find(|(known, _)| *known == of).map_or(&[], |(_, written)| written)
+    }
+
+    /// A call, as a script writes it.
+    fn call(name: &str, arguments: &[&str]) -> String {
+        let is_word = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        match (name.strip_prefix("get$"), arguments) {
+            (Some(property), [of]) => format!("{of}.{property}"),
+            (None, [one, other]) if !is_word => format!("{one} {name} {other}"),
+            (None, [of, rest @ ..]) if is_word && (*of != "x" || rest.is_empty()) => {
+                format!("{name}({of}, {})", rest.join(", "))
+            }
+            (None, [of, rest @ ..]) if is_word => format!("{of}.{name}({})", rest.join(", ")),
+            _ => panic!("how is {name} called?"),
+        }
+    }
+
+    /// Calls give of what a metric told what they give of an array of the same values, and leave the same behind.
+    fn same_as_an_array<T: AsRef<str>>(lab: &Lab, calls: &[T]) {
+        let both = |call: &T| {
+            let x = "let x = if is_told { t.history(\"loss\") } else { plain }; let y = plain.extract(0);";
+            // An index that is wrong is where its bracket is, and in an array where the index is.
+            let show = "print([answer, x]); } catch (error) { if type_of(error) == \"map\" { error.remove(\"position\"); } print(error); }";
+            format!(
+                "for is_told in [false, true] {{ print(\"@@\"); try {{ {x} let answer = {{ {} }}; {show} }}\n",
+                call.as_ref()
+            )
+        };
+        let output = lab.output(&format!("{RUN}{}", calls.iter().map(both).collect::<String>()));
+        let outputs: Vec<_> = output.split("@@").skip(1).collect();
+        assert_eq!(outputs.len(), 2 * calls.len(), "{output}");
+        let compared = calls.iter().map(AsRef::as_ref).zip(outputs.chunks(2));
+        // A closure that only reads may change an array by way of `this`, and what a metric told may not be changed so.
+        let differs =
+            |outputs: &[&str]| outputs[0].trim() != outputs[1].trim() && !outputs[1].contains("Cannot modify constant");
+        let other: Vec<(&str, _)> = compared.filter(|(_, outputs)| differs(outputs)).collect();
+        let first: Vec<_> = other.iter().take(8).collect();
+        assert!(other.is_empty(), "{} of {} differ, first of all {first:#?}", other.len(), calls.len());
+    }
+
+    #[test]
+    fn every_function_of_arrays_does_the_same_with_what_a_metric_told() {
+        let lab = lab(4);
+        let mut forms: Vec<_> = taking_arrays(&engine_of_arrays(&lab.script())).into_iter().collect();
+        forms.sort();
+        let mut calls = Vec::new();
+        for (name, types) in forms {
+            for types in with_series(&types) {
+                let mut all = vec![Vec::new()];
+                for of in &types {
+                    assert!(!written(*of).is_empty(), "{name}: {types:?}: {of:?} has no arguments here");
+                    let longer = |given: &Vec<&'static str>| {
+                        written(*of).iter().map(|more| [&given[..], &[*more]].concat()).collect::<Vec<_>>()
+                    };
+                    all = all.iter().flat_map(longer).collect();
+                }
+                calls.extend(all.iter().map(|arguments| call(&name, arguments)));
+            }
+        }
+        same_as_an_array(&lab, &calls);
+    }
+
+    #[test]
+    fn an_index_of_what_a_metric_told_means_what_it_means_in_an_array() {
+        let reads = [
+            "x[0]",
+            "x[-1].value",
+            "x[-4]",
+            "x[4]",
+            "x[-5]",
+            "x[0.5]",
+            "x[1].keys()",
+            "x[2][\"step\"]",
+            "x.len",
+            "x.none",
+        ];
+        let changes = [
+            "x[0] = 7",
+            "x[-1].value = 9.0",
+            "x[1].value += 0.5",
+            "x[2][\"step\"] = ()",
+            "x[4] = 1",
+            "x[1].clear()",
+            "x += 1",
+            "x += [1]",
+            "x[0] += 1",
+        ];
+        let wholes = [
+            "type_of(x)",
+            "1 in x",
+            "y[1] in x",
+            "x == y",
+            "y == x",
+            "x == x",
+            "x != y",
+            "[x] == [y]",
+            "x == 1",
+            "x < y",
+            "y + x",
+            "`${x}`",
+            "[x, #{ a: x }]",
+            "to_json([x, #{ a: x }])",
+            "x?[0]",
+            "x.then(1)",
+            "Fn(\"len\").call(x)",
+            "while x.len() > 2 { x.pop(); }",
+            "-x",
+            "switch x { [] => 1, _ => 2 }",
+        ];
+        let calls = [&reads[..], &changes, &wholes].concat();
+        same_as_an_array(&lab(4), &calls);
+        // Of nothing, too.
+        same_as_an_array(
+            &lab(0),
+            &["x[0]", "x[-1]", "x.pop()", "x.is_empty", "x == []", "x.mean()", "x.extract(-2)", "x.get(0)"],
+        );
+    }
+
+    #[test]
+    fn what_closures_share_is_a_list_that_changes_for_all_of_them() {
+        let script = "let x = t.history(\"loss\"); let more = || x.push(7); let last = || x[-1]; let count = || x.len();
+            print([count.call(), last.call().value]); more.call(); print([count.call(), last.call(), x.len(), x[4], type_of(x)]);
+            let copy = x; copy.clear(); print(x.len()); x = t.history(\"loss\"); x[0].value = 5.0; print(t.history(\"loss\")[0].value);
+            for p in x { p.value = 1.0; } print(x.map(|p| p.value)); fn shorter(list) { list.pop(); list.len() }
+            print([shorter(x), x.len()]);
+            const FIXED = t.history(\"loss\"); print(FIXED.len()); print(FIXED[0].keys());";
+        assert_snapshot!(lab(4).output(&format!("{RUN}{script}")), @r#"
+        closed told 1/1
+        [4, 1.0]
+        [5, 7, 5, 7, "array"]
+        5
+        0.0
+        [5.0, 2.0, 4.0, 1.0]
+        [3, 4]
+        4
+        ["at", "step", "value"]
+        "#);
+        let refused = [
+            "t.history(\"loss\").push(1)",
+            "t.history(\"loss\").sort_desc()",
+            "t.history(\"loss\")[0] = 1",
+            "const FIXED = t.history(\"loss\"); FIXED.pop()",
+            "const FIXED = t.history(\"loss\"); FIXED[0] = 1",
+            "let x = t.history(\"loss\"); if x { 1 }",
+            "let x = t.history(\"loss\"); x[\"a\"]",
+            "let x = t.history(\"loss\"); x.nothing()",
+            "let x = t.history(\"loss\"); run([trial(#{ name: \"one\" })], #{ on_start: x })",
+        ];
+        let told: Vec<_> = refused.iter().map(|wrong| lab(4).refusal(&format!("{RUN}{wrong}"))).collect();
+        assert_snapshot!(told.join("\n"), @"
+        `push` changes what it is called of, and that cannot be changed here = put it into a variable first: `let own = ..;`
+        `sort_desc` changes what it is called of, and that cannot be changed here = put it into a variable first: `let own = ..;`
+        expression cannot be assigned to
+        `pop` changes what it is called of, and that cannot be changed here = put it into a variable first: `let own = ..;`
+        `[..] = ..` changes what it is called of, and that cannot be changed here = put it into a variable first: `let own = ..;`
+        data type incorrect: array (expecting bool)
+        indexer unavailable: array [string]
+        no function `nothing (array)` = `combu help script` lists every function
+        `on_start` takes a closure such as `|t| print(t.name)`, not array
+        ");
+    }
+
+    #[test]
+    fn a_list_in_a_variable_does_not_grow() {
+        let script = "let seen = []; let first = ();
+            let r = run(e, #{ on_metric: |t, name, value, step| {
+                let told = t.history(\"loss\");
+                if first == () { first = told; }
+                seen.push(told.len() * 100 + first.len() * 10 + told[-1].step);
+                if step == 1 { told.push(7); seen.push(told.len()); }
+            } });
+            print(seen); print(first.map(|p| p.step)); print(first == r[\"one\"].history(\"loss\"));";
+        let script = format!("let e = experiment(\"told\", [#{{ name: \"one\" }}]); {script}");
+        assert_snapshot!(lab(3).output(&script), @"
+        closed told 1/1
+        [110, 211, 3, 312]
+        [0]
+        false
+        ");
+    }
+
+    #[test]
+    fn a_hook_that_looks_at_the_last_values_copies_no_others() {
+        let script = "let sum = 0.0;
+            run(experiment(\"told\", [#{ name: \"one\" }]), #{ on_metric: |t, name, value, step| {
+                let told = t.history(\"loss\");
+                let again = told;
+                let last = again.extract(-3);
+                if !told.is_empty() && told.len() > 1 && told[-2].keys().len() == 3 { sum += last[0].value; }
+                if told.get(-1) == () { throw 1; }
+            } });";
+        copies::take();
+        assert_eq!(lab(2_000).output(script), "closed told 1/1");
+        let copied = copies::take();
+        assert!(copied <= 3 * 2_000, "{copied}");
+    }
 }

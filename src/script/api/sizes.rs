@@ -1,23 +1,27 @@
 //! Rhai's own functions that make something of any size in one step, which nothing could stop: with a limit.
 
-use rhai::{Array, Blob, Dynamic, Engine, ImmutableString};
+use rhai::{Array, Blob, Dynamic, Engine, FuncRegistration, ImmutableString};
 
 use crate::script::fault::{Answer, bounded};
 
 pub(crate) fn register(engine: &mut Engine) {
+    // What nobody may change is not filled up either.
+    let changing = || FuncRegistration::new("pad").with_purity(false);
+    changing().register_into_engine(engine, |text: &mut ImmutableString, length: i64, with: char| {
+        pad_text(text, length, &with.to_string())
+    });
+    changing().register_into_engine(engine, |text: &mut ImmutableString, length: i64, with: &str| {
+        pad_text(text, length, with)
+    });
+    changing().register_into_engine(engine, |list: &mut Array, length: i64, with: Dynamic| {
+        list.resize(bounded(length)?.max(list.len()), with);
+        Ok::<_, Box<rhai::EvalAltResult>>(())
+    });
+    changing().register_into_engine(engine, |bytes: &mut Blob, length: i64, with: i64| {
+        bytes.resize(bounded(length)?.max(bytes.len()), (with & 0xff) as u8);
+        Ok::<_, Box<rhai::EvalAltResult>>(())
+    });
     engine
-        .register_fn("pad", |text: &mut ImmutableString, length: i64, with: char| {
-            pad_text(text, length, &with.to_string())
-        })
-        .register_fn("pad", |text: &mut ImmutableString, length: i64, with: &str| pad_text(text, length, with))
-        .register_fn("pad", |list: &mut Array, length: i64, with: Dynamic| {
-            list.resize(bounded(length)?.max(list.len()), with);
-            Ok::<_, Box<rhai::EvalAltResult>>(())
-        })
-        .register_fn("pad", |bytes: &mut Blob, length: i64, with: i64| {
-            bytes.resize(bounded(length)?.max(bytes.len()), (with & 0xff) as u8);
-            Ok::<_, Box<rhai::EvalAltResult>>(())
-        })
         .register_fn("blob", |length: i64| bounded(length).map(|length| vec![0_u8; length]))
         .register_fn("blob", |length: i64, with: i64| bounded(length).map(|length| vec![(with & 0xff) as u8; length]));
 }

@@ -16,6 +16,7 @@ use crate::script::host::Script;
 use crate::script::values::convert::{from_json, from_object, number};
 use crate::script::values::json::{to_json, to_object};
 use crate::script::values::params::Params;
+use crate::script::values::series::kind;
 use crate::space::{self, BadSpace, Point, Sampling, Space};
 use crate::spec::Template;
 
@@ -165,7 +166,7 @@ pub(super) fn point(value: &Dynamic) -> Answer<Point> {
         return to_object(&params.values);
     }
     Err(fault_with(
-        format!("a point is a map such as `#{{ lr: 0.1 }}`, not {}", value.type_name()),
+        format!("a point is a map such as `#{{ lr: 0.1 }}`, not {}", kind(value)),
         "`grid(space)`, `zip(space)` and `sample(space, n)` make points",
     ))
 }

@@ -15,6 +15,7 @@ use crate::script::host::Script;
 use crate::script::values::convert::{from_json, from_object};
 use crate::script::values::json::{to_json, to_object};
 use crate::script::values::params::Params;
+use crate::script::values::series::kind;
 use crate::spec;
 
 pub(super) fn register(engine: &mut Engine, script: &Rc<Script>) {
@@ -60,7 +61,7 @@ pub(super) fn given(value: &Dynamic, folder: &Path) -> Answer<Arc<Trial>> {
     if let Some(fields) = value.read_lock::<Map>() {
         return make(&fields, folder);
     }
-    Err(fault(format!("a trial, or a map of its fields, belongs here, not {}", value.type_name())))
+    Err(fault(format!("a trial, or a map of its fields, belongs here, not {}", kind(value))))
 }
 
 /// The fields of a trial given as such or by them, in JSON: a base of others, whose name need not be one.

@@ -10,7 +10,7 @@ use rhai::{Position, Stmt};
 use crate::script::api::space;
 use crate::script::check::natives::Natives;
 use crate::script::error::{ScriptError, line_in};
-use crate::script::execute::engine;
+use crate::script::execute::engine_of_arrays;
 use crate::script::fault::{Answer, ScriptErrorKind};
 use crate::script::functions::ANONYMOUS;
 use crate::script::host::Script;
@@ -157,7 +157,7 @@ pub(super) struct Files<'a> {
 impl<'a> Files<'a> {
     pub(super) fn new(script: &'a Rc<Script>) -> Self {
         let made = || {
-            let mut engine = engine(script);
+            let mut engine = engine_of_arrays(script);
             // What is folded to a constant has no places any more.
             engine.set_optimization_level(OptimizationLevel::None);
             engine

@@ -112,7 +112,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::{Natives, check, gives};
-    use crate::script::execute::engine;
+    use crate::script::execute::engine_of_arrays;
     use crate::script::harness::Lab;
 
     /// What a check tells of a text.
@@ -399,7 +399,7 @@ mod tests {
     #[test]
     fn functions_give_what_the_check_takes_them_to_give() {
         let lab = Lab::new();
-        let engine = engine(&lab.script());
+        let engine = engine_of_arrays(&lab.script());
         let natives = Natives::of(&engine);
         let gives = |name: &str, first: Option<&str>| -> Vec<String> {
             let of = |info: rhai::FuncInfo<'_>| {

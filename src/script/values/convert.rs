@@ -4,6 +4,7 @@ use rhai::{Dynamic, Map};
 use serde_json::Value;
 
 use crate::script::fault::{Answer, fault};
+use crate::script::values::series::kind;
 
 /// A JSON value as a script sees it: null is `()`, whole numbers are integers.
 pub(crate) fn from_json(value: &Value) -> Dynamic {
@@ -27,7 +28,7 @@ pub(crate) fn from_object(fields: &serde_json::Map<String, Value>) -> Map {
 
 /// A number of a script, whole or not.
 pub(crate) fn number(value: &Dynamic) -> Answer<f64> {
-    as_number(value).ok_or_else(|| fault(format!("a number belongs here, not {}", value.type_name())))
+    as_number(value).ok_or_else(|| fault(format!("a number belongs here, not {}", kind(value))))
 }
 
 /// The same, where something else is no error.

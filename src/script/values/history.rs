@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use rhai::{Dynamic, Map};
+use rhai::{Array, Dynamic, Map};
 
 use crate::model::event::{Event, Fact, Record};
 use crate::model::name::Name;
@@ -49,15 +49,18 @@ impl MetricHistory {
         }
     }
 
-    /// The values of a trial's metric, as a script has them. Where no variable gets them, nobody changes them: a sorted list
-    /// would be lost.
-    pub(crate) fn of(&self, trial: &Name, metric: &str) -> Dynamic {
+    /// The values of a trial's metric as a script has them: what stands for an array, or an array itself, which is copied where
+    /// a variable gets it. In passing nobody can change either: a sorted list would be lost.
+    pub(crate) fn of(&self, trial: &Name, metric: &str, may_stand: bool) -> Dynamic {
         let mut all = self.0.borrow_mut();
-        let Some(curve) = all.get_mut(trial).and_then(|metrics| metrics.get_mut(metric)) else {
-            return Dynamic::from(Series::default()).into_read_only();
-        };
+        let mut none = MetricCurve::default();
+        let curve = all.get_mut(trial).and_then(|metrics| metrics.get_mut(metric)).unwrap_or(&mut none);
         let missing = curve.points[curve.series.len()..].iter().map(|point| point.map());
-        Dynamic::from(curve.series.grown(missing)).into_read_only()
+        if !curve.series.grow(missing) {
+            let map = |point: &MetricValue| point.map().into();
+            return curve.points.iter().map(map).collect::<Array>().into();
+        }
+        if may_stand { Dynamic::from(curve.series.clone()).into_read_only() } else { curve.series.in_passing() }
     }
 }
 
@@ -131,7 +134,7 @@ mod tests {
             print(h.group_by(\"step\").keys()); print(h[0].contains(\"at\") && \"step\" in h[0]); print(type_of(h[0]));
             print(h.filter(|p| p.step == 1)[0].value); print(h.index_of(h[1])); print(h[0] == h[0] && h[0] != h[1]);
             print(from_json(to_json(h)).len()); print(h.unique().len()); print(`${h[0]}`.contains(\"value\"));
-            try { h[0].value = 5.0; } catch { print(\"refused\"); } try { h[0] = 7; } catch { print(\"refused\"); }
+            h[0].value = 5.0; h[1] = 7; print(h[0].value + h[1]);
             h.pop(); h.insert(0, 7); h.sort(|a, b| a == 7); h += 3; print(h.len()); print(r[\"one\"].history(\"loss\").map(|p| p.value));";
         assert_snapshot!(lab().output(&format!("{RUN}{lines}")), @r#"
         closed told 2/2
@@ -154,8 +157,7 @@ mod tests {
         3
         3
         true
-        refused
-        refused
+        12.0
         4
         [2.0, 1.0, 3.0]
         "#);

@@ -11,7 +11,7 @@ use crate::model::trial::Trial;
 use crate::script::fault::{Answer, bounded, fault};
 use crate::script::values::params::Params;
 use crate::script::values::result::{RunResult, TrialView};
-use crate::script::values::series::plain;
+use crate::script::values::series::{kind, plain};
 
 /// A script's value as JSON; NaN and the infinities become null, which is all JSON has for them.
 ///
@@ -104,7 +104,7 @@ fn json_at(value: &Dynamic, path: &ValuePath<'_>) -> Answer<Value> {
     own_type(value).ok_or_else(|| {
         let at = if matches!(path, ValuePath::Root) { String::new() } else { format!("`{path}`: ") };
         let what = if value.is::<FnPtr>() { "a closure" } else { "a value of this type" };
-        fault(format!("{at}{what} ({}) has no JSON form", value.type_name()))
+        fault(format!("{at}{what} ({}) has no JSON form", kind(value)))
     })
 }
 

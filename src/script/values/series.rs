@@ -1,29 +1,42 @@
 //! The values of a metric as scripts have them: to a script an array like any other, which costs nothing to ask for.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::ops::Range;
-use std::rc::Rc;
+use std::ops::{Deref, Range};
 
 use rhai::{Array, Dynamic, Map};
 
 /// What a metric told up to some moment. All series of a metric share one list, which only grows at its end: to make one, and
 /// to hand it from variable to variable, copies nothing.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Series {
-    /// Maps that are shared and that nobody changes.
-    all: Rc<RefCell<Array>>,
+    /// An array of maps, all of which are shared, and which nobody changes.
+    all: Dynamic,
     /// How many of them there were.
     length: usize,
 }
 
+impl Default for Series {
+    fn default() -> Self {
+        Self { all: Dynamic::from_array(Array::new()).into_read_only().into_shared(), length: 0 }
+    }
+}
+
 impl Series {
-    /// The series of a metric up to now: what of the metric's values it lacks is added to it.
-    pub(crate) fn grown(&mut self, missing: impl Iterator<Item = Map>) -> Self {
-        let shared = |map| Dynamic::from_map(map).into_read_only().into_shared();
-        self.all.borrow_mut().extend(missing.map(shared));
-        self.length = self.all.borrow().len();
-        self.clone()
+    /// Adds what the list lacks; false where a script goes through the list as an array, so that it cannot grow.
+    pub(crate) fn grow(&mut self, missing: impl Iterator<Item = Map>) -> bool {
+        let Some(mut all) = self.all.write_lock::<Array>() else { return false };
+        all.extend(missing.map(|map| Dynamic::from_map(map).into_read_only().into_shared()));
+        self.length = all.len();
+        true
+    }
+
+    /// The whole list as an array that is not copied where it is read in passing.
+    pub(crate) fn in_passing(&self) -> Dynamic {
+        self.all.clone()
+    }
+
+    fn all(&self) -> impl Deref<Target = Array> {
+        self.all.read_lock::<Array>().expect("where scripts have series, none has the list itself")
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -35,21 +48,21 @@ impl Series {
         if place >= self.length {
             return None;
         }
-        self.all.borrow().get(place).map(|value| value.clone().flatten())
+        self.all().get(place).map(|value| value.clone().flatten())
     }
 
     /// The values of some places, which the caller may change as its own.
     pub(crate) fn part(&self, places: Range<usize>) -> Array {
         #[cfg(test)]
         copies::count(places.len());
-        self.all.borrow()[places].iter().map(|value| value.clone().flatten()).collect()
+        self.all()[places].iter().map(|value| value.clone().flatten()).collect()
     }
 
     /// An array of the values as they are shared: to be read, not changed.
     pub(crate) fn shared(&self) -> Array {
         #[cfg(test)]
         copies::count(self.length);
-        self.all.borrow()[..self.length].to_vec()
+        self.all()[..self.length].to_vec()
     }
 
     /// An ordinary array of the same values.
@@ -90,6 +103,14 @@ pub(crate) fn plain(value: &Dynamic) -> Cow<'_, Dynamic> {
     }
     if value.is_shared() { Cow::Owned(value.clone().flatten()) } else { Cow::Borrowed(value) }
 }
+
+/// What a value is called in messages.
+pub(crate) fn kind(value: &Dynamic) -> &'static str {
+    if value.is::<Series>() { KIND } else { value.type_name() }
+}
+
+/// What a series is called: what it is to scripts.
+pub(crate) const KIND: &str = "array";
 
 /// For tests: how many values were copied from series to arrays.
 #[cfg(test)]
