@@ -341,6 +341,9 @@ pub(super) fn call_of_variable(name: &str) -> String {
 }
 
 fn variable_hint(name: &str) -> Option<String> {
+    if name.contains("::") {
+        return Some(format!("to pass on a function of a module, write a closure: `|x| {name}(x)`"));
+    }
     if let Some(signature) = table::signatures(name).next() {
         return Some(format!("functions are called with parentheses: {signature}"));
     }

@@ -170,7 +170,7 @@ impl Hook {
                 }
             }
         }
-        Err(self.uncallable(None))
+        Err(self.unknown())
     }
 
     fn is_of_metrics(&self) -> bool {
@@ -184,6 +184,17 @@ impl Hook {
 
     fn uncallable(&self, takes: Option<usize>) -> Box<EvalAltResult> {
         uncallable(self.name, takes)
+    }
+
+    /// The error of a function that is found by its name in its module only, or nowhere.
+    fn unknown(&self) -> Box<EvalAltResult> {
+        let (hook, name) = (self.name, self.closure.fn_name());
+        fault_with(
+            format!("`{hook}` cannot be called: this script has no function `{name}` for it"),
+            format!(
+                "give one of a module as a closure: `|t| {name}(t)` in the module, `|t| module::{name}(t)` outside"
+            ),
+        )
     }
 
     fn is_missing(&self, error: &EvalAltResult) -> bool {
@@ -205,7 +216,7 @@ pub(super) fn uncallable(hook: &str, takes: Option<usize>) -> Box<EvalAltResult>
     let found = match takes {
         Some(1) => "this closure takes 1 argument".to_owned(),
         Some(count) => format!("this closure takes {count} arguments"),
-        None => "this one cannot be called so".to_owned(),
+        None => "this closure takes fewer arguments than `curry` gave it".to_owned(),
     };
     let hint = match hook {
         METRICS => "write `|t, name, value, step, run|`, or the first of these",

@@ -278,6 +278,35 @@ mod tests {
     }
 
     #[test]
+    fn a_function_of_a_module_is_no_hook_unless_a_closure_calls_it() {
+        let failed = Scene { exit: Exit::Code(1), ..Scene::default() };
+        let lab = Lab::on(Fake::default().scene("bad", [failed]));
+        let module = "fn named(t) { print(`named ${t.name}`); } fn by_name() { #{ on_fail: Fn(\"named\") } }";
+        lab.file("lib.rhai", &format!("{module} fn closure() {{ #{{ on_fail: |t| named(t) }} }}"));
+        let run =
+            |options: &str| lab.output(&format!("import \"lib\" as lib;\nrun([#{{ name: \"bad\" }}], {options});"));
+        let all = ["lib::by_name()", "#{ on_fail: lib::named }", "#{ on_fail: |t| lib::named(t) }", "lib::closure()"];
+        assert_snapshot!(all.map(run).join("\n--\n"), @r#"
+        closed script 0/1
+        script.rhai:2:1: `on_fail` cannot be called: this script has no function `named` for it
+          | run([#{ name: "bad" }], lib::by_name());
+          = give one of a module as a closure: `|t| named(t)` in the module, `|t| module::named(t)` outside
+        --
+        script.rhai:2:37: no variable `lib::named`
+          | run([#{ name: "bad" }], #{ on_fail: lib::named });
+          = to pass on a function of a module, write a closure: `|x| lib::named(x)`
+        --
+        named bad
+        closed script 0/1
+        [exit 100]
+        --
+        named bad
+        closed script 0/1
+        [exit 100]
+        "#);
+    }
+
+    #[test]
     fn a_bisection_narrows_down() {
         let failed = Scene { exit: Exit::Code(1), ..Scene::default() };
         let engine = [6, 7].iter().fold(Fake::default(), |engine, x| engine.scene(&format!("x-{x}"), [failed.clone()]));
