@@ -159,11 +159,11 @@ fn a_live_run_says_why_a_trial_waits_and_its_record_how_it_ended() {
     assert_eq!((&said["run"], &said["trial"], &said["live"]), (&json!(run), &json!("b1"), &json!(true)));
     assert!(said["why"].is_array());
     assert_ne!(lab.combu(&["why", "b1"]).code(0).stdout, "");
-    let said = lab.combu(&["why", "b2"]).code(4);
+    let said = lab.combu(&["why", "b_1"]).code(4);
     {
         let _steady = steady(&lab);
         insta::assert_snapshot!(said.stderr, @"
-        error: there is no trial `b2` in run [RUN]
+        error: there is no trial `b_1` in run [RUN]
         hint: did you mean `b1`?
         ");
     }
@@ -185,7 +185,7 @@ fn a_live_run_says_why_a_trial_waits_and_its_record_how_it_ended() {
         (&said["live"], &said["outcome"]["status"], &said["attempts"]),
         (&json!(false), &json!("killed"), &json!(1))
     );
-    lab.combu(&["why", "a2"]).code(4);
+    lab.combu(&["why", "a_2"]).code(4);
     insta::assert_snapshot!(Lab::new().combu(&["why", "a1"]).code(4).stderr, @"
     error: no run is live, and none is recorded
     hint: it is looked for in the project of the working folder: `.combu/` there, or above
