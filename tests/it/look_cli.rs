@@ -422,7 +422,7 @@ fn what_is_shown_is_there_for_programs_too() {
     assert_eq!(some[1]["trial"]["params"]["mode"], "b,\"c\"");
     let run = lab.combu(&["show", "-o", "json"]).code(0).json();
     assert_eq!((&run["seed"], &run["state"], run["trials"].as_array().unwrap().len()), (&json!(7), &json!("ended"), 5));
-    assert!(lab.combu(&["show", "b1"]).code(4).stderr.contains("there is no trial `b1` in run"));
+    assert!(lab.combu(&["show", "b_1"]).code(4).stderr.contains("there is no trial `b_1` in run"));
 }
 
 #[test]
