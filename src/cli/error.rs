@@ -1,5 +1,6 @@
 //! Errors as users see them: what, where, why, what to do next, and with which exit code combu ends.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -312,9 +313,13 @@ pub(crate) fn kill_command(file: &Path) -> String {
 
 /// The command line as it can be typed; of the program, its name is enough.
 pub(crate) fn typed(words: &[String]) -> String {
+    typed_words(words).map(|word| quoted(&word)).collect::<Vec<_>>().join(" ")
+}
+
+/// The words of a command line; of the program, its name is enough.
+pub(crate) fn typed_words(words: &[String]) -> impl Iterator<Item = Cow<'_, str>> {
     let program = words.first().and_then(|word| Path::new(word).file_name()).map(|name| name.to_string_lossy());
-    let words = words.iter().skip(1).map(String::as_str);
-    program.as_deref().into_iter().chain(words).map(quoted).collect::<Vec<_>>().join(" ")
+    program.into_iter().chain(words.iter().skip(1).map(|word| Cow::from(word.as_str())))
 }
 
 /// A path as people would write it: relative where it lies below the working folder.

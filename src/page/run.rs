@@ -62,9 +62,6 @@ pub struct PageHead {
     /// The run that it repeats a part of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeats: Option<String>,
-    /// Where, from what and by whom it was started.
-    #[serde(skip_serializing_if = "Value::is_null")]
-    pub provenance: Value,
 }
 
 /// A run as the page has it: takes its events, and gives what the page lacks.
@@ -122,6 +119,14 @@ impl PageEvents {
         (trial.clone(), self.attempts.get(trial).copied().unwrap_or_default())
     }
 
+    /// The curves of a trial: all of their values, or what the page does not have yet; `None`: there is nothing.
+    fn news(&mut self, trial: &Name, whole: bool) -> Option<Value> {
+        let curves = self.curves.get_mut(trial)?.iter_mut();
+        let news: Map<String, Value> =
+            curves.filter_map(|(name, curve)| Some((name.clone(), curve.news(whole)?))).collect();
+        (!news.is_empty()).then_some(Value::Object(news))
+    }
+
     /// Leaves out values until all curves together are within the limit.
     fn limit(&mut self, most: usize) {
         let mut curves: Vec<&mut PageCurve> = self.curves.values_mut().flat_map(BTreeMap::values_mut).collect();
@@ -149,6 +154,7 @@ impl PageRun {
 
     /// Trials that have not ended are to be told again: the state of their run says what they are called.
     pub fn touch_open(&mut self) {
+        self.has_news = true;
         let open = self.history.summary.results.iter().filter(|result| result.outcome().is_none());
         self.changed.extend(open.map(|result| result.trial.name.clone()));
     }
@@ -165,16 +171,18 @@ impl PageRun {
 
     /// Everything, for a page that has nothing yet: the trials that are `wanted`, and services.
     ///
-    /// `status` gives the word for what a trial is doing, or how it ended.
+    /// `provenance` says where, from what and by whom the run was started; `status` gives the word for what a trial is doing,
+    /// or how it ended.
     pub fn whole(
         &mut self,
         head: &PageHead,
+        provenance: &Value,
         status: impl Fn(&TrialResult, &Summary) -> &'static str,
         wanted: impl Fn(&TrialResult) -> bool,
     ) -> Value {
         self.told.limit(VALUES);
-        let results: Vec<&TrialResult> = self.history.summary.results.iter().collect();
-        let results = results.into_iter().filter(|result| result.service || wanted(result)).collect::<Vec<_>>();
+        let results = self.history.summary.results.iter();
+        let results: Vec<&TrialResult> = results.filter(|result| result.service || wanted(result)).collect();
         let common = common(&results);
         let mut logs = LOGS;
         let trials =
@@ -182,11 +190,16 @@ impl PageRun {
         let trials: Vec<Value> = trials.collect();
         let mut curves = Map::new();
         for result in &results {
-            let Some(told) = self.told.curves.get_mut(&result.trial.name) else { continue };
-            let told = told.iter_mut().filter_map(|(name, curve)| Some((name.clone(), curve.news(true)?)));
-            curves.insert(result.trial.name.to_string(), Value::Object(told.collect()));
+            let name = &result.trial.name;
+            curves.extend(self.told.news(name, true).map(|told| (name.to_string(), told)));
         }
-        self.as_json(head, Some(common), trials, curves)
+        let mut run = self.as_json(head, trials, curves);
+        run.insert("fields".to_owned(), Value::Object(common));
+        run.insert("images".to_owned(), json!(self.history.images));
+        if !provenance.is_null() {
+            run.insert("provenance".to_owned(), provenance.clone());
+        }
+        Value::Object(run)
     }
 
     /// Whether something of it has changed since the last time.
@@ -203,33 +216,19 @@ impl PageRun {
         for name in &changed {
             let Some(result) = self.history.summary.get(name) else { continue };
             trials.push(self.trial(result, status(result, &self.history.summary), &common, &mut logs));
-            let Some(told) = self.told.curves.get_mut(name) else { continue };
-            let told: Map<String, Value> =
-                told.iter_mut().filter_map(|(name, curve)| Some((name.clone(), curve.news(false)?))).collect();
-            if !told.is_empty() {
-                curves.insert(name.to_string(), Value::Object(told));
-            }
+            curves.extend(self.told.news(name, false).map(|told| (name.to_string(), told)));
         }
-        self.as_json(head, None, trials, curves)
+        Value::Object(self.as_json(head, trials, curves))
     }
 
-    fn as_json(
-        &self,
-        head: &PageHead,
-        common: Option<Map<String, Value>>,
-        trials: Vec<Value>,
-        curves: Map<String, Value>,
-    ) -> Value {
+    /// What every patch says of the run.
+    fn as_json(&self, head: &PageHead, trials: Vec<Value>, curves: Map<String, Value>) -> Map<String, Value> {
         let summary = &self.history.summary;
         let goal = summary.options.goal.as_ref().map(|goal| {
             let sense = if goal.sense == Sense::Min { "min" } else { "max" };
             json!({"text": goal.to_string(), "metric": goal.metric, "sense": sense, "over_all": goal.over_all})
         });
         let mut run = object(json!(head));
-        if common.is_none() {
-            // What does not change was told with the rest.
-            run.remove("provenance");
-        }
         let mut add = |key: &str, value: Value| drop(run.insert(key.to_owned(), value));
         add("goal", json!(goal));
         add("parallel", json!(self.history.parallel));
@@ -238,13 +237,9 @@ impl PageRun {
         add("warnings", json!(summary.warnings));
         add("rehearsal", json!(summary.is_rehearsal()));
         add("resumed", json!(self.history.resumed));
-        if let Some(common) = common {
-            add("fields", Value::Object(common));
-            add("images", json!(self.history.images));
-        }
         add("trials", Value::Array(trials));
         add("curves", Value::Object(curves));
-        Value::Object(run)
+        run
     }
 
     /// A trial; `common` are the fields that all of the run have alike.
@@ -393,7 +388,6 @@ mod tests {
             spec: String::new(),
             script: None,
             repeats: None,
-            provenance: json!({"combu": "0"}),
         }
     }
 
@@ -438,7 +432,7 @@ mod tests {
 
     #[test]
     fn what_all_trials_have_alike_is_told_once() {
-        let whole = begun().whole(&head(), |result, _| result.status(), |_| true);
+        let whole = begun().whole(&head(), &json!({"combu": "0"}), |result, _| result.status(), |_| true);
         assert_eq!((&whole["fields"]["cpus"], &whole["fields"]["depends"]), (&json!(2.0), &json!([])));
         assert_eq!(whole["fields"].get("workdir"), None);
         assert_eq!(whole["trials"][1]["fields"], json!({"workdir": "/t2"}));

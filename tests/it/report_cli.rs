@@ -198,9 +198,8 @@ fn large(trials: usize, curves: usize) -> String {
         spec: "/lab/large.jsonnet".to_owned(),
         script: None,
         repeats: None,
-        provenance: Value::Null,
     };
-    page("large", Some(&patch(0, vec![told.whole(&head, |result, _| result.status(), |_| true)])), None)
+    page("large", Some(&patch(0, vec![told.whole(&head, &Value::Null, |result, _| result.status(), |_| true)])), None)
 }
 
 fn one_of_many(place: usize) -> Arc<Settled> {

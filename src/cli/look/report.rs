@@ -71,7 +71,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ReportArgs, ui: &Ui) -> Result<u8
         if wanted.is_empty() && !gathered.asked.contains(&place) {
             continue;
         }
-        let head = shown.page_head(&history)?;
+        let (head, provenance) = (shown.page_head(&history), shown.page_provenance()?);
         let mut lenders: HashMap<RunId, BTreeSet<Name>> = HashMap::new();
         for result in &history.summary.results {
             if let Some(run) = &result.reused {
@@ -89,7 +89,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ReportArgs, ui: &Ui) -> Result<u8
         }
         shown.run.follow().read(Kinds::Only(&TOLD), |event| page.add_told(&event))?;
         let status = |result: &_, summary: &_| shown.status(result, summary);
-        whole.push(page.whole(&head, status, |result| wanted.contains(&result.trial.name)));
+        whole.push(page.whole(&head, &provenance, status, |result| wanted.contains(&result.trial.name)));
     }
     let text = page::page(&title, Some(&page::patch(now(), whole)), None);
     if args.output == Path::new("-") {

@@ -1,9 +1,12 @@
 //! A run that is shown: its record, its process where that lives, and the words for its state and for its trials' status.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::cli::error::CliError;
+use serde_json::Value;
+
+use crate::cli::error::{CliError, typed_words};
 use crate::cli::exit;
 use crate::cli::time;
 use crate::cli::ui::Ui;
@@ -91,23 +94,32 @@ impl ShownRun {
     }
 
     /// What the page shows of it beside its events.
-    pub(crate) fn page_head(&self, history: &History) -> Result<PageHead, CliError> {
+    pub(crate) fn page_head(&self, history: &History) -> PageHead {
         let (record, summary) = (&self.run.record, &history.summary);
         let elapsed = self.elapsed(summary, history.last());
         let state = self.state(summary);
-        Ok(PageHead {
+        // A word that combu gave itself is not to be typed.
+        let command = typed_words(&record.command).filter(|word| word != "--detached");
+        PageHead {
             run: record.run.to_string(),
             experiment: record.experiment.clone(),
             state,
             started: record.started_ms,
             ended: (state != "running").then(|| history.last()),
             elapsed: elapsed.as_secs_f64(),
-            command: words(&record.command),
+            command: command.map(Cow::into_owned).collect(),
             spec: record.spec.display().to_string(),
             script: self.run.script().map(|(script, _)| script.file.clone()),
             repeats: record.repeats.as_ref().map(ToString::to_string),
-            provenance: serde_json::to_value(Provenance::read(&self.run.path)?).unwrap_or_default(),
-        })
+        }
+    }
+
+    /// Where, from what and by whom it was started, as the page takes it.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub(crate) fn page_provenance(&self) -> Result<Value, CliError> {
+        Ok(serde_json::to_value(Provenance::read(&self.run.path)?).unwrap_or_default())
     }
 
     /// `run k3jd8s0aq2xz of sweep, running for 3m 05s: 20 trials, 5 succeeded, 2 running, 13 waiting`
@@ -124,13 +136,6 @@ impl ShownRun {
         let rehearsal = if summary.is_rehearsal() { ", a rehearsal" } else { "" };
         format!("run {} of {}{rehearsal}, {state}: {counts}", record.run, clean(&record.experiment))
     }
-}
-
-/// A command line as it is typed: of the program its name, and no word that combu gave itself.
-fn words(command: &[String]) -> Vec<String> {
-    let program = command.first().and_then(|word| Path::new(word).file_name()).map(|name| name.to_string_lossy());
-    let rest = command.iter().skip(1).filter(|word| *word != "--detached");
-    program.into_iter().map(|name| name.into_owned()).chain(rest.cloned()).collect()
 }
 
 /// `5 succeeded, 2 running, 13 waiting`

@@ -61,7 +61,7 @@ pub(crate) fn main(file: Option<&Path>, args: &ServeArgs, ui: &Ui) -> Result<u8,
     let served = Arc::new(ServedRuns::new(state, file, &args.what, ui)?);
     let failed = |error: io::Error| CliError::new(exit::INTERNAL, format!("failed to start: {error}"));
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(failed)?;
-    let _following = served.follow();
+    served.follow();
     tokio.block_on(async {
         let listener = listen(args.port).await?;
         let port = listener.local_addr().map_err(failed)?.port();

@@ -80,7 +80,7 @@ fn try_to(order: &PageOrder, served: &ServedRuns) -> Result<OrderReply, CliError
         (OrderAction::Stop | OrderAction::Kill, None) => {
             (ControlRequest::Cancel { by: BY.to_owned(), at_once }, Duration::ZERO)
         }
-        (OrderAction::Retry, Some(trial)) => match served.trial(&live.record.run, trial.as_str()) {
+        (OrderAction::Retry, Some(trial)) => match served.trial(&live.record.run, trial) {
             Some(trial) => (ControlRequest::Retry { trial: Box::new(trial) }, Duration::ZERO),
             None => return Ok(OrderReply::no(&format!("run {run} has no trial `{trial}`"))),
         },

@@ -12,7 +12,7 @@ use crate::cli::error::CliError;
 use crate::cli::look::shown::{ShownRun, look};
 use crate::cli::time::now;
 use crate::cli::ui::Ui;
-use crate::model::name::RunId;
+use crate::model::name::{Name, RunId};
 use crate::model::trial::Trial;
 use crate::page::{PageRun, patch};
 use crate::store::{Follower, Kinds, LiveRun, StateDir};
@@ -45,7 +45,7 @@ struct ServedRun {
 }
 
 impl ServedRuns {
-    /// The runs that are named, or those of the project that are live, and the last one.
+    /// The runs that are named; else those of the project that are live; else the last one.
     ///
     /// # Errors
     /// When a name fits none, or several.
@@ -77,9 +77,9 @@ impl ServedRuns {
         let mut whole = Vec::new();
         for run in runs.iter_mut() {
             run.read()?;
-            let head = run.shown.page_head(&run.page.history)?;
+            let (head, provenance) = (run.shown.page_head(&run.page.history), run.shown.page_provenance()?);
             let shown = &run.shown;
-            whole.push(run.page.whole(&head, |result, summary| shown.status(result, summary), |_| true));
+            whole.push(run.page.whole(&head, &provenance, |result, summary| shown.status(result, summary), |_| true));
         }
         Ok((patch(now(), whole).to_string().into(), patches))
     }
@@ -100,17 +100,16 @@ impl ServedRuns {
     }
 
     /// A trial of a run that is served, as another run may ask for it.
-    pub(super) fn trial(&self, run: &RunId, name: &str) -> Option<Trial> {
+    pub(super) fn trial(&self, run: &RunId, name: &Name) -> Option<Trial> {
         let runs = self.runs();
         let served = runs.iter().find(|served| served.shown.run.record.run == *run)?;
-        let mut results = served.page.history.summary.results.iter();
-        results.find(|result| result.trial.name.as_str() == name).map(|result| result.trial.to_ask_again())
+        served.page.history.summary.get(name).map(|result| result.trial.to_ask_again())
     }
 
     /// Follows the runs in a thread of its own, as long as the runs are held by somebody else.
-    pub(super) fn follow(self: &Arc<Self>) -> thread::JoinHandle<()> {
+    pub(super) fn follow(self: &Arc<Self>) {
         let served = Arc::downgrade(self);
-        thread::spawn(move || follow(&served))
+        thread::spawn(move || follow(&served));
     }
 
     /// Sends every page what is new.
@@ -197,10 +196,10 @@ impl ServedRun {
         if is_other {
             self.page.touch_open();
         }
-        if !self.page.has_news() && !is_other {
+        if !self.page.has_news() {
             return Ok(None);
         }
-        let head = self.shown.page_head(&self.page.history)?;
+        let head = self.shown.page_head(&self.page.history);
         let shown = &self.shown;
         Ok(Some(self.page.news(&head, |result, summary| shown.status(result, summary))))
     }
